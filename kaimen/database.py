@@ -1,0 +1,84 @@
+"""Database access every service shares: a URL enters; pools, transactions and notifications leave.
+
+No SQL that decides reads the database's clock; ``now`` is always a parameter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool
+
+Connection = psycopg.Connection[DictRow]
+Pool = ConnectionPool[Connection]
+
+_NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+def open_pool(url: str, *, service: str, size_max: int = 8) -> Pool:
+    """Open a pool of connections that return rows as dicts and think in UTC.
+
+    Raises
+    ------
+    psycopg_pool.PoolTimeout
+        If the database does not answer within 30 s of wall time.
+    """
+    pool: Pool = ConnectionPool(
+        url,
+        min_size=1,
+        max_size=size_max,
+        open=False,
+        connection_class=Connection,
+        kwargs={
+            "row_factory": dict_row,
+            "application_name": f"kaimen {service}",
+            "options": "-c timezone=UTC",
+        },
+        check=ConnectionPool.check_connection,
+        name=service,
+    )
+    pool.open(wait=True, timeout=30)
+    return pool
+
+
+def connect(url: str, *, service: str, autocommit: bool = False) -> Connection:
+    """Open one connection of its own, for listeners and long writers."""
+    return cast(
+        Connection,
+        psycopg.connect(
+            url,
+            autocommit=autocommit,
+            row_factory=cast(Any, dict_row),
+            application_name=f"kaimen {service}",
+            options="-c timezone=UTC",
+        ),
+    )
+
+
+@contextmanager
+def transaction(pool: Pool) -> Iterator[Connection]:
+    """One transaction on a pooled connection: committed at the end, rolled back on an exception."""
+    with pool.connection() as connection, connection.transaction():
+        yield connection
+
+
+@cache
+def queries(package: str, name: str = "queries.sql") -> dict[str, LiteralString]:
+    """Read named statements (``-- name: word``) from a package's ``.sql`` file."""
+    text = files(package).joinpath(name).read_text(encoding="utf-8")
+    parts = _NAME.split(text)
+    return {
+        key: cast(LiteralString, body.strip()) for key, body in zip(parts[1::2], parts[2::2], strict=True)
+    }
+
+
+def notify(connection: Connection, channel: str, payload: str = "") -> None:
+    """Wake the listeners of ``channel`` when this transaction commits; the payload is never personal data."""
+    connection.execute("SELECT pg_notify(%s, %s)", (channel, payload))

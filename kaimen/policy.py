@@ -1,0 +1,75 @@
+"""The mandated rule as data: a policy enters, deadlines and durations leave; pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+DAY_MS = 86_400_000
+
+THRESHOLDS_DEFAULT_MS = (DAY_MS, 2 * DAY_MS, 3 * DAY_MS)
+ABSENCE_MAX_MS = 90 * DAY_MS
+
+#: Coverage and admission windows of the wire protocol.
+PAST_MAX_MS = 45 * DAY_MS
+FUTURE_MAX_MS = 5 * MINUTE_MS
+LATE_AFTER_MS = HOUR_MS
+STEP_MAX_MS = 120_000
+STEP_DRIFT_DIVISOR = 5_000
+CLONE_SPREAD_MS = HOUR_MS
+ATTRIBUTION_AFTER_GRANT_MS = 30_000
+ATTRIBUTION_FORCED_MS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class LadderPolicy:
+    """How people are brought in, per stage; snapshotted into the case when it opens."""
+
+    version: int = 1
+    thresholds_ms: tuple[int, ...] = THRESHOLDS_DEFAULT_MS
+    warning_lease_ms: int = 4 * HOUR_MS
+    call_lease_ms: int = 30 * MINUTE_MS
+    visit_lease_ms: int = 30 * MINUTE_MS
+    confirm_within_ms: int = 30 * MINUTE_MS
+    reopen_after_ms: int = 4 * HOUR_MS
+    call_sla_ms: int = 2 * HOUR_MS
+    visit_sla_ms: int = HOUR_MS
+    device_sla_ms: int = 4 * HOUR_MS
+    remote_well_max: int = 2
+    list_times: tuple[time, ...] = (time(8, 30), time(17, 0))
+    call_from: time = time(7, 0)
+    call_until: time = time(22, 0)
+    zone: str = "Asia/Shanghai"
+
+    def lease_ms(self, stage: int) -> int:
+        return (self.warning_lease_ms, self.warning_lease_ms, self.call_lease_ms, self.visit_lease_ms)[stage]
+
+    def sla_ms(self, stage: int) -> int:
+        return (self.device_sla_ms, 12 * HOUR_MS, self.call_sla_ms, self.visit_sla_ms)[stage]
+
+
+def next_list_time(policy: LadderPolicy, now: datetime) -> datetime:
+    """Say when the next morning or evening list goes out (aware, in UTC); strictly after ``now``."""
+    zone = ZoneInfo(policy.zone)
+    local = now.astimezone(zone)
+    for day in range(3):
+        for at in policy.list_times:
+            candidate = datetime.combine(local.date() + timedelta(days=day), at, tzinfo=zone)
+            if candidate > local:
+                return candidate.astimezone(now.tzinfo)
+    raise AssertionError("a policy without list times was stored")
+
+
+def calls_start_at(policy: LadderPolicy, now: datetime) -> datetime:
+    """Say when a telephone call may start: at once by day, at ``call_from`` for a crossing of the night."""
+    zone = ZoneInfo(policy.zone)
+    local = now.astimezone(zone)
+    if policy.call_from <= local.time() < policy.call_until:
+        return now
+    start = datetime.combine(local.date(), policy.call_from, tzinfo=zone)
+    if local.time() >= policy.call_until:
+        start = datetime.combine(local.date() + timedelta(days=1), policy.call_from, tzinfo=zone)
+    return start.astimezone(now.tzinfo)

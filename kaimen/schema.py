@@ -1,0 +1,103 @@
+"""Applies ``migrations/*.sql`` once each, in order, under a lock: a database URL enters, its schema version leaves.
+
+``NNNN_words.sql`` is for every server; ``NNNN_words.plain.sql`` and ``NNNN_words.timescale.sql`` are the two forms
+of one step, chosen by asking the server once and kept for the life of the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import LiteralString, cast
+
+import psycopg
+
+_LOCK = 7_241_001
+
+
+class SchemaError(RuntimeError):
+    """The database is not one this version can work with; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    version: int
+    name: str
+    tier: str | None
+    sql: LiteralString
+
+
+def list_migrations() -> list[Migration]:
+    """Return the packaged migrations in order; both forms of a step where it has two."""
+    found = []
+    for entry in sorted(files("kaimen").joinpath("migrations").iterdir(), key=lambda item: item.name):
+        if entry.name.endswith(".sql"):
+            stem = entry.name.removesuffix(".sql")
+            stem, _, tier = stem.partition(".")
+            text = cast(LiteralString, entry.read_text(encoding="utf-8"))
+            found.append(Migration(int(stem[:4]), stem[5:], tier or None, text))
+    return found
+
+
+def ask_tier(connection: psycopg.Connection[tuple[object, ...]]) -> str:
+    """Say which form of the event table the server offers: ``timescale`` or ``plain``."""
+    loaded = connection.execute(
+        "SELECT coalesce(current_setting('shared_preload_libraries', true), '') LIKE '%timescaledb%'"
+        " AND EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb')"
+    ).fetchone()
+    return "timescale" if loaded and loaded[0] else "plain"
+
+
+def migrate(url: str) -> int:
+    """Bring the database to this version's schema and return the version number.
+
+    Raises
+    ------
+    SchemaError
+        If the database is newer than this program.
+    """
+    with psycopg.connect(url, autocommit=True, application_name="kaimen migrate") as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+        try:
+            return _apply_missing(connection)
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+def _apply_missing(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations ("
+        " version int PRIMARY KEY, name text NOT NULL, tier text NOT NULL, applied_at timestamptz NOT NULL)"
+    )
+    rows = connection.execute("SELECT version, tier FROM schema_migrations ORDER BY version").fetchall()
+    applied = {cast(int, version) for version, _ in rows}
+    tier = cast(str, rows[0][1]) if rows else ask_tier(connection)
+    migrations = list_migrations()
+    newest = max(migration.version for migration in migrations)
+    if applied and max(applied) > newest:
+        raise SchemaError(
+            f"the database has schema {max(applied)}, this program knows {newest}: start the newer program"
+        )
+    if tier == "timescale":
+        connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
+    for migration in migrations:
+        if migration.version in applied or migration.tier not in (None, tier):
+            continue
+        with connection.transaction():
+            connection.execute(migration.sql)
+            # The machine's clock is right here: this row says when an operator upgraded, it decides nothing.
+            connection.execute(
+                "INSERT INTO schema_migrations VALUES (%s, %s, %s, clock_timestamp())",
+                (migration.version, migration.name, tier),
+            )
+    return newest
+
+
+def schema_version(url: str) -> int:
+    """Return the database's schema version, 0 for an empty database."""
+    with psycopg.connect(url, application_name="kaimen schema") as connection:
+        exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
+        if not exists or not exists[0]:
+            return 0
+        row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_migrations").fetchone()
+        return cast(int, row[0]) if row else 0

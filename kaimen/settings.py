@@ -1,0 +1,100 @@
+"""One frozen settings class per service: environment variables (``KAIMEN_*``) enter, typed values leave.
+
+``None`` means "not set and not needed for this"; a missing required value is named with its variable.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """What every service has."""
+
+    model_config = SettingsConfigDict(env_prefix="KAIMEN_", frozen=True, extra="ignore")
+
+    clock: str = "system"
+    demo: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["json", "text"] = "json"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="0: no listener")
+
+
+class BrokerSettings(ServiceSettings):
+    """A service that speaks MQTT."""
+
+    broker_url: str = "mqtt://127.0.0.1:1883"
+    broker_user: str | None = None
+    broker_password: str | None = None
+    broker_ca_file: Path | None = None
+
+
+class EdgeSettings(BrokerSettings):
+    """The edge: from site sources to the central broker."""
+
+    edge_id: str = "edge-1"
+    edge_site: str = "site"
+    edge_source_url: str | None = Field(
+        default=None, description="broker of the foreign devices; default: the central one"
+    )
+    edge_forward: bool = Field(default=False, description="forward canonical frames of a site's own broker")
+    edge_devices_file: Path | None = None
+    edge_spool: Path = Path("edge-spool.sqlite")
+    edge_spool_bytes_max: int = 512 * 1024 * 1024
+    edge_spool_days_max: int = 45
+    edge_heartbeat_s: int = 60
+    edge_credential_key: str | None = Field(
+        default=None, description="key of the keyed hash that makes tokens of card numbers"
+    )
+
+
+class DatabaseSettings(ServiceSettings):
+    """A service that uses the database."""
+
+    database_url: str = "postgresql://127.0.0.1:5432/kaimen"
+    database_pool_max: int = 8
+
+
+class IngestSettings(BrokerSettings, DatabaseSettings):
+    """One ingest worker."""
+
+    ingest_worker: str = "ingest-1"
+    ingest_groups: Literal[1, 2, 4, 8, 16] = 1
+    ingest_batch_events_max: int = 2_000
+    ingest_batch_wait_ms: int = 50
+    ingest_queue_max: int = 10_000
+    ingest_lease_s: int = 15
+    ingest_coverage_flush_s: int = 600
+    ingest_database_patience_s: int = 10
+
+
+class AlertsSettings(DatabaseSettings):
+    """One alerts worker."""
+
+    alerts_worker: str = "alerts-1"
+    alerts_turn_s: float = 0.5
+    alerts_claim_max: int = 100
+    alerts_webhook_url: str | None = None
+    alerts_webhook_secret: str | None = None
+    alerts_webhook_private_hosts: tuple[str, ...] = ()
+    public_url: str = "http://127.0.0.1:8000"
+
+
+class ConsoleSettings(DatabaseSettings):
+    """The console."""
+
+    console_host: str = "127.0.0.1"
+    console_port: int = 8000
+    console_secret_file: Path | None = Field(
+        default=None, description="key of sessions and CSRF tokens; mode 0600"
+    )
+    console_secure_cookies: bool = True
+    stack_dir: Path | None = Field(
+        default=None, description="directory of the embedded stack, where there is one"
+    )
+    public_url: str = "http://127.0.0.1:8000"
