@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 SECOND = 1_000
@@ -138,14 +139,14 @@ def keeps_array_rules(elements: list[Any]) -> bool:
         return False
     good = [element for element in elements if is_event(element)]
     seqs = [element["seq"] for element in good]
-    return len({element["boot"] for element in good}) <= 1 and all(
-        a < b for a, b in zip(seqs, seqs[1:], strict=False)
-    )
+    return len({element["boot"] for element in good}) <= 1 and all(a < b for a, b in pairwise(seqs))
 
 
 def content_of(body: Body) -> str:
     """Absent is null; hist and rx are about the journey, not about the event."""
-    kept = {field: value for field, value in body.items() if value is not None and field not in ("hist", "rx")}
+    kept = {
+        field: value for field, value in body.items() if value is not None and field not in ("hist", "rx")
+    }
     return json.dumps(kept, sort_keys=True)
 
 
@@ -198,18 +199,18 @@ def base_of(copies: list[Copy]) -> int:
     """`B` of one boot, from all its well-formed messages."""
     ntp = [copy.body for copy in copies if copy.body["clk"] == "ntp"]
     if ntp:
-        anchor = min(ntp, key=lambda body: (body["up"], body["ts"]))
-        return anchor["ts"] - anchor["up"]
-    heard = [copy.received_at - copy.body["up"] for copy in copies]
-    told = [copy.body["ts"] - copy.body["up"] for copy in copies if copy.body["clk"] == "rtc"]
+        up, ts = min((body["up"], body["ts"]) for body in ntp)
+        return int(ts - up)
+    heard: list[int] = [copy.received_at - copy.body["up"] for copy in copies]
+    told: list[int] = [copy.body["ts"] - copy.body["up"] for copy in copies if copy.body["clk"] == "rtc"]
     return min(heard + told)
 
 
 def instant_of(body: Body, base: int) -> int:
-    apart = abs(body["ts"] - body["up"] - base)
-    if body["clk"] == "ntp" and apart * 5_000 <= 120 * SECOND * 5_000 + body["up"]:
-        return body["ts"]
-    return base + body["up"]
+    ts, up = int(body["ts"]), int(body["up"])
+    if body["clk"] == "ntp" and abs(ts - up - base) * 5_000 <= 120 * SECOND * 5_000 + up:
+        return ts
+    return base + up
 
 
 def is_plausible(instant: int, received_at: int) -> bool:
@@ -337,7 +338,7 @@ def conclude(copies: list[Copy], supervision: int) -> DeviceView:
             continue
         heard += [event.instant for event in events]
         points = points_of(base, events, accepted_of(in_boot, "heartbeat", base))
-        for left, right in zip(points, points[1:], strict=False):
+        for left, right in pairwise(points):
             was_watched, had_opening = between(left, right)
             if was_watched:
                 watched.append((left.instant, right.instant))
@@ -429,7 +430,11 @@ def made_by_others(edge: Happening, on_device: list[Happening], creds: Creds) ->
     for other in on_device:
         since = edge.instant - other.instant
         kind = other.body["type"]
-        if kind in ("AccessGranted", "AccessTaken") and 0 <= since <= 30 * SECOND and creds.is_not_hers(other.body):
+        if (
+            kind in ("AccessGranted", "AccessTaken")
+            and 0 <= since <= 30 * SECOND
+            and creds.is_not_hers(other.body)
+        ):
             return True
         if kind == "DoorForcedOpen" and abs(since) <= 10 * SECOND:
             return True
@@ -494,7 +499,7 @@ class HouseView:
             bounds |= {door.since, door.until}
         ordered = sorted(bounds)
         spans: list[Span] = []
-        for since, until in zip(ordered, ordered[1:], strict=False):
+        for since, until in pairwise(ordered):
             required = self.house.required_at(since)
             together = [(since, until)] if required else []
             for device in required:
@@ -591,14 +596,14 @@ def turning_instants(stream: Stream, house: House, until: int) -> list[int]:
     found: list[int] = []
     receipts = [at for at in stream.receipts(house) if house.watched_from < at <= until]
     borders = [house.watched_from, *receipts, until + 1]
-    for begin, end in zip(borders, borders[1:], strict=False):
+    for begin, end in pairwise(borders):
         view = stream.view(house, begin)
         turns = {begin, *view.evidence}
         turns |= {bound for absence in view.absences for bound in absence}
         turns |= {bound for door in house.doors for bound in (door.since, door.until)}
         turns |= {d.heard_at + d.supervision + 1 for d in view.devices.values() if d.heard_at is not None}
         stretch = [*sorted(turn for turn in turns if begin <= turn < end), end]
-        for left, right in zip(stretch, stretch[1:], strict=False):
+        for left, right in pairwise(stretch):
             unseen = clip(view.watched_at(right - 1), view.latest_evidence(left), FOREVER)
             crossings = [reach(unseen, threshold) for threshold in house.thresholds]
             found += [left, *(at for at in crossings if at is not None and left < at < right)]

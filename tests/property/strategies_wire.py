@@ -31,8 +31,8 @@ EPOCH = 1_763_712_000_000  # a whole second; nothing else about it matters
 
 
 def topic_for(site: str, device: str, channel: str) -> str:
-    first, second = hashlib.sha256(site.encode()).hexdigest()[:2]
-    return f"kaimen/v1/{first}/{second}/{site}/{device}/{channel}"
+    digits = hashlib.sha256(site.encode()).hexdigest()
+    return f"kaimen/v1/{digits[0]}/{digits[1]}/{site}/{device}/{channel}"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,12 @@ def habits_from(rng: Random, scale: Scale) -> Habits:
         duplicate=sometimes(0.1, 0.4),
         late=sometimes(0.1, 0.4),
         clocks=rng.choice(
-            [["ntp"], ["ntp", "rtc", "unsynced", "waking", "stepping", "wrong"], ["rtc", "unsynced"], ["stepping"]]
+            [
+                ["ntp"],
+                ["ntp", "rtc", "unsynced", "waking", "stepping", "wrong"],
+                ["rtc", "unsynced"],
+                ["stepping"],
+            ]
         ),
         counters=rng.choice([["absent"], ["present"], ["absent", "present", "patchy", "wrong"]]),
         tamper=sometimes(0.08, 0.2),
@@ -156,6 +161,7 @@ class Boot:
     start: int
     clock: Clock
     counter: str
+    skew: int
     seq: int = 0
     last_up: int = 0
 
@@ -183,9 +189,10 @@ class Door:
             reuse = bool(known) and self.rng.random() < self.habits.reused_boot
             boot_id = self.rng.choice(known) if reuse else f"{self.rng.getrandbits(64):016x}"
             known.append(boot_id)
-            # an odd start keeps a reused boot id from repeating (position, up) with another content
-            start -= 13 * len(known) if reuse else 0
-            self.live_boot(Boot(boot_id, start, self.clock(start, stop), self.rng.choice(self.habits.counters)), stop)
+            # odd `up`s keep a reused boot id from repeating (position, up) with another content
+            skew = 13 * len(known) if reuse else 0
+            counter = self.rng.choice(self.habits.counters)
+            self.live_boot(Boot(boot_id, start, self.clock(start, stop), counter, skew), stop)
             start = stop + (self.between(self.habits.scale.outage) if self.rng.random() < 0.6 else 0)
         self.made = [one for one in self.made if begin <= one[0] <= end]
 
@@ -213,7 +220,7 @@ class Door:
         return max(SECOND, self.between(self.rng.choice(self.habits.scale.pause)))
 
     def head(self, boot: Boot, now: int) -> dict[str, Any]:
-        up = max(now - boot.start, boot.last_up + 1, 1)
+        up = max(now - boot.start + boot.skew, boot.last_up + 1, 1)
         boot.last_up = up
         ts, clk = boot.clock.read(now, up)
         return {"v": 1, "boot": boot.id, "ts": ts, "up": up, "clk": clk, **self.counter(boot)}
@@ -234,21 +241,32 @@ class Door:
 
     def event(self, boot: Boot, now: int, kind: str, **more: Any) -> None:
         boot.seq += 1
-        body = {**self.head(boot, now), "seq": boot.seq, "hist": False, "door": self.device.id, "type": kind, **more}
+        body = {
+            **self.head(boot, now),
+            "seq": boot.seq,
+            "hist": False,
+            "door": self.device.id,
+            "type": kind,
+            **more,
+        }
         self.made.append((now, "event", body))
 
     def happen(self, boot: Boot, now: int) -> None:
         if self.rng.random() < self.habits.tamper:
             self.event(boot, now + 7, self.rng.choice(["DoorTamper", "DoorFault"]))
             return
-        act = self.rng.choice(["in", "in", "in", "out", "out", "guest", "force", "refused", "other", "office"])
+        act = self.rng.choice(
+            ["in", "in", "in", "out", "out", "guest", "force", "refused", "other", "office"]
+        )
         cred = self.rng.choice(self.creds)
         wait = self.rng.choice([0, 1, 2, 29, 30, 31]) * SECOND + self.rng.choice([0, 0, 1, -1]) % 1_000
         if act == "in":
             if self.rng.random() < 0.5:
                 self.event(boot, now, "AccessGranted", cred=cred, method="card")
             if self.rng.random() < 0.6:
-                self.event(boot, now, "AccessTaken", cred=cred, method=self.rng.choice(["card", "face", None]))
+                self.event(
+                    boot, now, "AccessTaken", cred=cred, method=self.rng.choice(["card", "face", None])
+                )
             self.open(boot, now + self.rng.choice([0, SECOND, 3 * SECOND]))
         elif act == "out":
             self.open(boot, now)
@@ -294,7 +312,7 @@ RUBBISH: list[Any] = [
 
 
 def spoil(rng: Random, body: dict[str, Any]) -> Any:
-    wrong = rng.choice(RUBBISH)
+    wrong = rng.choice([one for one in RUBBISH if not isinstance(one, dict) or one.keys() <= body.keys()])
     return {**body, **wrong} if isinstance(wrong, dict) else wrong
 
 
@@ -346,14 +364,21 @@ class Post:
             if self.very_late and self.rng.random() < self.habits.implausible:
                 at = now + self.rng.choice([44 * DAY, 45 * DAY, 45 * DAY + 1, 50 * DAY])
             sent, at = self.relay({**body, "hist": number > 0} if kind == "event" else body, at)
-            self.put(door, channel, spoil(self.rng, sent) if self.rng.random() < self.habits.rubbish else sent, at)
+            self.put(
+                door, channel, spoil(self.rng, sent) if self.rng.random() < self.habits.rubbish else sent, at
+            )
 
     def carry_conflict(self, door: Door, now: int, body: dict[str, Any]) -> None:
         """Another content under the same (boot, seq), never with the same `up`."""
         shift = self.rng.randint(3, 900)
         other = {**body, "up": body["up"] + shift, "ts": body["ts"] + shift}
         other["type"], other["state"] = self.rng.choice(
-            [("DoorPhysicalState", "Open"), ("DoorPhysicalState", "Closed"), ("Motion", None), ("AccessTaken", None)]
+            [
+                ("DoorPhysicalState", "Open"),
+                ("DoorPhysicalState", "Closed"),
+                ("Motion", None),
+                ("AccessTaken", None),
+            ]
         )
         self.put(door, "evt", other, now + self.delay())
 
@@ -464,7 +489,9 @@ def case_from(
     end = begin + rng.randint(*chosen.span)
     devices = devices_from(rng, chosen)
     creds = rng.sample(CREDS, rng.randint(0, len(CREDS)))
-    tokens = rng.choice([["c_own"], ["c_own", "c_staff"], ["c_own", "c_next", "c_staff", "c_guard", "c_guest", "c_x"]])
+    tokens = rng.choice(
+        [["c_own"], ["c_own", "c_staff"], ["c_own", "c_next", "c_staff", "c_guard", "c_guest", "c_x"]]
+    )
     post = Post(rng, habits, end, very_late and chosen is DAYS)
     for device in devices:
         door = Door(rng, habits, device, tokens, rng.randint(0, 5_000))
@@ -505,7 +532,19 @@ def wire_cases(scale: str | None = None, **options: bool) -> st.SearchStrategy[C
 # A smaller generator that shrinks well: one door, one household, a list of acts
 # --------------------------------------------------------------------------------------------------
 
-ACTS = ["beat", "open", "closed", "taken", "staff", "forced", "tamper", "motion", "uncounted", "restart", "wait"]
+ACTS = [
+    "beat",
+    "open",
+    "closed",
+    "taken",
+    "staff",
+    "forced",
+    "tamper",
+    "motion",
+    "uncounted",
+    "restart",
+    "wait",
+]
 EVENTS: dict[str, dict[str, Any]] = {
     "open": {"type": "DoorPhysicalState", "state": "Open"},
     "closed": {"type": "DoorPhysicalState", "state": "Closed"},
