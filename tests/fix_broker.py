@@ -53,8 +53,8 @@ def _discard_retained(port: int) -> None:
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
     client.on_message = on_message
     client.on_subscribe = on_subscribe
+    client.on_connect = lambda *_rest: client.subscribe("#", qos=1)
     client.connect("127.0.0.1", port)
-    client.subscribe("#", qos=1)
     client.loop_start()
     try:
         wait_until(lambda: state["heard_end"], "the shared broker shows what it retains", within_s=20)

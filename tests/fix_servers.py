@@ -43,6 +43,20 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def speaks_mqtt(port: int) -> bool:
+    """Say whether a broker on a loopback port accepts a session; an open port alone does not promise that."""
+    name = f"probe-{os.urandom(6).hex()}".encode()
+    variable = b"\x00\x04MQTT\x04\x02\x00\x0a" + len(name).to_bytes(2, "big") + name
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
+            probe.sendall(b"\x10" + bytes([len(variable)]) + variable)
+            answer = probe.recv(4)
+            probe.sendall(b"\xe0\x00")
+    except OSError:
+        return False
+    return answer == b"\x20\x02\x00\x00"
+
+
 def wait_until(
     is_so: Callable[[], bool], what: str, *, within_s: float = START_WITHIN_S, poll_s: float = _POLL_S
 ) -> None:
@@ -260,7 +274,7 @@ class NatsServer:
         return f"mqtt://127.0.0.1:{self.mqtt_port}"
 
     def is_ready(self) -> bool:
-        return accepts(self.mqtt_port)
+        return speaks_mqtt(self.mqtt_port)
 
     def start_again(self) -> None:
         """After ``program.kill()``: the same store on the same port."""
