@@ -1,0 +1,210 @@
+"""A message as it was received enters; events, heartbeats, states and refusals leave, each with its reason. Pure.
+
+Admission knows topics, sizes, types and the registry. Whether an event is new, late or of an impossible time is
+the detector's to say: it alone knows the boot's base and the ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from kaimen import wire
+from kaimen.vocabulary import Device, QuarantineReason
+
+#: How much of a refused payload is kept for people to look at.
+PAYLOAD_KEPT_BYTES_MAX = 64 * 1024
+DETAIL_LENGTH_MAX = 1_000
+
+_CARRIES_EVENTS = ("evt", "evb")
+_raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+
+#: One sentence per reason, shown to the operator beside what was found.
+HOW_TO_MEND: Mapping[QuarantineReason, str] = {
+    QuarantineReason.NOT_UTF8: "Set the device to send UTF-8.",
+    QuarantineReason.MALFORMED_JSON: "Check the firmware's JSON, or whether something cuts messages on the way.",
+    QuarantineReason.WRONG_TYPE: "Compare the field named here with the protocol page; update the firmware.",
+    QuarantineReason.TOO_LARGE: "Let the device send smaller arrays.",
+    QuarantineReason.TOO_MANY_EVENTS: "Let the device send at most 500 events in one array.",
+    QuarantineReason.MIXED_BOOTS: "Let the device send one array for each start.",
+    QuarantineReason.SEQ_NOT_ASCENDING: "Let the device send stored events in the order in which they happened.",
+    QuarantineReason.WRONG_VERSION: "This installation speaks version 1; update it or the device.",
+    QuarantineReason.BAD_TOPIC: "Correct the topic at the device or gateway.",
+    QuarantineReason.UNKNOWN_DEVICE: "Register the device; what waits here is then taken by itself.",
+    QuarantineReason.WRONG_SITE: "Move the device to this site in the registry, or correct its topic; then replay.",
+    QuarantineReason.WRONG_SHARD: "Provision the device again: its digits belong to another site id.",
+    QuarantineReason.IMPLAUSIBLE_TIME: "Set the device's clock; the event is shown, and counts as nothing.",
+    QuarantineReason.STORE_REFUSED: "The database would not take it; show it to the maintainers.",
+}
+
+
+class Registered(Protocol):
+    """What admission must know of the registry."""
+
+    @property
+    def devices(self) -> Mapping[str, Device]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as it was received; ``received_ms`` is ours, ``retained`` marks a broker's memory."""
+
+    topic: str
+    payload: bytes
+    received_ms: int
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedEvent:
+    """``received_ms`` is the first receipt by any process of ours (``rx``), ``topic`` files it if it is refused."""
+
+    device_id: str
+    event: wire.Event
+    received_ms: int
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedHeartbeat:
+    device_id: str
+    heartbeat: wire.Heartbeat
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedState:
+    device_id: str
+    state: wire.State
+    received_ms: int
+    retained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What goes to quarantine. ``event_count`` is how many events it stands for (0 for a heartbeat)."""
+
+    reason: QuarantineReason
+    detail: str
+    topic: str
+    channel: str
+    device_id: str | None
+    payload: bytes
+    received_ms: int
+    event_count: int
+
+
+Item = AdmittedEvent | AdmittedHeartbeat | AdmittedState | Refused
+
+
+def admit(
+    topic: str, payload: bytes, received_ms: int, registry: Registered, *, retained: bool = False
+) -> list[Item]:
+    """Decide for one message, element by element where it is an array of events."""
+    channel = topic.rpartition("/")[2]
+    device_id: str | None = None
+    try:
+        address = wire.parse_topic(topic)
+        device_id = address.device_id
+        _check_registered(address, registry)
+        if channel == "evt":
+            return [_take_event(topic, device_id, wire.parse_event(payload), received_ms)]
+        if channel == "hb":
+            heartbeat = wire.parse_heartbeat(payload)
+            return [AdmittedHeartbeat(device_id, heartbeat, _first_receipt(heartbeat.rx, received_ms))]
+        if channel == "evb":
+            return _take_array(topic, device_id, payload, received_ms)
+        if channel == "state":
+            return _take_state(device_id, payload, received_ms, retained)
+        raise wire.WireError(QuarantineReason.BAD_TOPIC, f"channel {channel} goes down, not up")
+    except wire.WireError as error:
+        return [
+            refuse(
+                error.reason, error.detail, topic, device_id, payload, received_ms,
+                event_count=count_events(channel, payload),
+            )
+        ]  # fmt: skip
+
+
+def refuse(
+    reason: QuarantineReason,
+    found: str,
+    topic: str,
+    device_id: str | None,
+    payload: bytes,
+    received_ms: int,
+    *,
+    event_count: int,
+) -> Refused:
+    """Make a refusal whose detail says what was found and how to mend it."""
+    detail = f"{found[:DETAIL_LENGTH_MAX]}. {HOW_TO_MEND[reason]}".replace("\x00", "\\0")
+    clean_topic = topic[:500].replace("\x00", "\\0")
+    channel = clean_topic.rpartition("/")[2]
+    return Refused(
+        reason, detail, clean_topic, channel if channel in wire.CHANNELS else "", device_id, payload, received_ms,
+        event_count,
+    )  # fmt: skip
+
+
+def count_events(channel: str, payload: bytes) -> int:
+    """Say for how many events a refused message stands: its elements where it is an array, else one."""
+    if channel not in _CARRIES_EVENTS:
+        return 0
+    if channel == "evb":
+        try:
+            return len(_raw_list_decoder.decode(payload))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return 1
+    return 1
+
+
+def _check_registered(address: wire.Address, registry: Registered) -> None:
+    device = registry.devices.get(address.device_id)
+    if device is None:
+        raise wire.WireError(QuarantineReason.UNKNOWN_DEVICE, f"no device {address.device_id} is registered")
+    if device.site_id != address.site_id:
+        raise wire.WireError(
+            QuarantineReason.WRONG_SITE,
+            f"device {address.device_id} is registered at site {device.site_id}, not {address.site_id}",
+        )
+
+
+def _first_receipt(rx: int | None, received_ms: int) -> int:
+    return rx if rx is not None and rx <= received_ms else received_ms
+
+
+def _take_event(topic: str, device_id: str, event: wire.Event, received_ms: int) -> AdmittedEvent:
+    return AdmittedEvent(device_id, event, _first_receipt(event.rx, received_ms), topic)
+
+
+def _take_array(topic: str, device_id: str, payload: bytes, received_ms: int) -> list[Item]:
+    elements = wire.parse_batch(payload)
+    raws = (
+        _raw_list_decoder.decode(payload)
+        if any(isinstance(element, wire.WireError) for element in elements)
+        else None
+    )
+    items: list[Item] = []
+    for index, element in enumerate(elements):
+        if isinstance(element, wire.Event):
+            items.append(_take_event(topic, device_id, element, received_ms))
+        else:
+            assert raws is not None
+            # Kept as an array of one, so that it can be replayed on its own topic.
+            alone = b"[" + bytes(raws[index]) + b"]"
+            items.append(
+                refuse(
+                    element.reason, f"element {index}: {element.detail}", topic, device_id, alone, received_ms,
+                    event_count=1,
+                )
+            )  # fmt: skip
+    return items
+
+
+def _take_state(device_id: str, payload: bytes, received_ms: int, retained: bool) -> list[Item]:
+    if not payload:
+        return []  # a retained birth being cleared
+    return [AdmittedState(device_id, wire.parse_state(payload), received_ms, retained)]

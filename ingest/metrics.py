@@ -1,0 +1,50 @@
+"""What ingest does enters as calls; counters, gauges and histograms leave for ``/metrics``.
+
+No label is finer than a shard group: never a device, a household or a site.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+EVENTS = Counter("kaimen_ingest_events", "Events by admission class", ["admission"])
+HEARTBEATS = Counter("kaimen_ingest_heartbeats", "Heartbeats taken")
+QUARANTINED = Counter("kaimen_ingest_quarantined", "Refused messages by reason", ["reason"])
+QUARANTINE_OVERFLOW = Counter(
+    "kaimen_ingest_quarantine_overflow", "Refused messages not kept because quarantine is full", ["reason"]
+)
+REPLAYED = Counter("kaimen_ingest_quarantine_replayed", "Quarantined messages taken after all")
+FACTS = Counter("kaimen_ingest_facts", "Facts written for alerts, by kind", ["kind"])
+FACTS_UNMATCHED = Counter(
+    "kaimen_ingest_facts_unmatched", "Ends of facts whose begin is not in the database", ["kind"]
+)
+BATCHES = Counter("kaimen_ingest_batches", "Writing transactions committed", ["group"])
+BATCH_MESSAGES = Histogram(
+    "kaimen_ingest_batch_messages", "Messages per batch", buckets=(1, 5, 20, 50, 100, 500, 1000, 2000, 5000)
+)
+COMMIT_SECONDS = Histogram(
+    "kaimen_ingest_commit_seconds",
+    "Wall time of a writing transaction",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+LAG_SECONDS = Gauge(
+    "kaimen_ingest_lag_seconds", "Community seconds from receipt to commit, newest batch", ["group"]
+)
+PULSE_AGE_SECONDS = Gauge(
+    "kaimen_ingest_pulse_age_seconds", "Community seconds by which the newest pulse is behind", ["group"]
+)
+QUEUE_MESSAGES = Gauge("kaimen_ingest_queue_messages", "Messages received and not yet taken", ["group"])
+QUEUE_MESSAGES_MAX = Gauge("kaimen_ingest_queue_messages_max", "Bound of the queue", ["group"])
+QUEUE_FULL = Counter("kaimen_ingest_queue_full", "Times the network thread waited for room in the queue")
+HEARTBEATS_DROPPED = Counter("kaimen_ingest_heartbeats_dropped", "Heartbeats dropped to keep room for events")
+REDELIVERED = Counter("kaimen_ingest_redelivered", "Messages delivered again while the first copy was in flight")
+STALE_ACKS = Counter("kaimen_ingest_stale_acks", "Acknowledgements dropped: their connection is gone")
+CONNECTED = Gauge("kaimen_ingest_broker_connected", "1 while the group's session is subscribed", ["group"])
+CONNECTS = Counter("kaimen_ingest_broker_connects", "Connections made to the broker")
+SESSIONS_NEW = Counter("kaimen_ingest_sessions_new", "Connections that found no session at the broker")
+LEASE_HELD = Gauge("kaimen_ingest_lease_held", "1 while this worker owns the group", ["group"])
+LEASES_LOST = Counter("kaimen_ingest_leases_lost", "Leases found taken by another worker")
+REBUILDS = Counter("kaimen_ingest_rebuilds", "Times the detector was rebuilt from the database")
+REBUILD_SECONDS = Gauge("kaimen_ingest_rebuild_seconds", "Wall time of the newest rebuild", ["group"])
+DATABASE_FAILURES = Counter("kaimen_ingest_database_failures", "Writing transactions rolled back by the world")
+CLOCK_REFUSALS = Counter("kaimen_ingest_clock_refusals", "Times ingest stopped because its own clock is wrong")
