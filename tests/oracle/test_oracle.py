@@ -295,6 +295,7 @@ def test_counters_are_never_compared_across_boots_and_the_time_between_is_blind(
 def test_from_tamper_or_fault_until_the_next_door_state_nothing_is_watched(kind: str) -> None:
     lines = [event(20, 1, kind), event(30, 2, "motion"), event(50, 3, "closed"), beat(60, 3)]
     assert watched(*lines) == [(0.0, 20.0), (50.0, 60.0)]
+    assert watched(event(10, 1, "closed"), event(20, 2, kind), beat(60, 2)) == [(0.0, 20.0)]
 
 
 def test_a_tampered_device_covers_no_tail_and_is_heard_only_by_its_events() -> None:
@@ -322,8 +323,9 @@ def test_the_tail_is_watched_while_supervision_lasts() -> None:
     assert view.watched_at(ms(90) + 1) == [(ms(0), ms(30))]
 
 
-def test_a_heartbeat_that_proves_nothing_is_not_heard() -> None:
+def test_a_heartbeat_that_proves_nothing_is_not_heard_but_an_event_is() -> None:
     assert seconds(see(beat(30, 0), beat(80, 4)).heard_at) == 30.0
+    assert seconds(see(beat(30, 0), event(80, 4)).heard_at) == 80.0
 
 
 # --- Not known -----------------------------------------------------------------------------------
@@ -440,6 +442,7 @@ def test_an_opening_within_10_s_of_force_is_not_evidence() -> None:
     assert not resets(event(40, 1, "forced"), event(50, 2, "open"))
     assert not resets(event(40, 1, "open"), event(50, 2, "forced"))
     assert resets(event(40, 1, "forced"), event(50.001, 2, "open"))
+    assert resets(event(40, 1, "open"), event(50.001, 2, "forced"))
 
 
 def test_an_opening_proved_by_a_counter_is_evidence_at_its_left_instant() -> None:
@@ -532,6 +535,7 @@ def test_blind_time_never_counts_and_is_never_forgotten() -> None:
 def test_a_check_is_ended_by_evidence_or_an_absence_only() -> None:
     blind = [*beats(150, 240, boot="b", start=140), event(250, 1, boot="b", start=140)]
     assert checks(blind, 300) == [(1, 100.0, 250.0), (2, 200.0, 250.0)]
+    assert checks(blind, 250) == checks(blind, 300)
     assert checks(blind, 249) == [(1, 100.0, None), (2, 200.0, None)]
     assert checks([], 300, absences=[{"from": ms(150), "to": ms(290)}]) == [(1, 100.0, 150.0)]
 
@@ -611,8 +615,11 @@ def test_what_does_not_fit_topic_or_registry_or_form_is_quarantined() -> None:
     good = event(10, 1)
     assert admission(event(10, 1, device="x")) == {"quarantined": 1}
     assert admission({**good, "topic": topic_for("s-2", "d", "evt")}) == {"quarantined": 1}
-    first = good["topic"].split("/")[2]
-    assert admission({**good, "topic": good["topic"].replace(f"/{first}/", "/x/", 1)}) == {"quarantined": 1}
+    digit = good["topic"].split("/")[2]
+    for other in ("x", "0" if digit != "0" else "1"):
+        assert admission({**good, "topic": good["topic"].replace(f"/{digit}/", f"/{other}/", 1)}) == {
+            "quarantined": 1
+        }
     for wrong in ({"seq": 0}, {"boot": "9f"}, {"clk": "gps"}, {"ts": "now"}, {"up": -1}, {"type": None}):
         assert admission({**good, "payload": {**good["payload"], **wrong}}) == {"quarantined": 1}
     assert admission({**good, "payload": "text"}, {**beat(20, 1), "payload": 5}) == {"quarantined": 1}
