@@ -79,6 +79,7 @@ check: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	.ci/check-locks
 
 format: $(VENV)/.installed
 	$(BIN)/ruff format .
