@@ -172,7 +172,6 @@ class Controller:
         """Return the proof of life at an instant; nothing is stored."""
         memory = self.memory
         ts, up, clk = self._read_clock(now_ms)
-        bits = mix(self._seed, 41, self.device.index, now_ms)
         has_battery = self.device.has_battery
         return wire.Heartbeat(
             v=1,
@@ -185,7 +184,7 @@ class Controller:
             unsent=len(memory.unsent),
             first_seq=memory.overwritten_seq + 1,
             batt=98 - self.device.index % 40 if has_battery else None,
-            rssi=-48 - self.device.index % 30 - (bits & 7) if has_battery else None,
+            rssi=-48 - self.device.index % 30 - now_ms // 1_000_003 % 7 if has_battery else None,
             fw=self.device.firmware,
         )
 

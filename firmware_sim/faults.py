@@ -129,9 +129,9 @@ class Fate:
     second_delay_ms: int | None
 
 
-def fate_of(seed: int, device_index: int, number: int, rates: FaultRates) -> Fate:
-    """Return the fate of the ``number``-th message of a device, fixed by the seed."""
-    bits = mix(seed, 31, device_index, number)
+def fate_of(device_bits: int, number: int, rates: FaultRates) -> Fate:
+    """Return the fate of the ``number``-th message of a device, fixed by bits that are the device's own."""
+    bits = mix(device_bits, number)
     delay_ms = 25 + (bits & 0xFF)
     draw = (bits >> 8 & 0xFFFFFF) / 0x1000000
     if draw < rates.lost:

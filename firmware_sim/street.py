@@ -114,6 +114,7 @@ class Street:
             for device in community.devices
         ]
         self._rates = rates
+        self._fates = [mix(community.seed, 31, device.index) for device in community.devices]
         self._connected: set[str] = set()
         self._members = self._devices_by_gateway()
         self._topics: dict[tuple[int, str], str] = {}
@@ -158,10 +159,11 @@ class Street:
 
     def _play(self, to_ms: int) -> None:
         queue = self._queue
+        next_day_ms = start_of(self._next_day)
         while True:
-            next_day_ms = start_of(self._next_day)
             if next_day_ms <= to_ms and (not queue or next_day_ms <= queue[0][0]):
                 self._begin_day()
+                next_day_ms = start_of(self._next_day)
                 continue
             if not queue or queue[0][0] > to_ms:
                 break
@@ -260,7 +262,7 @@ class Street:
             return
         memory = self.controllers[device].memory
         memory.sent_count += 1
-        fate = faults.fate_of(self.community.seed, device, memory.sent_count, self._rates)
+        fate = faults.fate_of(self._fates[device], memory.sent_count, self._rates)
         if fate.arrives:
             number = 2 * memory.sent_count
             arrival = InFlight(at_ms + fate.delay_ms, device, number, channel, payload)
