@@ -1,0 +1,93 @@
+"""Templates to HTML: a template's name, the shell and a view-model enter, text leaves; no I/O but reading templates.
+
+A fragment is one block of the same template, so that what the live page swaps in is what a full load would show.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from console import drawing, drawing_chart, drawing_street, sentences, views
+from console.views import Shell
+from console.words import Words, load_words
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """The one template environment: escaping on, undefined names are errors."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("console", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals["views"] = views
+    return made
+
+
+def render(template: str, *, shell: Shell, page: object, fragment: str | None = None) -> str:
+    """Make the page, or one named block of it.
+
+    Raises
+    ------
+    UnknownFragmentError
+        If the template has no block of that name.
+    """
+    words = load_words(shell.language, shell.zone, shell.now)
+    found = environment().get_template(template)
+    context = _context(shell, page, words)
+    if fragment is None:
+        return found.render(context)
+    blocks = {**environment().get_template("base.html").blocks, **found.blocks}
+    if fragment not in blocks:
+        raise UnknownFragmentError(fragment)
+    return "".join(blocks[fragment](found.new_context(context)))
+
+
+class UnknownFragmentError(LookupError):
+    """The asked part is not a block of this template; a client's fault, answered with 404."""
+
+
+def _context(shell: Shell, page: object, words: Words) -> dict[str, Any]:
+    context: dict[str, Any] = {
+        "shell": shell,
+        "page": page,
+        "words": words,
+        "t": words.say,
+        "tn": words.count,
+        "draw": _Drawings(words),
+        "sentences": sentences,
+    }
+    # Macros as values instead of imports: a block rendered by itself must see them too.
+    for name in ("parts", "case_parts"):
+        file = {"parts": "_parts.html", "case_parts": "_case.html"}[name]
+        context[name] = environment().get_template(file).make_module(context)
+    return context
+
+
+class _Drawings:
+    """The drawings, with the reader's words bound and marked as safe HTML (drawing escapes by itself)."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def day_line(self, line: views.DayLine, *, width: int = 330, large: bool = False) -> Markup:
+        return Markup(drawing.day_line(line, self._words, width=width, large=large))  # noqa: S704
+
+    def mark(self, mark: views.Mark) -> Markup:
+        return Markup(drawing.mark(mark, self._words))  # noqa: S704
+
+    def evidence_chart(self, chart: views.EvidenceChart, *, width: int = 760) -> Markup:
+        return Markup(drawing_chart.evidence_chart(chart, self._words, width=width))  # noqa: S704
+
+    def opening_mark(self, kind: views.OpeningKind) -> Markup:
+        return Markup(drawing_chart.opening_mark(kind, self._words))  # noqa: S704
+
+    def building(self, building: views.Building, *, selected: str | None = None, base: str = "") -> Markup:
+        drawn = drawing_street.building_section(building, self._words, selected=selected, base=base)
+        return Markup(drawn)  # noqa: S704

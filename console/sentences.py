@@ -1,0 +1,182 @@
+"""Sentences about a household: a view-model and the reader's words enter, what a person would say leaves; pure.
+
+No more is said than the evidence shows: a card is hers, a contact is only her door, a heartbeat says that the
+device is well, and not known is said as not known.
+"""
+
+from __future__ import annotations
+
+from console.views import (
+    CaseRow,
+    DayLine,
+    FamilyHome,
+    FamilyState,
+    Grounds,
+    LifeSign,
+    Presumed,
+    Technical,
+)
+from console.words import Words
+from kaimen.vocabulary import EvidenceKind, Stage
+
+#: Watched and wall-clock age are both told where they differ by more than a tenth.
+_DIFFERENCE_TOLD = 10
+
+
+def ages_differ(line: DayLine) -> bool:
+    return (line.elapsed_ms - line.inactive_ms) * _DIFFERENCE_TOLD > line.elapsed_ms
+
+
+def line_caption(line: DayLine, words: Words) -> str:
+    """How long, with both ages where time could not be seen."""
+    if line.away_until is not None:
+        return words.say("line.away")
+    if not line.known and not line.stage:
+        return words.say("line.not_known", elapsed_ms=line.elapsed_ms)
+    if ages_differ(line):
+        return words.say(
+            "line.both",
+            inactive_ms=line.inactive_ms,
+            elapsed_ms=line.elapsed_ms,
+            blind_ms=line.elapsed_ms - line.inactive_ms,
+        )
+    return words.say("line.plain", inactive_ms=line.inactive_ms)
+
+
+def line_alternative(line: DayLine, words: Words) -> str:
+    """The day line for whoever cannot see it: the same facts in the same order."""
+    parts = [
+        words.say(f"line.alt.evidence.{line.evidence_kind.value}", evidence_at=line.evidence_at),
+        line_caption(line, words),
+    ]
+    if line.stage:
+        parts.append(words.say("line.alt.stage", stage=int(line.stage)))
+    if line.signs:
+        parts.append(words.count("line.alt.signs", len(line.signs), at=line.signs[-1].at))
+    if not line.known and line.stage:
+        parts.append(words.say("line.alt.unknown"))
+    return words.say("join.sentence").join(parts)
+
+
+def sign_words(sign: LifeSign, words: Words) -> str:
+    return words.say(f"sign.{sign.kind.value}", part=words.day_part(sign.at), time=words.time(sign.at))
+
+
+def presumed_words(grounds: Grounds, words: Words) -> str:
+    return words.say(f"presumed.{grounds.presumed.value}")
+
+
+def row_why(row: CaseRow, words: Words) -> str:
+    """One line below the day line: how long, presumed where, what else was seen."""
+    if row.technical is not None:
+        return technical_why(row.technical, words)
+    parts = [line_caption(row.line, words)] if row.line is not None else []
+    if row.proposal_at is not None:
+        parts.append(words.say("why.proposal", at=row.proposal_at))
+    if row.grounds is not None:
+        parts += grounds_why(row.grounds, words)
+    return words.say("join.dot").join(parts)
+
+
+def grounds_why(grounds: Grounds, words: Words) -> list[str]:
+    parts = []
+    if grounds.not_seen_since is not None:
+        parts.append(words.say("why.not_seen", at=grounds.not_seen_since))
+    if grounds.presumed is not Presumed.UNSURE or grounds.direction:
+        parts.append(presumed_words(grounds, words))
+    if grounds.last_sign is not None:
+        parts.append(sign_words(grounds.last_sign, words))
+    elif grounds.has_sensors:
+        parts.append(words.say("why.no_sign"))
+    return parts
+
+
+def technical_why(technical: Technical, words: Words) -> str:
+    parts = [words.say("why.unknown")]
+    if technical.check_count:
+        parts.append(words.count("why.checks", technical.check_count))
+    return words.say("join.dot").join(parts)
+
+
+def family_headline(home: FamilyHome, words: Words) -> str:
+    """The one sentence of the family page."""
+    who = words.relation(home.relation)
+    match home.state:
+        case FamilyState.GOOD:
+            return _good_headline(home, who, words)
+        case FamilyState.UNKNOWN | FamilyState.AWAY | FamilyState.UNWATCHED:
+            return _capital(words.say(f"family.{home.state.value}", who=who))
+        case _:
+            return _capital(words.say(f"family.{home.state.value}", who=who))
+
+
+def _good_headline(home: FamilyHome, who: str, words: Words) -> str:
+    if home.evidence_at is None:
+        return _capital(words.say("family.good.nothing", who=who))
+    kind = home.evidence_kind.value
+    return _capital(words.say(f"family.good.{kind}", who=who, part=words.day_part(home.evidence_at)))
+
+
+def family_ground(home: FamilyHome, words: Words) -> str:
+    """Why we say so and who is on it, in one breath after the headline."""
+    match home.state:
+        case FamilyState.GOOD:
+            return words.say("join.space").join(_good_ground(home, words))
+        case FamilyState.UNKNOWN:
+            return words.say("join.space").join(_unknown_ground(home, words))
+        case FamilyState.AWAY:
+            return words.say("family.ground.away", until=words.date(home.away_until or words.now))
+        case FamilyState.UNWATCHED:
+            return words.say("family.ground.unwatched")
+        case _:
+            return words.say("join.space").join(_days_ground(home, words))
+
+
+def _good_ground(home: FamilyHome, words: Words) -> list[str]:
+    parts = []
+    if home.evidence_kind is EvidenceKind.OWN_CREDENTIAL:
+        parts.append(words.say(f"family.ground.card.{home.direction or 'none'}"))
+    elif home.evidence_kind in (EvidenceKind.OPENING, EvidenceKind.OPENING_BY_COUNTER):
+        parts.append(words.say("family.ground.contact"))
+    if home.exact_times and home.evidence_at is not None:
+        parts.append(words.say("family.ground.exact", at=home.evidence_at))
+    parts.append(words.say("family.ground.device"))
+    return parts
+
+
+def _unknown_ground(home: FamilyHome, words: Words) -> list[str]:
+    since_ms = max(0, -words.left_ms(home.unknown_since)) if home.unknown_since else 0
+    parts = [words.say(f"family.ground.unknown.{home.unknown_cause or 'device'}", since_ms=since_ms)]
+    if home.evidence_at is not None:
+        who = words.relation(home.relation)
+        own = "own" if home.evidence_kind is EvidenceKind.OWN_CREDENTIAL else "door"
+        parts.append(words.say(f"family.ground.before.{own}", who=who, part=words.day_part(home.evidence_at)))
+    parts.append(_on_it(home, words))
+    return parts
+
+
+def _days_ground(home: FamilyHome, words: Words) -> list[str]:
+    parts = []
+    if home.presumed is not Presumed.UNSURE:
+        parts.append(words.say(f"family.ground.presumed.{home.presumed.value}"))
+    if home.last_sign is not None:
+        sign = home.last_sign
+        parts.append(words.say(f"family.ground.sign.{sign.kind.value}", part=words.day_part(sign.at)))
+    parts.append(_on_it(home, words))
+    return parts
+
+
+def _on_it(home: FamilyHome, words: Words) -> str:
+    act = home.act.value if home.act else "none"
+    if home.act is None or home.result_by is None:
+        return words.say(f"family.ground.act.{act}")
+    who = words.say("family.ground.worker", name=home.worker) if home.worker else ""
+    return words.say(f"family.ground.act.{act}", worker=who, by=words.date_time(home.result_by))
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def stage_word(stage: Stage | int, words: Words) -> str:
+    return words.named("stage", int(stage))
