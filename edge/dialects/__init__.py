@@ -1,0 +1,122 @@
+"""Dialects of foreign devices: topic and payload enter, readings leave; pure, and no input makes it fail.
+
+One file per family; each says None for a frame that is not its own. A device table may name the dialect, else the
+first that knows the frame takes it, the most particular families first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edge.dialects import (
+    cloud_access,
+    dahua,
+    esphome,
+    hikvision,
+    lns,
+    lorawan,
+    onvif,
+    rf433,
+    shelly,
+    sparkplug,
+    tasmota,
+    theengs,
+    zigbee2mqtt,
+    zkteco,
+)
+from edge.dialects.fields import field_time_ms, readings_of_fields
+from edge.dialects.frame import Frame, make_frame
+from edge.dialects.values import as_mapping, parse_json
+from edge.reading import Kind, Reading, Verdict, read, summarise
+
+Dialect = Callable[[Frame], "list[Reading] | None"]
+
+DIALECTS: dict[str, Dialect] = {
+    "sparkplug": sparkplug.decode,
+    "onvif": onvif.decode,
+    "hikvision": hikvision.decode,
+    "dahua": dahua.decode,
+    "zkteco": zkteco.decode,
+    "access": cloud_access.decode,
+    "lns": lns.decode,
+    "theengs": theengs.decode,
+    "shelly": shelly.decode,
+    "tasmota": tasmota.decode,
+    "rf433": rf433.decode,
+    "zigbee2mqtt": zigbee2mqtt.decode,
+    "esphome": esphome.decode,
+}
+
+LINES_MAX = 100
+
+#: Frames that did not come by MQTT are put on this root by whatever received them: foreign/{dialect}/{name}.
+FOREIGN_ROOT = "foreign"
+
+
+def _carried(frame: Frame) -> tuple[str, Frame] | None:
+    """Unwrap ``foreign/{dialect}/{name}[/…]``: the dialect it names, and the frame without the wrapping."""
+    if len(frame.parts) < 3 or frame.parts[0] != FOREIGN_ROOT:
+        return None
+    rest = "/".join(frame.parts[2:])
+    return frame.parts[1], Frame(topic=rest, parts=frame.parts[2:], text=frame.text, value=frame.value)
+
+
+def _named(dialect: str, frame: Frame) -> list[Reading] | None:
+    name = frame.parts[0] if frame.parts else ""
+    if dialect == "hikvision":
+        return hikvision.decode(frame, name)
+    if dialect == "zkteco":
+        return zkteco.decode(frame, name)
+    known = DIALECTS.get(dialect)
+    return None if known is None else known(frame)
+
+
+def _fallback(frame: Frame) -> list[Reading]:
+    if frame.obj:
+        found = readings_of_fields(
+            frame.obj, frame.topic, contact_true_is_closed=None, occurred_ms=field_time_ms(frame.obj)
+        )
+        if any(reading.kind is not Kind.TELEMETRY for reading in found):
+            return found
+    return [read(frame.topic, Kind.UNKNOWN, "no dialect knows this message")]
+
+
+def decode_frame(frame: Frame, dialect: str | None = None) -> list[Reading]:
+    """Decode a frame in the named dialect, or in the first that knows it."""
+    carried = _carried(frame)
+    if carried is not None:
+        dialect, frame = carried
+    if dialect is not None:
+        found = _named(dialect, frame)
+        return _fallback(frame) if found is None else found
+    for known in DIALECTS.values():
+        found = known(frame)
+        if found is not None:
+            return found
+    return _fallback(frame)
+
+
+def _json_lines(frame: Frame) -> list[str]:
+    """Split a payload that is several JSON objects, one per line; empty where it is none."""
+    if frame.value is not None or not frame.text.lstrip().startswith("{"):
+        return []
+    lines = [line for line in frame.text.splitlines() if line.strip()][:LINES_MAX]
+    return lines if len(lines) > 1 and all(as_mapping(parse_json(line)) for line in lines) else []
+
+
+def decode(
+    topic: str | None, payload: object, encoding: str | None = None, *, dialect: str | None = None
+) -> list[Reading]:
+    """Decode one message: ``payload`` as bytes, text or JSON value; ``encoding`` ``lorawan`` is a codec vector."""
+    frame = make_frame(topic, payload)
+    if encoding == "lorawan":
+        return lorawan.decode_vector(frame.obj)
+    lines = _json_lines(frame)
+    if lines:
+        return [reading for line in lines for reading in decode_frame(make_frame(topic, line), dialect)]
+    return decode_frame(frame, dialect)
+
+
+def interpret(topic: str | None, payload: object, encoding: str | None = None) -> Verdict:
+    """Say what one message means as a whole."""
+    return summarise(decode(topic, payload, encoding))

@@ -1,0 +1,51 @@
+"""Browan TABS and MerryIoT LoRaWAN sensors: bytes enter, readings leave; pure.
+
+The port names the sensor. The counter of TABS and MerryIoT counts triggers, not openings alone, so it is not used
+as a counter of openings.
+"""
+
+from __future__ import annotations
+
+from edge.reading import Kind, Reading, read
+
+_DOOR = (Kind.DOOR_OPEN, Kind.DOOR_CLOSED)
+_ROOM = (Kind.OCCUPIED, Kind.VACANT)
+_LEAK = (Kind.WATER_LEAK, Kind.WATER_OK)
+_PRESS = (Kind.BUTTON, Kind.TELEMETRY)
+_VALUE = (Kind.TELEMETRY, Kind.TELEMETRY)
+
+#: TABS port -> what status bit 0 says.
+_TABS = {
+    100: _DOOR, 102: _ROOM, 103: _VALUE, 104: _VALUE, 105: _VALUE, 106: _LEAK, 107: _VALUE, 136: _VALUE, 147: _PRESS,
+}  # fmt: skip
+#: MerryIoT port -> what status bit 0 says (bit 1 button, bit 2 tamper).
+_MERRY = {120: _DOOR, 122: _ROOM, 126: _LEAK, 127: _VALUE, 128: _VALUE}
+_PORT_OF_MODEL = {
+    "TBDW": (100,), "TBMS": (102,), "TBHH": (103,), "TBHV": (103, 107), "TBAM": (104,), "TBSL": (105,),
+    "TBWL": (106,), "TBPB": (147,), "TBOL": (136, 204),
+}  # fmt: skip
+_SETTINGS_PORTS = (204, 205, 206, 222)
+
+
+def decode(model: str, port: int | None, data: bytes, source: str) -> list[Reading]:
+    """Decode one uplink of a Browan or MerryIoT sensor."""
+    name = model.upper().replace("-", "")
+    for prefix, ports in _PORT_OF_MODEL.items():
+        if name.startswith(prefix) and port not in (*ports, *_SETTINGS_PORTS):
+            return [read(source, Kind.ERROR, f"unknown port {port}")]
+    if port in _SETTINGS_PORTS:
+        return [read(source, Kind.CONFIG, f"settings, port {port}")]
+    if not data:
+        return [read(source, Kind.UNKNOWN, "empty")]
+    if port in _TABS:
+        yes, no = _TABS[port]
+        return [read(source, yes if data[0] & 0x01 else no, f"port {port}, status bit {data[0] & 1}")]
+    if port in _MERRY:
+        yes, no = _MERRY[port]
+        readings = [read(source, yes if data[0] & 0x01 else no, f"port {port}, status bit {data[0] & 1}")]
+        if data[0] & 0x04 and port in (120, 122):
+            readings.append(read(source, Kind.TAMPER, "status bit 2"))
+        if data[0] & 0x02 and port in (120, 122, 127):
+            readings.append(read(source, Kind.BUTTON, "status bit 1"))
+        return readings
+    return [read(source, Kind.ERROR, f"unknown port {port}")]

@@ -1,0 +1,90 @@
+"""ESPHome's MQTT client: ``<node>/<component>/<object>/state`` enters, readings leave; pure.
+
+The message carries no device class: whether an object is a door is read from its object id, else stays open. All
+states are retained by default, one message per object, so no single one proves or disproves an opening.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge.dialects.frame import Frame
+from edge.dialects.values import as_text
+from edge.reading import Kind, Nature, Reading, read
+
+_COMPONENTS = frozenset(
+    {
+        "binary_sensor", "sensor", "text_sensor", "switch", "lock", "cover", "light", "fan", "climate", "button",
+        "number", "select", "event", "alarm_control_panel", "valve", "text", "update", "datetime",
+    }
+)  # fmt: skip
+
+#: Words of an object id -> what ON and OFF say (the meaning of the binary sensor's device class).
+_CLASSES: tuple[tuple[tuple[str, ...], Kind, Kind], ...] = (
+    (("tamper",), Kind.TAMPER, Kind.TELEMETRY),
+    (("battery",), Kind.BATTERY_LOW, Kind.TELEMETRY),
+    (("bell", "intercom_call", "ring"), Kind.CALL, Kind.NONE),
+    (("sos", "panic", "emergency"), Kind.SOS, Kind.NONE),
+    (("exit_button", "button", "rex"), Kind.BUTTON, Kind.NONE),
+    (("lock",), Kind.DOOR_UNLOCKED, Kind.DOOR_LOCKED),
+    (("occupancy", "presence"), Kind.OCCUPIED, Kind.VACANT),
+    (("motion", "pir", "radar", "movement"), Kind.MOTION, Kind.NO_MOTION),
+    (("smoke", "fire"), Kind.SMOKE, Kind.SMOKE_OK),
+    (("leak", "water", "flood", "moisture"), Kind.WATER_LEAK, Kind.WATER_OK),
+    (("vibration", "shock"), Kind.VIBRATION, Kind.TELEMETRY),
+    (("door", "window", "gate", "contact", "opening", "entrance"), Kind.DOOR_OPEN, Kind.DOOR_CLOSED),
+)
+_LOCKS = {"locked": Kind.DOOR_LOCKED, "unlocked": Kind.DOOR_UNLOCKED, "open": Kind.DOOR_OPEN}
+_COVERS = {"open": Kind.DOOR_OPEN, "closed": Kind.DOOR_CLOSED}
+
+
+def _plain(reading: Reading) -> Reading:
+    """Say nothing about openings: a retained single value never does."""
+    return replace(reading, opening=None)
+
+
+def _binary(source: str, name: str, word: str) -> Reading:
+    if word not in ("on", "off"):
+        return read(source, Kind.UNKNOWN, f"a state that is neither ON nor OFF: {word[:20]}")
+    for words, on, off in _CLASSES:
+        if any(mark in name for mark in words):
+            return read(
+                source, on if word == "on" else off, f"object id of a known class, {word}", raw=word.upper()
+            )
+    why = "whether this object is a door is set in the device table"
+    return read(source, Kind.DOOR_STATE_UNKNOWN, why, raw=word.upper())
+
+
+def _component(source: str, component: str, name: str, frame: Frame) -> Reading:
+    word = frame.word
+    if component == "binary_sensor":
+        return _binary(source, name, word)
+    if component == "lock":
+        return read(source, _LOCKS.get(word, Kind.UNKNOWN), f"lock {word[:20]}", raw=word.upper())
+    if component == "cover":
+        return read(source, _COVERS.get(word, Kind.UNKNOWN), f"cover {word[:20]}", raw=word.upper())
+    if component == "event":
+        pressed = as_text(frame.obj.get("event_type")) or word
+        return read(source, Kind.BUTTON, f"event {pressed[:20]}", nature=Nature.EDGE)
+    if component == "text_sensor" and any(mark in name for mark in ("card", "tag", "rfid", "wiegand", "nfc")):
+        return read(
+            source, Kind.CARD_READ, "a reader's text", method="card", credential=frame.text.strip()[:128]
+        )
+    return read(source, Kind.TELEMETRY, f"{component} value")
+
+
+def decode(frame: Frame) -> list[Reading] | None:
+    """Decode an ESPHome frame; None where it is none."""
+    parts = frame.parts
+    if len(parts) >= 4 and parts[-1] == "state" and parts[-3] in _COMPONENTS:
+        node, component, name = "/".join(parts[:-3]), parts[-3], parts[-2].lower()
+        source = f"{node}/{component}/{parts[-2]}"
+        return [_plain(_component(source, component, name, frame))]
+    if len(parts) >= 4 and parts[-1] == "command" and parts[-3] in _COMPONENTS:
+        return [read("/".join(parts[:-1]), Kind.NONE, "a command to the device", heard=False)]
+    if len(parts) == 2 and parts[-1] == "status" and frame.word in ("online", "offline"):
+        kind = Kind.DEVICE_ONLINE if frame.word == "online" else Kind.DEVICE_OFFLINE
+        return [_plain(read(parts[0], kind, f"retained {frame.word}", heard=False))]
+    if len(parts) == 2 and parts[-1] == "debug":
+        return [_plain(read(parts[0], Kind.NONE, "a log line"))]
+    return None
