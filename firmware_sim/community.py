@@ -274,7 +274,7 @@ def _spoil_the_books(draft: _Draft) -> None:
     ]
     for kind, irregularity, count in wanted:
         fitting = [item for item in draft.households if item.kind is kind and item.irregularity is None]
-        for household in fitting[:count]:
+        for household in draft.chance.sample(fitting, min(count, len(fitting))):
             draft.households[household.index] = _spoiled(draft, household, irregularity)
 
 

@@ -69,7 +69,7 @@ class Publisher(Protocol):
         """Say whether more may be sent before acknowledgements come in."""
 
     def close(self) -> None:
-        """End all sessions in order."""
+        """End all sessions; nobody hears a goodbye, for the devices are gone and their last wills say so."""
 
 
 @dataclass
@@ -336,7 +336,6 @@ class BrokerPublisher:
             client, session.client = session.client, None
             session.epoch += 1
             if client is not None:
-                client.disconnect()
                 self._end(client)
         deadline = time.monotonic() + CLOSE_S
         for thread in self._enders:

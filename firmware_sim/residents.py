@@ -269,7 +269,7 @@ def _errands_of(
 
 def _elder_errands(vigour: float, late_min: int, chance: Random) -> tuple[_Errand, ...]:
     return (
-        _Errand(0.3 + 0.65 * vigour, chance.uniform(6.7, 9.2) * 60 + late_min, 24, 55, 18),
+        _Errand(0.46 + 0.5 * vigour, chance.uniform(6.7, 9.2) * 60 + late_min, 24, 55, 18),
         _Errand(0.14 + 0.6 * vigour, chance.uniform(13.6, 15.8) * 60, 28, 95, 32),
         _Errand(max(0.0, 0.6 * vigour - 0.06), chance.uniform(18.2, 19.4) * 60, 16, 42, 14),
         _Errand(0.1 + 0.4 * vigour, chance.uniform(9.5, 19.5) * 60, 70, 4, 1.5, is_stroll=False),
@@ -361,16 +361,14 @@ def _outings(
     late = chance.uniform(40, 190) if chance.random() < 0.07 else 0.0
     free_from = _at(day, DAY_BEGINS_MIN + 20)
     found: list[_Outing] = []
-    planned = (
-        sorted(
-            (chance.gauss(errand.leave_min, errand.leave_spread) + late, errand)
-            for errand in habits.errands[index]
-            if _happens(errand, weekday, chance, rainy=rainy and dweller.is_elder)
-        )
-        if not stays
-        else []
+    planned = sorted(
+        (chance.gauss(errand.leave_min, errand.leave_spread) + late, number)
+        for number, errand in enumerate(habits.errands[index])
+        if _happens(errand, weekday, chance, rainy=rainy and dweller.is_elder)
+        and not (stays and errand.is_stroll)
     )
-    for leave_min, errand in planned:
+    for leave_min, number in planned:
+        errand = habits.errands[index][number]
         out_ms = max(_at(day, leave_min), free_from)
         in_ms = out_ms + int(max(1.5, chance.gauss(errand.stay_min, errand.stay_spread)) * MINUTE_MS)
         if in_ms > _at(day, DAY_ENDS_MIN):
