@@ -71,7 +71,9 @@ def is_site_silent(site: Iterable[Wiring], heard_ms_by_id: Mapping[str, int], at
     if not heard:
         return False
     newest_ms = max(heard_ms for heard_ms, _ in heard)
-    together = [supervision_ms for heard_ms, supervision_ms in heard if heard_ms >= newest_ms - supervision_ms]
+    together = [
+        supervision_ms for heard_ms, supervision_ms in heard if heard_ms >= newest_ms - supervision_ms
+    ]
     return len(together) >= 2 and _has_missed_two_of_three(at_ms, newest_ms, min(together))
 
 

@@ -64,7 +64,9 @@ def provision(connection: Connection, groups: int) -> None:
         connection.execute(_SQL["provision_leases"], {"groups": groups})
 
 
-def acquire(connection: Connection, *, group_no: int, groups: int, worker: str, duration_s: int) -> Lease | None:
+def acquire(
+    connection: Connection, *, group_no: int, groups: int, worker: str, duration_s: int
+) -> Lease | None:
     """Take the lease if nobody holds it, its time is over, or its holder was a process of this machine that died."""
     wall_ms = _wall.now_ms()
     with connection.transaction():

@@ -37,7 +37,9 @@ QUEUE_MESSAGES = Gauge("kaimen_ingest_queue_messages", "Messages received and no
 QUEUE_MESSAGES_MAX = Gauge("kaimen_ingest_queue_messages_max", "Bound of the queue", ["group"])
 QUEUE_FULL = Counter("kaimen_ingest_queue_full", "Times the network thread waited for room in the queue")
 HEARTBEATS_DROPPED = Counter("kaimen_ingest_heartbeats_dropped", "Heartbeats dropped to keep room for events")
-REDELIVERED = Counter("kaimen_ingest_redelivered", "Messages delivered again while the first copy was in flight")
+REDELIVERED = Counter(
+    "kaimen_ingest_redelivered", "Messages delivered again while the first copy was in flight"
+)
 STALE_ACKS = Counter("kaimen_ingest_stale_acks", "Acknowledgements dropped: their connection is gone")
 CONNECTED = Gauge("kaimen_ingest_broker_connected", "1 while the group's session is subscribed", ["group"])
 CONNECTS = Counter("kaimen_ingest_broker_connects", "Connections made to the broker")
@@ -46,5 +48,9 @@ LEASE_HELD = Gauge("kaimen_ingest_lease_held", "1 while this worker owns the gro
 LEASES_LOST = Counter("kaimen_ingest_leases_lost", "Leases found taken by another worker")
 REBUILDS = Counter("kaimen_ingest_rebuilds", "Times the detector was rebuilt from the database")
 REBUILD_SECONDS = Gauge("kaimen_ingest_rebuild_seconds", "Wall time of the newest rebuild", ["group"])
-DATABASE_FAILURES = Counter("kaimen_ingest_database_failures", "Writing transactions rolled back by the world")
-CLOCK_REFUSALS = Counter("kaimen_ingest_clock_refusals", "Times ingest stopped because its own clock is wrong")
+DATABASE_FAILURES = Counter(
+    "kaimen_ingest_database_failures", "Writing transactions rolled back by the world"
+)
+CLOCK_REFUSALS = Counter(
+    "kaimen_ingest_clock_refusals", "Times ingest stopped because its own clock is wrong"
+)

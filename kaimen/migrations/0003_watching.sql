@@ -53,9 +53,11 @@ CREATE TABLE quarantine (
   detail text NOT NULL,
   copies int NOT NULL DEFAULT 1,
   replayed_at timestamptz,
+  replay_asked boolean NOT NULL DEFAULT false,
   UNIQUE (topic, payload_sha256, reason)
 );
 CREATE INDEX quarantine_waiting ON quarantine (device_id) WHERE replayed_at IS NULL;
+CREATE INDEX quarantine_asked ON quarantine (id) WHERE replay_asked;
 
 -- Groups of shards and who writes for them. Every writing transaction begins by locking its row with its token.
 CREATE TABLE ingest_leases (
@@ -130,9 +132,12 @@ CREATE TABLE happenings (
   household_id text,
   at timestamptz NOT NULL,
   handled_at timestamptz,
+  retry_at timestamptz,              -- set aside by alerts: the handling failed and is tried again then
+  failure text,
   UNIQUE (kind, fact_id)
 );
 CREATE INDEX happenings_waiting ON happenings (id) WHERE handled_at IS NULL;
+CREATE INDEX happenings_set_aside ON happenings (retry_at) WHERE handled_at IS NULL AND retry_at IS NOT NULL;
 
 -- State of a household as the detector last had it: derived, disposable, for reading only.
 -- inactive(now) = known ? base_ms + (now - anchor_at) : settled_ms

@@ -1,0 +1,105 @@
+"""``kaimen ingest``: settings enter; one worker that serves the shard groups it holds leases for runs until SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+
+from ingest import replay
+from ingest.leases import GroupsChangedError
+from ingest.pulse import GroupLoop
+from ingest.subscriber import Subscriber
+from kaimen.clock import open_clock
+from kaimen.database import Connection, connect
+from kaimen.logs import get_logger, set_up_logs
+from kaimen.metrics import serve_metrics
+from kaimen.settings import IngestSettings
+
+log = get_logger()
+
+
+def make_loop(settings: IngestSettings, group_no: int, stop: threading.Event) -> GroupLoop:
+    """Wire one shard group: its clock, its session, its connection and its loop."""
+    clock = open_clock(settings.clock)
+    source = Subscriber(
+        settings.broker_url,
+        clock=clock,
+        group_no=group_no,
+        groups=settings.ingest_groups,
+        queue_max=settings.ingest_queue_max,
+        user=settings.broker_user,
+        password=settings.broker_password,
+        ca_file=settings.broker_ca_file,
+    )
+
+    def open_connection() -> Connection:
+        return connect(settings.database_url, service=f"ingest {group_no}", autocommit=True)
+
+    return GroupLoop(
+        settings,
+        group_no=group_no,
+        clock=clock,
+        source=source,
+        open_connection=open_connection,
+        rebuild=replay.rebuild,
+        stop=stop,
+    )
+
+
+class Worker:
+    """All groups of one process, a thread each; the first that fails for good stops them all."""
+
+    def __init__(self, settings: IngestSettings) -> None:
+        self.stop = threading.Event()
+        self.failed: BaseException | None = None
+        self._loops = [make_loop(settings, group_no, self.stop) for group_no in range(settings.ingest_groups)]
+
+    def health(self) -> tuple[bool, str]:
+        """Say for ``/healthz`` whether every group is served or stands by."""
+        worst = next((loop.health for loop in self._loops if not loop.health.good), None)
+        return (False, worst.words) if worst is not None else (True, self._loops[0].health.words)
+
+    def run(self) -> int:
+        """Serve until ``stop``; return the process' exit code."""
+        threads = [
+            threading.Thread(target=self._run_one, args=(loop,), name=f"group-{index}")
+            for index, loop in enumerate(self._loops)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return 1 if self.failed is not None else 0
+
+    def _run_one(self, loop: GroupLoop) -> None:
+        try:
+            loop.run()
+        except GroupsChangedError as error:
+            log.error("will not start", reason=str(error))
+            self._fail(error)
+        except BaseException as error:  # a programmer's fault: say it, end the process, be started again
+            log.exception("the group's loop failed", error=type(error).__name__)
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        self.failed = self.failed or error
+        self.stop.set()
+
+
+def main(settings: IngestSettings) -> int:
+    """Run one ingest worker until SIGTERM or SIGINT; return its exit code."""
+    set_up_logs("ingest", level=settings.log_level, form=settings.log_format)
+    worker = Worker(settings)
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        worker.stop.set()
+
+    signal.signal(signal.SIGTERM, ask_to_stop)
+    signal.signal(signal.SIGINT, ask_to_stop)
+    serve_metrics(settings.metrics_host, settings.metrics_port, worker.health)
+    return worker.run()
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(IngestSettings()))

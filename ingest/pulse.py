@@ -1,0 +1,766 @@
+"""Batches of messages and the clock enter; one transaction per turn and the acknowledgement after it leave.
+
+``GroupState`` holds what one shard group knows and is thrown away at every failed commit. ``GroupLoop`` reads the
+clock once per turn (with the batch, so that everything received by then is in it), applies, pulses, writes, and
+only then answers the broker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import psycopg
+
+from ingest import leases, metrics
+from ingest.admission import (
+    AdmittedEvent,
+    AdmittedHeartbeat,
+    AdmittedState,
+    Item,
+    Message,
+    Refused,
+    admit,
+    refuse,
+)
+from ingest.causes import Causes, OutageCause
+from ingest.detector import BootBase, CoveragePoint, Detector, OutageBegan
+from ingest.faults import pass_point
+from ingest.leases import Lease, LeaseLostError
+from ingest.store import (
+    Book,
+    DataRefusedError,
+    DeviceNote,
+    OutageFact,
+    Store,
+    StoredEvent,
+    StoredFact,
+    Turn,
+    Waiting,
+    forget_old_coverage,
+    implausible_payload,
+    is_of_group,
+    load_book,
+    load_replayable,
+)
+from kaimen import wire
+from kaimen.clock import Clock, FileClock
+from kaimen.database import Connection
+from kaimen.logs import get_logger
+from kaimen.policy import DAY_MS
+from kaimen.settings import IngestSettings
+from kaimen.vocabulary import Admission, QuarantineReason
+
+log = get_logger()
+
+PULSE_MS = 1000
+#: Folded heartbeats older than this are written early, as long as there are few.
+EARLY_FLUSH_MS = 60_000
+EARLY_ROWS_PER_S_MAX = 200
+#: Quarantined messages taken again in one turn.
+REPLAYED_PER_TURN_MAX = 2_000
+#: After a start the first pulse waits until what the broker kept has come, but not longer than this.
+SETTLE_S_MAX = 10.0
+SETTLED_AFTER_S = 0.25
+PROGRESS_EVERY_S = 1.0
+SCALED_PROGRESS_EVERY_S = 0.05
+SCALED_WAKE_S = 0.02
+REGISTRY_EVERY_S = 60.0
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Unsaved(Generic[K, V]):
+    """Values that change often and are written seldom: at once when new, else after a while."""
+
+    def __init__(self, flush_ms: int) -> None:
+        self._flush_ms = flush_ms
+        self._waiting: dict[K, tuple[int, V]] = {}  # in the order in which they began to wait
+        self._urgent: dict[K, V] = {}
+
+    def offer(self, key: K, value: V, at_ms: int, *, urgent: bool) -> None:
+        """Note the newest value; ``urgent`` ones are written with the next turn."""
+        since_ms, _ = self._waiting.get(key, (at_ms, value))
+        self._waiting[key] = (since_ms, value)
+        if urgent or key in self._urgent:
+            self._urgent[key] = value
+
+    def due(self, now_ms: int, *, within_ms: int | None = None, rows_max: int | None = None) -> list[V]:
+        """Return what is to be written: what is urgent, and what has waited ``within_ms`` (default: its time)."""
+        span_ms = self._flush_ms if within_ms is None else within_ms
+        found = dict(self._urgent)
+        for key, (since_ms, value) in self._waiting.items():
+            if now_ms - since_ms < span_ms or (rows_max is not None and len(found) >= rows_max):
+                break
+            found[key] = value
+        return list(found.values())
+
+    def everything(self) -> list[V]:
+        return [value for _, value in self._waiting.values()]
+
+    def confirm(self, pairs: Iterable[tuple[K, V]]) -> None:
+        """Note what is committed; what was heard since stays."""
+        for key, value in pairs:
+            if self._urgent.get(key) is value:
+                del self._urgent[key]
+            waiting = self._waiting.get(key)
+            if waiting is not None and waiting[1] is value:
+                del self._waiting[key]
+
+
+PointKey = tuple[str, str, int, int, int]
+
+
+def _point_key(point: CoveragePoint) -> PointKey:
+    return (point.device_id, point.boot, point.seq_last, point.opens, point.first_up_ms)
+
+
+def _boot_key(base: BootBase) -> tuple[str, str]:
+    return (base.device_id, base.boot)
+
+
+def _base_of(base: BootBase) -> tuple[int | None, ...]:
+    return (
+        base.ntp_up_ms, base.ntp_ts_ms, base.ntp_base_min_ms, base.ntp_base_max_ms, base.received_base_ms,
+        base.rtc_base_ms,
+    )  # fmt: skip
+
+
+class Coverage:
+    """What the detector folded and the database does not have yet; outlives a thrown-away detector."""
+
+    def __init__(self, flush_ms: int) -> None:
+        self.points: Unsaved[PointKey, CoveragePoint] = Unsaved(flush_ms)
+        self.boots: Unsaved[tuple[str, str], BootBase] = Unsaved(flush_ms)
+        self.notes: Unsaved[str, DeviceNote] = Unsaved(flush_ms)
+        self._newest_key: dict[tuple[str, str], PointKey] = {}
+        self._written_base: dict[tuple[str, str], tuple[int | None, ...]] = {}
+        self._told: dict[str, tuple[Any, ...]] = {}
+
+    def collect(self, detector: Detector) -> None:
+        """Take over what changed in the detector."""
+        for point in detector.take_changed_points():
+            key, boot_key = _point_key(point), (point.device_id, point.boot)
+            self.points.offer(
+                key, point, point.last_received_ms, urgent=self._newest_key.get(boot_key) != key
+            )
+        for base in detector.take_changed_boots():
+            moved = self._written_base.get(_boot_key(base)) != _base_of(base)
+            self.boots.offer(_boot_key(base), base, base.newest_received_ms, urgent=moved)
+
+    def note(self, note: DeviceNote, at_ms: int, *, said: tuple[Any, ...]) -> None:
+        """Note what a heartbeat told; ``said`` is the part that people should see at once."""
+        self.notes.offer(note.device_id, note, at_ms, urgent=self._told.get(note.device_id) != said)
+        self._told[note.device_id] = said
+
+    def fill(self, turn: Turn, *, early_rows: int = 0, everything: bool = False) -> None:
+        """Put into the turn what is due; with room left, what would be due soon."""
+        if everything:
+            turn.points, turn.boots = self.points.everything(), self.boots.everything()
+            turn.notes += self.notes.everything()
+            return
+        early = {"within_ms": EARLY_FLUSH_MS, "rows_max": early_rows} if early_rows else {}
+        turn.points = self.points.due(turn.now_ms, **early)
+        turn.boots = self.boots.due(turn.now_ms, **early)
+        turn.notes = [note for note in turn.notes if note.status is not None] + self.notes.due(turn.now_ms)
+
+    def confirm(self, turn: Turn) -> None:
+        """The turn is committed."""
+        self.points.confirm((_point_key(point), point) for point in turn.points)
+        for point in turn.points:
+            self._newest_key[(point.device_id, point.boot)] = _point_key(point)
+        self.boots.confirm((_boot_key(base), base) for base in turn.boots)
+        for base in turn.boots:
+            self._written_base[_boot_key(base)] = _base_of(base)
+        self.notes.confirm((note.device_id, note) for note in turn.notes if note.status is None)
+
+
+class GroupState:
+    """What one shard group knows: the detector and the causes, and what they have to say since the last turn."""
+
+    def __init__(
+        self, book: Book, detector: Detector, causes: Causes, coverage: Coverage, *, pulse_ms: int
+    ) -> None:
+        self.book = book
+        self.causes = causes
+        self.coverage = coverage
+        self._detector = detector
+        self._pulse_ms = pulse_ms
+        self._pulsed = False
+        self._turn = Turn(pulse_ms, None)
+        self.refused_events: frozenset[tuple[str, bytes]] = frozenset()
+
+    @property
+    def pulse_ms(self) -> int:
+        """The newest pulse."""
+        return self._pulse_ms
+
+    def replace_book(self, book: Book) -> None:
+        """Take over a changed registry."""
+        self.book = book
+        self._detector.replace_registry(book.registry)
+        self.causes.replace_wiring(book.wiring)
+
+    def apply(self, messages: Sequence[Message], now_ms: int, *, may_pulse: bool = True) -> None:
+        """Take messages in the order received, each second pulsed with what had been received by then."""
+        for message in messages:
+            if may_pulse:
+                self._pulse_to((message.received_ms - 1) // PULSE_MS * PULSE_MS)
+            self.take(message)
+        if may_pulse:
+            self._pulse_to(now_ms // PULSE_MS * PULSE_MS)
+
+    def _pulse_to(self, pulse_ms: int) -> None:
+        # A rebuilt detector judges everybody at its first pulse, also when no second has passed since.
+        if pulse_ms <= self._pulse_ms and self._pulsed:
+            return
+        self._pulse_ms = max(pulse_ms, self._pulse_ms)
+        self._pulsed = True
+        self._state_facts(self._detector.pulse(self._pulse_ms))
+        self._state_facts(self.causes.pulse(self._pulse_ms))
+
+    def _state_facts(self, facts: Sequence[Any]) -> None:
+        for fact in facts:
+            stored: StoredFact = (
+                OutageFact(fact, self.causes.decide(fact)) if isinstance(fact, OutageBegan) else fact
+            )
+            self._turn.facts.append(stored)
+
+    def take(self, message: Message) -> list[Item]:
+        """Take one message without any pulse; return what admission made of it."""
+        items = admit(
+            message.topic, message.payload, message.received_ms, self.book.registry, retained=message.retained
+        )
+        for item in items:
+            match item:
+                case AdmittedEvent():
+                    self._take_event(item, message.received_ms)
+                case AdmittedHeartbeat():
+                    self._take_heartbeat(item, message.received_ms)
+                case AdmittedState():
+                    self._take_state(item)
+                case Refused():
+                    self._refuse(item)
+        return items
+
+    def take_again(self, waiting: Waiting) -> None:
+        """Take a quarantined message as if it were just handled, with its own receipt."""
+        items = (
+            self.take(Message(waiting.topic, waiting.payload, waiting.received_ms)) if waiting.whole else []
+        )
+        refused_again = not waiting.whole or any(
+            isinstance(item, Refused) and item.reason is waiting.reason for item in items
+        )
+        (self._turn.refused_again_ids if refused_again else self._turn.replayed_ids).append(waiting.row_id)
+
+    def _take_event(self, item: AdmittedEvent, message_ms: int) -> None:
+        if self.refused_events and (item.topic, implausible_payload(item)) in self.refused_events:
+            self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, "the database refused this event"))
+            return
+        taken = self._detector.take_event(item.device_id, item.event, received_ms=item.received_ms)
+        metrics.EVENTS.labels(taken.admission.value).inc()
+        if taken.admission is Admission.DUPLICATE:
+            return
+        plausible = taken.admission is not Admission.IMPLAUSIBLE
+        instant_ms = message_ms if taken.instant_ms is None else taken.instant_ms
+        self._turn.events.append(StoredEvent(item, message_ms, instant_ms, taken.household_id, plausible))
+        if plausible:
+            self.causes.hear(item.device_id, min(instant_ms, message_ms))
+        else:
+            refusal = _refusal_of(
+                item,
+                QuarantineReason.IMPLAUSIBLE_TIME,
+                f"the event would have happened {_span_words(instant_ms - item.received_ms)} its receipt",
+            )
+            self._turn.refusals.append(refusal)
+            metrics.QUARANTINED.labels(refusal.reason.value).inc()
+
+    def _take_heartbeat(self, item: AdmittedHeartbeat, message_ms: int) -> None:
+        heartbeat = item.heartbeat
+        taken = self._detector.take_heartbeat(item.device_id, heartbeat, received_ms=item.received_ms)
+        metrics.HEARTBEATS.inc()
+        plausible = taken.admission is not Admission.IMPLAUSIBLE
+        if plausible:
+            self.causes.hear(item.device_id, message_ms)
+        facts = {
+            "battery": heartbeat.batt,
+            "signal": heartbeat.rssi,
+            "firmware": heartbeat.fw,
+            "unsent": heartbeat.unsent,
+            "first_seq": heartbeat.first_seq,
+            "clock": heartbeat.clk,
+            "clock_implausible": not plausible,
+            "basis": heartbeat.basis,
+        }
+        said = (heartbeat.fw, heartbeat.clk, plausible, heartbeat.basis, bool(heartbeat.unsent))
+        told = {name: value for name, value in facts.items() if value is not None}
+        self.coverage.note(DeviceNote(item.device_id, None, message_ms, told), message_ms, said=said)
+
+    def _take_state(self, item: AdmittedState) -> None:
+        status = item.state.status
+        self.causes.note_state(item.device_id, status, item.received_ms, retained=item.retained)
+        heard_ms = item.received_ms if status == "online" and not item.retained else None
+        facts = {"firmware": item.state.fw} if item.state.fw else {}
+        self._turn.notes.append(DeviceNote(item.device_id, status, heard_ms, facts))
+
+    def _refuse(self, refused: Refused) -> None:
+        self._turn.refusals.append(refused)
+        metrics.QUARANTINED.labels(refused.reason.value).inc()
+        if refused.event_count:
+            metrics.EVENTS.labels(Admission.QUARANTINED.value).inc(refused.event_count)
+
+    def draft(self, now_ms: int) -> Turn:
+        """Return what there is to write; the same turn grows until ``confirm``."""
+        self.coverage.collect(self._detector)
+        self._turn.now_ms = now_ms
+        self._turn.pulse_ms = now_ms if self._pulsed else None
+        self._turn.views += self._detector.take_changed_views()
+        self.coverage.fill(self._turn)
+        return self._turn
+
+    def confirm(self, turn: Turn) -> None:
+        """The turn is committed: begin an empty one."""
+        assert turn is self._turn
+        self.coverage.confirm(turn)
+        self._turn = Turn(turn.now_ms, None)
+
+
+def _refusal_of(item: AdmittedEvent, reason: QuarantineReason, found: str) -> Refused:
+    return refuse(
+        reason, found, item.topic, item.device_id, implausible_payload(item), item.received_ms, event_count=1
+    )
+
+
+def _span_words(span_ms: int) -> str:
+    side = "after" if span_ms > 0 else "before"
+    return f"{abs(span_ms) // 1000} s {side}"
+
+
+# -- the loop ---------------------------------------------------------------------------------------------------
+
+
+class TakenBatch(Protocol):
+    """A batch as the loop sees it."""
+
+    @property
+    def messages(self) -> Sequence[Message]: ...
+    @property
+    def now_ms(self) -> int: ...
+
+
+class Source(Protocol):
+    """Where batches come from; ``ingest.subscriber`` in the service."""
+
+    @property
+    def is_connected(self) -> bool: ...
+    @property
+    def is_idle(self) -> bool: ...
+    def may_connect(self) -> bool: ...
+    def connect(self) -> None: ...
+    def disconnect(self) -> None: ...
+    def take(self, *, messages_max: int, wait_s: float, gather_s: float) -> Any: ...
+    def acknowledge(self, batch: Any) -> None: ...
+
+
+class RebuiltState(Protocol):
+    """What a rebuild gives; ``ingest.replay`` in the service."""
+
+    @property
+    def detector(self) -> Detector: ...
+    @property
+    def causes(self) -> Causes: ...
+    @property
+    def pulse_ms(self) -> int | None: ...
+    @property
+    def event_count(self) -> int: ...
+
+
+Rebuild = Callable[..., RebuiltState]
+
+
+@dataclass(slots=True)
+class Health:
+    """What the loop says of itself to ``/healthz``."""
+
+    words: str = "starting"
+    good: bool = False
+
+
+class GroupLoop:
+    """Serves one shard group for as long as the lease is ours."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        *,
+        group_no: int,
+        clock: Clock,
+        source: Source,
+        open_connection: Callable[[], Connection],
+        rebuild: Rebuild,
+        stop: threading.Event,
+    ) -> None:
+        self._settings = settings
+        self._group_no = group_no
+        self._group = str(group_no)
+        self._clock = clock
+        self._scaled = isinstance(clock, FileClock)
+        self._source = source
+        self._open_connection = open_connection
+        self._rebuild = rebuild
+        self._stop = stop
+        self._worker = leases.name_worker(settings.ingest_worker)
+        self._store = Store()
+        self._coverage = Coverage(settings.ingest_coverage_flush_s * 1000)
+        self._connection: Connection | None = None
+        self._state: GroupState | None = None
+        self._held: Any = None
+        self._refused_events: frozenset[tuple[str, bytes]] = frozenset()
+        self._refusals_unexplained = 0
+        self._registry_changed = True
+        self._registry_read_at = 0.0
+        self._written_at = 0.0
+        self._written_ms = 0
+        self._settle_until: float | None = None
+        self._forgot_day = 0
+        self._early_rows_left = 0.0
+        self._heard_until_ms: int | None = None
+        self.health = Health()
+
+    # -- lease ----------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Serve until told to stop: hold the lease, or wait for it."""
+        while not self._stop.is_set():
+            lease = self._await_lease()
+            if lease is None:
+                continue
+            metrics.LEASE_HELD.labels(self._group).set(1)
+            try:
+                self._serve(lease)
+            except LeaseLostError as error:
+                log.warning("lease lost", group=self._group_no, reason=str(error))
+                metrics.LEASES_LOST.inc()
+            finally:
+                metrics.LEASE_HELD.labels(self._group).set(0)
+                self._source.disconnect()
+                self._throw_away()
+                self._held = None
+        self._close_connection()
+
+    def _await_lease(self) -> Lease | None:
+        try:
+            connection = self._connected()
+            leases.provision(connection, self._settings.ingest_groups)
+            lease = leases.acquire(
+                connection,
+                group_no=self._group_no,
+                groups=self._settings.ingest_groups,
+                worker=self._worker,
+                duration_s=self._settings.ingest_lease_s,
+            )
+        except psycopg.OperationalError as error:
+            self.health = Health(f"the database is away: {type(error).__name__}")
+            self._close_connection()
+            lease = None
+        else:
+            if lease is None:
+                self.health = Health("standing by: another worker serves this group", good=True)
+        if lease is None:
+            self._stop.wait(min(1.0, self._settings.ingest_lease_s / 3))
+        return lease
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            connection = self._open_connection()
+            connection.add_notify_handler(lambda _notify: self._note_registry_change())
+            connection.execute("LISTEN kaimen_registry")
+            self._connection = connection
+            self._registry_changed = True
+        return self._connection
+
+    def _note_registry_change(self) -> None:
+        self._registry_changed = True
+
+    def _close_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                connection.close()
+
+    # -- serving --------------------------------------------------------------------------------------------
+
+    def _serve(self, lease: Lease) -> None:
+        away_since: float | None = None
+        failures = 0
+        while not self._stop.is_set():
+            try:
+                if self._connection is None:
+                    # Somebody may have taken the group over while the database was away from us.
+                    leases.renew(self._connected(), lease)
+                self._turn(self._connected(), lease)
+                away_since, failures = None, 0
+            except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
+                metrics.DATABASE_FAILURES.inc()
+                now = time.monotonic()
+                away_since = now if away_since is None else away_since
+                failures += 1
+                self._go_without_database(error, now - away_since)
+                self._stop.wait(min(2.0, 0.05 * 2 ** min(failures, 6)))
+        self._finish(lease)
+
+    def _go_without_database(self, error: Exception, away_s: float) -> None:
+        if away_s == 0:
+            log.error("the database is away", error=type(error).__name__, group=self._group_no)
+        self.health = Health(f"the database is away: {type(error).__name__}")
+        if self._state is not None:
+            self._heard_until_ms = self._state.pulse_ms
+        self._close_connection()
+        self._throw_away()
+        if away_s > self._settings.ingest_database_patience_s and not self._source.is_idle:
+            log.error("leaving the broker until the database is back", group=self._group_no)
+            self._source.disconnect()
+            self._held = None
+
+    def _throw_away(self) -> None:
+        self._state = None
+
+    def _finish(self, lease: Lease) -> None:
+        """Write what waits, give the lease back."""
+        try:
+            connection = self._connected()
+            if self._state is not None and self._held is None:
+                turn = self._state.draft(max(self._state.pulse_ms, self._written_ms))
+                self._coverage.fill(turn, everything=True)
+                turn.pulse_ms = None
+                self._store.write(connection, lease, self._state.book, turn)
+                self._state.confirm(turn)
+            self._source.disconnect()
+            leases.release(connection, lease)
+        except (psycopg.Error, DataRefusedError) as error:
+            log.warning("could not write everything at the stop", error=type(error).__name__)
+
+    def _turn(self, connection: Connection, lease: Lease) -> None:
+        state = self._ready_state(connection, lease)
+        self._look_after_session(connection, lease, state)
+        self._look_after_registry(connection, state)
+        if self._held is None:
+            self._held = self._source.take(
+                messages_max=self._settings.ingest_batch_events_max,
+                wait_s=self._wait_s(),
+                gather_s=self._settings.ingest_batch_wait_ms / 1000,
+            )
+        batch = self._held
+        state.apply(batch.messages, batch.now_ms, may_pulse=self._may_pulse(batch))
+        turn = state.draft(batch.now_ms)
+        if self._must_write(turn, batch):
+            try:
+                self._write(connection, lease, state, turn)
+            except DataRefusedError as error:
+                self._set_aside(connection, lease, state, turn, error)
+                return
+        self._source.acknowledge(batch)
+        self._held = None
+        self._refused_events = frozenset()
+        self._refusals_unexplained = 0
+        self._report(state, batch)
+
+    def _ready_state(self, connection: Connection, lease: Lease) -> GroupState:
+        if self._state is not None:
+            return self._state
+        started = time.monotonic()
+        now_ms = self._clock.now_ms() if self._held is None else self._held.now_ms
+        book = load_book(
+            connection, now_ms=now_ms, group_no=self._group_no, groups=self._settings.ingest_groups
+        )
+        rebuilt = self._rebuild(
+            connection,
+            book,
+            now_ms=now_ms,
+            group_no=self._group_no,
+            unsaved=self._coverage.points.everything(),
+            alive=lambda: self._keep_lease(lease),
+        )
+        pulse_ms = max(now_ms, rebuilt.pulse_ms or 0) // PULSE_MS * PULSE_MS
+        state = GroupState(book, rebuilt.detector, rebuilt.causes, self._coverage, pulse_ms=pulse_ms)
+        state.refused_events = self._refused_events
+        deaf_from_ms = self._heard_until_ms or rebuilt.pulse_ms
+        if deaf_from_ms is not None:
+            state.causes.begin_gap(OutageCause.OWN, deaf_from_ms, restarted=True)
+            if self._source.is_connected:
+                state.causes.end_gap(now_ms)
+        self._heard_until_ms = None
+        self._state = state
+        self._registry_changed = True  # what waited in quarantine is looked for
+        self._settle_until = time.monotonic() + SETTLE_S_MAX
+        metrics.REBUILDS.inc()
+        metrics.REBUILD_SECONDS.labels(self._group).set(time.monotonic() - started)
+        log.info(
+            "detector rebuilt", events=rebuilt.event_count, group=self._group_no,
+            duration_ms=int((time.monotonic() - started) * 1000),
+        )  # fmt: skip
+        return state
+
+    def _keep_lease(self, lease: Lease) -> None:
+        # The rebuild reads one snapshot on the loop's connection; the lease is renewed on another.
+        with self._open_connection() as connection:
+            leases.renew(connection, lease)
+
+    def _look_after_session(self, connection: Connection, lease: Lease, state: GroupState) -> None:
+        if self._source.is_connected:
+            state.causes.end_gap(max(self._clock.now_ms(), state.pulse_ms))
+            return
+        state.causes.begin_gap(OutageCause.BROKER, state.pulse_ms)
+        if self._source.may_connect():
+            leases.renew(connection, lease)
+            self._source.connect()
+
+    def _look_after_registry(self, connection: Connection, state: GroupState) -> None:
+        _read_notifications(connection, self._note_registry_change)
+        now = time.monotonic()
+        if not self._registry_changed and now - self._registry_read_at < REGISTRY_EVERY_S:
+            return
+        self._registry_changed = False
+        self._registry_read_at = now
+        book = load_book(
+            connection,
+            now_ms=max(self._clock.now_ms(), state.pulse_ms),
+            group_no=self._group_no,
+            groups=self._settings.ingest_groups,
+        )
+        if book != state.book:
+            state.replace_book(book)
+        waiting = [
+            row
+            for row in load_replayable(connection, book.device_no, rows_max=REPLAYED_PER_TURN_MAX)
+            if self._is_ours(row)
+        ]
+        for row in waiting:
+            state.take_again(row)
+        if len(waiting) == REPLAYED_PER_TURN_MAX:
+            self._registry_changed = True
+
+    def _is_ours(self, waiting: Waiting) -> bool:
+        try:
+            site_id = wire.parse_topic(waiting.topic).site_id
+        except wire.WireError:
+            return self._group_no == 0
+        return is_of_group(site_id, self._group_no, self._settings.ingest_groups)
+
+    def _wait_s(self) -> float:
+        if self._scaled:
+            return SCALED_WAKE_S
+        if self._settle_until is not None:
+            return SETTLED_AFTER_S
+        return (PULSE_MS - self._clock.now_ms() % PULSE_MS) / 1000 + 0.001
+
+    def _may_pulse(self, batch: TakenBatch) -> bool:
+        """After a start, hold the pulse until what the broker kept for us is in."""
+        if self._settle_until is None:
+            return True
+        only_heartbeats = all(message.topic.endswith("/hb") for message in batch.messages)
+        settled = self._source.is_connected and only_heartbeats
+        if not settled and time.monotonic() < self._settle_until:
+            return False
+        self._settle_until = None
+        return True
+
+    def _must_write(self, turn: Turn, batch: TakenBatch) -> bool:
+        if turn.has_news():
+            return True
+        if any(not message.topic.endswith("/hb") for message in batch.messages):
+            return True  # nothing new in it, but the token is checked before the broker is answered
+        idle_s = time.monotonic() - self._written_at
+        moved = turn.now_ms - self._written_ms >= PULSE_MS
+        return idle_s >= PROGRESS_EVERY_S or (self._scaled and moved and idle_s >= SCALED_PROGRESS_EVERY_S)
+
+    def _write(self, connection: Connection, lease: Lease, state: GroupState, turn: Turn) -> None:
+        started = time.monotonic()
+        self._early_rows_left = min(
+            EARLY_ROWS_PER_S_MAX,
+            self._early_rows_left + (started - self._written_at) * EARLY_ROWS_PER_S_MAX,
+        )
+        if self._early_rows_left >= 1:
+            self._coverage.fill(turn, early_rows=int(self._early_rows_left))
+            self._early_rows_left = max(0.0, self._early_rows_left - len(turn.points))
+        had_events = bool(turn.events)
+        self._store.write(connection, lease, state.book, turn)
+        if had_events:
+            pass_point("after_commit")
+        state.confirm(turn)
+        self._written_at = time.monotonic()
+        self._written_ms = turn.now_ms
+        metrics.BATCHES.labels(self._group).inc()
+        metrics.COMMIT_SECONDS.observe(self._written_at - started)
+        day = turn.now_ms // DAY_MS
+        if day != self._forgot_day:
+            self._forgot_day = day
+            forget_old_coverage(connection, now_ms=turn.now_ms)
+
+    def _report(self, state: GroupState, batch: TakenBatch) -> None:
+        now_ms = self._clock.now_ms()
+        if batch.messages:
+            metrics.BATCH_MESSAGES.observe(len(batch.messages))
+            metrics.LAG_SECONDS.labels(self._group).set(max(0, now_ms - batch.messages[0].received_ms) / 1000)
+        metrics.PULSE_AGE_SECONDS.labels(self._group).set(max(0, now_ms - state.pulse_ms) / 1000)
+        if self._source.is_connected:
+            self.health = Health("listening", good=True)
+        else:
+            self.health = Health("not connected to the broker")
+
+    # -- what the database refuses --------------------------------------------------------------------------
+
+    def _set_aside(
+        self, connection: Connection, lease: Lease, state: GroupState, turn: Turn, error: DataRefusedError
+    ) -> None:
+        """Find what the database will not take and refuse it by name; the rest of the batch is taken next turn."""
+        log.error("the database refused a value", reason=str(error)[:200], group=self._group_no)
+        culprits = self._store.find_refused(connection, state.book, turn.events)
+        self._throw_away()
+        if culprits:
+            self._refused_events |= {(e.admitted.topic, implausible_payload(e.admitted)) for e in culprits}
+            return
+        self._refusals_unexplained += 1
+        if self._refusals_unexplained <= 1:
+            return  # a household may have been deleted under us: the registry is read again, then it is tried again
+        self._refuse_one_by_one(connection, lease)
+
+    def _refuse_one_by_one(self, connection: Connection, lease: Lease) -> None:
+        """Take each message in a transaction of its own, so that one that cannot be taken stands alone."""
+        messages, now_ms = self._held.messages, self._held.now_ms
+        for message in messages:
+            state = self._ready_state(connection, lease)
+            state.take(message)
+            turn = state.draft(now_ms)
+            try:
+                self._write(connection, lease, state, turn)
+            except DataRefusedError as error:
+                self._throw_away()
+                alone = Turn(now_ms, None)
+                device_id = message.topic.split("/")[5] if message.topic.count("/") == 6 else None
+                alone.refusals.append(
+                    refuse(
+                        QuarantineReason.STORE_REFUSED, str(error), message.topic, device_id, message.payload,
+                        message.received_ms, event_count=1,
+                    )
+                )  # fmt: skip
+                self._store.write(connection, lease, self._ready_state(connection, lease).book, alone)
+        self._source.acknowledge(self._held)
+        self._held = None
+
+
+def _read_notifications(connection: Connection, noted: Callable[[], None]) -> None:
+    """Look without waiting whether somebody notified us since the last statement."""
+    connection.pgconn.consume_input()
+    for _ in _pending(connection):
+        noted()
+
+
+def _pending(connection: Connection) -> Iterator[Any]:
+    while (notification := connection.pgconn.notifies()) is not None:
+        yield notification

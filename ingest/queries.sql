@@ -1,0 +1,314 @@
+-- name: load_other_groupings
+-- The numbers of groups other than this one for which lease rows stand.
+SELECT DISTINCT groups FROM ingest_leases WHERE groups <> %(groups)s;
+
+-- name: provision_leases
+INSERT INTO ingest_leases (group_no, groups)
+SELECT no, %(groups)s FROM generate_series(0, %(groups)s - 1) AS no
+ON CONFLICT (group_no) DO NOTHING;
+
+-- name: lock_lease
+-- One lease row, locked; none if it is locked by a writer right now.
+SELECT token, worker, expires_at FROM ingest_leases
+WHERE group_no = %(group_no)s AND groups = %(groups)s FOR UPDATE SKIP LOCKED;
+
+-- name: take_lease
+UPDATE ingest_leases SET token = token + 1, worker = %(worker)s, expires_at = %(expires_at)s
+WHERE group_no = %(group_no)s RETURNING token;
+
+-- name: renew_lease
+-- The row again if the token is still the lease's; nothing if somebody else writes now.
+UPDATE ingest_leases SET expires_at = %(expires_at)s
+WHERE group_no = %(group_no)s AND token = %(token)s RETURNING token;
+
+-- name: release_lease
+UPDATE ingest_leases SET worker = NULL, expires_at = NULL WHERE group_no = %(group_no)s AND token = %(token)s;
+
+-- name: open_turn
+-- Fences the transaction: the batch number if the token is still the lease's, else nothing.
+UPDATE ingest_leases
+SET expires_at = %(expires_at)s, batch = batch + 1, pulse_at = greatest(pulse_at, %(pulse_at)s)
+WHERE group_no = %(group_no)s AND token = %(token)s
+RETURNING batch;
+
+-- name: load_pulse
+SELECT pulse_at, batch FROM ingest_leases WHERE group_no = %(group_no)s;
+
+-- name: write_progress
+-- The service is as far as the group that is furthest behind; not written before every group has a pulse.
+INSERT INTO service_progress (service, at, turn)
+SELECT 'ingest', min(pulse_at), 1 FROM ingest_leases WHERE groups = %(groups)s
+HAVING count(*) = count(pulse_at)
+ON CONFLICT (service) DO UPDATE SET at = excluded.at, turn = service_progress.turn + 1;
+
+-- name: ensure_partitions
+SELECT ensure_event_partitions(%(from_at)s, %(to_at)s);
+
+-- name: copy_events
+COPY door_events (
+  occurred_at, received_at, recorded_at, device_no, household_no, boot, seq, ts_ms, up_ms, clock_quality, replayed,
+  type, state, direction, method, credential, opens, reason, door, plausible, batch
+) FROM STDIN (FORMAT BINARY);
+
+-- name: file_refusal
+-- Whether the refusal is new; a copy is counted, and waits again if it had been replayed.
+INSERT INTO quarantine (
+  received_at, topic, channel, device_id, payload, payload_bytes, payload_sha256, reason, detail, copies
+) VALUES (
+  %(received_at)s, %(topic)s, %(channel)s, %(device_id)s, %(payload)s, %(payload_bytes)s, %(payload_sha256)s,
+  %(reason)s, %(detail)s, %(copies)s
+)
+ON CONFLICT (topic, payload_sha256, reason) DO UPDATE
+SET copies = quarantine.copies + excluded.copies, replayed_at = NULL, replay_asked = false
+RETURNING id, (xmax = 0) AS is_new;
+
+-- name: count_quarantine
+SELECT count(*) AS rows FROM quarantine WHERE replayed_at IS NULL;
+
+-- name: load_replayable
+-- Quarantined messages to be taken again: of devices registered since, and those a person asked for.
+SELECT id, received_at, topic, payload, payload_bytes, reason FROM quarantine
+WHERE replayed_at IS NULL
+  AND (replay_asked OR (reason = 'unknown_device' AND device_id = ANY (%(devices)s::text[])))
+ORDER BY received_at, id
+LIMIT %(rows_max)s;
+
+-- name: load_waiting_devices
+SELECT DISTINCT device_id FROM quarantine
+WHERE replayed_at IS NULL AND reason = 'unknown_device' AND device_id = ANY (%(devices)s::text[]);
+
+-- name: mark_replayed
+UPDATE quarantine SET replayed_at = %(now)s, replay_asked = false WHERE id = ANY (%(ids)s);
+
+-- name: mark_refused_again
+UPDATE quarantine SET replay_asked = false WHERE id = ANY (%(ids)s);
+
+-- name: ask_replay
+-- The messages that will be taken again.
+UPDATE quarantine SET replay_asked = true
+WHERE id = ANY (%(ids)s) AND replayed_at IS NULL AND payload_bytes = octet_length(payload)
+RETURNING id;
+
+-- name: write_points
+INSERT INTO coverage_points (
+  device_no, boot, seq_last, opens, first_up_ms, first_ts_ms, first_received_ms, first_clock,
+  last_up_ms, last_ts_ms, last_received_ms, last_clock, by_check_in
+)
+SELECT * FROM unnest(
+  %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
+  %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::boolean[]
+)
+ON CONFLICT (device_no, boot, seq_last, opens, first_up_ms) DO UPDATE
+SET first_ts_ms = excluded.first_ts_ms, first_received_ms = excluded.first_received_ms,
+    first_clock = excluded.first_clock, last_up_ms = excluded.last_up_ms, last_ts_ms = excluded.last_ts_ms,
+    last_received_ms = excluded.last_received_ms, last_clock = excluded.last_clock,
+    by_check_in = excluded.by_check_in;
+
+-- name: write_boots
+INSERT INTO boots (
+  device_no, boot, ntp_up_ms, ntp_ts_ms, ntp_base_min_ms, ntp_base_max_ms, received_base_ms, rtc_base_ms,
+  newest_received_ms
+)
+SELECT * FROM unnest(
+  %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],
+  %s::bigint[]
+)
+ON CONFLICT (device_no, boot) DO UPDATE
+SET ntp_up_ms = excluded.ntp_up_ms, ntp_ts_ms = excluded.ntp_ts_ms, ntp_base_min_ms = excluded.ntp_base_min_ms,
+    ntp_base_max_ms = excluded.ntp_base_max_ms, received_base_ms = excluded.received_base_ms,
+    rtc_base_ms = excluded.rtc_base_ms, newest_received_ms = excluded.newest_received_ms;
+
+-- name: write_view
+INSERT INTO household_states (
+  household_id, as_of, known, not_known_since, stage, check_step, evidence_at, evidence, base_ms, anchor_at,
+  settled_ms, absent_until, door_open_since, in_fault
+) VALUES (
+  %(household_id)s, %(as_of)s, %(known)s, %(not_known_since)s, %(stage)s, %(check_step)s, %(evidence_at)s,
+  %(evidence)s, %(base_ms)s, %(anchor_at)s, %(settled_ms)s, %(absent_until)s, %(door_open_since)s, %(in_fault)s
+)
+ON CONFLICT (household_id) DO UPDATE
+SET as_of = excluded.as_of, known = excluded.known, not_known_since = excluded.not_known_since,
+    stage = excluded.stage, check_step = excluded.check_step, evidence_at = excluded.evidence_at,
+    evidence = excluded.evidence, base_ms = excluded.base_ms, anchor_at = excluded.anchor_at,
+    settled_ms = excluded.settled_ms, absent_until = excluded.absent_until,
+    door_open_since = excluded.door_open_since, in_fault = excluded.in_fault;
+
+-- name: write_device_status
+-- A birth or a last will; what heartbeats told stays.
+INSERT INTO device_states (device_id, status, heard_at, facts, updated_at)
+VALUES (%(device_id)s, %(status)s, %(heard_at)s, %(facts)s, %(now)s)
+ON CONFLICT (device_id) DO UPDATE
+SET status = excluded.status, heard_at = greatest(device_states.heard_at, excluded.heard_at),
+    facts = device_states.facts || excluded.facts, updated_at = excluded.updated_at;
+
+-- name: write_vitals
+-- What heartbeats told: battery, signal, firmware, unsent, lost for good.
+INSERT INTO device_states (device_id, status, heard_at, facts, updated_at)
+VALUES (%(device_id)s, 'online', %(heard_at)s, %(facts)s, %(now)s)
+ON CONFLICT (device_id) DO UPDATE
+SET status = 'online', heard_at = greatest(device_states.heard_at, excluded.heard_at),
+    facts = device_states.facts || excluded.facts, updated_at = excluded.updated_at;
+
+-- name: write_crossing
+WITH fact AS (
+  INSERT INTO stage_crossings (
+    household_id, stage, at, announced_at, evidence_at, evidence, inactive_ms, elapsed_ms, thresholds_ms
+  ) VALUES (
+    %(household_id)s, %(stage)s, %(at)s, %(announced_at)s, %(evidence_at)s, %(evidence)s, %(inactive_ms)s,
+    %(elapsed_ms)s, %(thresholds_ms)s
+  ) ON CONFLICT (household_id, stage, evidence_at, announced_at) DO NOTHING
+  RETURNING id
+)
+INSERT INTO happenings (kind, fact_id, household_id, at)
+SELECT 'crossing', id, %(household_id)s, %(announced_at)s FROM fact;
+
+-- name: write_withdrawal
+WITH crossing AS (
+  SELECT id FROM stage_crossings
+  WHERE household_id = %(household_id)s AND stage = %(stage)s AND announced_at = %(announced_at)s
+), fact AS (
+  INSERT INTO crossing_withdrawals (crossing_id, withdrawn_at, evidence_at, evidence, late)
+  SELECT id, %(withdrawn_at)s, %(evidence_at)s, %(evidence)s, %(late)s FROM crossing
+  ON CONFLICT (crossing_id) DO NOTHING
+  RETURNING crossing_id
+)
+INSERT INTO happenings (kind, fact_id, household_id, at)
+SELECT 'withdrawal', crossing_id, %(household_id)s, %(withdrawn_at)s FROM fact;
+
+-- name: write_check_due
+WITH fact AS (
+  INSERT INTO checks_due (household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms)
+  VALUES (
+    %(household_id)s, %(step)s, %(at)s, %(noticed_at)s, %(evidence_at)s, %(evidence)s, %(inactive_ms)s
+  ) ON CONFLICT (household_id, step, evidence_at) DO NOTHING
+  RETURNING id
+)
+INSERT INTO happenings (kind, fact_id, household_id, at)
+SELECT 'check_due', id, %(household_id)s, %(noticed_at)s FROM fact;
+
+-- name: write_check_ended
+WITH due AS (
+  SELECT id FROM checks_due
+  WHERE household_id = %(household_id)s AND step = %(step)s AND evidence_at = %(check_evidence_at)s
+), fact AS (
+  INSERT INTO check_ends (check_id, ended_at, evidence_at, evidence)
+  SELECT id, %(ended_at)s, %(evidence_at)s, %(evidence)s FROM due
+  ON CONFLICT (check_id) DO NOTHING
+  RETURNING check_id
+)
+INSERT INTO happenings (kind, fact_id, household_id, at)
+SELECT 'check_ended', check_id, %(household_id)s, %(ended_at)s FROM fact;
+
+-- name: write_outage_began
+WITH fact AS (
+  INSERT INTO outages (device_id, cause, cause_id, began_at, heard_at)
+  VALUES (%(device_id)s, %(cause)s, %(cause_id)s, %(began_at)s, %(heard_at)s)
+  ON CONFLICT (device_id, began_at) DO NOTHING
+  RETURNING id
+)
+INSERT INTO happenings (kind, fact_id, household_id, at)
+SELECT 'outage_began', id, NULL, %(began_at)s FROM fact;
+
+-- name: write_outage_ended
+WITH began AS (
+  SELECT id FROM outages WHERE device_id = %(device_id)s AND began_at = %(began_at)s
+), fact AS (
+  INSERT INTO outage_ends (outage_id, ended_at)
+  SELECT id, %(ended_at)s FROM began
+  ON CONFLICT (outage_id) DO NOTHING
+  RETURNING outage_id
+)
+INSERT INTO happenings (kind, fact_id, household_id, at)
+SELECT 'outage_ended', outage_id, NULL, %(ended_at)s FROM fact;
+
+-- name: load_devices
+SELECT no, id, site_id, kind, gateway_id, supervision_s, retired_at FROM devices;
+
+-- name: load_households
+-- Every household with its thresholds as they hold now and whether somebody consents to the watch.
+SELECT h.no, h.id, h.site_id, h.watched_from, p.thresholds_s,
+       EXISTS (
+         SELECT 1 FROM consents c
+         WHERE c.household_id = h.id AND c.purpose = 'watch' AND c.withdrawn_at IS NULL
+       ) AS consent
+FROM households h
+LEFT JOIN LATERAL (
+  SELECT thresholds_s FROM policies p
+  WHERE p.id = h.policy_id AND p.valid_from <= %(now)s ORDER BY p.version DESC LIMIT 1
+) p ON true;
+
+-- name: load_doors
+SELECT household_id, device_id, role, from_at, to_at FROM household_doors
+ORDER BY household_id, device_id, from_at NULLS FIRST;
+
+-- name: load_credentials
+SELECT token, class, household_id FROM credentials;
+
+-- name: load_absences
+SELECT household_id, from_at, to_at FROM absences
+WHERE revoked_at IS NULL AND to_at >= %(since)s ORDER BY household_id, from_at;
+
+-- name: load_verified
+-- People's words that she is well: those that may still matter, and each household's newest.
+SELECT id, household_id, at FROM verified_contacts WHERE at >= %(since)s
+UNION
+SELECT * FROM (
+  SELECT DISTINCT ON (household_id) id, household_id, at FROM verified_contacts ORDER BY household_id, at DESC
+) newest
+ORDER BY household_id, at, id;
+
+-- name: load_events
+-- Plausible events since an instant, and those around each household's newest evidence where that is older.
+SELECT device_no, received_at, boot, seq, ts_ms, up_ms, clock_quality, replayed, type, state, direction, method,
+       credential, opens, reason, door
+FROM door_events
+WHERE plausible AND occurred_at >= %(since)s
+UNION ALL
+SELECT e.device_no, e.received_at, e.boot, e.seq, e.ts_ms, e.up_ms, e.clock_quality, e.replayed, e.type, e.state,
+       e.direction, e.method, e.credential, e.opens, e.reason, e.door
+FROM household_states s
+JOIN household_doors d ON d.household_id = s.household_id
+JOIN devices v ON v.id = d.device_id
+JOIN door_events e ON e.device_no = v.no
+  AND e.occurred_at BETWEEN s.evidence_at - interval '1 minute' AND s.evidence_at + interval '1 minute'
+WHERE s.evidence_at < %(since)s AND e.plausible AND e.occurred_at < %(since)s;
+
+-- name: load_points
+SELECT * FROM coverage_points;
+
+-- name: load_boots
+SELECT * FROM boots;
+
+-- name: load_standing_crossings
+SELECT household_id, stage, at, announced_at, evidence_at, evidence, inactive_ms, elapsed_ms, thresholds_ms
+FROM stage_crossings c
+WHERE NOT EXISTS (SELECT 1 FROM crossing_withdrawals w WHERE w.crossing_id = c.id)
+ORDER BY announced_at, id;
+
+-- name: load_standing_checks
+SELECT household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms
+FROM checks_due c
+WHERE NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = c.id)
+ORDER BY noticed_at, id;
+
+-- name: load_standing_outages
+SELECT device_id, began_at, heard_at
+FROM outages o
+WHERE NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)
+ORDER BY began_at, id;
+
+-- name: load_heard
+-- When each device was heard last, by what was folded and stored.
+SELECT d.id, greatest(
+  (SELECT max(p.last_received_ms) FROM coverage_points p WHERE p.device_no = d.no),
+  (SELECT max(b.newest_received_ms) FROM boots b WHERE b.device_no = d.no)
+) AS heard_ms
+FROM devices d;
+
+-- name: forget_points
+-- Folded heartbeats wholly older than the wire protocol's memory.
+DELETE FROM coverage_points WHERE last_received_ms < %(before_ms)s;
+
+-- name: forget_boots
+DELETE FROM boots b WHERE newest_received_ms < %(before_ms)s
+  AND NOT EXISTS (SELECT 1 FROM coverage_points p WHERE p.device_no = b.device_no AND p.boot = b.boot);

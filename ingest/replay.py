@@ -1,0 +1,180 @@
+"""The database enters; a detector that knows what the one before it knew leaves.
+
+Detector state is disposable: it is thrown away at every failed commit and at every start, and built again from the
+stored events, the folded heartbeats, the boots' bases and the facts that have no end yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from ingest.causes import Causes
+from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detector, OutageBegan
+from ingest.store import Book, boot_text, load_pulse
+from kaimen import wire
+from kaimen.clock import as_datetime, as_ms
+from kaimen.database import Connection, queries
+from kaimen.policy import PAST_MAX_MS
+
+_SQL = queries("ingest")
+_ROWS_AT_ONCE = 20_000
+
+StoredEvent = tuple[str, wire.Event, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A detector and the causes beside it; ``pulse_ms`` is the newest committed pulse, None before the first."""
+
+    detector: Detector
+    causes: Causes
+    pulse_ms: int | None
+    event_count: int
+
+
+def rebuild(
+    connection: Connection,
+    book: Book,
+    *,
+    now_ms: int,
+    group_no: int = 0,
+    unsaved: Iterable[CoveragePoint] = (),
+    alive: Callable[[], None] = lambda: None,
+) -> Rebuilt:
+    """Build the detector of one shard group from the database.
+
+    ``unsaved`` are folded heartbeats that were heard and not yet written; ``alive`` is called now and then, for a
+    lease to be renewed meanwhile. One snapshot of the database is read.
+    """
+    counted = _Counted(alive)
+    with connection.transaction():
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        pulse_ms = load_pulse(connection, group_no)
+        start_ms = max(now_ms, pulse_ms or 0) // 1000 * 1000
+        device_by_no = book.device_by_no()
+        outages = list(_load_outages(connection))
+        gateways = {wiring.device_id for wiring in book.wiring if wiring.is_gateway}
+        detector = Detector(book.registry, now_ms=start_ms)
+        detector.restore(
+            events=counted.each(_load_events(connection, device_by_no, start_ms)),
+            points=[*_load_points(connection, device_by_no), *unsaved],
+            boots=_load_boots(connection, device_by_no),
+            standing=_load_crossings(connection),
+            checks=_load_checks(connection),
+            outages=[outage for outage in outages if outage.device_id not in gateways],
+        )
+        causes = Causes(
+            book.wiring,
+            now_ms=start_ms,
+            heard_ms_by_id=_load_heard(connection),
+            standing=[outage for outage in outages if outage.device_id in gateways],
+        )
+    return Rebuilt(detector, causes, pulse_ms, counted.count)
+
+
+class _Counted:
+    """Counts what passes, and gives a sign of life every so often."""
+
+    def __init__(self, alive: Callable[[], None]) -> None:
+        self.count = 0
+        self._alive = alive
+
+    def each(self, events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
+        for event in events:
+            self.count += 1
+            if self.count % _ROWS_AT_ONCE == 0:
+                self._alive()
+            yield event
+
+
+def _rows(connection: Connection, name: str, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Read through a cursor on the server, so that 45 days of events are never in memory twice."""
+    with connection.cursor(name=f"rebuild_{name}", binary=True) as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
+        cursor.execute(_SQL[name], values)
+        yield from cursor
+
+
+def _load_events(connection: Connection, device_by_no: dict[int, str], now_ms: int) -> Iterator[StoredEvent]:
+    since = as_datetime(now_ms) - timedelta(milliseconds=PAST_MAX_MS)
+    for row in _rows(connection, "load_events", {"since": since}):
+        device_id = device_by_no.get(row["device_no"])
+        if device_id is not None:
+            yield device_id, _event_of(row), as_ms(row["received_at"])
+
+
+def _event_of(row: dict[str, Any]) -> wire.Event:
+    return wire.Event(
+        v=1,
+        boot=boot_text(row["boot"]),
+        seq=row["seq"],
+        ts=row["ts_ms"],
+        up=row["up_ms"],
+        clk=row["clock_quality"],
+        type=row["type"],
+        door=row["door"],
+        state=row["state"],
+        dir=row["direction"],
+        method=row["method"],
+        cred=row["credential"],
+        opens=row["opens"],
+        reason=row["reason"],
+        hist=row["replayed"],
+    )
+
+
+def _load_points(connection: Connection, device_by_no: dict[int, str]) -> Iterator[CoveragePoint]:
+    for row in _rows(connection, "load_points", {}):
+        device_id = device_by_no.get(row["device_no"])
+        if device_id is not None:
+            yield CoveragePoint(
+                device_id, boot_text(row["boot"]), row["seq_last"], row["opens"],
+                row["first_up_ms"], row["first_ts_ms"], row["first_received_ms"], row["first_clock"],
+                row["last_up_ms"], row["last_ts_ms"], row["last_received_ms"], row["last_clock"],
+                row["by_check_in"],
+            )  # fmt: skip
+
+
+def _load_boots(connection: Connection, device_by_no: dict[int, str]) -> Iterator[BootBase]:
+    for row in _rows(connection, "load_boots", {}):
+        device_id = device_by_no.get(row["device_no"])
+        if device_id is not None:
+            yield BootBase(
+                device_id, boot_text(row["boot"]), row["ntp_up_ms"], row["ntp_ts_ms"], row["ntp_base_min_ms"],
+                row["ntp_base_max_ms"], row["received_base_ms"], row["rtc_base_ms"], row["newest_received_ms"],
+            )  # fmt: skip
+
+
+def _load_crossings(connection: Connection) -> list[Crossing]:
+    return [
+        Crossing(
+            row["household_id"], row["stage"], as_ms(row["at"]), as_ms(row["announced_at"]),
+            as_ms(row["evidence_at"]), row["evidence"], row["inactive_ms"], row["elapsed_ms"],
+            tuple(row["thresholds_ms"]),
+        )
+        for row in connection.execute(_SQL["load_standing_crossings"]).fetchall()
+    ]  # fmt: skip
+
+
+def _load_checks(connection: Connection) -> list[CheckDue]:
+    return [
+        CheckDue(
+            row["household_id"], row["step"], as_ms(row["at"]), as_ms(row["noticed_at"]), as_ms(row["evidence_at"]),
+            row["evidence"], row["inactive_ms"],
+        )
+        for row in connection.execute(_SQL["load_standing_checks"]).fetchall()
+    ]  # fmt: skip
+
+
+def _load_outages(connection: Connection) -> Iterator[OutageBegan]:
+    for row in connection.execute(_SQL["load_standing_outages"]).fetchall():
+        heard_ms = None if row["heard_at"] is None else as_ms(row["heard_at"])
+        yield OutageBegan(row["device_id"], as_ms(row["began_at"]), heard_ms)
+
+
+def _load_heard(connection: Connection) -> dict[str, int]:
+    rows = connection.execute(_SQL["load_heard"]).fetchall()
+    return {row["id"]: row["heard_ms"] for row in rows if row["heard_ms"] is not None}

@@ -1,0 +1,707 @@
+"""What one turn of a shard group concluded enters; one transaction leaves, fenced by the lease's token.
+
+Reading of the registry lives here too, so that every statement of the service stands in ``queries.sql``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from ingest import metrics
+from ingest.admission import PAYLOAD_KEPT_BYTES_MAX, AdmittedEvent, Refused
+from ingest.causes import Cause, Wiring
+from ingest.detector import (
+    BootBase,
+    CheckDue,
+    CheckEnded,
+    CoveragePoint,
+    Crossing,
+    Fact,
+    HouseholdView,
+    OutageBegan,
+    OutageEnded,
+    Registry,
+    Withdrawal,
+)
+from ingest.leases import Lease, LeaseLostError
+from kaimen.clock import as_datetime, as_ms
+from kaimen.database import Connection, notify, queries
+from kaimen.policy import DAY_MS, FUTURE_MAX_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
+from kaimen.vocabulary import (
+    Absence,
+    Credential,
+    CredentialClass,
+    Device,
+    DoorBinding,
+    DoorRole,
+    Household,
+    QuarantineReason,
+    Verified,
+)
+from kaimen.wire import shard_of
+
+_SQL = queries("ingest")
+
+#: An edge may keep an event for 45 days before it sends it, and the event may have been 45 days old by then.
+CLAMP_PAST_MS = 2 * PAST_MAX_MS + DAY_MS
+#: Absences and words of witnesses that ended longer ago cannot matter any more.
+REGISTRY_MEMORY = timedelta(days=140)
+#: Refused messages kept at most; heartbeats of unknown devices stop being kept at half of it.
+QUARANTINE_ROWS_MAX = 500_000
+#: Above this many changed households readers are told to look again instead of being told each.
+NOTIFIED_STATES_MAX = 20
+
+_EVENT_TYPES = [
+    "timestamptz", "timestamptz", "timestamptz", "int4", "int4", "int8", "int8", "int8", "int8", "text", "bool",
+    "text", "text", "text", "text", "text", "int8", "text", "text", "bool", "int8",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The registry of one shard group as the detector needs it, with the numbers rows are stored under."""
+
+    registry: Registry
+    device_no: dict[str, int]
+    household_no: dict[str, int]
+    wiring: tuple[Wiring, ...]
+
+    def device_by_no(self) -> dict[int, str]:
+        return {no: device_id for device_id, no in self.device_no.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event to append; ``message_ms`` is when this service received it, ``instant_ms`` where it stands."""
+
+    admitted: AdmittedEvent
+    message_ms: int
+    instant_ms: int
+    household_id: str | None
+    plausible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutageFact:
+    """A fact of a silent device with the cause it is folded under."""
+
+    outage: OutageBegan
+    cause: Cause
+
+
+StoredFact = Fact | OutageFact
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceNote:
+    """What a device said of itself: ``status`` from a birth or last will, None from a heartbeat."""
+
+    device_id: str
+    status: str | None
+    heard_ms: int | None
+    facts: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Turn:
+    """Everything one turn wants written; ``now_ms`` is its clock reading, ``pulse_ms`` how far it got."""
+
+    now_ms: int
+    pulse_ms: int | None
+    events: list[StoredEvent] = field(default_factory=list)
+    refusals: list[Refused] = field(default_factory=list)
+    facts: list[StoredFact] = field(default_factory=list)
+    points: list[CoveragePoint] = field(default_factory=list)
+    boots: list[BootBase] = field(default_factory=list)
+    views: list[HouseholdView] = field(default_factory=list)
+    notes: list[DeviceNote] = field(default_factory=list)
+    replayed_ids: list[int] = field(default_factory=list)
+    refused_again_ids: list[int] = field(default_factory=list)
+
+    def has_news(self) -> bool:
+        """Say whether there is anything beside progress to write."""
+        return bool(
+            self.events or self.refusals or self.facts or self.points or self.boots or self.views or self.notes
+            or self.replayed_ids or self.refused_again_ids
+        )  # fmt: skip
+
+
+class DataRefusedError(RuntimeError):
+    """The database will not take these values, however often they are offered."""
+
+
+@contextlib.contextmanager
+def _owning_errors() -> Iterator[None]:
+    """Tell a refusal of the data from failures of the world, which pass through."""
+    try:
+        yield
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise DataRefusedError(f"{type(error).__name__}: {error.diag.message_primary or error}") from error
+    except (UnicodeEncodeError, OverflowError) as error:
+        raise DataRefusedError(f"{type(error).__name__}: {error}") from error
+
+
+class Store:
+    """Writes the turns of one shard group; keeps only what saves asking the database twice."""
+
+    def __init__(self) -> None:
+        self._days_from: datetime | None = None
+        self._days_to: datetime | None = None
+        self._quarantined: int | None = None
+
+    def write(self, connection: Connection, lease: Lease, book: Book, turn: Turn) -> int:
+        """Write one turn in one transaction and return its batch number.
+
+        Raises
+        ------
+        LeaseLostError
+            If the token is no longer the lease's; nothing was written.
+        DataRefusedError
+            If the database refuses a value for good; nothing was written.
+        psycopg.OperationalError
+            If the world failed; nothing was acknowledged, and perhaps it was written after all.
+        """
+        try:
+            with _owning_errors(), connection.transaction():
+                batch = _open_turn(connection, lease, turn)
+                new = self._file_refusals(connection, turn)
+                self._append_events(connection, book, turn, new, batch)
+                _write_coverage(connection, book, turn)
+                _write_notes(connection, book, turn)
+                _write_facts(connection, turn.facts)
+                _write_views(connection, turn.views)
+                _mark_replayed(connection, turn)
+                if turn.pulse_ms is not None:
+                    connection.execute(_SQL["write_progress"], {"groups": lease.groups})
+        except BaseException:
+            self._forget_what_was_cached()
+            raise
+        return batch
+
+    def find_refused(
+        self, connection: Connection, book: Book, events: Sequence[StoredEvent]
+    ) -> list[StoredEvent]:
+        """Return the events that the database will not take, by trying ever smaller parts and rolling back."""
+        if not events:
+            return []
+        try:
+            with _owning_errors(), connection.transaction(force_rollback=True):
+                self._append_rows(connection, book, events, recorded_ms=events[0].message_ms, batch=0)
+        except DataRefusedError:
+            self._forget_what_was_cached()
+            if len(events) == 1:
+                return list(events)
+            half = len(events) // 2
+            return [
+                *self.find_refused(connection, book, events[:half]),
+                *self.find_refused(connection, book, events[half:]),
+            ]
+        finally:
+            self._days_from = self._days_to = None  # partitions made were rolled back
+        return []
+
+    def _forget_what_was_cached(self) -> None:
+        self._days_from = self._days_to = None
+        self._quarantined = None
+
+    # -- refusals -------------------------------------------------------------------------------------------
+
+    def _file_refusals(self, connection: Connection, turn: Turn) -> set[tuple[str, bytes]]:
+        """File each refusal once; return which implausible events had not been filed before."""
+        folded: dict[tuple[str, bytes, QuarantineReason], tuple[Refused, int]] = {}
+        for refused in turn.refusals:
+            key = (refused.topic, hashlib.sha256(refused.payload).digest(), refused.reason)
+            first, copies = folded.get(key, (refused, 0))
+            folded[key] = (first, copies + 1)
+        new: set[tuple[str, bytes]] = set()
+        for (topic, digest, reason), (refused, copies) in folded.items():
+            if not self._has_room(connection, refused):
+                metrics.QUARANTINE_OVERFLOW.labels(reason.value).inc(copies)
+                continue
+            row = connection.execute(
+                _SQL["file_refusal"],
+                {
+                    "received_at": _storable(refused.received_ms, turn.now_ms),
+                    "topic": topic,
+                    "channel": refused.channel,
+                    "device_id": refused.device_id,
+                    "payload": refused.payload[:PAYLOAD_KEPT_BYTES_MAX],
+                    "payload_bytes": len(refused.payload),
+                    "payload_sha256": digest,
+                    "reason": reason.value,
+                    "detail": refused.detail,
+                    "copies": copies,
+                },
+            ).fetchone()
+            assert row is not None
+            if row["is_new"]:
+                self._quarantined = (self._quarantined or 0) + 1
+                if reason is QuarantineReason.IMPLAUSIBLE_TIME:
+                    new.add((topic, digest))
+        return new
+
+    def _has_room(self, connection: Connection, refused: Refused) -> bool:
+        if self._quarantined is None:
+            row = connection.execute(_SQL["count_quarantine"]).fetchone()
+            assert row is not None
+            self._quarantined = row["rows"]
+        assert self._quarantined is not None
+        rows_max = QUARANTINE_ROWS_MAX // 2 if refused.event_count == 0 else QUARANTINE_ROWS_MAX
+        return self._quarantined < rows_max
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def _append_events(
+        self, connection: Connection, book: Book, turn: Turn, new: set[tuple[str, bytes]], batch: int
+    ) -> None:
+        kept = [
+            event
+            for event in turn.events
+            # An implausible event is no part of the ledger: its copies end at its quarantine row.
+            if event.plausible or _implausible_key(event.admitted) in new
+        ]
+        if kept:
+            self._append_rows(connection, book, kept, recorded_ms=turn.now_ms, batch=batch)
+
+    def _append_rows(
+        self,
+        connection: Connection,
+        book: Book,
+        events: Sequence[StoredEvent],
+        *,
+        recorded_ms: int,
+        batch: int,
+    ) -> None:
+        recorded_at = as_datetime(recorded_ms)
+        rows = sorted(
+            (_event_row(book, event, recorded_at, batch) for event in events),
+            key=lambda row: (row[4] or 0, row[0]),
+        )
+        self._ensure_partitions(connection, min(row[0] for row in rows), max(row[0] for row in rows))
+        with connection.cursor() as cursor, cursor.copy(_SQL["copy_events"]) as copy:
+            copy.set_types(_EVENT_TYPES)
+            for row in rows:
+                copy.write_row(row)
+
+    def _ensure_partitions(self, connection: Connection, from_at: datetime, to_at: datetime) -> None:
+        low, high = _midnight(from_at), _midnight(to_at)
+        if self._days_from is not None and self._days_to is not None:
+            if self._days_from <= low and high <= self._days_to:
+                return
+            low, high = min(low, self._days_from), max(high, self._days_to)
+        connection.execute(_SQL["ensure_partitions"], {"from_at": low, "to_at": high})
+        self._days_from, self._days_to = low, high
+
+
+def _open_turn(connection: Connection, lease: Lease, turn: Turn) -> int:
+    row = connection.execute(
+        _SQL["open_turn"],
+        {
+            "group_no": lease.group_no,
+            "token": lease.token,
+            "expires_at": lease.expires_at(),
+            "pulse_at": None if turn.pulse_ms is None else as_datetime(turn.pulse_ms),
+        },
+    ).fetchone()
+    if row is None:
+        raise LeaseLostError(f"group {lease.group_no}: token {lease.token} is no longer the lease's")
+    return int(row["batch"])
+
+
+def implausible_payload(admitted: AdmittedEvent) -> bytes:
+    """Return the bytes under which an implausible event is filed: the event alone, as it travels."""
+    from kaimen.wire import format_batch, format_event
+
+    if admitted.topic.endswith("/evb"):
+        return format_batch([admitted.event])
+    return format_event(admitted.event)
+
+
+def _implausible_key(admitted: AdmittedEvent) -> tuple[str, bytes]:
+    return admitted.topic, hashlib.sha256(implausible_payload(admitted)).digest()
+
+
+def _midnight(at: datetime) -> datetime:
+    return at.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _clamp(value: int, low: int, high: int) -> int:
+    return max(low, min(value, high))
+
+
+def _storable(ms: int, near_ms: int) -> datetime:
+    """Return an instant as the database can hold it; a receipt years away is a broken clock, not a date."""
+    return as_datetime(_clamp(ms, near_ms - 400 * DAY_MS, near_ms + 400 * DAY_MS))
+
+
+def boot_number(boot: str) -> int:
+    """Return 16 hexadecimal digits as the signed 64-bit number they are stored as."""
+    number = int(boot, 16)
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def boot_text(number: int) -> str:
+    """Return the 16 hexadecimal digits of a stored boot."""
+    return f"{number & ((1 << 64) - 1):016x}"
+
+
+def _event_row(book: Book, stored: StoredEvent, recorded_at: datetime, batch: int) -> tuple[Any, ...]:
+    event, message_ms = stored.admitted.event, stored.message_ms
+    occurred_ms = (
+        _clamp(stored.instant_ms, message_ms - CLAMP_PAST_MS, message_ms + FUTURE_MAX_MS)
+        if stored.plausible
+        else message_ms
+    )
+    household_no = None if stored.household_id is None else book.household_no[stored.household_id]
+    return (
+        as_datetime(occurred_ms), _storable(stored.admitted.received_ms, message_ms), recorded_at,
+        book.device_no[stored.admitted.device_id], household_no, boot_number(event.boot), event.seq, event.ts,
+        event.up, event.clk, event.hist, event.type, event.state, event.dir, event.method, event.cred, event.opens,
+        event.reason, event.door, stored.plausible, batch,
+    )  # fmt: skip
+
+
+# -- coverage, devices, households ------------------------------------------------------------------------------
+
+
+def _write_coverage(connection: Connection, book: Book, turn: Turn) -> None:
+    if turn.points:
+        rows = [
+            (
+                book.device_no[p.device_id], boot_number(p.boot), p.seq_last, p.opens,
+                p.first_up_ms, p.first_ts_ms, p.first_received_ms, p.first_clock,
+                p.last_up_ms, p.last_ts_ms, p.last_received_ms, p.last_clock, p.by_check_in,
+            )
+            for p in turn.points
+        ]  # fmt: skip
+        connection.execute(_SQL["write_points"], [list(column) for column in zip(*rows, strict=True)])
+    if turn.boots:
+        bases = [
+            (
+                book.device_no[b.device_id], boot_number(b.boot), b.ntp_up_ms, b.ntp_ts_ms, b.ntp_base_min_ms,
+                b.ntp_base_max_ms, b.received_base_ms, b.rtc_base_ms, b.newest_received_ms,
+            )
+            for b in turn.boots
+        ]  # fmt: skip
+        connection.execute(_SQL["write_boots"], [list(column) for column in zip(*bases, strict=True)])
+
+
+def _write_notes(connection: Connection, book: Book, turn: Turn) -> None:
+    for statement, notes in (
+        ("write_device_status", [note for note in turn.notes if note.status is not None]),
+        ("write_vitals", [note for note in turn.notes if note.status is None]),
+    ):
+        if notes:
+            connection.cursor().executemany(
+                _SQL[statement],
+                [
+                    {
+                        "device_id": note.device_id,
+                        "status": note.status,
+                        "heard_at": None if note.heard_ms is None else _storable(note.heard_ms, turn.now_ms),
+                        "facts": Jsonb(note.facts),
+                        "now": as_datetime(turn.now_ms),
+                    }
+                    for note in notes
+                ],
+            )
+
+
+def _write_views(connection: Connection, views: Sequence[HouseholdView]) -> None:
+    if not views:
+        return
+    connection.cursor().executemany(
+        _SQL["write_view"],
+        [
+            {
+                "household_id": view.household_id,
+                "as_of": as_datetime(view.as_of_ms),
+                "known": view.known,
+                "not_known_since": _maybe(view.not_known_since_ms),
+                "stage": view.stage,
+                "check_step": view.check_step,
+                "evidence_at": as_datetime(view.evidence_ms),
+                "evidence": Jsonb(view.evidence),
+                "base_ms": view.base_ms,
+                "anchor_at": as_datetime(view.anchor_ms),
+                "settled_ms": view.settled_ms,
+                "absent_until": _maybe(view.absent_until_ms),
+                "door_open_since": _maybe(view.door_open_since_ms),
+                "in_fault": view.in_fault,
+            }
+            for view in views
+        ],
+    )
+    if len(views) > NOTIFIED_STATES_MAX:
+        notify(connection, "kaimen_states")
+    else:
+        for view in views:
+            notify(connection, "kaimen_states", view.household_id)
+
+
+def _maybe(ms: int | None) -> datetime | None:
+    return None if ms is None else as_datetime(ms)
+
+
+# -- facts ------------------------------------------------------------------------------------------------------
+
+
+def _write_facts(connection: Connection, facts: Sequence[StoredFact]) -> None:
+    """Write facts in the order in which the detector stated them: alerts reads happenings by id."""
+    if not facts:
+        return
+    cursors = []
+    with connection.pipeline():
+        for fact in facts:
+            kind, values = _fact_row(fact)
+            cursors.append((kind, connection.execute(_SQL[f"write_{kind}"], values)))
+    for kind, cursor in cursors:
+        if cursor.rowcount == 1:
+            metrics.FACTS.labels(kind).inc()
+        else:
+            # Repeated after a rebuild, or an end without its begin: nothing to tell alerts, but to be seen.
+            metrics.FACTS_UNMATCHED.labels(kind).inc()
+    notify(connection, "kaimen_happenings")
+
+
+def _fact_row(fact: StoredFact) -> tuple[str, dict[str, Any]]:
+    match fact:
+        case Crossing():
+            return "crossing", {
+                "household_id": fact.household_id,
+                "stage": fact.stage,
+                "at": as_datetime(fact.at_ms),
+                "announced_at": as_datetime(fact.announced_ms),
+                "evidence_at": as_datetime(fact.evidence_ms),
+                "evidence": Jsonb(fact.evidence),
+                "inactive_ms": fact.inactive_ms,
+                "elapsed_ms": fact.elapsed_ms,
+                "thresholds_ms": list(fact.thresholds_ms),
+            }
+        case Withdrawal():
+            return "withdrawal", {
+                "household_id": fact.household_id,
+                "stage": fact.stage,
+                "announced_at": as_datetime(fact.announced_ms),
+                "withdrawn_at": as_datetime(fact.withdrawn_ms),
+                "evidence_at": as_datetime(fact.evidence_ms),
+                "evidence": Jsonb(fact.evidence),
+                "late": fact.late,
+            }
+        case CheckDue():
+            return "check_due", {
+                "household_id": fact.household_id,
+                "step": fact.step,
+                "at": as_datetime(fact.at_ms),
+                "noticed_at": as_datetime(fact.noticed_ms),
+                "evidence_at": as_datetime(fact.evidence_ms),
+                "evidence": Jsonb(fact.evidence),
+                "inactive_ms": fact.inactive_ms,
+            }
+        case CheckEnded():
+            return "check_ended", {
+                "household_id": fact.household_id,
+                "step": fact.step,
+                "check_evidence_at": as_datetime(fact.check_evidence_ms),
+                "ended_at": as_datetime(fact.ended_ms),
+                "evidence_at": as_datetime(fact.evidence_ms),
+                "evidence": Jsonb(fact.evidence),
+            }
+        case OutageFact(outage, cause):
+            return "outage_began", {
+                "device_id": outage.device_id,
+                "cause": cause.kind.value,
+                "cause_id": cause.cause_id,
+                "began_at": as_datetime(outage.began_ms),
+                "heard_at": _maybe(outage.heard_ms),
+            }
+        case OutageEnded():
+            return "outage_ended", {
+                "device_id": fact.device_id,
+                "began_at": as_datetime(fact.began_ms),
+                "ended_at": as_datetime(fact.ended_ms),
+            }
+        case OutageBegan():
+            raise AssertionError("an outage is written with its cause")
+
+
+# -- quarantine -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A quarantined message that is to be taken again, as if just handled."""
+
+    row_id: int
+    topic: str
+    payload: bytes
+    received_ms: int
+    reason: QuarantineReason
+    whole: bool
+
+
+def load_replayable(connection: Connection, devices: Iterable[str], *, rows_max: int) -> list[Waiting]:
+    """Read what is to be taken again: of these devices if they were unknown, and what a person asked for."""
+    rows = connection.execute(
+        _SQL["load_replayable"], {"devices": list(devices), "rows_max": rows_max}
+    ).fetchall()
+    return [
+        Waiting(
+            row["id"],
+            row["topic"],
+            bytes(row["payload"]),
+            as_ms(row["received_at"]),
+            QuarantineReason(row["reason"]),
+            row["payload_bytes"] == len(row["payload"]),
+        )
+        for row in rows
+    ]
+
+
+def load_waiting_devices(connection: Connection, devices: Iterable[str]) -> list[str]:
+    """Return which of these devices have messages that waited for their registration."""
+    rows = connection.execute(_SQL["load_waiting_devices"], {"devices": list(devices)}).fetchall()
+    return [row["device_id"] for row in rows]
+
+
+def replay_quarantined(connection: Connection, ids: Sequence[int]) -> int:
+    """Ask the running ingest to take these quarantined messages again; return how many it will.
+
+    The messages go the way of every message, through the worker that holds the group's lease, as soon as this
+    transaction commits. One that is refused again for the same reason stays; one that was cut when it was filed
+    cannot be replayed and is not counted.
+    """
+    asked = connection.execute(_SQL["ask_replay"], {"ids": list(ids)}).fetchall()
+    notify(connection, "kaimen_registry")
+    return len(asked)
+
+
+def _mark_replayed(connection: Connection, turn: Turn) -> None:
+    if turn.replayed_ids:
+        connection.execute(_SQL["mark_replayed"], {"ids": turn.replayed_ids, "now": as_datetime(turn.now_ms)})
+        metrics.REPLAYED.inc(len(turn.replayed_ids))
+    if turn.refused_again_ids:
+        connection.execute(_SQL["mark_refused_again"], {"ids": turn.refused_again_ids})
+
+
+# -- registry ---------------------------------------------------------------------------------------------------
+
+
+def is_of_group(site_id: str, group_no: int, groups: int) -> bool:
+    """Say whether a site's shard belongs to a group: groups divide the first hexadecimal digit."""
+    return (shard_of(site_id) >> 4) * groups // 16 == group_no
+
+
+def load_book(connection: Connection, *, now_ms: int, group_no: int = 0, groups: int = 1) -> Book:
+    """Read the registry of one shard group as it holds at ``now_ms``."""
+    with connection.transaction():
+        devices = [
+            row
+            for row in connection.execute(_SQL["load_devices"]).fetchall()
+            if is_of_group(row["site_id"], group_no, groups)
+        ]
+        households = [
+            row
+            for row in connection.execute(_SQL["load_households"], {"now": as_datetime(now_ms)}).fetchall()
+            if is_of_group(row["site_id"], group_no, groups)
+        ]
+        since = {"since": as_datetime(now_ms) - REGISTRY_MEMORY}
+        doors = connection.execute(_SQL["load_doors"]).fetchall()
+        credentials = connection.execute(_SQL["load_credentials"]).fetchall()
+        absences = connection.execute(_SQL["load_absences"], since).fetchall()
+        verified = connection.execute(_SQL["load_verified"], since).fetchall()
+    device_by_id = {
+        row["id"]: Device(row["id"], row["site_id"], row["supervision_s"] * 1000) for row in devices
+    }
+    return Book(
+        Registry(
+            device_by_id,
+            _households(households, doors, absences, verified, device_by_id),
+            {
+                row["token"]: Credential(row["token"], CredentialClass(row["class"]), row["household_id"])
+                for row in credentials
+            },
+        ),
+        {row["id"]: row["no"] for row in devices},
+        {row["id"]: row["no"] for row in households},
+        tuple(
+            Wiring(
+                row["id"],
+                row["site_id"],
+                row["supervision_s"] * 1000,
+                is_gateway=row["kind"] == "gateway" and row["retired_at"] is None,
+                gateway_id=row["gateway_id"],
+            )
+            for row in devices
+            if row["retired_at"] is None
+        ),
+    )
+
+
+def _households(
+    households: Sequence[dict[str, Any]],
+    doors: Sequence[dict[str, Any]],
+    absences: Sequence[dict[str, Any]],
+    verified: Sequence[dict[str, Any]],
+    devices: dict[str, Device],
+) -> dict[str, Household]:
+    doors_of: dict[str, list[DoorBinding]] = {}
+    for row in doors:
+        if row["device_id"] in devices:
+            binding = DoorBinding(
+                row["device_id"],
+                DoorRole(row["role"]),
+                _ms_or_none(row["from_at"]),
+                _ms_or_none(row["to_at"]),
+            )
+            doors_of.setdefault(row["household_id"], []).append(binding)
+    absences_of: dict[str, list[Absence]] = {}
+    for row in absences:
+        absence = Absence(as_ms(row["from_at"]), as_ms(row["to_at"]))
+        absences_of.setdefault(row["household_id"], []).append(absence)
+    verified_of: dict[str, list[Verified]] = {}
+    for row in verified:
+        word = Verified(as_ms(row["at"]), f"verified_contacts:{row['id']}")
+        verified_of.setdefault(row["household_id"], []).append(word)
+    return {
+        row["id"]: Household(
+            household_id=row["id"],
+            site_id=row["site_id"],
+            doors=tuple(doors_of.get(row["id"], ())),
+            watched_from_ms=as_ms(row["watched_from"]),
+            thresholds_ms=tuple(threshold * 1000 for threshold in row["thresholds_s"])
+            if row["thresholds_s"]
+            else THRESHOLDS_DEFAULT_MS,
+            absences=tuple(absences_of.get(row["id"], ())),
+            verified=tuple(verified_of.get(row["id"], ())),
+            consent=row["consent"],
+        )
+        for row in households
+        if row["watched_from"] is not None
+    }
+
+
+def _ms_or_none(at: datetime | None) -> int | None:
+    return None if at is None else as_ms(at.astimezone(UTC))
+
+
+def forget_old_coverage(connection: Connection, *, now_ms: int) -> None:
+    """Delete folded heartbeats and boots that are wholly older than the protocol's memory."""
+    before = {"before_ms": now_ms - PAST_MAX_MS - DAY_MS}
+    with connection.transaction():
+        connection.execute(_SQL["forget_points"], before)
+        connection.execute(_SQL["forget_boots"], before)
+
+
+def load_pulse(connection: Connection, group_no: int) -> int | None:
+    """Return the community time of the group's newest committed pulse."""
+    row = connection.execute(_SQL["load_pulse"], {"group_no": group_no}).fetchone()
+    return None if row is None or row["pulse_at"] is None else as_ms(row["pulse_at"])

@@ -1,0 +1,434 @@
+"""An MQTT session of one shard group enters; bounded batches of messages leave, acknowledged when told to.
+
+The network thread only stamps and queues. Whoever takes batches owns the reconnecting: a session is never resumed
+before its owner has read again that the group is still its own, for two clients with one id kick each other for
+ever. Each connection is an epoch; what an older one delivered is acknowledged only through its redelivery.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from ingest import metrics
+from ingest.admission import Message
+from kaimen.clock import Clock
+from kaimen.logs import get_logger
+
+#: Bytes of payload in the queue at which the network thread waits; one message more may stand above it.
+QUEUE_BYTES_MAX = 64 * 1024 * 1024
+#: Share of the queue at which heartbeats are dropped: the room above is for events alone.
+HEARTBEAT_SHARE = 0.5
+#: A batch is closed when nothing has come for this long: brokers with a small window wait for our answer.
+IDLE_S = 0.003
+CONNECT_WITHIN_S = 10.0
+KEEPALIVE_S = 60
+RETRY_S_MIN, RETRY_S_MAX = 0.5, 15.0
+#: A connection that held this long proves that the trouble is over.
+STABLE_AFTER_S = 300.0
+
+log = get_logger()
+
+
+def client_id_of(group_no: int, groups: int) -> str:
+    """Return the fixed client id under which the broker keeps a group's session."""
+    return f"kaimen-ingest-g{group_no}of{groups}"
+
+
+def subscriptions_of(group_no: int, groups: int) -> list[tuple[str, int]]:
+    """Return the topic filters of a group with their QoS: events and states 1, heartbeats 0."""
+    width = 16 // groups
+    digits = ["+"] if groups == 1 else [f"{d:x}" for d in range(group_no * width, (group_no + 1) * width)]
+    return [
+        (f"kaimen/v1/{digit}/+/+/+/{channel}", qos)
+        for channel, qos in (("evt", 1), ("evb", 1), ("state", 1), ("hb", 0))
+        for digit in digits
+    ]
+
+
+@dataclass(eq=False, slots=True)
+class _Delivery:
+    """A message in flight and where its acknowledgement goes: a redelivery replaces or adds packet ids."""
+
+    message: Message
+    qos: int
+    epoch: int
+    packet_ids: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages in the order received, and the clock reading up to which everything received is in here."""
+
+    messages: Sequence[Message]
+    now_ms: int
+    deliveries: Sequence[_Delivery] = field(default=(), repr=False)
+
+
+class Subscriber:
+    """One group's session behind batches; all methods but the callbacks belong to one thread."""
+
+    def __init__(
+        self,
+        broker_url: str,
+        *,
+        clock: Clock,
+        group_no: int = 0,
+        groups: int = 1,
+        queue_max: int = 10_000,
+        user: str | None = None,
+        password: str | None = None,
+        ca_file: Path | None = None,
+    ) -> None:
+        address = urlsplit(broker_url)
+        if address.scheme not in ("mqtt", "mqtts") or address.hostname is None:
+            raise ValueError("KAIMEN_BROKER_URL must read mqtt://host:port or mqtts://host:port")
+        self._secure = address.scheme == "mqtts"
+        self._host = address.hostname
+        self._port = address.port or (8883 if self._secure else 1883)
+        self._user = user if user is not None else address.username
+        self._password = password if password is not None else address.password
+        self._ca_file = ca_file
+        self._clock = clock
+        self._group = str(group_no)
+        self._client_id = client_id_of(group_no, groups)
+        self._subscriptions = subscriptions_of(group_no, groups)
+        self._queue_max = queue_max
+        metrics.QUEUE_MESSAGES_MAX.labels(self._group).set(queue_max)
+
+        self._changed = threading.Condition()
+        self._queue: deque[_Delivery] = deque()
+        self._queue_bytes = 0
+        self._awaited = False
+        self._by_packet: dict[int, _Delivery] = {}
+        self._by_content: dict[tuple[str, bytes], list[_Delivery]] = {}
+        self._epoch = 0
+        self._client: mqtt.Client | None = None
+        self._subscribed = False
+        self._ended = True
+        self._connected_at: float | None = None
+        self._retry_s = RETRY_S_MIN
+        self._retry_at = 0.0
+        self._ever_subscribed = False
+
+    # -- connecting -----------------------------------------------------------------------------------------
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the session is subscribed and delivers."""
+        return self._subscribed
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no connection stands or is being made."""
+        return self._ended
+
+    def may_connect(self) -> bool:
+        """Say whether the back-off is over and nothing is under way."""
+        return self._ended and time.monotonic() >= self._retry_at
+
+    def connect(self) -> None:
+        """Begin to connect in the background; the caller has just read that the lease is its own."""
+        assert self._ended, "one connection at a time"
+        self._close()
+        with self._changed:
+            self._epoch += 1
+            epoch = self._epoch
+            self._by_packet.clear()
+            self._ended = False
+            client = self._new_client(epoch)
+            self._client = client
+        metrics.CONNECTS.inc()
+        threading.Thread(
+            target=self._begin, args=(client, epoch), name=f"connect-{self._client_id}", daemon=True
+        ).start()
+
+    def _new_client(self, epoch: int) -> mqtt.Client:
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            clean_session=False,
+            protocol=mqtt.MQTTv311,
+            reconnect_on_failure=False,
+            manual_ack=True,
+        )
+        client.connect_timeout = CONNECT_WITHIN_S
+        if self._user is not None:
+            client.username_pw_set(self._user, self._password)
+        if self._secure:
+            client.tls_set(ca_certs=None if self._ca_file is None else str(self._ca_file))
+        client.on_socket_open = _send_at_once
+        client.on_connect = lambda who, _data, flags, reason, _properties: self._on_connect(
+            who, flags, reason
+        )
+        client.on_subscribe = lambda _who, _data, _mid, reasons, _properties: self._on_subscribe(
+            reasons, epoch
+        )
+        client.on_disconnect = lambda _who, _data, _flags, reason, _properties: self._on_end(
+            epoch, str(reason)
+        )
+        client.on_message = lambda _who, _data, message: self._on_message(message, epoch)
+        return client
+
+    def _begin(self, client: mqtt.Client, epoch: int) -> None:
+        try:
+            client.connect(self._host, self._port, keepalive=KEEPALIVE_S)
+        except OSError as error:
+            self._on_end(epoch, str(error))
+            return
+        with self._changed:
+            wanted = epoch == self._epoch
+        if wanted:
+            client.loop_start()
+        else:
+            # The group was given up meanwhile; a session that lingered would kick its successor.
+            open_socket = client.socket()
+            if open_socket is not None:
+                _shut(open_socket)
+
+    def _on_connect(self, client: mqtt.Client, flags: Any, reason: Any) -> None:
+        if reason.is_failure:
+            log.warning("broker refused the session", reason=str(reason), group=self._group)
+            return  # the broker closes; on_disconnect follows
+        if not flags.session_present:
+            metrics.SESSIONS_NEW.inc()
+            if self._ever_subscribed:
+                log.error(
+                    "the broker had forgotten the session: messages may have been lost", group=self._group
+                )
+        client.subscribe(self._subscriptions)
+
+    def _on_subscribe(self, reasons: Sequence[Any], epoch: int) -> None:
+        refused = [
+            wanted[0]
+            for wanted, reason in zip(self._subscriptions, reasons, strict=False)
+            if reason.is_failure or (wanted[1] == 1 and reason.value < 1)
+        ]
+        with self._changed:
+            if epoch != self._epoch or self._ended:
+                return
+            if refused:
+                client = self._client
+            else:
+                client = None
+                self._subscribed = self._ever_subscribed = True
+                self._connected_at = time.monotonic()
+                metrics.CONNECTED.labels(self._group).set(1)
+                self._changed.notify_all()
+        if client is not None:
+            log.error(
+                "the broker refused subscriptions; with NATS check that mqtt.max_ack_pending leaves room for each",
+                count=len(refused), group=self._group,
+            )  # fmt: skip
+            client.disconnect()
+        else:
+            log.info("listening", group=self._group)
+
+    def _on_end(self, epoch: int, reason: str) -> None:
+        with self._changed:
+            if epoch != self._epoch or self._ended:
+                return
+            now = time.monotonic()
+            if self._connected_at is not None and now - self._connected_at >= STABLE_AFTER_S:
+                self._retry_s = RETRY_S_MIN
+            # Full jitter: a broker that comes back is not met by everybody at once.
+            self._retry_at = now + random.uniform(0, self._retry_s)  # noqa: S311
+            self._retry_s = min(self._retry_s * 2, RETRY_S_MAX)
+            self._ended = True
+            self._subscribed = False
+            self._connected_at = None
+            metrics.CONNECTED.labels(self._group).set(0)
+            self._changed.notify_all()
+        log.warning("not connected to the broker", reason=reason, group=self._group)
+
+    def disconnect(self, *, forget: bool = True) -> None:
+        """Leave the broker; with ``forget`` what is not acknowledged is left to be delivered again."""
+        with self._changed:
+            self._epoch += 1  # callbacks of the connection that is closed say nothing any more
+            self._ended = True
+            self._subscribed = False
+            self._connected_at = None
+            metrics.CONNECTED.labels(self._group).set(0)
+            if forget:
+                self._queue.clear()
+                self._queue_bytes = 0
+                self._by_packet.clear()
+                self._by_content.clear()
+            self._changed.notify_all()
+        self._close()
+
+    def _close(self) -> None:
+        client, self._client = self._client, None
+        if client is None:
+            return
+        client.disconnect()
+        # A network that swallows everything must not hold the last packets, and this thread, for ever.
+        ended = threading.Thread(target=client.loop_stop, daemon=True)
+        ended.start()
+        ended.join(1.0)
+        if ended.is_alive():
+            open_socket = client.socket()
+            if open_socket is not None:
+                _shut(open_socket)
+            ended.join(5.0)
+
+    # -- receiving (network thread) -------------------------------------------------------------------------
+
+    def _on_message(self, message: mqtt.MQTTMessage, epoch: int) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = "not-utf8"
+        payload = bytes(message.payload)
+        with self._changed:
+            if message.qos and self._is_known((topic, payload), message, epoch):
+                metrics.REDELIVERED.inc()
+                return
+            if message.qos == 0 and len(self._queue) >= self._queue_max * HEARTBEAT_SHARE:
+                metrics.HEARTBEATS_DROPPED.inc()
+                return
+            if not self._wait_for_room(epoch):
+                return
+            # Stamped and queued in one step: whoever reads the clock under this lock has everything before it.
+            stamped = Message(topic, payload, self._clock.now_ms(), message.retain)
+            delivery = _Delivery(stamped, message.qos, epoch, [message.mid])
+            self._queue.append(delivery)
+            self._queue_bytes += len(payload)
+            if message.qos:
+                self._by_packet[message.mid] = delivery
+                self._by_content.setdefault((topic, payload), []).append(delivery)
+            if self._awaited:
+                self._awaited = False
+                self._changed.notify_all()
+
+    def _is_known(self, content: tuple[str, bytes], message: mqtt.MQTTMessage, epoch: int) -> bool:
+        """Say whether this is a redelivery of a message in flight; if so its acknowledgement goes the new way."""
+        if epoch != self._epoch:
+            return True
+        same = self._by_content.get(content)
+        if same is None:
+            return False
+        standing = self._by_packet.get(message.mid)
+        if standing is not None:
+            return standing in same  # the broker did not wait: one packet id, one message
+        for delivery in same:
+            if delivery.epoch != epoch or message.dup:
+                if delivery.epoch != epoch:
+                    delivery.epoch, delivery.packet_ids = epoch, []
+                delivery.packet_ids.append(message.mid)
+                self._by_packet[message.mid] = delivery
+                return True
+        return False
+
+    def _wait_for_room(self, epoch: int) -> bool:
+        waited = False
+        while len(self._queue) >= self._queue_max or self._queue_bytes >= QUEUE_BYTES_MAX:
+            if epoch != self._epoch:
+                return False
+            if not waited:
+                metrics.QUEUE_FULL.inc()
+                waited = True
+            self._changed.wait()
+        return epoch == self._epoch
+
+    # -- taking ---------------------------------------------------------------------------------------------
+
+    def take(self, *, messages_max: int, wait_s: float, gather_s: float) -> Batch:
+        """Wait for a first message, gather a batch, and read the clock.
+
+        Parameters
+        ----------
+        messages_max
+            Bound of the batch.
+        wait_s
+            How long to wait for the first message; an empty batch carries the clock alone.
+        gather_s
+            How long a batch may gather while messages keep coming.
+        """
+        with self._changed:
+            if not self._queue and wait_s > 0:
+                self._awaited = True
+                self._changed.wait(wait_s)
+                self._awaited = False
+            if self._queue:
+                self._gather(messages_max, gather_s)
+            taken = [self._queue.popleft() for _ in range(min(messages_max, len(self._queue)))]
+            self._queue_bytes -= sum(len(delivery.message.payload) for delivery in taken)
+            now_ms = self._clock.now_ms()
+            if self._queue:
+                now_ms = min(now_ms, self._queue[0].message.received_ms - 1)
+            metrics.QUEUE_MESSAGES.labels(self._group).set(len(self._queue))
+            self._changed.notify_all()
+        return Batch([delivery.message for delivery in taken], now_ms, taken)
+
+    def _gather(self, messages_max: int, gather_s: float) -> None:
+        deadline = time.monotonic() + gather_s
+        while len(self._queue) < messages_max:
+            left = deadline - time.monotonic()
+            before = len(self._queue)
+            if left <= 0 or self._ended:
+                return
+            self._changed.wait(min(IDLE_S, left))
+            if len(self._queue) == before:
+                return
+
+    def batches(self, *, messages_max: int, wait_ms: int) -> Iterator[Batch]:
+        """Offer batches for as long as somebody takes them; each is to be acknowledged in turn."""
+        while True:
+            yield self.take(messages_max=messages_max, wait_s=wait_ms / 1000, gather_s=wait_ms / 1000)
+
+    def acknowledge(self, batch: Batch) -> None:
+        """Answer the broker for a committed batch, in the order received; answers to old connections are dropped."""
+        ready: list[int] = []
+        with self._changed:
+            client = self._client
+            for delivery in batch.deliveries:
+                if delivery.qos == 0:
+                    continue
+                self._forget(delivery)
+                if delivery.epoch == self._epoch and client is not None and not self._ended:
+                    ready.extend(delivery.packet_ids)
+                else:
+                    metrics.STALE_ACKS.inc()
+        if client is not None:
+            for packet_id in ready:
+                client.ack(packet_id, 1)
+
+    def _forget(self, delivery: _Delivery) -> None:
+        for packet_id in delivery.packet_ids:
+            if self._by_packet.get(packet_id) is delivery:
+                del self._by_packet[packet_id]
+        key = (delivery.message.topic, delivery.message.payload)
+        same = self._by_content.get(key)
+        if same is not None and delivery in same:
+            same.remove(delivery)
+            if not same:
+                del self._by_content[key]
+
+    def wake(self) -> None:
+        """Let a waiting ``take`` return; for a clean stop."""
+        with self._changed:
+            self._changed.notify_all()
+
+
+def _send_at_once(_client: mqtt.Client, _data: Any, open_socket: Any) -> None:
+    # Bursts of small acknowledgements wait for delayed answers otherwise; paho leaves Nagle's algorithm on.
+    open_socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _shut(open_socket: Any) -> None:
+    try:
+        open_socket.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # it is closed already, which is what was wanted
