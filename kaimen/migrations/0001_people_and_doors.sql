@@ -142,6 +142,7 @@ CREATE TABLE verified_contacts (
   how text NOT NULL CHECK (how IN ('spoke', 'saw', 'remote')),
   witness text NOT NULL,
   case_id bigint,
+  succession smallint NOT NULL DEFAULT 1, -- how many remote ones in a row this is, nobody having heard or seen her
   recorded_at timestamptz NOT NULL
 );
 CREATE INDEX verified_contacts_household ON verified_contacts (household_id, at);

@@ -2,7 +2,7 @@
 
 CREATE TABLE cases (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  number text NOT NULL UNIQUE,
+  number text NOT NULL,
   community_id text NOT NULL REFERENCES communities,
   household_id text REFERENCES households,
   cause text NOT NULL CHECK (cause IN ('inactivity', 'technical')),
@@ -31,6 +31,7 @@ CREATE TABLE cases (
   closed_by text,
   reopened_from bigint REFERENCES cases,
   version int NOT NULL DEFAULT 1,
+  UNIQUE (community_id, number),
   CHECK (state <> 'closed' OR (outcome IS NOT NULL AND closed_at IS NOT NULL)),
   CHECK (state = 'closed' OR next_action_at IS NOT NULL)
 );
@@ -39,6 +40,7 @@ CREATE UNIQUE INDEX cases_one_open_technical ON cases (cause_key) WHERE cause = 
 CREATE INDEX cases_open ON cases (community_id, stage DESC, opened_at) WHERE state <> 'closed';
 CREATE INDEX cases_due ON cases (next_action_at) WHERE state <> 'closed';
 CREATE INDEX cases_household ON cases (household_id, opened_at);
+CREATE INDEX cases_closed ON cases (closed_at) WHERE state = 'closed';
 
 CREATE TABLE case_numbers (
   community_id text NOT NULL,
@@ -68,6 +70,7 @@ CREATE TABLE case_households (
   to_at timestamptz,
   PRIMARY KEY (case_id, household_id)
 );
+CREATE INDEX case_households_now ON case_households (household_id) WHERE to_at IS NULL;
 
 CREATE TABLE tasks (
   id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -112,6 +115,7 @@ CREATE TABLE outbox (
   fence bigint NOT NULL DEFAULT 0,
   attempts int NOT NULL DEFAULT 0
 );
+CREATE INDEX outbox_case ON outbox (case_id);
 CREATE INDEX outbox_due ON outbox (not_before) WHERE state IN ('planned', 'leased', 'uncertain');
 
 CREATE TABLE deliveries (
