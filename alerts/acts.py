@@ -1,0 +1,160 @@
+"""What operators do to cases: the console's transaction and an act enter, rows change, a decision leaves.
+
+Every function takes one case or one task: there is no act on several people at once. It waits for the household's
+lock, decides, writes the case, its entry (with the user) and what follows, and wakes the listeners of
+``kaimen_cases``. Who may act at all is the caller's business; so is the audit row.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from alerts import store
+from alerts.answers import decide_remote_well
+from alerts.case import (
+    Act,
+    ActRefused,
+    AddNote,
+    BeginVisit,
+    Claim,
+    ConfirmClosing,
+    Decision,
+    HandOver,
+    Hold,
+    RecordOutcome,
+    Refusal,
+    Release,
+    RemoteWell,
+)
+from alerts.ladder import decide
+from kaimen.database import Connection
+from kaimen.vocabulary import Contacted, Outcome, Role
+
+__all__ = [
+    "ActRefused",
+    "Refusal",
+    "add_note",
+    "begin_visit",
+    "claim",
+    "confirm_closing",
+    "hand_over",
+    "hold",
+    "record_outcome",
+    "record_remote_well",
+    "release",
+]
+
+
+def claim(connection: Connection, *, case_id: int, user_id: int, now: datetime) -> Decision:
+    """Take a case for the length of its stage's lease; again before it ends renews it.
+
+    Raises
+    ------
+    ActRefused
+        ``case_closed``, ``held_by_another``, ``unknown``.
+    """
+    row = connection.execute("SELECT role FROM users WHERE id = %s", (user_id,)).fetchone()
+    if row is None:
+        raise ActRefused(Refusal.UNKNOWN)
+    return _act(connection, case_id, Claim(user_id, row["role"]), now)
+
+
+def release(connection: Connection, *, case_id: int, user_id: int, now: datetime) -> Decision:
+    """Give a case back before its lease ends: it is annunciated again."""
+    return _act(connection, case_id, Release(user_id), now)
+
+
+def add_note(connection: Connection, *, case_id: int, user_id: int, note: str, now: datetime) -> Decision:
+    """Write a note into the timeline; no timer moves by it."""
+    return _act(connection, case_id, AddNote(user_id, note), now)
+
+
+def begin_visit(connection: Connection, *, task_id: int, user_id: int, now: datetime) -> Decision:
+    """Say that a helper stands at the door: from now on no opening closes the case by itself."""
+    return _act(connection, _case_of(connection, task_id), BeginVisit(user_id, task_id), now)
+
+
+def record_outcome(
+    connection: Connection,
+    *,
+    task_id: int,
+    user_id: int,
+    outcome: Outcome,
+    contacted: Contacted | None = None,
+    witness: str | None = None,
+    note: str = "",
+    absence_until: datetime | None = None,
+    now: datetime,
+) -> Decision:
+    """Record what a call, a visit or a device check found.
+
+    ``well`` and ``helped`` need ``contacted`` and the name of the ``witness``; ``away`` and ``hospital`` need
+    ``absence_until``, at most 30 days from now; ``deceased`` asks for a second person.
+
+    Raises
+    ------
+    ActRefused
+        ``how_is_missing``, ``witness_is_missing``, ``absence_needs_end``, ``absence_too_long``, ``task_ended``,
+        ``case_closed``, ``wrong_task``, ``not_an_outcome``, ``note_too_long``, ``unknown``.
+    """
+    act = RecordOutcome(user_id, task_id, outcome, contacted, witness, note, absence_until)
+    return _act(connection, _case_of(connection, task_id), act, now)
+
+
+def confirm_closing(
+    connection: Connection, *, case_id: int, user_id: int, confirmed: bool, note: str = "", now: datetime
+) -> Decision:
+    """Answer a proposal to close: yes closes, no annunciates the case again."""
+    return _act(connection, case_id, ConfirmClosing(user_id, confirmed, note), now)
+
+
+def hold(
+    connection: Connection, *, case_id: int, user_id: int, reason: str, until: datetime, now: datetime
+) -> Decision:
+    """Wait until ``until`` for a stated reason: a day at most, two hours where a visit is owed."""
+    return _act(connection, case_id, Hold(user_id, reason, until), now)
+
+
+def hand_over(
+    connection: Connection, *, case_id: int, user_id: int, to_role: Role, note: str = "", now: datetime
+) -> Decision:
+    """Ask another role for the act the case is waiting for, and tell it at once."""
+    return _act(connection, case_id, HandOver(user_id, to_role, note), now)
+
+
+def record_remote_well(
+    connection: Connection, *, household_id: str, via: str, now: datetime, user_id: int | None = None
+) -> Decision:
+    """Take "I am well" from a key press, a kiosk or a family's button: evidence, but not often in succession.
+
+    Raises
+    ------
+    ActRefused
+        ``remote_too_often``: a person has to speak with her or see her.
+    """
+    key = store.Key("", household_id=household_id)
+    store.lock(connection, key)
+    case = store.load_open_case(connection, key)
+    surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
+    decision = decide_remote_well(case, RemoteWell(via, user_id), now, surroundings.around)
+    store.save(connection, case, decision, surroundings, now=now)
+    return decision
+
+
+def _case_of(connection: Connection, task_id: int) -> int:
+    case_id = store.case_of_task(connection, task_id)
+    if case_id is None:
+        raise ActRefused(Refusal.UNKNOWN)
+    return case_id
+
+
+def _act(connection: Connection, case_id: int, act: Act, now: datetime) -> Decision:
+    found = store.load_case(connection, case_id)
+    if found is None:
+        raise ActRefused(Refusal.UNKNOWN)
+    case, key = found
+    # An act tells the desks; what goes outside is the worker's, whose settings name the channels.
+    surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
+    decision = decide(case, act, now, surroundings.policy, surroundings.around)
+    store.save(connection, case, decision, surroundings, now=now)
+    return decision

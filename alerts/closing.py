@@ -1,0 +1,95 @@
+"""How a case ends or is proposed to end: a case, an outcome and ``now`` enter, a decision leaves; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from alerts.case import (
+    Action,
+    CaseFacts,
+    Decision,
+    Entry,
+    Reason,
+    SupersedeMessages,
+    TaskFacts,
+    after,
+    with_task,
+    without_open_tasks,
+)
+from alerts.timers import annunciate, planned
+from kaimen.vocabulary import CaseState, Outcome, Role, TaskKind, TaskState
+
+
+def closed(
+    case: CaseFacts,
+    outcome: Outcome,
+    now: datetime,
+    *,
+    by: str,
+    reason: Reason,
+    args: Mapping[str, Any],
+    user_id: int | None = None,
+    note: str | None = None,
+) -> Decision:
+    """Return the decision that ends a case: no task, no lease, no message is left of it."""
+    ended = replace(
+        without_open_tasks(case),
+        state=CaseState.CLOSED,
+        outcome=outcome,
+        closed_at=now,
+        closed_by=by,
+        next_action="",
+        next_action_at=None,
+        holder_id=None,
+        lease_expires_at=None,
+        held_until=None,
+        held_reason=None,
+        proposal=None,
+        proposal_at=None,
+    )
+    entry = Entry(reason, {**args, "outcome": outcome.value}, note, user_id)
+    return Decision(reason, ended, (entry, SupersedeMessages()))
+
+
+def proposed(
+    case: CaseFacts,
+    outcome: Outcome,
+    evidence_at: datetime,
+    evidence: Mapping[str, Any],
+    now: datetime,
+    *,
+    by: int | None = None,
+) -> Decision:
+    """Return the decision that asks a person to confirm an ending; not confirmed, it annunciates again.
+
+    ``by`` is the first person where the outcome needs a second one.
+    """
+    proposal = {
+        "kind": outcome.value if outcome is Outcome.DECEASED else "evidence",
+        "outcome": outcome.value,
+        "evidence_at": evidence_at.isoformat(),
+        "evidence": dict(evidence),
+        "by": by,
+    }
+    case = without_open_tasks(case, TaskKind.CONFIRM_CLOSING)
+    task = TaskFacts(
+        kind=TaskKind.CONFIRM_CLOSING,
+        role=Role.PROPERTY_CLERK,
+        state=TaskState.OPEN if by or case.holder_id is None else TaskState.CLAIMED,
+        created_at=now,
+        start_at=now,
+        due_at=after(now, case.policy.confirm_within_ms),
+        assignee_id=None if by else case.holder_id,
+    )
+    case = replace(
+        with_task(case, task), proposal=proposal, proposal_at=now, held_until=None, held_reason=None
+    )
+    case, actions = annunciate(case, now)
+    reason = Reason.SECOND_PERSON_ASKED if by else Reason.CLOSING_PROPOSED
+    entry: Action = Entry(
+        reason, {"outcome": outcome.value, "evidence_at": evidence_at.isoformat()}, None, by
+    )
+    return Decision(reason, planned(case, now), (entry, *actions))

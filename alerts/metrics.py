@@ -1,0 +1,56 @@
+"""What alerts says of itself: decisions and counts enter, Prometheus series leave; no label finer than community."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from prometheus_client import Counter, Gauge
+
+from alerts import store
+from alerts.case import Annunciate, Decision
+from kaimen.database import Connection, queries
+
+TURNS = Counter("kaimen_alerts_turns_total", "Turns of the alerts worker")
+TURN_AT = Gauge("kaimen_alerts_turn_timestamp_seconds", "Wall time of the newest turn")
+HANDLED = Counter("kaimen_alerts_happenings_total", "Happenings handled")
+TIMERS = Counter("kaimen_alerts_timers_total", "Timers of cases handled")
+FAILURES = Counter("kaimen_alerts_failures_total", "Decisions that failed and were set aside")
+DATABASE_AWAY = Counter("kaimen_alerts_database_away_total", "Times the database did not answer")
+DECISIONS = Counter("kaimen_alerts_decisions_total", "Decisions by reason", ["reason"])
+ANNUNCIATIONS = Counter("kaimen_alerts_annunciations_total", "Annunciations planned", ["community", "stage"])
+DELIVERIES = Counter("kaimen_alerts_deliveries_total", "Delivery attempts by result", ["channel", "result"])
+OPEN_CASES = Gauge("kaimen_alerts_open_cases", "Open cases", ["community", "cause", "stage"])
+WITHOUT_FUTURE = Gauge(
+    "kaimen_alerts_cases_without_future", "Open cases with no action ahead; must be 0, whatever happens"
+)
+OUTBOX_AGE = Gauge("kaimen_alerts_outbox_age_seconds", "How long the oldest message due has waited")
+SET_ASIDE = Gauge(
+    "kaimen_alerts_happenings_set_aside", "Happenings whose handling failed, waiting to be tried again"
+)
+
+_SQL = queries("alerts")
+
+
+def count_decision(decision: Decision, community_id: str) -> None:
+    """Count a decision by its reason, and the annunciations in it by community and stage."""
+    DECISIONS.labels(decision.reason.value).inc()
+    for action in decision.actions:
+        if isinstance(action, Annunciate):
+            ANNUNCIATIONS.labels(community_id, action.step).inc()
+
+
+def measure(connection: Connection, *, now: datetime, done_up_to: datetime | None) -> None:
+    """Set the gauges from the database.
+
+    A case counts as without a future when its next action lies before what the worker says is done, so that the
+    moment between an action's time and the turn that takes it is no false alarm.
+    """
+    OPEN_CASES.clear()
+    for row in connection.execute(_SQL["count_open_cases"]):
+        OPEN_CASES.labels(row["community_id"], row["cause"], str(row["stage"])).set(row["count"])
+    WITHOUT_FUTURE.set(len(store.find_cases_without_future(connection, done_up_to or now)))
+    oldest = connection.execute(_SQL["outbox_age"], {"now": now}).fetchone()
+    waited = (now - oldest["oldest"]).total_seconds() if oldest and oldest["oldest"] else 0.0
+    OUTBOX_AGE.set(waited)
+    aside = connection.execute(_SQL["count_set_aside"]).fetchone()
+    SET_ASIDE.set(aside["count"] if aside else 0)

@@ -1,0 +1,398 @@
+-- Statements of alerts: every decision's instant is a parameter, nothing here reads the database's clock.
+
+-- name: waiting_happenings
+-- The oldest happenings nobody has handled, with what groups them; none behind one that was set aside.
+SELECT h.id, h.kind, h.household_id, o.cause, o.cause_id, s.community_id
+FROM happenings h
+LEFT JOIN outages o ON h.kind IN ('outage_began', 'outage_ended') AND o.id = h.fact_id
+LEFT JOIN devices d ON d.id = o.device_id
+LEFT JOIN households hh ON hh.id = h.household_id
+LEFT JOIN sites s ON s.id = coalesce(d.site_id, hh.site_id)
+WHERE h.handled_at IS NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM happenings b
+    WHERE b.handled_at IS NULL AND b.retry_at > %(now)s AND b.id <= h.id
+      AND (b.household_id = h.household_id OR b.fact_id = h.fact_id AND o.id IS NOT NULL AND b.kind LIKE 'outage%%')
+  )
+ORDER BY h.id
+LIMIT %(limit)s
+
+-- name: try_lock
+-- Whether this transaction is now the only one that works on a key.
+SELECT pg_try_advisory_xact_lock(hashtextextended(%(key)s, 7241)) AS locked
+
+-- name: lock
+-- Waits until this transaction is the only one that works on a key.
+SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 7241))
+
+-- name: claim_happenings
+-- Of the given happenings those that are still unhandled, in order, locked for this transaction.
+SELECT id, kind, fact_id, household_id, at FROM happenings
+WHERE id = ANY(%(ids)s) AND handled_at IS NULL
+ORDER BY id
+FOR UPDATE SKIP LOCKED
+
+-- name: happening_done
+-- Marks a happening handled.
+UPDATE happenings SET handled_at = %(now)s, retry_at = NULL, failure = NULL WHERE id = %(id)s
+
+-- name: happening_set_aside
+-- Puts a happening whose handling failed aside until it is tried again.
+UPDATE happenings SET retry_at = %(retry_at)s, failure = %(failure)s WHERE id = %(id)s
+
+-- name: fact_crossing
+-- A stage crossing, and whether it is withdrawn by now.
+SELECT c.stage, c.at, c.announced_at, c.evidence_at, c.evidence, c.inactive_ms, c.elapsed_ms,
+       w.crossing_id IS NOT NULL AS gone
+FROM stage_crossings c LEFT JOIN crossing_withdrawals w ON w.crossing_id = c.id
+WHERE c.id = %(fact_id)s
+
+-- name: fact_withdrawal
+-- The withdrawal of a crossing.
+SELECT c.stage, w.withdrawn_at, w.evidence_at, w.evidence, w.late
+FROM crossing_withdrawals w JOIN stage_crossings c ON c.id = w.crossing_id
+WHERE w.crossing_id = %(fact_id)s
+
+-- name: fact_check_due
+-- A check due, and whether it is ended by now.
+SELECT c.step, c.at, c.noticed_at, c.evidence_at, c.evidence, c.inactive_ms, e.check_id IS NOT NULL AS gone
+FROM checks_due c LEFT JOIN check_ends e ON e.check_id = c.id
+WHERE c.id = %(fact_id)s
+
+-- name: fact_check_ended
+-- The end of a check; late where the evidence had happened before the check was noticed.
+SELECT c.step, e.ended_at, e.evidence_at, e.evidence, e.evidence_at <= c.noticed_at AS late
+FROM check_ends e JOIN checks_due c ON c.id = e.check_id
+WHERE e.check_id = %(fact_id)s
+
+-- name: fact_outage_began
+-- An outage, and whether it is over by now.
+SELECT o.id AS outage_id, o.device_id, o.cause, o.cause_id, o.began_at, o.heard_at, e.outage_id IS NOT NULL AS gone
+FROM outages o LEFT JOIN outage_ends e ON e.outage_id = o.id
+WHERE o.id = %(fact_id)s
+
+-- name: fact_outage_ended
+-- The end of an outage.
+SELECT o.id AS outage_id, o.device_id, e.ended_at
+FROM outage_ends e JOIN outages o ON o.id = e.outage_id
+WHERE e.outage_id = %(fact_id)s
+
+-- name: open_inactivity_case
+-- The household's one open inactivity case, locked.
+SELECT * FROM cases WHERE household_id = %(household_id)s AND cause = 'inactivity' AND state <> 'closed' FOR UPDATE
+
+-- name: open_technical_case
+-- The one open technical case of a cause, locked.
+SELECT * FROM cases WHERE cause_key = %(cause_key)s AND cause = 'technical' AND state <> 'closed' FOR UPDATE
+
+-- name: case_by_id
+-- A case, locked.
+SELECT * FROM cases WHERE id = %(id)s FOR UPDATE
+
+-- name: case_key
+-- What a case is locked by.
+SELECT c.household_id, c.cause_key FROM cases c WHERE c.id = %(id)s
+
+-- name: case_of_task
+-- The case a task belongs to.
+SELECT case_id FROM tasks WHERE id = %(id)s
+
+-- name: case_tasks
+-- All tasks of a case in order of creation.
+SELECT * FROM tasks WHERE case_id = %(case_id)s ORDER BY id
+
+-- name: case_annunciated
+-- How many annunciations each step of a case has had.
+SELECT step, max(repetition) + 1 AS count FROM outbox WHERE case_id = %(case_id)s GROUP BY step
+
+-- name: standing_stages
+-- Stages announced for a household and not withdrawn, as far as happenings were handled; newest crossing each.
+SELECT DISTINCT ON (c.stage) c.stage, c.at, c.evidence_at, c.evidence, c.announced_at AS noticed_at
+FROM stage_crossings c
+JOIN happenings h ON h.kind = 'crossing' AND h.fact_id = c.id AND h.handled_at IS NOT NULL
+WHERE c.household_id = %(household_id)s
+  AND NOT EXISTS (
+    SELECT 1 FROM crossing_withdrawals w
+    JOIN happenings hw ON hw.kind = 'withdrawal' AND hw.fact_id = w.crossing_id AND hw.handled_at IS NOT NULL
+    WHERE w.crossing_id = c.id
+  )
+ORDER BY c.stage, c.at DESC
+
+-- name: standing_checks
+-- Checks due for a household and not ended, as far as happenings were handled; newest each.
+SELECT DISTINCT ON (c.step) c.step, c.at, c.evidence_at, c.evidence, c.noticed_at
+FROM checks_due c
+JOIN happenings h ON h.kind = 'check_due' AND h.fact_id = c.id AND h.handled_at IS NOT NULL
+WHERE c.household_id = %(household_id)s
+  AND NOT EXISTS (
+    SELECT 1 FROM check_ends e
+    JOIN happenings he ON he.kind = 'check_ended' AND he.fact_id = e.check_id AND he.handled_at IS NOT NULL
+    WHERE e.check_id = c.id
+  )
+ORDER BY c.step, c.at DESC
+
+-- name: standing_outages
+-- Outages of one cause (in one community, where the cause is above a site) that are not over, as far as handled.
+SELECT o.id
+FROM outages o
+JOIN happenings h ON h.kind = 'outage_began' AND h.fact_id = o.id AND h.handled_at IS NOT NULL
+JOIN devices d ON d.id = o.device_id
+JOIN sites s ON s.id = d.site_id
+WHERE o.cause = %(cause)s AND o.cause_id = %(cause_id)s AND s.community_id = %(community_id)s
+  AND NOT EXISTS (
+    SELECT 1 FROM outage_ends e
+    JOIN happenings he ON he.kind = 'outage_ended' AND he.fact_id = e.outage_id AND he.handled_at IS NOT NULL
+    WHERE e.outage_id = o.id
+  )
+
+-- name: household_circumstances
+-- Where a household is, its newest policy, who helps it, who answered for it, and what else stands for it.
+SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.ladder,
+  ARRAY(SELECT DISTINCT hc.role FROM household_contacts hc WHERE hc.household_id = h.id AND hc.role <> 'family')
+    AS helpers,
+  greatest(
+    (SELECT max(v.at) FROM verified_contacts v WHERE v.household_id = h.id AND v.at <= %(now)s),
+    (SELECT max(a.from_at) FROM absences a
+     WHERE a.household_id = h.id AND a.revoked_at IS NULL AND a.from_at <= %(now)s AND a.to_at > %(now)s)
+  ) AS answered_at,
+  (SELECT count(*) FROM tasks t JOIN cases tc ON tc.id = t.case_id
+   WHERE t.state IN ('open', 'claimed') AND tc.community_id = s.community_id AND tc.check_step > tc.stage
+     AND tc.household_id <> h.id) AS queue,
+  EXISTS (SELECT 1 FROM case_households ch JOIN cases cc ON cc.id = ch.case_id
+          WHERE ch.household_id = h.id AND ch.to_at IS NULL AND cc.state <> 'closed') AS folded,
+  coalesce((SELECT v.succession FROM verified_contacts v
+            WHERE v.household_id = h.id AND v.how = 'remote'
+              AND v.at >= coalesce(hs.evidence_at, '-infinity')
+              AND NOT EXISTS (SELECT 1 FROM verified_contacts w
+                              WHERE w.household_id = h.id AND w.how <> 'remote' AND w.at >= v.at)
+            ORDER BY v.at DESC LIMIT 1), 0) AS remote_well_count,
+  CASE WHEN EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'notify_family'
+                      AND k.withdrawn_at IS NULL)
+    THEN ARRAY(SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
+               WHERE uh.household_id = h.id AND u.disabled_at IS NULL ORDER BY uh.user_id)
+    ELSE '{}' END AS family_user_ids
+FROM households h
+JOIN sites s ON s.id = h.site_id
+JOIN communities c ON c.id = s.community_id
+LEFT JOIN household_states hs ON hs.household_id = h.id
+LEFT JOIN LATERAL (
+  SELECT q.version, q.thresholds_s, q.ladder FROM policies q
+  WHERE q.id = h.policy_id AND q.valid_from <= %(now)s ORDER BY q.version DESC LIMIT 1
+) p ON true
+WHERE h.id = %(household_id)s
+
+-- name: community
+-- The zone of a community.
+SELECT id AS community_id, zone FROM communities WHERE id = %(community_id)s
+
+-- name: next_case_number
+-- The next number of a community's local day.
+INSERT INTO case_numbers (community_id, day, last) VALUES (%(community_id)s, %(day)s, 1)
+ON CONFLICT (community_id, day) DO UPDATE SET last = case_numbers.last + 1
+RETURNING last
+
+-- name: insert_case
+-- A new case; returns its id.
+INSERT INTO cases (number, community_id, household_id, cause, cause_key, stage, check_step, state, opened_at, stage_at,
+  deadline_at, evidence_at, evidence, next_action, next_action_at, holder_id, lease_expires_at, held_until,
+  held_reason, visit_begun_at, proposal, proposal_at, remote_well_count, policy, outcome, closed_at, closed_by,
+  reopened_from, version)
+VALUES (%(number)s, %(community_id)s, %(household_id)s, %(cause)s, %(cause_key)s, %(stage)s, %(check_step)s,
+  %(state)s, %(opened_at)s, %(stage_at)s, %(deadline_at)s, %(evidence_at)s, %(evidence)s, %(next_action)s,
+  %(next_action_at)s, %(holder_id)s, %(lease_expires_at)s, %(held_until)s, %(held_reason)s, %(visit_begun_at)s,
+  %(proposal)s, %(proposal_at)s, %(remote_well_count)s, %(policy)s, %(outcome)s, %(closed_at)s, %(closed_by)s,
+  %(reopened_from)s, 1)
+RETURNING id
+
+-- name: update_case
+-- Changes a case that is still as it was read.
+UPDATE cases SET stage = %(stage)s, check_step = %(check_step)s, state = %(state)s, stage_at = %(stage_at)s,
+  deadline_at = %(deadline_at)s, evidence_at = %(evidence_at)s, evidence = %(evidence)s,
+  next_action = %(next_action)s, next_action_at = %(next_action_at)s, holder_id = %(holder_id)s,
+  lease_expires_at = %(lease_expires_at)s, held_until = %(held_until)s, held_reason = %(held_reason)s,
+  visit_begun_at = %(visit_begun_at)s, proposal = %(proposal)s, proposal_at = %(proposal_at)s,
+  remote_well_count = %(remote_well_count)s, outcome = %(outcome)s, closed_at = %(closed_at)s,
+  closed_by = %(closed_by)s, version = version + 1
+WHERE id = %(id)s AND version = %(version)s
+
+-- name: insert_task
+-- A new task of a case; fact makes it one, however often it is written.
+INSERT INTO tasks (case_id, household_id, kind, role, state, created_at, start_at, due_at, assignee_id, claimed_at,
+  begun_at, done_at, done_by, outcome, contacted, witness, note, fact)
+VALUES (%(case_id)s, %(household_id)s, %(kind)s, %(role)s, %(state)s, %(created_at)s, %(start_at)s, %(due_at)s,
+  %(assignee_id)s, %(claimed_at)s, %(begun_at)s, %(done_at)s, %(done_by)s, %(outcome)s, %(contacted)s, %(witness)s,
+  %(note)s, %(fact)s)
+
+-- name: update_task
+-- Changes a task.
+UPDATE tasks SET state = %(state)s, assignee_id = %(assignee_id)s, claimed_at = %(claimed_at)s,
+  begun_at = %(begun_at)s, done_at = %(done_at)s, done_by = %(done_by)s, outcome = %(outcome)s,
+  contacted = %(contacted)s, witness = %(witness)s, note = %(note)s
+WHERE id = %(id)s
+
+-- name: insert_entry
+-- A line of a case's timeline.
+INSERT INTO case_entries (case_id, at, words, args, note, user_id, fact)
+VALUES (%(case_id)s, %(at)s, %(words)s, %(args)s, %(note)s, %(user_id)s, %(fact)s)
+
+-- name: insert_message
+-- A message to one recipient; its key makes it one.
+INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key, template, args, state, created_at,
+  not_before)
+VALUES (%(case_id)s, %(step)s, %(person)s, %(channel)s, %(repetition)s, %(key)s, %(template)s, %(args)s, 'planned',
+  %(now)s, %(not_before)s)
+
+-- name: supersede_messages
+-- What is planned and not sent goes to nobody. A leased row is on its way and keeps its own end.
+UPDATE outbox SET state = 'superseded'
+WHERE case_id = %(case_id)s AND state IN ('planned', 'uncertain')
+
+-- name: confirm_messages
+-- A person has answered: the console annunciations of a case count as confirmed.
+UPDATE outbox SET state = 'confirmed'
+WHERE case_id = %(case_id)s AND channel = 'console' AND person LIKE 'community:%%' AND not_before <= %(now)s
+  AND state IN ('planned', 'leased', 'delivered', 'accepted')
+
+-- name: insert_verified
+-- A person's word that she is well.
+INSERT INTO verified_contacts (household_id, at, how, witness, case_id, succession, recorded_at)
+VALUES (%(household_id)s, %(at)s, %(how)s, %(witness)s, %(case_id)s, %(succession)s, %(now)s)
+
+-- name: insert_absence
+-- A dated absence.
+INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)
+VALUES (%(household_id)s, %(from_at)s, %(to_at)s, %(reason)s, %(declared_by)s, %(now)s)
+
+-- name: end_watch
+-- Ends the consent to be watched.
+UPDATE consents SET withdrawn_at = %(now)s
+WHERE household_id = %(household_id)s AND purpose = 'watch' AND withdrawn_at IS NULL
+
+-- name: dwelling_devices
+-- The devices of a household's own doors now.
+SELECT hd.device_id, s.community_id FROM household_doors hd JOIN devices d ON d.id = hd.device_id
+JOIN sites s ON s.id = d.site_id
+WHERE hd.household_id = %(household_id)s AND hd.role = 'dwelling'
+  AND (hd.from_at IS NULL OR hd.from_at <= %(now)s) AND (hd.to_at IS NULL OR hd.to_at > %(now)s)
+ORDER BY hd.device_id
+
+-- name: fold_households
+-- A technical case stands for the households of a device's door; consenting ones only.
+INSERT INTO case_households (case_id, household_id, from_at)
+SELECT DISTINCT %(case_id)s::bigint, hd.household_id, %(at)s::timestamptz FROM household_doors hd
+JOIN households h ON h.id = hd.household_id AND h.watched_from IS NOT NULL
+WHERE hd.device_id = %(device_id)s AND hd.role = 'dwelling' AND (hd.to_at IS NULL OR hd.to_at > %(at)s)
+ON CONFLICT (case_id, household_id) DO UPDATE SET to_at = NULL
+
+-- name: unfold_households
+-- A device is heard again: its households leave the technical case, unless another door of theirs is still out.
+UPDATE case_households ch SET to_at = %(at)s
+WHERE ch.case_id = %(case_id)s AND ch.to_at IS NULL
+  AND ch.household_id IN (SELECT household_id FROM household_doors WHERE device_id = %(device_id)s AND role = 'dwelling')
+  AND NOT EXISTS (
+    SELECT 1 FROM household_doors hd JOIN outages o ON o.device_id = hd.device_id
+    WHERE hd.household_id = ch.household_id AND hd.role = 'dwelling' AND o.id = ANY(%(outages)s)
+  )
+
+-- name: end_all_households
+-- A closed technical case stands for nobody.
+UPDATE case_households SET to_at = %(at)s WHERE case_id = %(case_id)s AND to_at IS NULL
+
+-- name: due_cases
+-- Open cases whose next action has come, most pressing first.
+SELECT id, household_id, cause_key, community_id FROM cases
+WHERE state <> 'closed' AND next_action_at <= %(now)s AND NOT id = ANY(%(but)s)
+ORDER BY next_action_at, id
+LIMIT %(limit)s
+
+-- name: consent_withdrawn_cases
+-- Open inactivity cases of households that agreed to be watched once and do no more; none that asks already.
+SELECT c.id, c.household_id, c.cause_key, c.community_id FROM cases c
+WHERE c.state <> 'closed' AND c.cause = 'inactivity' AND c.proposal IS NULL
+  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'watch')
+  AND NOT EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'watch'
+                    AND k.withdrawn_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.words = 'closing_rejected'
+                    AND e.args->>'outcome' = 'consent_withdrawn')
+
+-- name: closed_but_standing
+-- Cases a person closed some hours ago whose household has stages or checks that nothing has answered since.
+SELECT DISTINCT ON (c.household_id) c.id, c.household_id, c.community_id
+FROM cases c
+WHERE c.state = 'closed' AND c.cause = 'inactivity' AND c.closed_by LIKE 'user:%%'
+  AND c.outcome <> 'deceased'
+  AND c.closed_at > %(from_at)s AND c.closed_at <= %(to_at)s
+  AND NOT EXISTS (SELECT 1 FROM cases o WHERE o.household_id = c.household_id AND o.cause = 'inactivity'
+                    AND (o.state <> 'closed' OR o.closed_at > c.closed_at))
+ORDER BY c.household_id, c.closed_at DESC
+
+-- name: turn_state
+-- In one snapshot: what still waits and up to when ingest has told.
+SELECT
+  EXISTS (SELECT 1 FROM happenings h WHERE h.handled_at IS NULL AND (h.retry_at IS NULL OR h.retry_at <= %(now)s)
+          AND NOT EXISTS (SELECT 1 FROM happenings b WHERE b.handled_at IS NULL AND b.retry_at > %(now)s
+                          AND b.id < h.id AND (b.household_id = h.household_id OR b.fact_id = h.fact_id))) AS waiting,
+  EXISTS (SELECT 1 FROM cases WHERE state <> 'closed' AND next_action_at <= %(now)s AND NOT id = ANY(%(but)s)) AS due,
+  (SELECT at FROM service_progress WHERE service = 'ingest') AS ingest_at,
+  (SELECT at FROM service_progress WHERE service = 'alerts') AS alerts_at
+
+-- name: progress
+-- Up to when alerts has done its work; never back.
+INSERT INTO service_progress (service, at, turn) VALUES ('alerts', %(at)s, 1)
+ON CONFLICT (service) DO UPDATE SET at = greatest(service_progress.at, excluded.at), turn = service_progress.turn + 1
+
+-- name: cases_without_future
+-- Open cases with nothing ahead of them: there must be none.
+SELECT id FROM cases
+WHERE state <> 'closed' AND (next_action_at IS NULL OR next_action_at <= %(now)s)
+ORDER BY id
+
+-- name: lease_message
+-- Takes the most pressing message that may go out now, or one whose worker is gone.
+UPDATE outbox o SET state = 'leased', lease_owner = %(owner)s, lease_expires_at = %(lease_until)s,
+  fence = o.fence + 1, attempts = o.attempts + 1
+FROM (
+  SELECT q.id, q.state AS found_as, q.attempts AS attempts_before, c.number, c.state AS case_state
+  FROM outbox q JOIN cases c ON c.id = q.case_id
+  WHERE q.attempts < %(attempts_max)s AND q.channel = ANY(%(channels)s) AND q.not_before <= %(now)s
+    AND (q.state IN ('planned', 'uncertain') AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= %(wall)s)
+         OR q.state = 'leased' AND q.lease_expires_at <= %(wall)s)
+  ORDER BY c.stage DESC, q.not_before, q.id
+  LIMIT 1
+  FOR UPDATE OF q SKIP LOCKED
+) found
+WHERE o.id = found.id
+RETURNING o.id, o.case_id, o.step, o.person, o.channel, o.repetition, o.idempotency_key, o.template, o.args,
+  o.fence, o.attempts, found.found_as, found.attempts_before, found.number, found.case_state
+
+-- name: end_lost_messages
+-- Messages whose last permitted attempt died with its worker: whether they arrived, nobody knows.
+UPDATE outbox SET state = 'uncertain', lease_owner = NULL
+WHERE state = 'leased' AND lease_expires_at <= %(wall)s AND attempts >= %(attempts_max)s
+RETURNING id, attempts, channel
+
+-- name: finish_message
+-- Ends an attempt that is still ours; a retry of a case closed meanwhile goes to nobody.
+UPDATE outbox o SET lease_owner = NULL, lease_expires_at = %(retry_at)s,
+  state = CASE WHEN %(state)s IN ('planned', 'uncertain')
+                 AND (SELECT c.state FROM cases c WHERE c.id = o.case_id) = 'closed'
+               THEN 'superseded' ELSE %(state)s END
+WHERE id = %(id)s AND fence = %(fence)s AND state = 'leased'
+
+-- name: insert_delivery
+-- One attempt and its result.
+INSERT INTO deliveries (outbox_id, attempt, at, result, provider_id, detail)
+VALUES (%(outbox_id)s, %(attempt)s, %(at)s, %(result)s, %(provider_id)s, %(detail)s)
+ON CONFLICT (outbox_id, attempt) DO NOTHING
+
+-- name: count_open_cases
+-- Open cases by community, cause and stage.
+SELECT community_id, cause, stage, count(*) AS count FROM cases WHERE state <> 'closed' GROUP BY 1, 2, 3
+
+-- name: outbox_age
+-- When the oldest message that may go out was meant to.
+SELECT min(not_before) AS oldest FROM outbox WHERE state IN ('planned', 'leased') AND not_before <= %(now)s
+
+-- name: count_set_aside
+-- Happenings whose handling failed.
+SELECT count(*) AS count FROM happenings WHERE handled_at IS NULL AND retry_at IS NOT NULL

@@ -1,0 +1,653 @@
+"""Rows and facts: a connection enters, cases, happenings and circumstances leave; decisions enter, rows leave.
+
+Everything here runs inside the caller's transaction. Work on one household or one technical cause is serialised by
+an advisory lock that lives as long as the transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from psycopg.types.json import Jsonb
+
+from alerts.case import (
+    Action,
+    Annunciate,
+    CaseFacts,
+    CheckDue,
+    CheckEnded,
+    Circumstances,
+    ConfirmMessages,
+    Crossing,
+    Decision,
+    DeclareAbsence,
+    EndWatch,
+    Entry,
+    Fact,
+    FoldHousehold,
+    OutageBegan,
+    OutageEnded,
+    Reason,
+    RecordVerified,
+    ReportSensorFault,
+    StandsUnanswered,
+    SupersedeMessages,
+    TaskFacts,
+    UnfoldHousehold,
+    Withdrawal,
+)
+from alerts.ladder import asked_to_check_device, cause_key
+from alerts.recipients import HELPER_ORDER, Roster, idempotency_key, plan_messages
+from kaimen.database import Connection, notify, queries
+from kaimen.policy import LadderPolicy
+from kaimen.vocabulary import CaseCause, CaseState, HappeningKind, Outcome, Stage, TaskKind, TaskState
+
+_SQL = queries("alerts")
+FAILURE_LENGTH_MAX = 500
+
+
+class CaseChangedError(RuntimeError):
+    """A case was changed by somebody who does not take its lock: the turn is to be done again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is worked on by one transaction at a time: a household, or a technical cause in a community."""
+
+    community_id: str
+    household_id: str | None = None
+    cause: str = ""
+    cause_id: str = ""
+    cause_key: str = ""
+
+    @property
+    def lock(self) -> str:
+        return f"household:{self.household_id}" if self.household_id else f"cause:{self.cause_key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The unhandled happenings of one key, oldest first."""
+
+    key: Key
+    ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HappeningRow:
+    id: int
+    kind: HappeningKind
+    fact_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the rules and the recipients need beside the case."""
+
+    around: Circumstances
+    policy: LadderPolicy
+    roster: Roster
+
+
+# --- happenings --------------------------------------------------------------------------------------------------
+
+
+def load_waiting(connection: Connection, *, now: datetime, limit: int) -> list[Waiting]:
+    """Return the oldest unhandled happenings by key, sorted so that two workers lock in the same order."""
+    rows = connection.execute(_SQL["waiting_happenings"], {"now": now, "limit": limit}).fetchall()
+    grouped: dict[Key, list[int]] = {}
+    for row in rows:
+        grouped.setdefault(_key_of_happening(row), []).append(row["id"])
+    waiting = [Waiting(key, tuple(ids)) for key, ids in grouped.items()]
+    return sorted(waiting, key=lambda item: (item.key.community_id, item.key.lock))
+
+
+def _key_of_happening(row: Mapping[str, Any]) -> Key:
+    community_id = row["community_id"] or ""
+    if row["cause"] is None:
+        return Key(community_id, household_id=row["household_id"])
+    key = cause_key(row["cause"], row["cause_id"], community_id)
+    return Key(community_id, cause=row["cause"], cause_id=row["cause_id"], cause_key=key)
+
+
+def try_lock(connection: Connection, key: Key) -> bool:
+    """Say whether this transaction may work on ``key``; held until it ends."""
+    row = connection.execute(_SQL["try_lock"], {"key": key.lock}).fetchone()
+    return bool(row and row["locked"])
+
+
+def lock(connection: Connection, key: Key) -> None:
+    """Wait until this transaction may work on ``key``; held until it ends."""
+    connection.execute(_SQL["lock"], {"key": key.lock})
+
+
+def claim_happenings(connection: Connection, ids: Sequence[int]) -> list[HappeningRow]:
+    """Return those of ``ids`` that nobody has handled, oldest first, locked."""
+    rows = connection.execute(_SQL["claim_happenings"], {"ids": list(ids)}).fetchall()
+    return [HappeningRow(row["id"], HappeningKind(row["kind"]), row["fact_id"]) for row in rows]
+
+
+def mark_handled(connection: Connection, happening_id: int, now: datetime) -> None:
+    connection.execute(_SQL["happening_done"], {"id": happening_id, "now": now})
+
+
+def set_aside(connection: Connection, happening_id: int, *, failure: str, retry_at: datetime) -> None:
+    """Keep a happening that could not be handled for later, with the reason."""
+    connection.execute(
+        _SQL["happening_set_aside"],
+        {"id": happening_id, "failure": failure[:FAILURE_LENGTH_MAX], "retry_at": retry_at},
+    )
+
+
+def _crossing(row: dict[str, Any]) -> Fact:
+    return Crossing(**{**row, "stage": Stage(row["stage"])})
+
+
+def _withdrawal(row: dict[str, Any]) -> Fact:
+    return Withdrawal(**{**row, "stage": Stage(row["stage"])})
+
+
+_FACT: dict[HappeningKind, Callable[[dict[str, Any]], Fact]] = {
+    HappeningKind.CROSSING: _crossing,
+    HappeningKind.WITHDRAWAL: _withdrawal,
+    HappeningKind.CHECK_DUE: lambda row: CheckDue(**row),
+    HappeningKind.CHECK_ENDED: lambda row: CheckEnded(**row),
+    HappeningKind.OUTAGE_BEGAN: lambda row: OutageBegan(**row),
+    HappeningKind.OUTAGE_ENDED: lambda row: OutageEnded(**row),
+}
+
+
+def load_fact(connection: Connection, happening: HappeningRow) -> Fact:
+    """Return the fact a happening tells of.
+
+    Raises
+    ------
+    LookupError
+        If there is none: ingest and alerts disagree, the happening is set aside.
+    """
+    row = connection.execute(_SQL[f"fact_{happening.kind.value}"], {"fact_id": happening.fact_id}).fetchone()
+    if row is None:
+        raise LookupError(f"happening {happening.id} tells of {happening.kind.value} that is not there")
+    return _FACT[happening.kind](dict(row))
+
+
+# --- surroundings ------------------------------------------------------------------------------------------------
+
+
+def load_surroundings(
+    connection: Connection, key: Key, *, now: datetime, outside_channels: tuple[str, ...]
+) -> Surroundings:
+    """Return what holds around a household or a technical cause at ``now``."""
+    if key.household_id is None:
+        row = connection.execute(_SQL["community"], {"community_id": key.community_id}).fetchone()
+        if row is None:
+            raise LookupError("a device without a community")
+        around = Circumstances(community_id=key.community_id)
+        roster = Roster(key.community_id, (), outside_channels)
+        return Surroundings(around, LadderPolicy(zone=row["zone"]), roster)
+    row = connection.execute(
+        _SQL["household_circumstances"], {"household_id": key.household_id, "now": now}
+    ).fetchone()
+    if row is None:
+        raise LookupError("a household that is not registered")
+    policy = parse_policy(row)
+    around = Circumstances(
+        community_id=row["community_id"],
+        household_id=key.household_id,
+        helpers=tuple(role for role in HELPER_ORDER if role in row["helpers"]),
+        answered_at=row["answered_at"],
+        queue=row["queue"],
+        folded=row["folded"],
+        remote_well_count=row["remote_well_count"],
+        remote_well_max=policy.remote_well_max,
+    )
+    roster = Roster(row["community_id"], tuple(row["family_user_ids"]), outside_channels)
+    return Surroundings(around, policy, roster)
+
+
+def parse_policy(row: Mapping[str, Any]) -> LadderPolicy:
+    """Return the ladder of a row of ``policies`` (or of its absence: the mandated one) in a community's zone."""
+    values: dict[str, Any] = {"zone": row["zone"]}
+    if row.get("policy_version") is not None:
+        values["version"] = row["policy_version"]
+        values["thresholds_ms"] = tuple(seconds * 1000 for seconds in row["thresholds_s"])
+        values |= policy_values(row["ladder"])
+    return LadderPolicy(**values)
+
+
+_POLICY_FIELDS = {item.name for item in fields(LadderPolicy)}
+
+
+def policy_values(ladder: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a ladder as stored; unknown ones are a newer program's and are left out."""
+    values = {name: value for name, value in ladder.items() if name in _POLICY_FIELDS}
+    for name in ("call_from", "call_until"):
+        if name in values:
+            values[name] = time.fromisoformat(values[name])
+    if "list_times" in values:
+        values["list_times"] = tuple(time.fromisoformat(at) for at in values["list_times"])
+    if "thresholds_ms" in values:
+        values["thresholds_ms"] = tuple(values["thresholds_ms"])
+    return values
+
+
+def format_policy(policy: LadderPolicy) -> dict[str, Any]:
+    """Return the ladder as it is snapshotted into a case."""
+    values = asdict(policy)
+    values["list_times"] = [at.isoformat("minutes") for at in policy.list_times]
+    values["call_from"] = policy.call_from.isoformat("minutes")
+    values["call_until"] = policy.call_until.isoformat("minutes")
+    values["thresholds_ms"] = list(policy.thresholds_ms)
+    return values
+
+
+# --- cases -------------------------------------------------------------------------------------------------------
+
+
+def load_open_case(connection: Connection, key: Key) -> CaseFacts | None:
+    """Return the open case of a key, locked."""
+    if key.household_id is not None:
+        row = connection.execute(_SQL["open_inactivity_case"], {"household_id": key.household_id}).fetchone()
+    else:
+        row = connection.execute(_SQL["open_technical_case"], {"cause_key": key.cause_key}).fetchone()
+    return None if row is None else _load_case(connection, row, key)
+
+
+def load_case(connection: Connection, case_id: int) -> tuple[CaseFacts, Key] | None:
+    """Return a case and its key after waiting for the key's lock; None where there is no such case."""
+    found = connection.execute(_SQL["case_key"], {"id": case_id}).fetchone()
+    if found is None:
+        return None
+    lock(connection, _bare_key(found))
+    row = connection.execute(_SQL["case_by_id"], {"id": case_id}).fetchone()
+    assert row is not None, "cases are never deleted"
+    key = key_of_case(row)
+    return _load_case(connection, row, key), key
+
+
+def _bare_key(row: Mapping[str, Any]) -> Key:
+    return Key("", household_id=row["household_id"], cause_key=row["cause_key"] or "")
+
+
+def key_of_case(row: Mapping[str, Any]) -> Key:
+    """Return the key of a row of ``cases``."""
+    if row["household_id"] is not None:
+        return Key(row["community_id"], household_id=row["household_id"])
+    cause, _, rest = row["cause_key"].partition(":")
+    if cause in ("own", "broker"):
+        rest = rest.removesuffix(row["community_id"]).removesuffix(":")
+    return Key(row["community_id"], cause=cause, cause_id=rest, cause_key=row["cause_key"])
+
+
+def case_of_task(connection: Connection, task_id: int) -> int | None:
+    row = connection.execute(_SQL["case_of_task"], {"id": task_id}).fetchone()
+    return None if row is None else int(row["case_id"])
+
+
+def _load_case(connection: Connection, row: Mapping[str, Any], key: Key) -> CaseFacts:
+    case_id = {"case_id": row["id"]}
+    tasks = connection.execute(_SQL["case_tasks"], case_id).fetchall()
+    annunciated = connection.execute(_SQL["case_annunciated"], case_id).fetchall()
+    values = {name: row[name] for name in _PLAIN}
+    return CaseFacts(
+        **values,
+        cause=CaseCause(row["cause"]),
+        stage=Stage(row["stage"]),
+        state=CaseState(row["state"]),
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        policy=LadderPolicy(**policy_values(row["policy"])),
+        tasks=tuple(_task(task) for task in tasks),
+        annunciated={item["step"]: item["count"] for item in annunciated},
+        standing=frozenset(item["stage"] for item in load_standing(connection, key)),
+        checks=frozenset(item["step"] for item in load_checks(connection, key)),
+        outages=_load_outages(connection, key),
+    )
+
+
+_PLAIN = (
+    "id", "number", "community_id", "household_id", "cause_key", "check_step", "opened_at", "stage_at",
+    "deadline_at", "evidence_at", "evidence", "next_action", "next_action_at", "holder_id", "lease_expires_at",
+    "held_until", "held_reason", "visit_begun_at", "proposal", "proposal_at", "remote_well_count", "closed_at",
+    "closed_by", "reopened_from", "version",
+)  # fmt: skip
+_TASK_PLAIN = (
+    "id", "role", "created_at", "start_at", "due_at", "assignee_id", "claimed_at", "begun_at", "done_at", "done_by",
+    "outcome", "contacted", "witness", "note",
+)  # fmt: skip
+
+
+def _task(row: Mapping[str, Any]) -> TaskFacts:
+    values = {name: row[name] for name in _TASK_PLAIN}
+    return TaskFacts(kind=TaskKind(row["kind"]), state=TaskState(row["state"]), **values)
+
+
+def load_standing(connection: Connection, key: Key) -> list[dict[str, Any]]:
+    """Return the stages that stand announced for a household, as far as happenings were handled."""
+    if key.household_id is None:
+        return []
+    return connection.execute(_SQL["standing_stages"], {"household_id": key.household_id}).fetchall()
+
+
+def load_checks(connection: Connection, key: Key) -> list[dict[str, Any]]:
+    """Return the checks that stand due for a household, as far as happenings were handled."""
+    if key.household_id is None:
+        return []
+    return connection.execute(_SQL["standing_checks"], {"household_id": key.household_id}).fetchall()
+
+
+def _load_outages(connection: Connection, key: Key) -> frozenset[int]:
+    if key.household_id is not None:
+        return frozenset()
+    args = {"cause": key.cause, "cause_id": key.cause_id, "community_id": key.community_id}
+    return frozenset(row["id"] for row in connection.execute(_SQL["standing_outages"], args))
+
+
+# --- timers and sweeps ---------------------------------------------------------------------------------------------
+
+
+def load_due(
+    connection: Connection, *, now: datetime, limit: int, but: Sequence[int]
+) -> list[tuple[int, Key]]:
+    """Return open cases whose next action has come, without the ones named, most pressing first."""
+    args = {"now": now, "limit": limit, "but": list(but)}
+    rows = connection.execute(_SQL["due_cases"], args).fetchall()
+    return [(row["id"], key_of_case(row)) for row in rows]
+
+
+def load_consent_withdrawn(connection: Connection) -> list[tuple[int, Key]]:
+    """Return open cases of households that no longer agree to be watched."""
+    rows = connection.execute(_SQL["consent_withdrawn_cases"]).fetchall()
+    return [(row["id"], key_of_case(row)) for row in rows]
+
+
+def load_closed_but_standing(
+    connection: Connection, *, from_at: datetime, to_at: datetime
+) -> list[tuple[int, Key]]:
+    """Return cases closed by a person in ``(from_at, to_at]`` after which no other was opened."""
+    rows = connection.execute(_SQL["closed_but_standing"], {"from_at": from_at, "to_at": to_at}).fetchall()
+    return [(row["id"], Key(row["community_id"], household_id=row["household_id"])) for row in rows]
+
+
+def load_unanswered(
+    connection: Connection, case_id: int, key: Key, around: Circumstances
+) -> StandsUnanswered | None:
+    """Return what stands for a household and was not answered since it was noticed; None where nothing does."""
+    stages, checks = (
+        [row for row in rows if around.answered_at is None or row["noticed_at"] > around.answered_at]
+        for rows in (load_standing(connection, key), load_checks(connection, key))
+    )
+    if not stages and not checks:
+        return None
+    newest = (stages or checks)[-1]
+    return StandsUnanswered(
+        closed_case_id=case_id,
+        stage=Stage(max((row["stage"] for row in stages), default=0)),
+        check_step=max((row["step"] for row in checks), default=0),
+        at=newest["at"],
+        evidence_at=newest["evidence_at"],
+        evidence=newest["evidence"],
+    )
+
+
+def find_cases_without_future(connection: Connection, now: datetime) -> list[int]:
+    """Return the ids of open cases with nothing ahead of them at ``now``; there must never be one for long."""
+    return [row["id"] for row in connection.execute(_SQL["cases_without_future"], {"now": now})]
+
+
+def write_progress(connection: Connection, *, now: datetime, but: Sequence[int]) -> datetime | None:
+    """Note up to when all work is done, where it is; return that instant.
+
+    It never runs ahead of ingest: what ingest has not told yet cannot have been handled.
+    """
+    state = connection.execute(_SQL["turn_state"], {"now": now, "but": list(but)}).fetchone()
+    assert state is not None
+    if state["waiting"] or state["due"]:
+        return None
+    at = now if state["ingest_at"] is None else min(now, state["ingest_at"])
+    if state["alerts_at"] is None or at > state["alerts_at"]:
+        connection.execute(_SQL["progress"], {"at": at})
+    return at
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What saving a decision wrote: the case's id and how many messages were planned."""
+
+    case_id: int | None
+    messages: int
+
+
+def save(
+    connection: Connection,
+    old: CaseFacts | None,
+    decision: Decision,
+    surroundings: Surroundings,
+    *,
+    now: datetime,
+    fact: str | None = None,
+) -> Written:
+    """Write a decision: the case, its tasks, and every further action, in the caller's transaction.
+
+    ``fact`` names the happening; the first entry carries it, so that it can be written once only.
+
+    Raises
+    ------
+    CaseChangedError
+        If the case is no longer as it was read.
+    """
+    new = decision.case
+    if new is None:
+        _write_without_case(connection, decision, surroundings, now=now)
+        return Written(None, 0)
+    case_id = new.id
+    if case_id is None:
+        case_id = _insert_case(connection, new)
+    elif new != old:
+        _update_case(connection, new)
+    _write_tasks(connection, case_id, old, new)
+    messages = 0
+    for action in decision.actions:
+        messages += _write_action(connection, case_id, new, action, surroundings, now=now, fact=fact)
+        if isinstance(action, Entry):
+            fact = None
+    if new.cause is CaseCause.TECHNICAL and not new.is_open:
+        connection.execute(_SQL["end_all_households"], {"case_id": case_id, "at": now})
+    notify(connection, "kaimen_cases", str(case_id))
+    return Written(case_id, messages)
+
+
+def _case_values(case: CaseFacts) -> dict[str, Any]:
+    return {
+        **{name: getattr(case, name) for name in _PLAIN},
+        "cause": case.cause.value,
+        "stage": int(case.stage),
+        "state": case.state.value,
+        "outcome": None if case.outcome is None else case.outcome.value,
+        "evidence": Jsonb(dict(case.evidence)),
+        "proposal": None if case.proposal is None else Jsonb(dict(case.proposal)),
+        "policy": Jsonb(format_policy(case.policy)),
+    }
+
+
+def _insert_case(connection: Connection, case: CaseFacts) -> int:
+    day = case.opened_at.astimezone(ZoneInfo(case.policy.zone)).date()
+    args = {"community_id": case.community_id, "day": day}
+    counted = connection.execute(_SQL["next_case_number"], args).fetchone()
+    assert counted is not None
+    number = f"{day:%Y-%m%d}-{counted['last']:03d}"
+    row = connection.execute(_SQL["insert_case"], {**_case_values(case), "number": number}).fetchone()
+    assert row is not None
+    return int(row["id"])
+
+
+def _update_case(connection: Connection, case: CaseFacts) -> None:
+    if connection.execute(_SQL["update_case"], _case_values(case)).rowcount != 1:
+        raise CaseChangedError(f"case {case.id}")
+
+
+def _write_tasks(connection: Connection, case_id: int, old: CaseFacts | None, new: CaseFacts) -> None:
+    known = {} if old is None else {task.id: task for task in old.tasks}
+    for index, task in enumerate(new.tasks):
+        values = {name: getattr(task, name) for name in _TASK_PLAIN}
+        values |= {"kind": task.kind.value, "state": task.state.value}
+        if task.id is None:
+            further = {
+                "case_id": case_id,
+                "household_id": new.household_id,
+                "fact": f"case:{case_id}:{index + 1}",
+            }
+            connection.execute(_SQL["insert_task"], {**values, **further})
+        elif known.get(task.id) != task:
+            connection.execute(_SQL["update_task"], values)
+
+
+def _write_without_case(
+    connection: Connection, decision: Decision, surroundings: Surroundings, *, now: datetime
+) -> None:
+    for action in decision.actions:
+        if isinstance(action, RecordVerified):
+            _write_verified(connection, None, action, surroundings.around, now)
+
+
+def _write_action(
+    connection: Connection,
+    case_id: int,
+    case: CaseFacts,
+    action: Action,
+    surroundings: Surroundings,
+    *,
+    now: datetime,
+    fact: str | None,
+) -> int:
+    """Write one action; return how many messages it planned."""
+    match action:
+        case Entry():
+            _write_entry(connection, case_id, action, now, fact)
+        case Annunciate():
+            return _write_messages(connection, case_id, action, surroundings.roster, now)
+        case SupersedeMessages():
+            connection.execute(_SQL["supersede_messages"], {"case_id": case_id})
+        case ConfirmMessages():
+            connection.execute(_SQL["confirm_messages"], {"case_id": case_id, "now": now})
+        case RecordVerified():
+            _write_verified(connection, case_id, action, surroundings.around, now)
+        case DeclareAbsence():
+            values = {**asdict(action), "household_id": case.household_id, "now": now}
+            connection.execute(_SQL["insert_absence"], values)
+        case ReportSensorFault():
+            _report_sensor_fault(connection, case, action, surroundings, now)
+        case EndWatch():
+            connection.execute(_SQL["end_watch"], {"household_id": case.household_id, "now": now})
+        case FoldHousehold():
+            values = {"case_id": case_id, "device_id": action.device_id, "at": action.from_at}
+            connection.execute(_SQL["fold_households"], values)
+        case UnfoldHousehold():
+            values = {"case_id": case_id, "device_id": action.device_id, "at": action.to_at}
+            connection.execute(_SQL["unfold_households"], {**values, "outages": list(case.outages)})
+    return 0
+
+
+def _write_entry(connection: Connection, case_id: int, entry: Entry, now: datetime, fact: str | None) -> None:
+    connection.execute(
+        _SQL["insert_entry"],
+        {
+            "case_id": case_id,
+            "at": now,
+            "words": entry.words.value,
+            "args": Jsonb(dict(entry.args)),
+            "note": entry.note,
+            "user_id": entry.user_id,
+            "fact": fact,
+        },
+    )
+
+
+def _write_messages(
+    connection: Connection, case_id: int, wanted: Annunciate, roster: Roster, now: datetime
+) -> int:
+    messages = plan_messages(wanted, roster)
+    for message in messages:
+        key = idempotency_key(
+            case_id=case_id,
+            step=wanted.step,
+            person=message.person,
+            channel=message.channel,
+            repetition=wanted.repetition,
+        )
+        connection.execute(
+            _SQL["insert_message"],
+            {
+                "case_id": case_id,
+                "step": wanted.step,
+                "person": message.person,
+                "channel": message.channel,
+                "repetition": wanted.repetition,
+                "key": key,
+                "template": "case",
+                "args": Jsonb({"case_id": case_id}),
+                "now": now,
+                "not_before": wanted.not_before,
+            },
+        )
+    notify(connection, "kaimen_outbox")
+    return len(messages)
+
+
+def _write_verified(
+    connection: Connection, case_id: int | None, word: RecordVerified, around: Circumstances, now: datetime
+) -> None:
+    values = {
+        **asdict(word),
+        "household_id": around.household_id,
+        "case_id": case_id,
+        "succession": around.remote_well_count + 1 if word.how == "remote" else 0,
+        "now": now,
+    }
+    connection.execute(_SQL["insert_verified"], values)
+
+
+def _report_sensor_fault(
+    connection: Connection,
+    case: CaseFacts,
+    report: ReportSensorFault,
+    surroundings: Surroundings,
+    now: datetime,
+) -> None:
+    """Open a technical case for each own door of the household that has none."""
+    rows = connection.execute(_SQL["dwelling_devices"], {"household_id": case.household_id, "now": now})
+    for row in rows.fetchall():
+        key = Key(row["community_id"], cause="device", cause_id=row["device_id"],
+                  cause_key=cause_key("device", row["device_id"], row["community_id"]))  # fmt: skip
+        lock(connection, key)
+        if load_open_case(connection, key) is None:
+            _open_device_case(connection, key, report, surroundings, now)
+
+
+def _open_device_case(
+    connection: Connection, key: Key, report: ReportSensorFault, surroundings: Surroundings, now: datetime
+) -> None:
+    new = CaseFacts(
+        cause=CaseCause.TECHNICAL,
+        community_id=key.community_id,
+        household_id=None,
+        cause_key=key.cause_key,
+        opened_at=now,
+        stage_at=now,
+        policy=surroundings.policy,
+    )
+    new, actions = asked_to_check_device(new, now, now, surroundings.around)
+    entry = Entry(Reason.SENSOR_FAULT_NOTED, {}, None, report.user_id)
+    decision = Decision(Reason.SENSOR_FAULT_NOTED, new, (entry, FoldHousehold(key.cause_id, now), *actions))
+    save(connection, None, decision, surroundings, now=now)
+
+
+def retry_after(now: datetime) -> datetime:
+    """Return when a happening that was set aside is tried again."""
+    return now + timedelta(minutes=5)

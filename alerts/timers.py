@@ -1,0 +1,279 @@
+"""What is owed next and what its time having come means: a case and ``now`` enter, a case or decision leaves; pure.
+
+Every open case leaves this file with a ``next_action_at`` in the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from alerts.case import (
+    Action,
+    Annunciate,
+    CaseFacts,
+    Circumstances,
+    Decision,
+    Entry,
+    NextAction,
+    Reason,
+    SupersedeMessages,
+    TaskFacts,
+    after,
+    with_changed_task,
+    with_task,
+)
+from alerts.holds import decide_hold, is_night
+from alerts.recipients import next_in_chain
+from kaimen.policy import calls_start_at, next_list_time
+from kaimen.vocabulary import CaseCause, CaseState, Role, Stage, TaskKind, TaskState
+
+#: A moment that has come already is looked at again after this long, never "at once for ever".
+_SOONEST = timedelta(seconds=1)
+#: One more waiting check task moves the next one's due time by this much: the desk has so many hands.
+_PACE_MS = 10 * 60_000
+_PACE_MAX_MS = 20 * 3_600_000
+
+_STARTS = {TaskKind.CALL: NextAction.CALL_STARTS, TaskKind.VISIT: NextAction.VISIT_STARTS}
+_DUE = {
+    TaskKind.CALL: NextAction.CALL_DUE,
+    TaskKind.VISIT: NextAction.VISIT_DUE,
+    TaskKind.DEVICE_CHECK: NextAction.DEVICE_CHECK_DUE,
+    TaskKind.CONFIRM_CLOSING: NextAction.CONFIRM_DUE,
+}
+
+
+# --- what comes next -------------------------------------------------------------------------------------------
+
+
+def planned(case: CaseFacts, now: datetime) -> CaseFacts:
+    """Return the open case with its next action, always after ``now``; a closed one unchanged."""
+    if not case.is_open:
+        return case
+    at, action = min(_moments(case, now))
+    return replace(case, next_action=action.value, next_action_at=max(at, now + _SOONEST))
+
+
+def _moments(case: CaseFacts, now: datetime) -> Iterator[tuple[datetime, NextAction]]:
+    if case.held_until is not None and case.held_until > now:
+        yield case.held_until, NextAction.HOLD_ENDS
+        return
+    if case.proposal is not None:
+        yield from (_task_moment(case, task, now) for task in _proposal_tasks(case))
+    elif case.is_owned(now):
+        assert case.lease_expires_at is not None
+        yield case.lease_expires_at, NextAction.LEASE_ENDS
+        return
+    else:
+        yield from (_task_moment(case, task, now) for task in case.open_tasks)
+    yield from _list_moment(case, now)
+
+
+def _list_moment(case: CaseFacts, now: datetime) -> Iterator[tuple[datetime, NextAction]]:
+    # Without a task a case comes up again with the list: nothing may wait for ever.
+    if not case.open_tasks or (case.proposal is not None and not _proposal_tasks(case)):
+        yield next_list_time(case.policy, now), NextAction.LIST
+
+
+def _task_moment(case: CaseFacts, task: TaskFacts, now: datetime) -> tuple[datetime, NextAction]:
+    if task.start_at > now and task.kind in _STARTS:
+        return task.start_at, _STARTS[task.kind]
+    if task.due_at > now:
+        return task.due_at, _DUE[task.kind]
+    # Nobody is told of an overdue call by night, so nothing is gained by looking at it every half hour either.
+    told_at = calls_start_at(case.policy, now) if task.kind is TaskKind.CALL else now
+    return after(told_at, case.policy.lease_ms(case.rank)), NextAction.ANNUNCIATE_AGAIN
+
+
+def _proposal_tasks(case: CaseFacts) -> tuple[TaskFacts, ...]:
+    return tuple(task for task in case.open_tasks if task.kind is TaskKind.CONFIRM_CLOSING)
+
+
+# --- telling people --------------------------------------------------------------------------------------------
+
+
+def step_name(case: CaseFacts) -> str:
+    """Return the step that an annunciation of the case belongs to, for its key; it never leaves the house."""
+    if case.proposal is not None:
+        return "confirm"
+    if case.cause is CaseCause.TECHNICAL:
+        return "technical"
+    if case.stage >= case.check_step:
+        return case.stage.api_name
+    return f"not_seen_{case.check_step}"
+
+
+def annunciate(
+    case: CaseFacts, not_before: datetime, *, also: tuple[Role, ...] = ()
+) -> tuple[CaseFacts, tuple[Action, ...]]:
+    """Plan one annunciation of the case as it is now, in place of whatever was planned and is not sent yet."""
+    step = step_name(case)
+    repetition = case.annunciated.get(step, 0)
+    wanted = Annunciate(
+        step=step,
+        repetition=repetition,
+        not_before=not_before,
+        roles=(*dict.fromkeys((*_roles(case), *also)),),
+        family=_family_is_told(case),
+        outside=case.rank != 1 and not case.is_reported_deceased,
+    )
+    changed = replace(case, annunciated={**case.annunciated, step: repetition + 1})
+    return changed, (SupersedeMessages(), wanted)
+
+
+def _roles(case: CaseFacts) -> tuple[Role, ...]:
+    # Police see a named case from VISIT on, not before.
+    if case.proposal is None and case.stage is Stage.VISIT:
+        return (Role.PROPERTY_CLERK, Role.POLICE_OFFICER)
+    return (Role.PROPERTY_CLERK,)
+
+
+def _family_is_told(case: CaseFacts) -> bool:
+    return case.cause is CaseCause.INACTIVITY and case.proposal is None and case.stage >= case.check_step
+
+
+def annunciate_by_rank(
+    case: CaseFacts, now: datetime, around: Circumstances
+) -> tuple[CaseFacts, tuple[Action, ...]]:
+    """Annunciate when people of this rank are told; a case told of by day counts as notified."""
+    if case.cause is CaseCause.TECHNICAL or case.proposal is not None:
+        case, actions = annunciate(case, now)
+        return _notified(case), actions
+    of_check = case.check_step > case.stage
+    held = decide_hold(rank=case.rank, of_check=of_check, now=now, policy=case.policy, around=around)
+    if held.not_before is None:
+        return case, (SupersedeMessages(),)
+    case, actions = annunciate(case, held.not_before)
+    return (_notified(case) if held.not_before <= now else case), actions
+
+
+def _notified(case: CaseFacts) -> CaseFacts:
+    return replace(case, state=CaseState.NOTIFIED) if case.state is CaseState.OPEN else case
+
+
+# --- the act owed ----------------------------------------------------------------------------------------------
+
+
+def with_owed_task(case: CaseFacts, now: datetime, around: Circumstances) -> CaseFacts:
+    """Return the case with the act its rank asks for, unless that is asked for already."""
+    kinds = {task.kind for task in case.open_tasks}
+    if case.rank >= 3 and TaskKind.VISIT not in kinds:
+        return with_visit(case, now, around)
+    if case.rank == 2 and not kinds & {TaskKind.CALL, TaskKind.VISIT}:
+        return with_call(case, calls_start_at(case.policy, now), now, around)
+    if case.rank <= 1:
+        return replace(case, deadline_at=after(now, case.policy.sla_ms(case.rank)))
+    return case
+
+
+def with_call(case: CaseFacts, start_at: datetime, now: datetime, around: Circumstances) -> CaseFacts:
+    """Return the case with a call task that starts at ``start_at``; checks of a mass outage are paced."""
+    due_at = after(start_at, case.policy.sla_ms(2) + _pace_ms(case, around))
+    task = TaskFacts(TaskKind.CALL, Role.PROPERTY_CLERK, TaskState.OPEN, now, start_at, due_at)
+    return replace(with_task(case, task), deadline_at=due_at)
+
+
+def with_visit(
+    case: CaseFacts, now: datetime, around: Circumstances, *, role: str | None = None
+) -> CaseFacts:
+    """Return the case with a visit task for ``role``, or for the first of the chain not asked yet."""
+    chosen = role or next_in_chain(around, _asked(case), night=is_night(case.policy, now))
+    if chosen is None:
+        chosen = next_in_chain(around, (), night=is_night(case.policy, now))
+    assert chosen is not None
+    span_ms = case.policy.visit_lease_ms if chosen in around.helpers else case.policy.sla_ms(3)
+    due_at = after(now, span_ms + _pace_ms(case, around))
+    task = TaskFacts(TaskKind.VISIT, chosen, TaskState.OPEN, now, now, due_at)
+    deadline_at = after(now, case.policy.sla_ms(3) + _pace_ms(case, around))
+    if any(old.kind is TaskKind.VISIT for old in case.tasks) and case.deadline_at is not None:
+        deadline_at = case.deadline_at
+    return replace(with_task(case, task), deadline_at=deadline_at)
+
+
+def _asked(case: CaseFacts) -> set[str]:
+    return {task.role for task in case.tasks if task.kind is TaskKind.VISIT}
+
+
+def _pace_ms(case: CaseFacts, around: Circumstances) -> int:
+    if case.check_step <= case.stage:
+        return 0
+    return min(around.queue * _PACE_MS, _PACE_MAX_MS)
+
+
+# --- its time has come -----------------------------------------------------------------------------------------
+
+
+def decide_timer(case: CaseFacts, now: datetime, around: Circumstances) -> Decision:
+    """Say what the passing of time does to an open case: expiry annunciates again, an owed act passes on."""
+    if case.next_action_at is not None and case.next_action_at > now:
+        return Decision(Reason.NOTHING_DUE, case)
+    if case.held_until is not None:
+        if case.held_until > now:
+            return Decision(Reason.NOTHING_DUE, planned(case, now))
+        case = replace(case, held_until=None, held_reason=None)
+        return _again(case, Reason.HOLD_ENDED, now, around)
+    if case.lease_expires_at is not None and case.lease_expires_at <= now:
+        return _again(unowned(case), Reason.LEASE_EXPIRED, now, around)
+    if case.proposal is not None:
+        if all(task.due_at <= now for task in _proposal_tasks(case)):
+            return _again(case, Reason.NOT_CONFIRMED, now, around)
+        return Decision(Reason.NOTHING_DUE, planned(case, now))
+    if case.is_owned(now):
+        return Decision(Reason.NOTHING_DUE, planned(case, now))
+    return _decide_tasks(case, now, around)
+
+
+def _decide_tasks(case: CaseFacts, now: datetime, around: Circumstances) -> Decision:
+    overdue = {task.kind: task for task in case.open_tasks if task.due_at <= now}
+    if TaskKind.VISIT in overdue:
+        return _pass_on(case, overdue[TaskKind.VISIT], now, around)
+    if TaskKind.CALL in overdue:
+        return _again(case, Reason.CALL_OVERDUE, now, around)
+    if TaskKind.DEVICE_CHECK in overdue:
+        return _again(case, Reason.DEVICE_CHECK_OVERDUE, now, around)
+    started = [task for task in case.open_tasks if task.start_at <= now]
+    if started and case.state is CaseState.OPEN:
+        case = planned(replace(case, state=CaseState.NOTIFIED), now)
+        return Decision(Reason.STARTED, case, (Entry(Reason.STARTED, {"kind": started[0].kind.value}),))
+    if not case.open_tasks:
+        return _decide_list(case, now)
+    return Decision(Reason.NOTHING_DUE, planned(case, now))
+
+
+def _decide_list(case: CaseFacts, now: datetime) -> Decision:
+    first = case.state is CaseState.OPEN
+    case = planned(_notified(case), now)
+    return Decision(Reason.LISTED, case, (Entry(Reason.LISTED),) if first else ())
+
+
+def _pass_on(case: CaseFacts, overdue: TaskFacts, now: datetime, around: Circumstances) -> Decision:
+    role = next_in_chain(around, _asked(case), night=is_night(case.policy, now))
+    if role is None:
+        return _again(case, Reason.VISIT_OVERDUE, now, around)
+    case = with_changed_task(case, overdue, replace(overdue, state=TaskState.SUPERSEDED))
+    case = with_visit(case, now, around, role=role)
+    return _again(case, Reason.VISIT_PASSED_ON, now, around, {"from": overdue.role, "to": role})
+
+
+def _again(
+    case: CaseFacts,
+    reason: Reason,
+    now: datetime,
+    around: Circumstances,
+    args: dict[str, str] | None = None,
+) -> Decision:
+    case, actions = annunciate_by_rank(case, now, around)
+    return Decision(reason, planned(case, now), (Entry(reason, args or {}), *actions))
+
+
+def unowned(case: CaseFacts) -> CaseFacts:
+    """Return the case without its holder; the tasks the holder had are open again."""
+    tasks = tuple(
+        replace(task, state=TaskState.OPEN, assignee_id=None, claimed_at=None)
+        if task.state is TaskState.CLAIMED
+        else task
+        for task in case.tasks
+    )
+    state = CaseState.NOTIFIED if case.state in (CaseState.OWNED, CaseState.WORKING) else case.state
+    return replace(case, holder_id=None, lease_expires_at=None, state=state, tasks=tasks)

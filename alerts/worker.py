@@ -1,0 +1,235 @@
+"""The loop that turns happenings and the clock into cases: facts and due timers enter, one transaction a turn leaves.
+
+A turn reads the clock once, claims happenings household by household, decides, and writes cases, tasks, entries,
+messages and progress together; killed anywhere, the next turn finds the same happenings and writes the same rows.
+Several workers share the work: each household is one worker's for the length of a transaction.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from alerts import metrics, store
+from alerts.case import ConsentWithdrawn, Happening, TimerDue
+from alerts.ladder import decide
+from kaimen.clock import Clock, as_datetime
+from kaimen.database import Connection, Pool, connect, transaction
+from kaimen.logs import get_logger
+
+log = get_logger()
+
+#: What has no event of its own is looked for this often, in community time.
+_SWEEP_EVERY = timedelta(minutes=5)
+_REOPEN_AFTER = timedelta(hours=4)
+_REOPEN_LOOK_BACK = timedelta(days=2)
+#: With a scaled clock a driver may wait for every turn: look often, a look without work costs little.
+_SCALED_TURN_S = 0.03
+_PATIENCE_S = 2.0
+
+
+@dataclass(slots=True)
+class TurnReport:
+    """What one turn did; ``more`` says that work was left for the next one."""
+
+    handled: int = 0
+    timers: int = 0
+    messages: int = 0
+    failed: int = 0
+    more: bool = False
+    done_up_to: datetime | None = None
+
+
+@dataclass(slots=True)
+class Worker:
+    """One alerts worker; ``turn`` may be called by a test, ``run`` is the service."""
+
+    pool: Pool
+    clock: Clock
+    name: str
+    claim_max: int = 100
+    outside_channels: tuple[str, ...] = ()
+    on_messages: Callable[[], None] = lambda: None
+    failing: dict[int, datetime] = field(default_factory=dict)
+    swept_at: datetime | None = None
+    consent_changed: bool = True
+
+    def turn(self) -> TurnReport:
+        """Do what is due now in one transaction; read the clock once."""
+        now = as_datetime(self.clock.now_ms())
+        report = TurnReport()
+        with transaction(self.pool) as connection:
+            self._handle_happenings(connection, now, report)
+            self._handle_timers(connection, now, report)
+            self._sweep(connection, now, report)
+            if not report.more:
+                report.done_up_to = store.write_progress(connection, now=now, but=tuple(self.failing))
+                report.more = report.done_up_to is None
+            if not (report.handled or report.timers or report.failed):
+                # Only progress was noted: losing it costs a look, waiting for the disk costs every turn.
+                connection.execute("SET LOCAL synchronous_commit = off")
+        metrics.TURNS.inc()
+        metrics.HANDLED.inc(report.handled)
+        metrics.TIMERS.inc(report.timers)
+        if report.messages:
+            self.on_messages()
+        return report
+
+    # --- happenings ---------------------------------------------------------------------------------------------
+
+    def _handle_happenings(self, connection: Connection, now: datetime, report: TurnReport) -> None:
+        waiting = store.load_waiting(connection, now=now, limit=self.claim_max)
+        report.more = sum(len(item.ids) for item in waiting) >= self.claim_max
+        for item in waiting:
+            if store.try_lock(connection, item.key):
+                for happening in store.claim_happenings(connection, item.ids):
+                    if not self._handle_one(connection, item.key, happening, now, report):
+                        break
+
+    def _handle_one(
+        self,
+        connection: Connection,
+        key: store.Key,
+        happening: store.HappeningRow,
+        now: datetime,
+        report: TurnReport,
+    ) -> bool:
+        """Handle one happening; one that cannot be handled is set aside, so that it stops nobody else's."""
+
+        def handle() -> None:
+            fact = store.load_fact(connection, happening)
+            written = self._decide(
+                connection, key, fact, now, fact_name=f"{happening.kind.value}:{happening.fact_id}"
+            )
+            report.messages += written.messages
+            store.mark_handled(connection, happening.id, now)
+
+        error = self._attempt(connection, handle)
+        if error is None:
+            report.handled += 1
+            return True
+        report.failed += 1
+        store.set_aside(
+            connection,
+            happening.id,
+            failure=f"{type(error).__name__}: {error}",
+            retry_at=store.retry_after(now),
+        )
+        log.error("a happening was set aside", kind=happening.kind.value, error=type(error).__name__)
+        return False
+
+    def _attempt(self, connection: Connection, work: Callable[[], None]) -> Exception | None:
+        """Do one household's work in a savepoint; return what stopped it, unless the database itself is away."""
+        try:
+            with connection.transaction():
+                work()
+        except (psycopg.OperationalError, store.CaseChangedError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad household must not stop the others; it is set aside
+            metrics.FAILURES.inc()
+            return error
+        return None
+
+    def _decide(
+        self,
+        connection: Connection,
+        key: store.Key,
+        happening: Happening,
+        now: datetime,
+        *,
+        fact_name: str | None = None,
+    ) -> store.Written:
+        case = store.load_open_case(connection, key)
+        surroundings = store.load_surroundings(
+            connection, key, now=now, outside_channels=self.outside_channels
+        )
+        decision = decide(case, happening, now, surroundings.policy, surroundings.around)
+        metrics.count_decision(decision, surroundings.around.community_id)
+        return store.save(connection, case, decision, surroundings, now=now, fact=fact_name)
+
+    # --- the clock ------------------------------------------------------------------------------------------------
+
+    def _handle_timers(self, connection: Connection, now: datetime, report: TurnReport) -> None:
+        self.failing = {case_id: until for case_id, until in self.failing.items() if until > now}
+        due = store.load_due(connection, now=now, limit=self.claim_max, but=tuple(self.failing))
+        report.more = report.more or len(due) >= self.claim_max
+        for case_id, key in due:
+            if store.try_lock(connection, key):
+                self._handle_timer(connection, case_id, key, TimerDue(), now, report)
+
+    def _handle_timer(
+        self,
+        connection: Connection,
+        case_id: int,
+        key: store.Key,
+        happening: Happening,
+        now: datetime,
+        report: TurnReport,
+    ) -> None:
+        def handle() -> None:
+            report.messages += self._decide(connection, key, happening, now).messages
+
+        error = self._attempt(connection, handle)
+        if error is None:
+            report.timers += 1
+            return
+        report.failed += 1
+        self.failing[case_id] = store.retry_after(now)
+        log.error("a timer of a case failed", case=case_id, error=type(error).__name__)
+
+    def _sweep(self, connection: Connection, now: datetime, report: TurnReport) -> None:
+        """Look for what has no row of its own: consents withdrawn, and closed cases whose ground stands on."""
+        due = self.swept_at is None or now - self.swept_at >= _SWEEP_EVERY
+        if due or self.consent_changed:
+            self.consent_changed = False
+            for case_id, key in store.load_consent_withdrawn(connection):
+                if store.try_lock(connection, key):
+                    self._handle_timer(connection, case_id, key, ConsentWithdrawn(), now, report)
+        if due:
+            self.swept_at = now
+            self._reopen_unanswered(connection, now, report)
+
+    def _reopen_unanswered(self, connection: Connection, now: datetime, report: TurnReport) -> None:
+        to_at = now - _REOPEN_AFTER
+        for case_id, key in store.load_closed_but_standing(
+            connection, from_at=to_at - _REOPEN_LOOK_BACK, to_at=to_at
+        ):
+            if not store.try_lock(connection, key):
+                continue
+            surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
+            unanswered = store.load_unanswered(connection, case_id, key, surroundings.around)
+            if unanswered is not None:
+                self._handle_timer(connection, case_id, key, unanswered, now, report)
+
+    # --- the service ----------------------------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event, *, database_url: str, turn_s: float, scaled: bool) -> None:
+        """Turn until ``stop`` is set, woken by ingest and by the clock; wait out a database that is away."""
+        wait_s = _SCALED_TURN_S if scaled else turn_s
+        while not stop.is_set():
+            try:
+                with connect(database_url, service=f"alerts {self.name} listen", autocommit=True) as listener:
+                    listener.execute("LISTEN kaimen_happenings")
+                    listener.execute("LISTEN kaimen_registry")
+                    self.swept_at = None
+                    self._run_with(listener, stop, wait_s)
+            except store.CaseChangedError as error:
+                log.warning("a case changed under the turn", error=type(error).__name__)
+            except psycopg.OperationalError as error:
+                metrics.DATABASE_AWAY.inc()
+                log.warning("the database is away", error=type(error).__name__)
+                stop.wait(_PATIENCE_S)
+
+    def _run_with(self, listener: psycopg.Connection[Any], stop: threading.Event, wait_s: float) -> None:
+        while not stop.is_set():
+            report = self.turn()
+            metrics.TURN_AT.set_to_current_time()
+            if report.more and (report.handled or report.timers):
+                continue
+            for notice in listener.notifies(timeout=wait_s, stop_after=1):
+                self.consent_changed |= notice.channel == "kaimen_registry"
