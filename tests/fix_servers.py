@@ -194,9 +194,22 @@ class PostgresServer:
         return True
 
     def start_again(self) -> None:
-        """After ``program.kill()``: the same data on the same port."""
-        self.program.start()
-        self.program.wait_until(self.is_ready)
+        """After ``program.kill()``: the same data on the same port.
+
+        The children of a killed server take a moment to notice; until the last one is gone a new server refuses.
+        """
+
+        def started() -> bool:
+            self.program.start()
+            try:
+                self.program.wait_until(self.is_ready)
+            except RuntimeError:
+                if "is still in use" in self.program.last_words(3):
+                    return False
+                raise
+            return True
+
+        wait_until(started, "PostgreSQL started again", poll_s=0.1)
 
 
 @contextlib.contextmanager
