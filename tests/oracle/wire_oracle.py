@@ -712,7 +712,7 @@ def judge(
     stream = Stream([copy for copy in read if copy is not None], registry)
     report: dict[str, Any] = {"effective": [], "checks": [], "announced": [], "not_known": []}
     for entry in registry["households"]:
-        if entry.get("consent") is not True:
+        if not entry.get("consent", True):
             continue
         house = house_of(entry)
         effective, checks = history(stream.view(house, FOREVER), until_ms)

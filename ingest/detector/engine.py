@@ -1,0 +1,549 @@
+"""The detector: messages and pulses enter, facts leave. No I/O, no clock.
+
+Between messages a household changes only at instants that are known in advance; each has one due instant in an
+array, and a pulse looks at what is due and at what messages have touched. What the compiled kernel cannot settle by
+itself the plain rule judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.detector import kernel
+from ingest.detector.coverage import NO_COUNTER, Beat, BootTrack, DeviceTrack, EventVerdict
+from ingest.detector.facts import (
+    BootBase,
+    CheckDue,
+    CheckEnded,
+    CoveragePoint,
+    Crossing,
+    Evidence,
+    Fact,
+    HouseholdView,
+    OutageBegan,
+    OutageEnded,
+    Taken,
+    Withdrawal,
+)
+from ingest.detector.rule import HouseholdRule, Judgement
+from ingest.detector.state import FOREVER, THRESHOLDS_MAX, WatchState
+from kaimen import wire
+from kaimen.policy import LATE_AFTER_MS
+from kaimen.vocabulary import Admission, Credential, Device, DoorRole, EventType, EvidenceKind, Household
+
+PULSE_MS = 1000
+
+_LIVES = frozenset({EventType.DOOR_PHYSICAL_STATE.value, EventType.ACCESS_TAKEN.value})
+#: Types that say whose an opening was, or that the device cannot be trusted: they change more than coverage.
+_TELLS = _LIVES | {
+    EventType.ACCESS_GRANTED.value,
+    EventType.DOOR_FORCED_OPEN.value,
+    EventType.DOOR_TAMPER.value,
+    EventType.DOOR_FAULT.value,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Devices, households and credentials by id; households without consent are not watched."""
+
+    devices: dict[str, Device]
+    households: dict[str, Household]
+    credentials: dict[str, Credential]
+
+
+def pulse_at_or_after(instant_ms: int) -> int:
+    """Return the first whole second at or after an instant."""
+    return -(-instant_ms // PULSE_MS) * PULSE_MS
+
+
+class _Watch:
+    """What the detector remembers of one household beside the arrays."""
+
+    __slots__ = ("checks", "index", "judgement", "not_known_runs", "not_known_since", "rule", "standing")
+
+    def __init__(self, index: int, rule: HouseholdRule) -> None:
+        self.index = index
+        self.rule = rule
+        self.standing: dict[int, Crossing] = {}
+        self.checks: dict[int, CheckDue] = {}
+        self.judgement: Judgement | None = None
+        self.not_known_since: int | None = None
+        self.not_known_runs: list[tuple[int, int]] = []
+
+
+class Detector:
+    """Watches the households of a registry.
+
+    ``retain`` keeps every heartbeat, for judging a recorded stream exactly; a service folds them.
+    """
+
+    def __init__(self, registry: Registry, *, now_ms: int, retain: bool = False) -> None:
+        self._retain = retain
+        self._pulse_ms = pulse_at_or_after(now_ms)
+        self._registry = registry
+        self._tracks: dict[str, DeviceTrack] = {}
+        self._watches: dict[str, _Watch] = {}
+        self._outages: dict[str, OutageBegan] = {}
+        self._dirty: set[str] = set()
+        self._changed_views: set[str] = set()
+        self._changed_boots: dict[tuple[str, str], BootTrack] = {}
+        self._pending: list[Fact] = []
+        self._lay_out()
+
+    # -- registry -------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        for device in self._registry.devices.values():
+            track = self._tracks.get(device.device_id)
+            if track is None:
+                track = DeviceTrack(device.device_id, device.supervision_ms, retain=self._retain)
+                self._tracks[device.device_id] = track
+            track.supervision_ms = device.supervision_ms
+        for household in self._registry.households.values():
+            for binding in household.doors:
+                if binding.device_id not in self._tracks:  # required, but nobody registered it: never heard
+                    self._tracks[binding.device_id] = DeviceTrack(binding.device_id, 0, retain=self._retain)
+        before = self._watches
+        watched = [item for item in self._registry.households.values() if item.consent]
+        self._state = WatchState(len(watched))
+        self._found = np.empty(len(self._state.due_ms), np.int64)
+        self._watches = {}
+        self._order: list[_Watch] = []
+        self._dwellers: dict[str, list[_Watch]] = {}
+        self._sharers: dict[str, list[_Watch]] = {}
+        for index, household in enumerate(watched):
+            rule = HouseholdRule(household, self._tracks, self._registry.credentials)
+            watch = _Watch(index, rule)
+            old = before.pop(household.household_id, None)
+            if old is not None:
+                watch.standing, watch.checks = old.standing, old.checks
+                watch.not_known_since, watch.not_known_runs = old.not_known_since, old.not_known_runs
+            self._watches[household.household_id] = watch
+            self._order.append(watch)
+            self._dirty.add(household.household_id)
+            self._state.set_due(index, max(household.watched_from_ms, self._pulse_ms))
+            count = min(len(household.thresholds_ms), THRESHOLDS_MAX)
+            self._state.thresholds_ms[index, :count] = household.thresholds_ms[:count]
+            for binding, _ in rule.doors:
+                side = self._dwellers if binding.role == DoorRole.DWELLING else self._sharers
+                side.setdefault(binding.device_id, []).append(watch)
+        for gone in before.values():
+            self._let_go(gone)
+        self._dirty &= set(self._watches)
+
+    def _let_go(self, watch: _Watch) -> None:
+        """A household is no longer watched (consent withdrawn, moved): nothing may stand for it."""
+        cause: Evidence = {"kind": "not_watched"}
+        for crossing in watch.standing.values():
+            self._pending.append(_withdrawal(crossing, self._pulse_ms, self._pulse_ms, cause))
+        for check in watch.checks.values():
+            self._pending.append(_check_ended(check, self._pulse_ms, self._pulse_ms, cause))
+
+    def replace_registry(self, registry: Registry) -> None:
+        """Take over changed devices, households, absences, words of witnesses and policies."""
+        self._registry = registry
+        self._lay_out()
+
+    # -- messages -------------------------------------------------------------------------------------------
+
+    def take_event(self, device_id: str, event: wire.Event, *, received_ms: int) -> Taken:
+        """Take one event of a registered device; say which class it is and where in time it stands."""
+        track = self._tracks[device_id]
+        verdict = track.take_event(event, received_ms)
+        self._changed_boots[(device_id, event.boot)] = track.boots[event.boot]
+        admission = self._classify(verdict, received_ms)
+        if verdict.fresh or verdict.moved:
+            self._touch(device_id, track, verdict, tells=event.type in _TELLS)
+        household_id = self._household_of(device_id, verdict.instant_ms)
+        lives = admission in (Admission.ACCEPTED, Admission.LATE) and event.type in _LIVES
+        return Taken(admission, verdict.instant_ms, verdict.rebased, household_id, lives)
+
+    def take_heartbeat(self, device_id: str, heartbeat: wire.Heartbeat, *, received_ms: int) -> Taken:
+        """Take one heartbeat of a registered device."""
+        track = self._tracks[device_id]
+        verdict = track.take_heartbeat(heartbeat, received_ms)
+        self._changed_boots[(device_id, heartbeat.boot)] = track.boots[heartbeat.boot]
+        self._touch(device_id, track, verdict, tells=False)
+        admission = Admission.ACCEPTED if verdict.plausible else Admission.IMPLAUSIBLE
+        return Taken(admission, verdict.instant_ms, verdict.rebased, None, False)
+
+    def _classify(self, verdict: EventVerdict, received_ms: int) -> Admission:
+        if not verdict.plausible:
+            return Admission.IMPLAUSIBLE
+        if not verdict.fresh:
+            return Admission.DUPLICATE
+        if received_ms - verdict.instant_ms > LATE_AFTER_MS:
+            return Admission.LATE
+        return Admission.ACCEPTED
+
+    def _touch(self, device_id: str, track: DeviceTrack, verdict: EventVerdict, *, tells: bool) -> None:
+        dwellers = self._dwellers.get(device_id, ())
+        before = verdict.heard_before_ms
+        was_silent = before is None or before + track.supervision_ms < self._pulse_ms
+        if tells or was_silent or not verdict.extended:
+            for watch in dwellers:
+                self._dirty.add(watch.rule.household.household_id)
+            for watch in self._sharers.get(device_id, ()):
+                self._dirty.add(watch.rule.household.household_id)
+            return
+        known_until = track.known_until()
+        for watch in dwellers:
+            if known_until is not None and self._state.simple[watch.index]:
+                self._state.known_until_ms[watch.index] = known_until
+
+    def _household_of(self, device_id: str, instant_ms: int) -> str | None:
+        for watch in self._dwellers.get(device_id, ()):
+            for binding, _ in watch.rule.dwelling:
+                if binding.device_id == device_id and binding.holds_at(instant_ms):
+                    return watch.rule.household.household_id
+        return None
+
+    # -- pulses ---------------------------------------------------------------------------------------------
+
+    def pulse(self, now_ms: int) -> list[Fact]:
+        """Judge everything due or touched up to the last whole second at or before ``now_ms``."""
+        pulse_ms = now_ms // PULSE_MS * PULSE_MS
+        assert pulse_ms >= self._pulse_ms or not self._pulse_ms, (pulse_ms, self._pulse_ms)
+        self._pulse_ms = pulse_ms
+        facts, self._pending = self._pending, []
+        for index in kernel.pulse(self._state, pulse_ms, self._found):
+            self._catch_up(self._order[index], pulse_ms, facts)
+        for household_id in sorted(self._dirty):
+            watch = self._watches[household_id]
+            self._catch_up(watch, pulse_ms, facts)
+            self._judge(watch, pulse_ms, facts)
+        self._dirty.clear()
+        return facts
+
+    @property
+    def pulse_ms(self) -> int:
+        return self._pulse_ms
+
+    def next_due_ms(self) -> int:
+        """Return the instant before which no pulse without messages can change anything."""
+        return int(self._state.bound_ms.min())
+
+    def _catch_up(self, watch: _Watch, pulse_ms: int, facts: list[Fact]) -> None:
+        """Judge the household at each instant it was due at, in order, up to the pulse."""
+        due = pulse_at_or_after(int(self._state.due_ms[watch.index]))
+        while due <= pulse_ms:
+            self._judge(watch, due, facts)
+            after = pulse_at_or_after(int(self._state.due_ms[watch.index]))
+            due = max(after, due + PULSE_MS)
+
+    def _judge(self, watch: _Watch, pulse_ms: int, facts: list[Fact]) -> None:
+        household = watch.rule.household
+        if pulse_ms < household.watched_from_ms:
+            self._state.simple[watch.index] = 0
+            self._state.set_due(watch.index, household.watched_from_ms)
+            return
+        judgement = watch.rule.judge(pulse_ms)
+        watch.judgement = judgement
+        self._withdraw(watch, judgement, facts)
+        self._announce(watch, judgement, facts)
+        self._check(watch, judgement, facts)
+        self._note_known(watch, judgement, facts)
+        self._arm(watch, judgement)
+        self._changed_views.add(household.household_id)
+
+    def _withdraw(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
+        evidence = judgement.evidence
+        for stage, crossing in list(watch.standing.items()):
+            newer = judgement.absent_until_ms is not None or evidence.instant_ms > crossing.evidence_ms
+            if newer and judgement.stage < stage:
+                del watch.standing[stage]
+                instant, cause = evidence.instant_ms, evidence.as_dict()
+                if judgement.absent_until_ms is not None:
+                    instant, cause = judgement.pulse_ms, {"kind": "absence"}
+                facts.append(_withdrawal(crossing, judgement.pulse_ms, instant, cause))
+
+    def _announce(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
+        household = watch.rule.household
+        since = judgement.evidence.instant_ms
+        for stage in range(1, judgement.stage + 1):
+            if stage in watch.standing:
+                continue
+            threshold = household.thresholds_ms[stage - 1]
+            at = watch.rule.crossing_ms(since, judgement.pulse_ms, judgement.pulse_ms, threshold)
+            assert at is not None, "the stage was counted from the same coverage"
+            crossing = Crossing(
+                household.household_id,
+                stage,
+                at,
+                judgement.pulse_ms,
+                since,
+                judgement.evidence.as_dict(),
+                judgement.inactive_ms,
+                judgement.pulse_ms - since,
+                household.thresholds_ms,
+            )
+            watch.standing[stage] = crossing
+            facts.append(crossing)
+
+    def _check(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
+        evidence = judgement.evidence
+        for step, check in list(watch.checks.items()):
+            if judgement.absent_until_ms is not None or evidence.instant_ms > check.evidence_ms:
+                del watch.checks[step]
+                instant, cause = evidence.instant_ms, evidence.as_dict()
+                if judgement.absent_until_ms is not None:
+                    instant, cause = judgement.pulse_ms, {"kind": "absence"}
+                facts.append(_check_ended(check, judgement.pulse_ms, instant, cause))
+        if judgement.absent_until_ms is not None:
+            return
+        for step, threshold in enumerate(watch.rule.household.thresholds_ms, start=1):
+            at = evidence.instant_ms + threshold
+            if at > judgement.pulse_ms:
+                return
+            if step in watch.checks:
+                continue
+            inactive = watch.rule.inactive_ms(evidence.instant_ms, at, judgement.pulse_ms)
+            if inactive < threshold:
+                due = CheckDue(
+                    watch.rule.household.household_id,
+                    step,
+                    at,
+                    judgement.pulse_ms,
+                    evidence.instant_ms,
+                    evidence.as_dict(),
+                    inactive,
+                )
+                watch.checks[step] = due
+                facts.append(due)
+
+    def _note_known(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
+        pulse_ms = judgement.pulse_ms
+        if not judgement.known and watch.not_known_since is None:
+            watch.not_known_since = pulse_ms
+        elif judgement.known and watch.not_known_since is not None:
+            watch.not_known_runs.append((watch.not_known_since, pulse_ms - PULSE_MS))
+            watch.not_known_since = None
+        required = watch.rule.required_at(pulse_ms)
+        for _, track in watch.rule.dwelling:
+            until = track.known_until()
+            silent = track.device_id in required and (until is None or pulse_ms > until)
+            standing = self._outages.get(track.device_id)
+            if silent and standing is None:
+                began = OutageBegan(track.device_id, pulse_ms, track.heard_ms())
+                self._outages[track.device_id] = began
+                facts.append(began)
+            elif (
+                not silent
+                and standing is not None
+                and standing.began_ms
+                < pulse_ms  # another household may have been judged further on in this pulse
+                and not self._silent_elsewhere(track, watch, pulse_ms)
+            ):
+                del self._outages[track.device_id]
+                facts.append(OutageEnded(track.device_id, standing.began_ms, pulse_ms))
+
+    def _silent_elsewhere(self, track: DeviceTrack, watch: _Watch, pulse_ms: int) -> bool:
+        """Say whether another household still requires this silent device."""
+        until = track.known_until()
+        if until is not None and pulse_ms <= until:
+            return False
+        return any(
+            other is not watch and track.device_id in other.rule.required_at(pulse_ms)
+            for other in self._dwellers.get(track.device_id, ())
+        )
+
+    def _arm(self, watch: _Watch, judgement: Judgement) -> None:
+        state, index, rule = self._state, watch.index, watch.rule
+        state.level[index] = len(watch.standing)
+        state.simple[index] = 0
+        if self._is_simple(watch, judgement):
+            track = rule.dwelling[0][1]
+            known_until = track.known_until()
+            assert known_until is not None
+            state.simple[index] = 1
+            state.evidence_ms[index] = judgement.evidence.instant_ms
+            state.base_ms[index] = judgement.inactive_ms
+            state.anchor_ms[index] = judgement.pulse_ms
+            state.known_until_ms[index] = known_until
+            state.other_due_ms[index] = min(
+                (low for low, _ in rule.absences if low > judgement.pulse_ms), default=FOREVER
+            )
+        state.set_due(index, judgement.due_ms)
+
+    def _is_simple(self, watch: _Watch, judgement: Judgement) -> bool:
+        """Say whether nothing but time, heartbeats and one door decide about the household until a message comes."""
+        rule = watch.rule
+        if len(rule.dwelling) != 1 or rule.bounds or watch.checks or not judgement.grows:
+            return False
+        if len(watch.standing) != judgement.stage or len(rule.household.thresholds_ms) > THRESHOLDS_MAX:
+            return False
+        track = rule.dwelling[0][1]
+        heard = track.heard_ms()
+        if heard is None or heard > judgement.pulse_ms:
+            return False
+        pulse_ms = judgement.pulse_ms
+        if any(low <= pulse_ms < high for low, high in rule.absences):
+            return False
+        return rule._real_evidence_after(pulse_ms + 1, FOREVER) is None
+
+    # -- what is written down -------------------------------------------------------------------------------
+
+    def take_changed_points(self) -> list[CoveragePoint]:
+        """Return the folded heartbeats of boots that changed since the last call."""
+        points: list[CoveragePoint] = []
+        for (device_id, boot), track in self._changed_boots.items():
+            if track.unsaved_from is not None:
+                stretches = track.folded[track.unsaved_from :]
+                points.extend(_point_of(device_id, boot, first, last) for first, last in stretches)
+                track.unsaved_from = None
+        return points
+
+    def take_changed_boots(self) -> list[BootBase]:
+        """Return the bases of boots that were spoken for since the last call; call after ``take_changed_points``."""
+        bases = [
+            BootBase(
+                device_id,
+                boot,
+                track.ntp_up_ms,
+                track.ntp_ts_ms,
+                track.ntp_base_min_ms,
+                track.ntp_base_max_ms,
+                track.received_base_ms,
+                track.rtc_base_ms,
+                track.newest_received_ms,
+            )
+            for (device_id, boot), track in self._changed_boots.items()
+        ]
+        self._changed_boots.clear()
+        return bases
+
+    def take_changed_views(self) -> list[HouseholdView]:
+        """Return the households judged since the last call."""
+        views = [
+            self._view(self._watches[key]) for key in sorted(self._changed_views) if key in self._watches
+        ]
+        self._changed_views.clear()
+        return [view for view in views if view is not None]
+
+    def _view(self, watch: _Watch) -> HouseholdView | None:
+        judgement = watch.judgement
+        if judgement is None:
+            return None
+        opened = [track.door_open_since() for _, track in watch.rule.dwelling]
+        return HouseholdView(
+            household_id=watch.rule.household.household_id,
+            as_of_ms=judgement.pulse_ms,
+            known=judgement.known and (judgement.grows or judgement.absent_until_ms is not None),
+            not_known_since_ms=watch.not_known_since,
+            stage=max(watch.standing, default=0),
+            check_step=max(watch.checks, default=0),
+            evidence_ms=judgement.evidence.instant_ms,
+            evidence=judgement.evidence.as_dict(),
+            base_ms=judgement.inactive_ms,
+            anchor_ms=judgement.pulse_ms,
+            settled_ms=judgement.inactive_ms,
+            absent_until_ms=judgement.absent_until_ms,
+            door_open_since_ms=min((at for at in opened if at is not None), default=None),
+            in_fault=any(track.in_fault() for _, track in watch.rule.dwelling),
+        )
+
+    def restore(
+        self,
+        *,
+        events: Iterable[tuple[str, wire.Event, int]] = (),
+        points: Iterable[CoveragePoint] = (),
+        boots: Iterable[BootBase] = (),
+        standing: Iterable[Crossing] = (),
+        checks: Iterable[CheckDue] = (),
+        outages: Iterable[OutageBegan] = (),
+    ) -> None:
+        """Build the state again from what was stored; rows of devices no longer registered are passed over."""
+        for base in boots:
+            if base.device_id in self._tracks:
+                self._tracks[base.device_id].restore_base(base.boot, base)
+        for device_id, event, received_ms in events:
+            if device_id in self._tracks:
+                self._tracks[device_id].take_event(event, received_ms)
+        for point in points:
+            if point.device_id in self._tracks:
+                for beat in _beats_of(point):
+                    self._tracks[point.device_id].take_beat(point.boot, beat)
+        for track in self._tracks.values():
+            for boot in track.boots.values():
+                boot.unsaved_from = None
+        for crossing in standing:
+            if crossing.household_id in self._watches:
+                self._watches[crossing.household_id].standing[crossing.stage] = crossing
+        for check in checks:
+            if check.household_id in self._watches:
+                self._watches[check.household_id].checks[check.step] = check
+        for outage in outages:
+            if outage.device_id in self._tracks:
+                self._outages[outage.device_id] = outage
+        self._dirty.update(self._watches)
+
+    # -- for reading ----------------------------------------------------------------------------------------
+
+    def rule_of(self, household_id: str) -> HouseholdRule:
+        """Return a household's rule, for history and explanation."""
+        return self._watches[household_id].rule
+
+    def not_known_runs(self, household_id: str, last_pulse_ms: int) -> list[tuple[int, int]]:
+        """Return the closed and the standing run of pulses at which the household was not known."""
+        watch = self._watches[household_id]
+        runs = list(watch.not_known_runs)
+        if watch.not_known_since is not None:
+            runs.append((watch.not_known_since, last_pulse_ms))
+        return runs
+
+    def instant_of(self, device_id: str, event: wire.Event) -> tuple[int, bool]:
+        """Return an event's instant with the base as it is now, and whether it was placed by its uptime."""
+        return self._tracks[device_id].boots[event.boot].instant_ms(event.ts, event.up, event.clk)
+
+    def has_work(self, pulse_ms: int) -> bool:
+        """Say whether a pulse at ``pulse_ms`` could do anything."""
+        return bool(self._dirty or self._pending) or self.next_due_ms() <= pulse_ms
+
+    def watched_households(self) -> list[str]:
+        return list(self._watches)
+
+
+def _withdrawal(crossing: Crossing, pulse_ms: int, evidence_ms: int, evidence: Evidence) -> Withdrawal:
+    late = evidence.get("kind") != "absence" and evidence_ms < crossing.announced_ms
+    return Withdrawal(
+        crossing.household_id,
+        crossing.stage,
+        crossing.evidence_ms,
+        crossing.announced_ms,
+        pulse_ms,
+        evidence_ms,
+        evidence,
+        late and evidence.get("kind") != EvidenceKind.VERIFIED.value,
+    )
+
+
+def _check_ended(check: CheckDue, pulse_ms: int, evidence_ms: int, evidence: Evidence) -> CheckEnded:
+    return CheckEnded(check.household_id, check.step, check.evidence_ms, pulse_ms, evidence_ms, evidence)
+
+
+def _point_of(device_id: str, boot: str, first: Beat, last: Beat) -> CoveragePoint:
+    return CoveragePoint(
+        device_id, boot, first[3], first[4],
+        first[0], first[1], first[5], first[2],
+        last[0], last[1], last[5], last[2],
+        first[6] or last[6],
+    )  # fmt: skip
+
+
+def _beats_of(point: CoveragePoint) -> Iterable[Beat]:
+    yield (
+        point.first_up_ms, point.first_ts_ms, point.first_clock, point.seq_last, point.opens,
+        point.first_received_ms, point.by_check_in,
+    )  # fmt: skip
+    if (point.last_up_ms, point.last_ts_ms) != (point.first_up_ms, point.first_ts_ms):
+        yield (
+            point.last_up_ms, point.last_ts_ms, point.last_clock, point.seq_last, point.opens,
+            point.last_received_ms, point.by_check_in,
+        )  # fmt: skip
+
+
+assert NO_COUNTER == -1, "the column comment of coverage_points.opens says so"

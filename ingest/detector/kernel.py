@@ -1,0 +1,133 @@
+"""The rule over arrays, compiled: a pulse enters, the households that the plain rule must look at leave."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.detector.compiled import compiled
+from ingest.detector.state import BLOCK, FOREVER, Instants, WatchState
+
+
+@compiled
+def count_stage(thresholds_ms: Instants, inactive_ms: int) -> int:
+    """Return how many of the ascending thresholds (shape (T,)) are passed."""
+    stage = 0
+    for threshold in thresholds_ms:
+        if threshold <= inactive_ms:
+            stage += 1
+    return stage
+
+
+@compiled
+def next_due(
+    thresholds_ms: Instants,
+    pulse_ms: int,
+    evidence_ms: int,
+    base_ms: int,
+    anchor_ms: int,
+    known_until_ms: int,
+    other_due_ms: int,
+) -> int:
+    """Return the next instant at which a growing household may change by itself; all in milliseconds."""
+    due = min(known_until_ms + 1, other_due_ms)
+    inactive = base_ms + pulse_ms - anchor_ms
+    for threshold in thresholds_ms:
+        if threshold == FOREVER:
+            break
+        if threshold > inactive:
+            due = min(due, pulse_ms + threshold - inactive)
+        if evidence_ms + threshold > pulse_ms:
+            due = min(due, evidence_ms + threshold)
+    return due
+
+
+@compiled
+def take_due(
+    pulse_ms: int,
+    due_ms: Instants,
+    bound_ms: Instants,
+    simple: NDArray[np.uint8],
+    level: NDArray[np.int8],
+    evidence_ms: Instants,
+    base_ms: Instants,
+    anchor_ms: Instants,
+    known_until_ms: Instants,
+    other_due_ms: Instants,
+    thresholds_ms: Instants,
+    found: NDArray[np.int64],
+) -> int:
+    """Write the households that changed to ``found`` (shape (H,)) and return how many; re-arm the others.
+
+    Only blocks whose bound has passed are read. A household whose stage is what was announced, whose door is still
+    known and which has no check to be made is re-armed here; every other due one is left to the plain rule.
+    """
+    count = 0
+    for block in range(bound_ms.shape[0]):
+        if bound_ms[block] > pulse_ms:
+            continue
+        lowest = FOREVER
+        for index in range(block * BLOCK, (block + 1) * BLOCK):
+            if due_ms[index] <= pulse_ms:
+                still = False
+                if simple[index] and pulse_ms <= known_until_ms[index] and pulse_ms < other_due_ms[index]:
+                    inactive = base_ms[index] + pulse_ms - anchor_ms[index]
+                    stage = count_stage(thresholds_ms[index], inactive)
+                    elapsed = count_stage(thresholds_ms[index], pulse_ms - evidence_ms[index])
+                    still = stage == level[index] and elapsed == stage
+                if still:
+                    due_ms[index] = next_due(
+                        thresholds_ms[index],
+                        pulse_ms,
+                        evidence_ms[index],
+                        base_ms[index],
+                        anchor_ms[index],
+                        known_until_ms[index],
+                        other_due_ms[index],
+                    )
+                else:
+                    found[count] = index
+                    count += 1
+            lowest = min(lowest, due_ms[index])
+        bound_ms[block] = lowest
+    return count
+
+
+@compiled
+def fold_recording(
+    openings_ms: Instants, until_ms: int, thresholds_ms: Instants, stages: NDArray[np.int64], at_ms: Instants
+) -> int:
+    """Fold one household's ascending openings, heard throughout, into its crossings.
+
+    ``stages`` and ``at_ms`` (shape (N * T,)) take stage number and instant of each crossing; returns their number.
+    Inactivity begins with the first opening; the last span ends at ``until_ms`` (included).
+    """
+    count = 0
+    for index in range(openings_ms.shape[0]):
+        start = openings_ms[index]
+        last = until_ms if index + 1 == openings_ms.shape[0] else openings_ms[index + 1] - 1
+        for number in range(thresholds_ms.shape[0]):
+            if start + thresholds_ms[number] <= last:
+                stages[count] = number + 1
+                at_ms[count] = start + thresholds_ms[number]
+                count += 1
+    return count
+
+
+def pulse(state: WatchState, pulse_ms: int, found: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the indices that the plain rule must judge at ``pulse_ms``; they stay due until it arms them."""
+    count = take_due(
+        pulse_ms,
+        state.due_ms,
+        state.bound_ms,
+        state.simple,
+        state.level,
+        state.evidence_ms,
+        state.base_ms,
+        state.anchor_ms,
+        state.known_until_ms,
+        state.other_due_ms,
+        state.thresholds_ms,
+        found,
+    )
+    return found[:count].copy()

@@ -1,0 +1,68 @@
+"""Random wire streams enter; the detector and the independent oracle must say the same about each."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from ingest.recording import judge_wire, parse_registry
+from tests.oracle.wire_oracle import in_order, judge
+from tests.property.strategies_wire import Case, plain_streams, random_case, wire_cases
+
+
+def both(case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    messages, registry, until_ms = case
+    ours = judge_wire(messages, parse_registry(registry), until_ms)
+    return in_order(ours), in_order(judge(messages, registry, until_ms))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plain_streams())
+def test_one_door_is_judged_as_the_protocol_defines(case: Case) -> None:
+    ours, oracle = both(case)
+    assert ours == oracle
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(wire_cases())
+def test_nasty_streams_are_judged_as_the_protocol_defines(case: Case) -> None:
+    ours, oracle = both(case)
+    assert ours == oracle
+
+
+@pytest.mark.parametrize("seed", [*range(120), 166, 364, 526, 663, 1349])
+def test_seeded_streams_are_judged_as_the_protocol_defines(seed: int) -> None:
+    ours, oracle = both(random_case(seed))
+    assert ours == oracle
+
+
+def test_streams_of_a_fresh_seed_are_judged_as_the_protocol_defines() -> None:
+    first = random.SystemRandom().randrange(10**9)
+    for seed in range(first, first + 40):
+        ours, oracle = both(random_case(seed))
+        assert ours == oracle, f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_order_of_arrival_changes_no_history(seed: int) -> None:
+    messages, registry, until_ms = random_case(seed)
+    shuffled = list(messages)
+    random.Random(seed).shuffle(shuffled)
+    ours = judge_wire(messages, parse_registry(registry), until_ms)
+    other = judge_wire(shuffled, parse_registry(registry), until_ms)
+    for part in ("effective", "checks"):
+        assert ours[part] == other[part]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_hearing_everything_twice_changes_no_history(seed: int) -> None:
+    messages, registry, until_ms = random_case(seed)
+    doubled = [message for message in messages for _ in range(2)]
+    ours = judge_wire(messages, parse_registry(registry), until_ms)
+    other = judge_wire(doubled, parse_registry(registry), until_ms)
+    assert {key: ours[key] for key in ours if key != "admission"} == {
+        key: other[key] for key in other if key != "admission"
+    }
