@@ -35,8 +35,9 @@ address                              fields
 ===================================  ==========================================================================
 
 Live pages: ``shell.stream_url`` is an event stream (``text/event-stream``). Each event has an ``id`` and a name
-(``cases``, ``states``, ``demo``); its data is not read: the page asks again for its own fragments
-(``?fragment=list``). A comment line every 15 s keeps the line; 40 s without one greys the page. CSP needs no more
+(``cases``, ``states``, ``demo``, ``refetch``); its data is not read: the page asks again for its own fragments
+(``?fragment=list``). An event ``alive`` every 15 s (scripts cannot see comment lines) shows that the line stands;
+after the first one, 40 s without any greys the page. CSP needs no more
 than ``default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action
 'self'; base-uri 'none'; frame-ancestors 'none'``. Scripts are never needed.
 """

@@ -28,6 +28,7 @@ _LOOKED_UP = {
     "stage": "stage",
     "role": "role",
     "to_role": "role",
+    "to": "role",
     "outcome": "outcome",
     "contacted": "contacted",
     "kind": "task",
@@ -104,7 +105,9 @@ class Words:
         return word in load_catalogue(self.language)
 
     def phrase(self, phrase: Phrase) -> str:
-        return self.say(phrase.word, **phrase.args)
+        """A phrase as rows store it: entries of a case are written without their prefix."""
+        entry = f"entry.{phrase.word}"
+        return self.say(entry if self.has(entry) else phrase.word, **phrase.args)
 
     def named(self, prefix: str, value: object) -> str:
         """The word for a value below a prefix; a value the catalogue does not know is shown as it is."""
@@ -122,8 +125,8 @@ class Words:
             return self.phrase(value)
         if name.endswith("_ms") and isinstance(value, int | float):
             return self.duration(int(value))
-        if isinstance(value, str) and name.endswith("_at"):
-            return self.date_time(datetime.fromisoformat(value)) if _is_instant(value) else value
+        if isinstance(value, str) and name.endswith(("at", "until")) and _is_instant(value):
+            return self.date_time(datetime.fromisoformat(value))
         if isinstance(value, datetime):
             return self.date_time(value)
         if name in _LOOKED_UP:
@@ -218,7 +221,6 @@ class Words:
 
 def _is_instant(text: str) -> bool:
     try:
-        datetime.fromisoformat(text)
+        return datetime.fromisoformat(text).tzinfo is not None
     except ValueError:
         return False
-    return True
