@@ -262,12 +262,15 @@ class Store:
     def _append_events(
         self, connection: Connection, book: Book, turn: Turn, new: set[tuple[str, bytes]], batch: int
     ) -> None:
-        kept = [
-            event
-            for event in turn.events
+        kept = []
+        for event in turn.events:
             # An implausible event is no part of the ledger: its copies end at its quarantine row.
-            if event.plausible or _implausible_key(event.admitted) in new
-        ]
+            if not event.plausible:
+                key = _implausible_key(event.admitted)
+                if key not in new:
+                    continue
+                new.remove(key)
+            kept.append(event)
         if kept:
             self._append_rows(connection, book, kept, recorded_ms=turn.now_ms, batch=batch)
 
