@@ -1,0 +1,275 @@
+"""The console as one ASGI application: settings, clocks and a pool enter, an app leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+import traceback
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from psycopg_pool import PoolTimeout
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console import api, identity, stream
+from console.metrics import REQUEST_SECONDS, REQUESTS
+from console.pages import (
+    access_log,
+    admin,
+    alarms,
+    buildings,
+    case,
+    devices,
+    family,
+    household,
+    looked,
+    morning,
+    police,
+    quarantine,
+    sign_in,
+    tasks,
+)
+from console.seat import RefusedError, SignInNeededError, error_page, path_of, secure_cookies
+from console.security import SecurityLayer, is_loopback
+from console.services import Services, services_of
+from kaimen import __version__
+from kaimen.clock import Clock, SystemClock
+from kaimen.database import Pool, queries, transaction
+from kaimen.logs import get_logger
+from kaimen.settings import ConsoleSettings
+
+STATIC_FOLDER = Path(__file__).parent / "static"
+FRESH_WITHIN_S = 30.0
+FRESH_WITHIN_MS = 2_000
+FORGET_EVERY_S = 600.0
+log = get_logger()
+
+_PAGES = (
+    sign_in, alarms, case, morning, tasks, household, buildings, access_log, devices, quarantine, family, police,
+    looked, admin,
+)  # fmt: skip
+
+
+def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clock | None = None) -> FastAPI:
+    """Build the console. ``wall`` is the clock of sessions; the machine's where none is given."""
+    hub = stream.Hub()
+    services = Services(settings, clock, wall or SystemClock(), pool, hub, read_audit_key(settings))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        hub.started_in(asyncio.get_running_loop())
+        tasks_running = [
+            asyncio.create_task(stream.listen(hub, settings.database_url), name="stream"),
+            asyncio.create_task(_forget_expired(services), name="forget"),
+        ]
+        try:
+            yield
+        finally:
+            hub.stop()
+            for task in tasks_running:
+                task.cancel()
+            await asyncio.gather(*tasks_running, return_exceptions=True)
+
+    app = FastAPI(
+        title="Kaimen",
+        version=__version__,
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.services = services
+    for page in _PAGES:
+        app.include_router(page.router)
+    app.include_router(api.router)
+    app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
+    _add_probes(app)
+    _add_error_handlers(app)
+    # The last one added is the outermost: headers and bounds hold for every answer, errors included.
+    app.add_middleware(ErrorLayer)
+    app.add_middleware(SecurityLayer, secure=secure_cookies(services))
+    return app
+
+
+def read_audit_key(settings: ConsoleSettings) -> bytes:
+    """Return the key of the audit chain, which lies outside the database; empty where none is set."""
+    path = settings.console_secret_file
+    return b"" if path is None else path.read_bytes().strip()
+
+
+async def _forget_expired(services: Services) -> None:
+    def forget() -> None:
+        with transaction(services.pool) as connection:
+            identity.forget_expired(connection, now=services.wall_now())
+
+    while True:
+        try:
+            await asyncio.to_thread(forget)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            log.warning("expired sessions stay for now", error=type(error).__name__)
+        await asyncio.sleep(FORGET_EVERY_S)
+
+
+class CachedStaticFiles(StaticFiles):
+    """Our own files: for ever where the address names the version, asked again otherwise."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        versioned = b"v=" in scope.get("query_string", b"")
+        fresh = "public, max-age=31536000, immutable" if versioned else "no-cache"
+        response.headers["Cache-Control"] = fresh
+        if path == "live.js" or path.endswith("worker.js"):
+            response.headers["Service-Worker-Allowed"] = "/"
+        return response
+
+
+# --- Probes ----------------------------------------------------------------------------------------------------
+
+
+def _add_probes(app: FastAPI) -> None:
+    @app.get("/healthz")
+    def healthz() -> dict[str, bool]:
+        """The process answers; whether it can do its work is readyz' question."""
+        return {"healthy": True}
+
+    @app.get("/readyz")
+    def readyz(request: Request) -> Response:
+        ready, detail = look_ready(services_of(request))
+        return JSONResponse({"ready": ready, **detail}, 200 if ready else 503)
+
+    @app.get("/metrics")
+    def metrics(request: Request) -> Response:
+        host = request.client.host if request.client else None
+        if not is_loopback(host, request.headers):
+            raise RefusedError(404)
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+def look_ready(services: Services) -> tuple[bool, dict[str, str]]:
+    """Say whether the database answers and ingest and alerts keep up with the clock."""
+    now_ms = services.clock.now_ms()
+    try:
+        with services.pool.connection(timeout=2) as connection:
+            rows = connection.execute(queries("console")["progress"]).fetchall()
+    except (psycopg.Error, PoolTimeout):
+        return False, {"database": "away"}
+    detail = {"database": "ok"}
+    at_by_service = {row["service"]: row["at"] for row in rows}
+    for service in ("ingest", "alerts"):
+        at = at_by_service.get(service)
+        if at is None:
+            detail[service] = "never"
+            continue
+        behind_ms = now_ms - round(at.timestamp() * 1000)
+        fresh = behind_ms <= FRESH_WITHIN_MS or services.clock.wall_seconds(behind_ms) <= FRESH_WITHIN_S
+        detail[service] = "ok" if fresh else "behind"
+    return set(detail.values()) == {"ok"}, detail
+
+
+# --- Errors ----------------------------------------------------------------------------------------------------
+
+
+def _wants_json(request: Request) -> bool:
+    return request.url.path.startswith("/api/")
+
+
+def answer_error(
+    request: Request, status: int, *, code: str | None = None, detail: str = "", mend: str = ""
+) -> Response:
+    """An error as a page in the reader's language, or as JSON for programs."""
+    if _wants_json(request):
+        return api.error_response(status, code, detail, mend)
+    return error_page(request, status, code)
+
+
+def _add_error_handlers(app: FastAPI) -> None:
+    @app.exception_handler(SignInNeededError)
+    def sign_in_needed(request: Request, _error: SignInNeededError) -> Response:
+        if _wants_json(request) or request.url.path == "/stream" or "fragment" in request.query_params:
+            return api.error_response(401)
+        after = (
+            f"?next={_quoted(path_of(request))}"
+            if request.method == "GET" and request.url.path != "/"
+            else ""
+        )
+        return RedirectResponse(f"/sign-in{after}", 303)
+
+    @app.exception_handler(RefusedError)
+    def refused(request: Request, error: RefusedError) -> Response:
+        return answer_error(request, error.status, code=error.word)
+
+    @app.exception_handler(HTTPException)
+    def http_error(request: Request, error: HTTPException) -> Response:
+        response = answer_error(request, error.status_code)
+        for name, value in (error.headers or {}).items():
+            response.headers[name] = value
+        return response
+
+    @app.exception_handler(RequestValidationError)
+    def not_valid(request: Request, error: RequestValidationError) -> Response:
+        places = sorted({".".join(str(part) for part in found["loc"][1:]) for found in error.errors()})
+        return answer_error(request, 422, code="not_valid", detail=", ".join(places))
+
+
+def _quoted(text: str) -> str:
+    from urllib.parse import quote
+
+    return quote(text, safe="/")
+
+
+class ErrorLayer:
+    """What nobody foresaw: counted, logged without a value of anybody's data, answered without a trace."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.monotonic()
+        status = 0
+
+        async def send_counted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                area = _area(scope)
+                REQUESTS.labels(area=area, status=str(status)).inc()
+                REQUEST_SECONDS.labels(area=area).observe(time.monotonic() - begun)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_counted)
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            log.warning("the database is away", error=type(error).__name__)
+            if status:
+                raise
+            await answer_error(Request(scope), 503)(scope, receive, send_counted)
+        except Exception as error:  # noqa: BLE001 - the last place before the wire
+            # Frames without the message: a database error quotes the row it was about.
+            frames = "".join(traceback.format_tb(error.__traceback__)[-8:])
+            log.error(
+                "a request failed", error=type(error).__name__, exception=frames, code=_request_id(scope)
+            )
+            if not status:
+                await answer_error(Request(scope), 500)(scope, receive, send_counted)
+
+
+def _request_id(scope: Scope) -> str:
+    return str(scope.get("state", {}).get("request_id", ""))
+
+
+def _area(scope: Scope) -> str:
+    """A label of few values: the module that answered."""
+    endpoint = scope.get("endpoint")
+    module = getattr(endpoint, "__module__", "")
+    return module.rpartition(".")[2] if module.startswith("console") else "other"

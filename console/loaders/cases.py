@@ -1,0 +1,428 @@
+"""Cases and their tasks: ids enter; rows, the aside with the next step, tasks and timelines leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from console import views
+from console.loaders import Reader
+from console.loaders.households import LoadedHousehold, Row, load_households
+from console.scope import Act, CaseFacts, Sight, TaskFacts, Viewer, may_act, see_case, see_task, show_name
+from console.views import (
+    CaseRow,
+    CaseView,
+    Contact,
+    Form,
+    Mark,
+    NextStep,
+    Phrase,
+    Tab,
+    TaskView,
+    Technical,
+    TimelineEntry,
+)
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import CaseCause, CaseState, Contacted, Outcome, Role, Stage, TaskKind, TaskState
+
+CASES_PAGE = 50
+CONTACT_ROLES = ("family", "neighbour_watcher", "stairwell_liaison", "safety_guardian", "grid_worker")
+HAND_OVER_ROLES = (
+    Role.NEIGHBOUR_WATCHER, Role.STAIRWELL_LIAISON, Role.SAFETY_GUARDIAN, Role.GRID_WORKER, Role.POLICE_OFFICER,
+)  # fmt: skip
+
+_MARKS = {0: Mark.UNKNOWN, 1: Mark.LOW, 2: Mark.MID, 3: Mark.HIGH}
+#: What may be recorded for each kind of task; what closes without a person is not in it.
+OUTCOMES = {
+    TaskKind.CALL: (Outcome.WELL, Outcome.HELPED, Outcome.NO_ANSWER, Outcome.AWAY, Outcome.HOSPITAL),
+    TaskKind.VISIT: (
+        Outcome.WELL, Outcome.HELPED, Outcome.NO_ANSWER, Outcome.AWAY, Outcome.HOSPITAL,
+        Outcome.SENSOR_FAULT, Outcome.DECEASED,
+    ),
+    TaskKind.DEVICE_CHECK: (Outcome.RESTORED, Outcome.SENSOR_FAULT),
+    TaskKind.CONFIRM_CLOSING: (),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedCase:
+    """A case with what decides about it, and its open and done tasks, newest first."""
+
+    row: Row
+    facts: CaseFacts
+    sight: Sight
+    tasks: tuple[Row, ...]
+    household: LoadedHousehold | None
+
+    @property
+    def id(self) -> int:
+        return int(self.row["id"])
+
+
+def task_facts(task: Row) -> TaskFacts:
+    return TaskFacts(task["role"], TaskKind(task["kind"]), TaskState(task["state"]), task["assignee_id"])
+
+
+def case_facts(row: Row, tasks: Iterable[Row]) -> CaseFacts:
+    return CaseFacts(
+        community_id=row["community_id"],
+        household_id=row["household_id"],
+        cause=CaseCause(row["cause"]),
+        stage=Stage(min(row["stage"], Stage.VISIT)),
+        state=CaseState(row["state"]),
+        handed_to_police=row["handed_to_police"],
+        shares_with_police=row["shares_with_police"],
+        tasks=tuple(task_facts(task) for task in tasks),
+    )
+
+
+def load_cases(connection: Connection, reader: Reader, ids: Sequence[int]) -> list[LoadedCase]:
+    """Return the cases among ``ids`` that the reader may see, in the order of ``ids``."""
+    if not ids:
+        return []
+    sql = queries("console")
+    rows = {row["id"]: row for row in connection.execute(sql["cases_by_id"], {"ids": list(ids)}).fetchall()}
+    tasks: dict[int, list[Row]] = {}
+    for task in connection.execute(sql["case_tasks"], {"ids": list(ids)}).fetchall():
+        tasks.setdefault(task["case_id"], []).append(task)
+    seen = []
+    for case_id in ids:
+        row = rows.get(case_id)
+        if row is None:
+            continue
+        facts = case_facts(row, tasks.get(case_id, ()))
+        sight = see_case(reader.viewer, facts)
+        if sight > Sight.COUNT:
+            seen.append(LoadedCase(row, facts, sight, tuple(tasks.get(case_id, ())), None))
+    sights = {case.row["household_id"]: case.sight for case in seen if case.row["household_id"]}
+    households = load_households(connection, reader, list(sights), sights=sights)
+    return [replace(case, household=households.get(case.row["household_id"])) for case in seen]
+
+
+def load_case(connection: Connection, reader: Reader, case_id: int) -> LoadedCase | None:
+    """Return one case, or None where it is not there or not this reader's: the two are the same."""
+    found = load_cases(connection, reader, [case_id])
+    return found[0] if found else None
+
+
+def load_technical(connection: Connection, cases: Sequence[LoadedCase]) -> dict[int, Technical]:
+    """Return what each technical case stands for."""
+    ids = [case.id for case in cases if case.facts.cause is CaseCause.TECHNICAL]
+    if not ids:
+        return {}
+    counts = {
+        row["case_id"]: row
+        for row in connection.execute(queries("console")["case_household_counts"], {"ids": ids}).fetchall()
+    }
+    places = _load_places(connection, cases)
+    community = places.get("", "")
+    found = {}
+    for case in cases:
+        if case.facts.cause is not CaseCause.TECHNICAL:
+            continue
+        cause, _, cause_id = (case.row["cause_key"] or "own").partition(":")
+        count = counts.get(case.id)
+        found[case.id] = Technical(
+            cause=cause,
+            cause_id=cause_id,
+            place=places.get(cause_id) or cause_id or community,
+            since=case.row["stage_at"],
+            household_count=count["household_count"] if count else 0,
+            check_count=count["check_count"] if count else 0,
+        )
+    return found
+
+
+def _load_places(connection: Connection, cases: Sequence[LoadedCase]) -> dict[str, str]:
+    """Return where the causes are: a device's place, a site's name; "" is the community."""
+    ids = [(case.row["cause_key"] or "").partition(":")[2] for case in cases]
+    community_id = cases[0].row["community_id"] if cases else None
+    rows = connection.execute(
+        queries("console")["places"], {"ids": ids, "community_id": community_id}
+    ).fetchall()
+    return {row["id"]: row["place"] for row in rows}
+
+
+def row_of(
+    case: LoadedCase, reader: Reader, *, technical: Technical | None = None, tab: Tab = Tab.ALL
+) -> CaseRow:
+    """Make a console row of a case."""
+    row = case.row
+    now = reader.now
+    held = row["held_until"] if row["held_until"] is not None and row["held_until"] > now else None
+    closed = case.facts.state is CaseState.CLOSED
+    rank = max(row["stage"], row["check_step"]) if case.facts.cause is CaseCause.INACTIVITY else row["stage"]
+    return CaseRow(
+        id=case.id,
+        number=row["number"],
+        mark=_MARKS[min(row["stage"], 3)],
+        state=case.facts.state,
+        url=f"/alarms?tab={tab.value}&case={case.id}",
+        page_url=f"/cases/{case.id}",
+        household=None if case.household is None else case.household.name,
+        technical=technical,
+        line=None if case.household is None else _line_of(case, closed),
+        grounds=None if case.household is None else case.household.grounds,
+        act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
+        due_at=row["task_due_at"] or row["deadline_at"] or row["next_action_at"],
+        holder=row["holder_name"] or row["assignee_name"],
+        holder_role=_role(row["holder_role"] or row["assignee_role"]),
+        held_until=held,
+        held_reason=row["held_reason"] if held else None,
+        proposal_at=row["proposal_at"],
+        closed_at=row["closed_at"],
+        outcome=_outcome(row["outcome"]),
+        unacknowledged=not closed and row["holder_id"] is None and held is None and rank >= Stage.CALL,
+        next_act=None if closed else _primary(case, reader.viewer),
+    )
+
+
+def _line_of(case: LoadedCase, closed: bool) -> views.DayLine | None:
+    """The household's line; a closed case no longer colours it."""
+    assert case.household is not None
+    line = case.household.line
+    if line is None or closed:
+        return line
+    return replace(line, stage=max(line.stage, Stage(min(case.row["stage"], Stage.VISIT))))
+
+
+def _role(text: str | None) -> Role | None:
+    return None if text is None else Role(text)
+
+
+def _outcome(text: str | None) -> Outcome | None:
+    try:
+        return None if text is None else Outcome(text)
+    except ValueError:
+        return None
+
+
+_TASK_ACTS = {
+    TaskKind.CALL: ("call", "c"),
+    TaskKind.VISIT: ("record_visit", ""),
+    TaskKind.DEVICE_CHECK: ("record_device", ""),
+}
+
+
+def _act(case: LoadedCase, name: str, path: str, key: str = "") -> views.Act:
+    return views.Act(name=name, url=f"/cases/{case.id}/{path}", post=True, key=key)
+
+
+def _primary(case: LoadedCase, viewer: Viewer) -> views.Act | None:
+    """The one thing to do next: claim what nobody has, then call, go, or record what was found."""
+    row = case.row
+    task_id = row["task_id"]
+    if row["proposal"] is not None and may_act(viewer, Act.CONFIRM_CLOSING, case.facts):
+        return views.Act(name="confirm_closing", url=f"/cases/{case.id}#confirm")
+    if row["holder_id"] is None and may_act(viewer, Act.CLAIM, case.facts):
+        return _act(case, "claim", "claim", key="a")
+    if task_id is None or not may_act(viewer, Act.OUTCOME, case.facts):
+        return None
+    name, key = _TASK_ACTS.get(row["task_kind"], ("record_outcome", ""))
+    return views.Act(name=name, url=f"/tasks/{task_id}", key=key)
+
+
+def next_step(case: LoadedCase, viewer: Viewer) -> NextStep | None:
+    """The box with the one primary button and what else may be done."""
+    row = case.row
+    if case.facts.state is CaseState.CLOSED:
+        return None
+    others = []
+    if row["holder_id"] == viewer.user_id and may_act(viewer, Act.RELEASE, case.facts):
+        others.append(_act(case, "release", "release"))
+    if may_act(viewer, Act.HAND_OVER, case.facts):
+        others.append(views.Act(name="hand_over", url=f"/cases/{case.id}#hand-over"))
+    if may_act(viewer, Act.HOLD, case.facts):
+        others.append(views.Act(name="hold", url=f"/cases/{case.id}#hold"))
+    return NextStep(
+        act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
+        due_at=row["task_due_at"] or row["next_action_at"],
+        assignee=row["assignee_name"] or row["holder_name"],
+        assignee_role=_role(row["assignee_role"] or row["holder_role"]),
+        accepted_at=row["task_claimed_at"],
+        starts_at=row["task_start_at"],
+        primary=_primary(case, viewer),
+        others=tuple(others),
+        keys_hidden=row["task_kind"] == TaskKind.VISIT and row["task_assignee_id"] != viewer.user_id,
+    )
+
+
+def load_case_view(
+    connection: Connection, reader: Reader, case: LoadedCase, *, tab: Tab = Tab.ALL
+) -> CaseView:
+    """Make the aside and the case page of a case."""
+    viewer = reader.viewer
+    technical = load_technical(connection, [case]).get(case.id)
+    is_open = case.facts.state is not CaseState.CLOSED
+
+    def form_for(act: Act) -> Form | None:
+        return Form() if is_open and may_act(viewer, act, case.facts) else None
+
+    proposes = case.row["proposal"] is not None
+    return CaseView(
+        row=row_of(case, reader, technical=technical, tab=tab),
+        opened_at=case.row["opened_at"],
+        policy_version=int(case.row["policy"].get("version", 1)),
+        next_step=next_step(case, viewer),
+        timeline=load_timeline(connection, case),
+        contacts=load_contacts(connection, case),
+        tasks=tuple(
+            task_view(task, case, reader) for task in case.tasks if task["kind"] != TaskKind.CONFIRM_CLOSING
+        ),
+        households=_load_stood_for(connection, reader, case),
+        note_form=form_for(Act.NOTE),
+        hold_form=form_for(Act.HOLD),
+        hand_over_form=form_for(Act.HAND_OVER),
+        hand_over_roles=tuple(role.value for role in HAND_OVER_ROLES),
+        confirm_form=form_for(Act.CONFIRM_CLOSING) if proposes else None,
+    )
+
+
+def load_timeline(connection: Connection, case: LoadedCase) -> tuple[TimelineEntry, ...]:
+    rows = connection.execute(queries("console")["case_entries"], {"case_id": case.id}).fetchall()
+    return tuple(
+        TimelineEntry(
+            row["at"], Phrase(row["words"], row["args"]), row["who"], _role(row["who_role"]), row["note"]
+        )
+        for row in rows
+    )
+
+
+def load_contacts(connection: Connection, case: LoadedCase) -> tuple[Contact, ...]:
+    """Whom to ask, in order; telephone numbers stand on the task's page only, for whoever has the task."""
+    if case.row["household_id"] is None:
+        return ()
+    rows = connection.execute(queries("console")["contacts"], {"ids": [case.row["household_id"]]}).fetchall()
+    return tuple(contact_of(row, named=case.sight >= Sight.NAMED, with_phone=False) for row in rows)
+
+
+def contact_of(row: Mapping[str, Any], *, named: bool, with_phone: bool) -> Contact:
+    # A helper is asked by her name: it is on the roster in the stairwell. Families stay masked.
+    known = named or row["role"] != "family"
+    return Contact(
+        name=show_name(row["name"] or "", Sight.NAMED if known else Sight.MASKED) if row["name"] else "",
+        role=row["role"],
+        relation=row["relation_words"],
+        phone=row["phone"] if with_phone else None,
+    )
+
+
+def _load_stood_for(
+    connection: Connection, reader: Reader, case: LoadedCase
+) -> tuple[views.HouseholdLine, ...]:
+    if case.facts.cause is not CaseCause.TECHNICAL:
+        return ()
+    rows = connection.execute(queries("console")["case_households"], {"case_id": case.id}).fetchall()
+    ids = [row["household_id"] for row in rows]
+    found = load_households(connection, reader, ids)
+    return tuple(found[key].in_list() for key in ids if key in found)
+
+
+def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
+    """Make the view of a task; the form is there where this reader may record an outcome now."""
+    kind, state = TaskKind(task["kind"]), TaskState(task["state"])
+    is_open = state in (TaskState.OPEN, TaskState.CLAIMED)
+    may = is_open and may_record(reader.viewer, task, case)
+    return TaskView(
+        id=task["id"],
+        kind=kind,
+        state=state,
+        role=task["role"],
+        due_at=task["due_at"],
+        start_at=task["start_at"],
+        household=None if case.household is None else case.household.name,
+        case_number=case.row["number"],
+        mark=_MARKS[min(case.row["stage"], 3)],
+        url=f"/tasks/{task['id']}",
+        assignee=task["assignee_name"],
+        begun_at=task["begun_at"],
+        done_at=task["done_at"],
+        done_by=task["done_by_name"],
+        outcome=_outcome(task["outcome"]),
+        contacted=None if task["contacted"] is None else Contacted(task["contacted"]),
+        witness=task["witness"],
+        note=task["note"],
+        outcomes=OUTCOMES[kind] if may else (),
+        form=Form() if may else None,
+    )
+
+
+def may_record(viewer: Viewer, task: Row, case: LoadedCase) -> bool:
+    """Say whether the viewer may begin the visit or record the outcome of this very task."""
+    if not may_act(viewer, Act.OUTCOME, case.facts):
+        return False
+    if viewer.is_helper:
+        return see_task(viewer, case.facts, task_facts(task)) >= Sight.PLACE
+    return True
+
+
+def load_tabs(connection: Connection, reader: Reader) -> tuple[views.TabItem, ...]:
+    counts = connection.execute(
+        queries("console")["case_tabs"],
+        {"community_id": reader.viewer.community_id, "now": reader.now, "day_begin": reader.day_begin},
+    ).fetchone()
+    assert counts is not None
+    return tuple(views.TabItem(tab, f"/alarms?tab={tab.value}", counts[tab.value]) for tab in Tab)
+
+
+def load_alarm_ids(connection: Connection, reader: Reader, tab: Tab, after: int | None) -> list[int]:
+    """Return one page of case ids and, where there are more, one id beyond it."""
+    rows = connection.execute(
+        queries("console")["alarm_ids"],
+        {
+            "community_id": reader.viewer.community_id,
+            "tab": tab.value,
+            "now": reader.now,
+            "day_begin": reader.day_begin,
+            "after": after,
+            "limit": CASES_PAGE + 1,
+        },
+    ).fetchall()
+    return [row["id"] for row in rows]
+
+
+def load_task_case(connection: Connection, reader: Reader, task_id: int) -> tuple[Row, LoadedCase] | None:
+    """Return a task with its case, or None where it is not there or not this reader's."""
+    row = connection.execute(queries("console")["task_by_id"], {"id": task_id}).fetchone()
+    case = None if row is None else load_case(connection, reader, row["case_id"])
+    if row is None or case is None:
+        return None
+    task = next((task for task in case.tasks if task["id"] == task_id), None)
+    if task is None:
+        return None
+    if reader.viewer.is_helper:
+        sight = see_task(reader.viewer, case.facts, task_facts(task))
+        if sight is Sight.NOTHING:
+            return None
+        household = load_households(
+            connection, reader, [case.row["household_id"]], sights={case.row["household_id"]: sight}
+        ).get(case.row["household_id"])
+        case = replace(case, sight=sight, household=household)
+    return task, case
+
+
+def load_tasks(connection: Connection, reader: Reader, *, done: bool) -> tuple[TaskView, ...]:
+    """Return the tasks the reader may be shown: what is most pressing first."""
+    rows = connection.execute(
+        queries("console")["task_ids"],
+        {
+            "community_id": reader.viewer.community_id,
+            "user_id": reader.viewer.user_id,
+            "role": reader.viewer.role.value,
+            "all": not reader.viewer.is_helper,
+            "done": done,
+            "since": reader.day_begin,
+        },
+    ).fetchall()
+    views_found: list[TaskView] = []
+    cases = {
+        case.id: case for case in load_cases(connection, reader, list({row["case_id"]: 0 for row in rows}))
+    }
+    for row in rows:
+        case = cases.get(row["case_id"])
+        task = next((task for task in case.tasks if task["id"] == row["id"]), None) if case else None
+        if case is None or task is None:
+            continue
+        views_found.append(task_view(task, case, reader))
+    return tuple(views_found)

@@ -1,0 +1,75 @@
+"""Devices: a reader enters, rows with what each device last said leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from console.loaders import Reader
+from console.views import DeviceRow
+from kaimen.database import Connection, queries
+
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDevices:
+    rows: tuple[DeviceRow, ...]
+    total: int
+
+
+def load_devices(
+    connection: Connection,
+    reader: Reader,
+    *,
+    ids: Sequence[str] | None = None,
+    troubled: bool = False,
+    offset: int = 0,
+) -> LoadedDevices:
+    """Return devices of the reader's community, troubled first."""
+    rows = connection.execute(
+        queries("console")["device_rows"],
+        {
+            "community_id": reader.viewer.community_id,
+            "ids": None if ids is None else list(ids),
+            "troubled": troubled,
+            "limit": PAGE,
+            "offset": offset,
+        },
+    ).fetchall()
+    return LoadedDevices(tuple(_device(row) for row in rows), rows[0]["total"] if rows else 0)
+
+
+def _device(row: Mapping[str, Any]) -> DeviceRow:
+    facts = row["facts"] or {}
+    return DeviceRow(
+        id=row["id"],
+        kind=row["kind"],
+        model=row["model"],
+        place=row["place"],
+        known=row["unknown_since"] is None and not row["never_heard"],
+        heard_at=row["heard_at"],
+        supervision_ms=row["supervision_s"] * 1000,
+        gateway=row["gateway_id"],
+        unknown_since=row["unknown_since"],
+        cause=row["cause"],
+        battery_percent=_number(facts, "battery", "batt"),
+        signal_dbm=_number(facts, "signal", "rssi"),
+        firmware=_text(facts, "firmware", "fw"),
+        unsent=_number(facts, "unsent") or 0,
+        lost=_number(facts, "lost") or 0,
+        fault=bool(facts.get("fault")) or row["in_fault"],
+        clock=row["clock"],
+        household_count=row["household_count"],
+        retired_at=row["retired_at"],
+    )
+
+
+def _number(facts: Mapping[str, Any], *names: str) -> int | None:
+    found = next((facts[name] for name in names if isinstance(facts.get(name), int | float)), None)
+    return None if found is None else round(found)
+
+
+def _text(facts: Mapping[str, Any], *names: str) -> str | None:
+    return next((str(facts[name]) for name in names if facts.get(name)), None)

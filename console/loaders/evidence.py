@@ -1,0 +1,171 @@
+"""What was seen at one household: a reader and a row enter; openings, the rhythm and the fourteen days leave."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from console.loaders import Reader
+from console.loaders.history import HouseholdPast, blind_spans, load_past
+from console.loaders.households import SIGNS_MAX, sign_kind
+from console.views import (
+    EvidenceChart,
+    LifeSign,
+    Opening,
+    OpeningKind,
+    Span,
+    StageMark,
+    Usual,
+)
+from kaimen.clock import as_datetime, as_ms
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import EvidenceKind, Stage
+
+CHART_DAYS = 14
+USUAL_DAYS = 28
+USUAL_DAYS_MIN = 5
+OPENINGS_SHOWN = 12
+_OPENING_BY_EVIDENCE = {
+    EvidenceKind.OWN_CREDENTIAL: OpeningKind.OWN_CREDENTIAL,
+    EvidenceKind.VERIFIED: OpeningKind.VERIFIED,
+    EvidenceKind.OPENING_BY_COUNTER: OpeningKind.COUNTER,
+}
+_OTHERS = {"staff": OpeningKind.STAFF, "guard": OpeningKind.STAFF, "visitor": OpeningKind.VISITOR}
+
+
+def load_openings(
+    connection: Connection, reader: Reader, household_id: str, *, named: bool, limit: int = OPENINGS_SHOWN
+) -> tuple[Opening, ...]:
+    """Return the latest openings; whose card it was is told only where a case asks for it."""
+    rows = connection.execute(
+        queries("console")["household_openings"],
+        {
+            "household_id": household_id,
+            "since": reader.ago(days=CHART_DAYS),
+            "now": reader.now,
+            "limit": limit,
+        },
+    ).fetchall()
+    return tuple(
+        Opening(
+            row["occurred_at"],
+            _kind_of(row, household_id, named=named),
+            row["direction"],
+            row["door"] or "",
+            row["received_at"],
+        )
+        for row in rows
+    )
+
+
+def _kind_of(row: Mapping[str, Any], household_id: str, *, named: bool) -> OpeningKind:
+    if row["whose"] in _OTHERS:
+        return _OTHERS[row["whose"]]
+    if row["method"] == "remote_office":
+        return OpeningKind.STAFF
+    if row["type"] != "AccessTaken" or not named:
+        return OpeningKind.CONTACT
+    if row["whose"] == "family":
+        return OpeningKind.FAMILY_CREDENTIAL
+    own = row["whose"] is None or row["credential_household"] == household_id
+    return OpeningKind.OWN_CREDENTIAL if own else OpeningKind.CONTACT
+
+
+def load_usual(connection: Connection, reader: Reader, household_id: str) -> Usual | None:
+    """Return her own rhythm from watched days alone; None until there are a few."""
+    begin = reader.day_begin - timedelta(days=USUAL_DAYS)
+    past = load_past(connection, household_id, reader.seen_until)
+    if past is None:
+        return None
+    zone = ZoneInfo(reader.zone)
+    seen = [
+        as_datetime(int(item.instant_ms))
+        for item in past.evidence
+        if item.instant_ms >= as_ms(begin)
+        and item.kind not in (EvidenceKind.VERIFIED, EvidenceKind.WATCHED_FROM)
+    ]
+    counts = Counter(at.astimezone(zone).date() for at in seen)
+    days = [
+        (begin + timedelta(days=number)).astimezone(zone)
+        for number in range(USUAL_DAYS)
+        if _watched_whole(past, begin + timedelta(days=number))
+    ]
+    if len(days) < USUAL_DAYS_MIN:
+        return None
+    per_day = sorted(counts.get(day.date(), 0) for day in days)
+    gaps = [as_ms(right) - as_ms(left) for left, right in pairwise(seen)]
+    return Usual(
+        openings_low=per_day[len(per_day) // 10],
+        openings_high=per_day[(len(per_day) * 9) // 10],
+        longest_gap_ms=max(gaps, default=0),
+    )
+
+
+def _watched_whole(past: HouseholdPast, begin: datetime) -> bool:
+    return not blind_spans(past.watched, Span(begin, begin + timedelta(days=1)))
+
+
+def load_chart(connection: Connection, reader: Reader, row: Mapping[str, Any]) -> EvidenceChart | None:
+    """Return fourteen local days of evidence, blind time and crossings of one household."""
+    begin = reader.day_begin - timedelta(days=CHART_DAYS - 1)
+    past = load_past(connection, row["id"], reader.seen_until)
+    if past is None:
+        return None
+    named = row["case_id"] is not None
+    openings = [
+        Opening(as_datetime(int(item.instant_ms)), _evidence_opening(item.kind, named=named))
+        for item in past.evidence
+        if item.instant_ms >= as_ms(begin) and item.kind is not EvidenceKind.WATCHED_FROM
+    ]
+    watched_from: datetime | None = row["watched_from"]
+    since = max(begin, watched_from) if watched_from is not None else begin
+    return EvidenceChart(
+        last_day=reader.now.astimezone(ZoneInfo(reader.zone)).date(),
+        now=reader.seen_until,
+        openings=(*openings, *_others(connection, reader, row["id"], begin)),
+        signs=_signs(connection, reader, row["id"], begin),
+        blind=blind_spans(past.watched, Span(since, reader.seen_until)) if since < reader.seen_until else (),
+        absences=tuple(
+            Span(as_datetime(low), as_datetime(high)) for low, high in past.absences if high > as_ms(begin)
+        ),
+        crossings=tuple(
+            StageMark(as_datetime(int(item.at_ms)), Stage(min(item.stage, Stage.VISIT)))
+            for item in past.crossings
+            if item.at_ms >= as_ms(begin)
+        ),
+        watched_from=watched_from,
+        day_count=CHART_DAYS,
+    )
+
+
+def _evidence_opening(kind: EvidenceKind, *, named: bool) -> OpeningKind:
+    found = _OPENING_BY_EVIDENCE.get(kind, OpeningKind.CONTACT)
+    return found if named or found is not OpeningKind.OWN_CREDENTIAL else OpeningKind.CONTACT
+
+
+def _others(connection: Connection, reader: Reader, household_id: str, begin: datetime) -> list[Opening]:
+    """Openings that were not hers: staff and visitors; shown, and resetting nothing."""
+    rows = connection.execute(
+        queries("console")["household_openings"],
+        {"household_id": household_id, "since": begin, "now": reader.now, "limit": 500},
+    ).fetchall()
+    found = ((row, _kind_of(row, household_id, named=False)) for row in rows)
+    return [
+        Opening(row["occurred_at"], kind)
+        for row, kind in found
+        if kind in (OpeningKind.STAFF, OpeningKind.VISITOR)
+    ]
+
+
+def _signs(
+    connection: Connection, reader: Reader, household_id: str, begin: datetime
+) -> tuple[LifeSign, ...]:
+    rows = connection.execute(
+        queries("console")["signs"],
+        {"ids": [household_id], "since": begin, "now": reader.now, "limit": SIGNS_MAX},
+    ).fetchall()
+    return tuple(LifeSign(row["occurred_at"], sign_kind(row["type"])) for row in reversed(rows))

@@ -1,0 +1,279 @@
+"""Households as lists show them: ids enter; names as far as the reader may know them, day lines and grounds leave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from console.loaders import Reader
+from console.loaders.history import load_blind
+from console.scope import Section, Sight, may_enter, see_household, show_name
+from console.views import (
+    DayLine,
+    Grounds,
+    HouseholdLine,
+    HouseholdName,
+    LifeSign,
+    Presumed,
+    SignKind,
+    Span,
+)
+from kaimen.clock import as_ms
+from kaimen.database import Connection, queries
+from kaimen.policy import MINUTE_MS, THRESHOLDS_DEFAULT_MS
+from kaimen.vocabulary import EvidenceKind, Stage
+
+Row = Mapping[str, Any]
+
+SIGNS_MAX = 2_000
+SIGNS_SHOWN_MAX = 40
+#: Blind spans are read from the stored messages, door by door: only for as many rows as a screen shows.
+BLIND_ROWS_MAX = 12
+SENSORS_LOOKED_FOR = timedelta(days=14)
+_SIGN_KINDS = {
+    "Motion": SignKind.MOTION,
+    "Occupancy": SignKind.MOTION,
+    "WaterUse": SignKind.WATER,
+    "PowerUse": SignKind.POWER,
+}
+
+
+def sign_kind(event_type: str) -> SignKind:
+    return _SIGN_KINDS.get(event_type, SignKind.OTHER)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedHousehold:
+    """A row with what was made of it; ``line`` is None where nobody watches."""
+
+    row: Row
+    name: HouseholdName
+    line: DayLine | None
+    grounds: Grounds | None
+
+    def in_list(self) -> HouseholdLine:
+        case_id = self.row["case_id"]
+        return HouseholdLine(
+            household=self.name,
+            line=self.line,
+            grounds=self.grounds,
+            case_url=None if case_id is None else f"/cases/{case_id}",
+            case_number=self.row["case_number"],
+            holder=self.row["case_holder"],
+        )
+
+
+def inactive_ms(row: Row, at: datetime) -> int:
+    """Return the watched inactivity at an instant, from a row of ``household_states``."""
+    if row["known"] and row["absent_until"] is None:
+        return int(row["base_ms"]) + max(0, as_ms(at) - as_ms(row["anchor_at"]))
+    return int(row["settled_ms"])
+
+
+def thresholds_ms(row: Row) -> tuple[int, ...]:
+    return tuple(1000 * s for s in row["thresholds_s"]) if row["thresholds_s"] else THRESHOLDS_DEFAULT_MS
+
+
+def evidence_kind(evidence: Mapping[str, Any]) -> EvidenceKind:
+    """Return what the state rests on; a word of a newer ingest is read as a plain opening."""
+    try:
+        return EvidenceKind(evidence.get("kind", "opening"))
+    except ValueError:
+        return EvidenceKind.OPENING
+
+
+def stored_boot(boot: str) -> int:
+    """Return a boot's 16 hexadecimal digits as the signed integer the event table holds."""
+    value = int(boot, 16)
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def name_of(row: Row, reader: Reader, sight: Sight) -> HouseholdName:
+    """Say who and where, as far as ``sight`` goes; a place alone has no door and no name."""
+    if sight < Sight.MASKED:
+        return HouseholdName(
+            id="", label=f"{row['building']}-{row['unit']}", building=row["building"], unit=row["unit"]
+        )
+    local_year = reader.now.astimezone(ZoneInfo(reader.zone)).year
+    return HouseholdName(
+        id=row["id"],
+        label=row["label"],
+        building=row["building"],
+        unit=row["unit"],
+        room=row["room"],
+        name=show_name(row["name"] or "", sight) if row["name"] else "",
+        age=None if row["birth_year"] is None else local_year - row["birth_year"],
+        lives_alone=row["resident_count"] == 1,
+        grid=row["grid"],
+        url=f"/households/{row['id']}" if may_enter(reader.viewer, Section.HOUSEHOLDS) else None,
+    )
+
+
+def line_of(row: Row, reader: Reader) -> DayLine | None:
+    """Make the day line of a state row; None where there is no state or no consent."""
+    if row["evidence_at"] is None or not row["watch_consent"]:
+        return None
+    return DayLine(
+        evidence_at=row["evidence_at"],
+        now=max(reader.seen_until, row["evidence_at"]),
+        inactive_ms=inactive_ms(row, reader.seen_until),
+        stage=Stage(min(row["stage"], Stage.VISIT)),
+        known=row["known"],
+        evidence_kind=evidence_kind(row["evidence"]),
+        thresholds_ms=thresholds_ms(row),
+        away_until=row["absent_until"],
+    )
+
+
+def load_rows(connection: Connection, ids: Iterable[str]) -> dict[str, Row]:
+    rows = connection.execute(queries("console")["household_lines"], {"ids": list(ids)}).fetchall()
+    return {row["id"]: row for row in rows}
+
+
+def load_households(
+    connection: Connection,
+    reader: Reader,
+    ids: Sequence[str],
+    *,
+    sights: Mapping[str, Sight] | None = None,
+) -> dict[str, LoadedHousehold]:
+    """Return the households the reader may see, by id, with signs of life and blind spans where they matter.
+
+    ``sights`` carries what a case allows beyond the household's own page.
+    """
+    rows = load_rows(connection, ids)
+    visible = {}
+    for household_id in ids:
+        row = rows.get(household_id)
+        if row is None:
+            continue
+        own = see_household(reader.viewer, household_id=row["id"], community_id=row["community_id"])
+        sight = max(own, (sights or {}).get(household_id, Sight.NOTHING))
+        if sight >= Sight.PLACE:
+            visible[household_id] = (row, sight)
+    lines = {key: line_of(row, reader) for key, (row, sight) in visible.items() if sight >= Sight.MASKED}
+    grounds = _load_grounds(connection, reader, {key: row for key, (row, _) in visible.items()}, lines)
+    lines = _with_blind(connection, lines)
+    return {
+        key: LoadedHousehold(
+            row, name_of(row, reader, sight), _with_signs(lines.get(key), grounds.get(key)), _grounds_only(grounds.get(key))
+        )
+        for key, (row, sight) in visible.items()
+    }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    grounds: Grounds
+    signs: tuple[LifeSign, ...]
+
+
+def _grounds_only(found: _Found | None) -> Grounds | None:
+    return found.grounds if found else None
+
+
+def _with_signs(line: DayLine | None, found: _Found | None) -> DayLine | None:
+    return line if line is None or found is None else replace(line, signs=found.signs[-SIGNS_SHOWN_MAX:])
+
+
+def _with_blind(connection: Connection, lines: dict[str, DayLine | None]) -> dict[str, DayLine | None]:
+    """Add the blind spans of lines whose two ages differ; the greatest difference first."""
+
+    def missing_ms(line: DayLine) -> int:
+        return line.elapsed_ms - line.inactive_ms
+
+    partly = [
+        (missing_ms(line), key)
+        for key, line in lines.items()
+        if line is not None and line.away_until is None and missing_ms(line) > MINUTE_MS
+    ]
+    for _, key in sorted(partly, reverse=True)[:BLIND_ROWS_MAX]:
+        line = lines[key]
+        assert line is not None
+        lines[key] = replace(line, blind=load_blind(connection, key, Span(line.evidence_at, line.now)))
+    return lines
+
+
+def _load_grounds(
+    connection: Connection, reader: Reader, rows: Mapping[str, Row], lines: Mapping[str, DayLine | None]
+) -> dict[str, _Found]:
+    shown = {key: row for key, row in rows.items() if lines.get(key) is not None}
+    if not shown:
+        return {}
+    directions = _load_directions(connection, shown)
+    signs = _load_signs(connection, reader, shown)
+    return {
+        key: _judge(row, directions.get(key), signs.get(key, ()), lines[key]) for key, row in shown.items()
+    }
+
+
+def _judge(row: Row, direction: str | None, all_signs: Sequence[LifeSign], line: DayLine | None) -> _Found:
+    """Say whether she is presumed in, out or neither, and by what."""
+    signs = tuple(sign for sign in all_signs if sign.at > row["evidence_at"])
+    presumed, ground = Presumed.UNSURE, "no_direction"
+    if direction in ("in", "out"):
+        presumed, ground = (Presumed.IN if direction == "in" else Presumed.OUT), "direction"
+    # Activity inside after the last passage says more than its direction.
+    if signs:
+        presumed, ground = Presumed.IN, "activity_after"
+    return _Found(
+        Grounds(
+            direction=direction,
+            blind_ms=0 if line is None else max(0, line.elapsed_ms - line.inactive_ms),
+            presumed=presumed,
+            presumed_by=ground,
+            has_sensors=bool(all_signs),
+            last_sign=signs[-1] if signs else None,
+            away_until=row["absent_until"],
+            not_seen_since=row["evidence_at"] if row["check_step"] > row["stage"] else None,
+        ),
+        signs,
+    )
+
+
+def _load_directions(connection: Connection, rows: Mapping[str, Row]) -> dict[str, str]:
+    """Return the direction of the passage each household's state rests on, where the reader told one."""
+    wanted = {}
+    for key, row in rows.items():
+        evidence = row["evidence"]
+        if row["evidence_device_no"] is not None and "boot" in evidence and "seq" in evidence:
+            wanted[(row["evidence_device_no"], stored_boot(evidence["boot"]), int(evidence["seq"]))] = (
+                key, row["evidence_at"],
+            )  # fmt: skip
+    if not wanted:
+        return {}
+    events = connection.execute(
+        queries("console")["evidence_events"],
+        {
+            "devices": [device for device, _, _ in wanted],
+            "boots": [boot for _, boot, _ in wanted],
+            "seqs": [seq for _, _, seq in wanted],
+            "ats": [at for _, at in wanted.values()],
+        },
+    ).fetchall()
+    return {
+        wanted[(event["device_no"], event["boot"], event["seq"])][0]: event["direction"]
+        for event in events
+        if event["direction"]
+    }
+
+
+def _load_signs(connection: Connection, reader: Reader, rows: Mapping[str, Row]) -> dict[str, list[LifeSign]]:
+    since = min([row["evidence_at"] for row in rows.values()] + [reader.now - SENSORS_LOOKED_FOR])
+    events = connection.execute(
+        queries("console")["signs"],
+        {
+            "ids": list(rows),
+            "since": max(since, reader.now - SENSORS_LOOKED_FOR),
+            "now": reader.now,
+            "limit": SIGNS_MAX,
+        },
+    ).fetchall()
+    found: dict[str, list[LifeSign]] = {}
+    for event in reversed(events):
+        sign = LifeSign(event["occurred_at"], sign_kind(event["type"]))
+        found.setdefault(event["household_id"], []).append(sign)
+    return found

@@ -1,0 +1,108 @@
+"""The access log of a community: filters enter, door events leave; who held a card is not in it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from console import views
+from console.loaders import Reader
+from console.loaders import log as loader
+from console.scope import Section
+from console.seat import Seat, entering, parse_local_time
+
+router = APIRouter()
+Guard = Annotated[Seat, Depends(entering(Section.ACCESS_LOG))]
+Word = Annotated[str, Query(max_length=64)]
+WINDOW_DEFAULT = timedelta(days=1)
+WINDOW_MAX = timedelta(days=31)
+
+
+@router.get("/access-log")
+def access_log(
+    seat: Guard,
+    door: Word = "",
+    building: Word = "",
+    unit: Word = "",
+    from_text: Annotated[str, Query(alias="from", max_length=40)] = "",
+    to_text: Annotated[str, Query(alias="to", max_length=40)] = "",
+    type: Word = "",
+    method: Word = "",
+    origin: Word = "",
+    place: Annotated[str, Query(max_length=120)] = "",
+) -> Response:
+    filter_ = views.LogFilter(door, building, unit, from_text, to_text, type, method, origin)
+    with seat.transaction() as connection:
+        reader = seat.reader(connection)
+        query, errors = _read_filter(filter_, reader)
+        found = (
+            loader.LogPage(())
+            if errors
+            else loader.load_log(connection, reader, query, loader.parse_place(place))
+        )
+        doors, buildings, units = loader.load_choices(connection, reader)
+        page = views.AccessLogPage(
+            filter=filter_,
+            rows=found.rows,
+            doors=doors,
+            buildings=buildings,
+            units=units,
+            types=loader.TYPES,
+            methods=loader.METHODS,
+            errors=errors,
+            newer_url=_url(filter_, found.newer),
+            older_url=_url(filter_, found.older),
+        )
+        status = 422 if errors else 200
+        return seat.answer(connection, "access_log.html", page, section=Section.ACCESS_LOG, status=status)
+
+
+def _read_filter(filter_: views.LogFilter, reader: Reader) -> tuple[loader.LogQuery, dict[str, str]]:
+    errors = {}
+    to_at = (
+        parse_local_time(filter_.to_text, reader.zone)
+        if filter_.to_text
+        else reader.now + timedelta(minutes=5)
+    )
+    if to_at is None:
+        errors["to"] = "not_a_time"
+        to_at = reader.now
+    from_at = (
+        parse_local_time(filter_.from_text, reader.zone) if filter_.from_text else to_at - WINDOW_DEFAULT
+    )
+    if from_at is None:
+        errors["from"] = "not_a_time"
+        from_at = to_at - WINDOW_DEFAULT
+    if from_at >= to_at:
+        errors["to"] = "from_after_to"
+    elif to_at - from_at > WINDOW_MAX:
+        errors["to"] = "window_too_long"
+    if filter_.origin not in ("", "live", "replayed"):
+        errors["origin"] = "not_valid"
+    query = loader.LogQuery(
+        from_at,
+        to_at,
+        filter_.door,
+        filter_.building,
+        filter_.unit,
+        "",
+        filter_.type,
+        filter_.method,
+        filter_.origin,
+    )
+    return query, errors
+
+
+def _url(filter_: views.LogFilter, place: loader.Place | None) -> str | None:
+    if place is None:
+        return None
+    pairs = {
+        "door": filter_.door, "building": filter_.building, "unit": filter_.unit, "from": filter_.from_text,
+        "to": filter_.to_text, "type": filter_.type, "method": filter_.method, "origin": filter_.origin,
+        "place": place.format(),
+    }  # fmt: skip
+    return "/access-log?" + urlencode({key: value for key, value in pairs.items() if value})

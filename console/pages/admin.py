@@ -1,0 +1,105 @@
+"""Administration: people who sign in, services and the chain of the audit; nobody's data."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from starlette.responses import Response
+
+from console import views
+from console.audit import verify
+from console.pages.quarantine import load_waiting
+from console.scope import Section
+from console.seat import CheckedForm, Seat, entering, not_here
+from kaimen import __version__
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import Role
+
+router = APIRouter()
+Guard = Annotated[Seat, Depends(entering(Section.ADMIN))]
+UserName = Annotated[str, Path(max_length=64)]
+SERVICES = ("ingest", "alerts")
+#: Checking the whole chain at every visit of the page must stay quick; a longer one is for the command line.
+CHAIN_CHECKED_MAX = 20_000
+
+
+@router.get("/admin")
+def admin(seat: Guard) -> Response:
+    with seat.transaction() as connection:
+        page = _load(connection, seat)
+        return seat.answer(connection, "admin.html", page, section=Section.ADMIN)
+
+
+def _load(connection: Connection, seat: Seat) -> views.AdminPage:
+    sql = queries("console")
+    users = connection.execute(sql["users"], {"community_id": seat.viewer.community_id}).fetchall()
+    installation = connection.execute(sql["installation"]).fetchone()
+    storage = connection.execute(sql["storage"]).fetchone()
+    summary = connection.execute(sql["audit_summary"]).fetchone()
+    assert summary is not None and storage is not None
+    checked = summary["count"] <= CHAIN_CHECKED_MAX
+    return views.AdminPage(
+        users=tuple(
+            views.UserRow(
+                row["name"], row["display_name"], Role(row["role"]), row["created_at"], row["seen_at"],
+                row["disabled_at"],
+            )
+            for row in users
+        ),
+        services=load_services(connection, seat),
+        installation=installation["kind"] if installation else "production",
+        installed_at=installation["created_at"] if installation else seat.now,
+        version=__version__,
+        storage=storage["tier"],
+        quarantine_waiting=load_waiting(connection, seat.viewer.community_id),
+        audit_ok=verify(connection, key=seat.services.audit_key).sound if checked else None,
+        audit_count=summary["count"],
+        audit_checked_at=seat.now if checked else None,
+    )  # fmt: skip
+
+
+def load_services(connection: Connection, seat: Seat) -> tuple[views.ServiceRow, ...]:
+    """Return how far each service has done its work; healthy is half a minute of a person's time."""
+    rows = {row["service"]: row for row in connection.execute(queries("console")["progress"]).fetchall()}
+    return tuple(_service(name, rows.get(name), seat) for name in dict.fromkeys((*SERVICES, *rows)))
+
+
+def _service(name: str, row: dict[str, Any] | None, seat: Seat) -> views.ServiceRow:
+    if row is None:
+        return views.ServiceRow(name, None, 0, 0, False)
+    at: datetime = row["at"]
+    behind_ms = max(0, round((seat.now - at).total_seconds() * 1000))
+    healthy = behind_ms <= 2_000 or seat.services.clock.wall_seconds(behind_ms) <= 30
+    return views.ServiceRow(name, at, row["turn"], behind_ms, healthy)
+
+
+@router.post("/admin/users/{name}/disable", dependencies=[CheckedForm])
+def disable(seat: Guard, name: UserName) -> Response:
+    """Let somebody sign in no more and end the sessions there are; nobody disables herself."""
+    return _change(seat, name, "user_disable", "user_disabled")
+
+
+@router.post("/admin/users/{name}/enable", dependencies=[CheckedForm])
+def enable(seat: Guard, name: UserName) -> Response:
+    return _change(seat, name, "user_enable", "user_enabled")
+
+
+def _change(seat: Seat, name: str, statement: str, action: str) -> Response:
+    sql = queries("console")
+    with seat.transaction() as connection:
+        row = connection.execute(
+            sql[statement],
+            {
+                "name": name,
+                "now": seat.now,
+                "user_id": seat.viewer.user_id,
+                "community_id": seat.viewer.community_id,
+            },
+        ).fetchone()
+        if row is None:
+            raise not_here()
+        connection.execute(sql["sessions_of_user_end"], {"user_id": row["id"]})
+        seat.audit(connection, action, purpose="administration", object_kind="user", object_id=str(row["id"]))
+    return seat.go("/admin", action)

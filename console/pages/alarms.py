@@ -1,0 +1,56 @@
+"""The alarm console: a tab and a chosen case enter, the list in its order and the case beside it leave."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from console import views
+from console.loaders import cases as loader
+from console.scope import Section
+from console.seat import Seat, entering, load_progress, not_here
+from console.views import Tab
+from kaimen.database import queries
+
+router = APIRouter()
+CaseId = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
+Guard = Annotated[Seat, Depends(entering(Section.ALARMS))]
+
+
+@router.get("/alarms")
+def alarms(
+    seat: Guard, tab: Tab = Tab.ALL, case: CaseId = None, after: CaseId = None, fragment: str | None = None
+) -> Response:
+    with seat.transaction() as connection:
+        reader = seat.reader(connection)
+        ids = loader.load_alarm_ids(connection, reader, tab, after)
+        more = len(ids) > loader.CASES_PAGE
+        shown = loader.load_cases(connection, reader, ids[: loader.CASES_PAGE])
+        technical = loader.load_technical(connection, shown)
+        selected = next((item for item in shown if item.id == case), None)
+        if case is not None and selected is None:
+            selected = loader.load_case(connection, reader, case)
+            if selected is None:
+                raise not_here()
+        if selected is None and shown:
+            selected = shown[0]
+        watched = connection.execute(
+            queries("console")["watched_count"], {"community_id": seat.viewer.community_id}
+        ).fetchone()
+        page = views.AlarmsPage(
+            tab=tab,
+            tabs=loader.load_tabs(connection, reader),
+            rows=tuple(
+                loader.row_of(item, reader, technical=technical.get(item.id), tab=tab) for item in shown
+            ),
+            selected=None
+            if selected is None
+            else loader.load_case_view(connection, reader, selected, tab=tab),
+            chosen=case is not None,
+            more_url=f"/alarms?tab={tab.value}&after={shown[-1].id}" if more and shown else None,
+            watched_count=watched["count"] if watched else 0,
+            last_pulse_at=load_progress(connection).get("ingest"),
+        )
+        return seat.answer(connection, "alarms.html", page, section=Section.ALARMS, fragment=fragment)

@@ -1,0 +1,43 @@
+"""Devices: which door is heard, and which only looks quiet."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from console import views
+from console.loaders import devices as loader
+from console.scope import Section
+from console.seat import Seat, entering
+from kaimen.database import queries
+
+router = APIRouter()
+Guard = Annotated[Seat, Depends(entering(Section.DEVICES))]
+
+
+@router.get("/devices")
+def devices(
+    seat: Guard,
+    only: Annotated[str, Query(pattern="^(troubled)?$")] = "",
+    after: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
+    fragment: str | None = None,
+) -> Response:
+    with seat.transaction() as connection:
+        reader = seat.reader(connection)
+        found = loader.load_devices(connection, reader, troubled=bool(only), offset=after)
+        totals = connection.execute(
+            queries("console")["device_totals"], {"community_id": seat.viewer.community_id}
+        ).fetchone()
+        assert totals is not None
+        further = after + loader.PAGE < found.total
+        page = views.DevicesPage(
+            rows=found.rows,
+            total=totals["total"],
+            not_known_count=totals["not_known"],
+            only=only,
+            newer_url=f"/devices?only={only}&after={max(0, after - loader.PAGE)}" if after else None,
+            older_url=f"/devices?only={only}&after={after + loader.PAGE}" if further else None,
+        )
+        return seat.answer(connection, "devices.html", page, section=Section.DEVICES, fragment=fragment)

@@ -1,0 +1,243 @@
+"""The family page: one elder for one relative, no more than the evidence and her consent allow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Path
+from starlette.responses import Response
+
+from alerts import acts
+from console import views
+from console.loaders import Reader
+from console.loaders.cases import LoadedCase, load_case
+from console.loaders.households import LoadedHousehold, evidence_kind, load_households
+from console.pages.case import refusal_word
+from console.pages.household import write_absence
+from console.scope import Section
+from console.seat import CheckedForm, Seat, entering, not_here
+from console.views import FamilyHome, FamilyState
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import Contacted, Stage, TaskKind
+
+router = APIRouter()
+Guard = Annotated[Seat, Depends(entering(Section.FAMILY))]
+HouseholdId = Annotated[str, Path(max_length=100)]
+LOOKS_SHOWN = 10
+_STATES = {
+    Stage.NORMAL: FamilyState.GOOD,
+    Stage.WARNING: FamilyState.DAY1,
+    Stage.CALL: FamilyState.DAY2,
+    Stage.VISIT: FamilyState.DAY3,
+}
+
+
+@router.get("/family")
+def family(seat: Guard, fragment: str | None = None) -> Response:
+    with seat.transaction() as connection:
+        return _answer(connection, seat, fragment=fragment)
+
+
+def _answer(
+    connection: Connection,
+    seat: Seat,
+    *,
+    fragment: str | None = None,
+    open_form: str = "",
+    form: views.Form | None = None,
+    household_id: str = "",
+    status: int = 200,
+) -> Response:
+    reader = seat.reader(connection)
+    rows = connection.execute(queries("console")["family_homes"], {"user_id": seat.viewer.user_id}).fetchall()
+    found = load_households(connection, reader, [row["household_id"] for row in rows])
+    homes = []
+    for row in rows:
+        if row["household_id"] not in found:
+            continue
+        mine = {open_form: form} if form is not None and row["household_id"] == household_id else {}
+        homes.append(_home(connection, reader, found[row["household_id"]], row["relation_words"], mine))
+    page = views.FamilyPage(tuple(homes), open_form=open_form)
+    return seat.answer(
+        connection, "family.html", page, section=Section.FAMILY, fragment=fragment, status=status
+    )
+
+
+def _home(
+    connection: Connection,
+    reader: Reader,
+    found: LoadedHousehold,
+    relation: str,
+    forms: dict[str, views.Form],
+) -> FamilyHome:
+    row = found.row
+    consents = _standing_consents(connection, row["id"])
+    if found.line is None or "notify_family" not in consents:
+        return FamilyHome(found.name, relation, FamilyState.UNWATCHED, phone=row["phone"])
+    exact = "exact_times" in consents
+    case = load_case(connection, reader, row["case_id"]) if row["case_id"] is not None else None
+    outage = None
+    if not row["known"]:
+        outage = connection.execute(
+            queries("console")["outage_of_household"], {"household_id": row["id"]}
+        ).fetchone()
+    grounds = found.grounds
+    return FamilyHome(
+        household=found.name,
+        relation=relation,
+        state=_state(found),
+        line=found.line if exact else None,
+        evidence_at=row["evidence_at"],
+        evidence_kind=evidence_kind(row["evidence"]),
+        direction=grounds.direction if grounds else None,
+        exact_times=exact,
+        presumed=grounds.presumed if grounds else views.Presumed.UNSURE,
+        last_sign=grounds.last_sign if grounds else None,
+        worker=case.row["holder_name"] or case.row["assignee_name"] if case else None,
+        act=TaskKind(case.row["task_kind"]) if case and case.row["task_kind"] else None,
+        result_by=case.row["task_due_at"] if case else None,
+        unknown_cause=outage["cause"] if outage else None,
+        unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
+        away_until=row["absent_until"],
+        phone=row["phone"],
+        spoke_form=forms.get("spoke", views.Form()),
+        away_form=forms.get("away", views.Form()),
+        look_form=forms.get("look", views.Form()) if case else None,
+        asked_at=_asked_at(connection, case),
+        looked=_looked(connection, row["id"]),
+    )
+
+
+def _state(found: LoadedHousehold) -> FamilyState:
+    row = found.row
+    if row["absent_until"] is not None:
+        return FamilyState.AWAY
+    stage = Stage(min(row["stage"], Stage.VISIT))
+    if stage is Stage.NORMAL and not row["known"]:
+        return FamilyState.UNKNOWN
+    return _STATES[stage]
+
+
+def _standing_consents(connection: Connection, household_id: str) -> set[str]:
+    rows = connection.execute(queries("console")["consents"], {"household_id": household_id}).fetchall()
+    return {row["purpose"] for row in rows if row["withdrawn_at"] is None}
+
+
+def _asked_at(connection: Connection, case: LoadedCase | None) -> Any:
+    if case is None:
+        return None
+    row = connection.execute(queries("console")["asked_look"], {"case_id": case.id}).fetchone()
+    return row["at"] if row else None
+
+
+def _looked(connection: Connection, household_id: str) -> tuple[views.LookRow, ...]:
+    """Who looked at her data: by role, not by name; what the family itself did is not in it."""
+    rows = connection.execute(
+        queries("console")["looks"],
+        {"before": None, "household_id": household_id, "community_id": None, "limit": LOOKS_SHOWN},
+    ).fetchall()
+    return tuple(
+        views.LookRow(row["at"], "", row["role"], row["action"], row["purpose"])
+        for row in rows
+        if row["role"] != "family"
+    )
+
+
+def _load(connection: Connection, seat: Seat, household_id: str) -> LoadedHousehold:
+    found = load_households(connection, seat.reader(connection), [household_id]).get(household_id)
+    if found is None:
+        raise not_here()
+    return found
+
+
+@router.post("/family/{household_id}/spoke", dependencies=[CheckedForm])
+def spoke(
+    seat: Guard, household_id: HouseholdId, contacted: Annotated[str, Form(max_length=10)] = ""
+) -> Response:
+    """Take a relative's word: on the telephone it counts as remote, and not often in succession."""
+    values = {"contacted": contacted}
+    with seat.transaction() as connection:
+        _load(connection, seat, household_id)
+        if contacted not in {item.value for item in Contacted}:
+            form = views.Form(values, {"contacted": "how_is_missing"})
+            return _answer(
+                connection, seat, open_form="spoke", form=form, household_id=household_id, status=422
+            )
+        try:
+            with connection.transaction():
+                _write_word(connection, seat, household_id, Contacted(contacted))
+        except acts.ActRefused as error:
+            form = views.Form(values, {"": refusal_word(error)})
+            return _answer(
+                connection, seat, open_form="spoke", form=form, household_id=household_id, status=409
+            )
+    return seat.go("/family", "family_spoke")
+
+
+def _write_word(connection: Connection, seat: Seat, household_id: str, contacted: Contacted) -> None:
+    if contacted is Contacted.SPOKE:
+        acts.record_remote_well(
+            connection, household_id=household_id, via=f"family:{seat.viewer.user_id}", now=seat.now,
+            user_id=seat.viewer.user_id,
+        )  # fmt: skip
+    else:
+        connection.execute(
+            queries("console")["verified_add"],
+            {
+                "household_id": household_id, "now": seat.now, "how": contacted.value,
+                "witness": seat.viewer.display_name, "case_id": None,
+            },
+        )  # fmt: skip
+    seat.audit(
+        connection, "family_word", purpose=contacted.value, object_kind="household", object_id=household_id
+    )
+
+
+@router.post("/family/{household_id}/away", dependencies=[CheckedForm])
+def away(
+    seat: Guard,
+    household_id: HouseholdId,
+    reason: Annotated[str, Form(max_length=20)] = "",
+    from_text: Annotated[str, Form(alias="from", max_length=40)] = "",
+    to_text: Annotated[str, Form(alias="to", max_length=40)] = "",
+) -> Response:
+    values = {"reason": reason, "from": from_text, "to": to_text}
+    with seat.transaction() as connection:
+        _load(connection, seat, household_id)
+        errors = write_absence(connection, seat, seat.reader(connection), household_id, values)
+        if errors:
+            form = views.Form(values, errors)
+            return _answer(
+                connection, seat, open_form="away", form=form, household_id=household_id, status=422
+            )
+    return seat.go("/family", "absence_declared")
+
+
+@router.post("/family/{household_id}/look", dependencies=[CheckedForm])
+def look(
+    seat: Guard, household_id: HouseholdId, note: Annotated[str, Form(max_length=2_000)] = ""
+) -> Response:
+    """Ask for somebody to go and look: written into the open case, where whoever has it reads it."""
+    with seat.transaction() as connection:
+        found = _load(connection, seat, household_id)
+        case_id = found.row["case_id"]
+        if case_id is None:
+            raise not_here()
+        try:
+            with connection.transaction():
+                acts.add_note(
+                    connection, case_id=case_id, user_id=seat.viewer.user_id, note=note.strip(), now=seat.now
+                )
+                seat.audit(
+                    connection,
+                    "family_asked",
+                    purpose="care",
+                    object_kind="household",
+                    object_id=household_id,
+                )
+        except acts.ActRefused as error:
+            form = views.Form({"note": note}, {"note": refusal_word(error)})
+            return _answer(
+                connection, seat, open_form="look", form=form, household_id=household_id, status=409
+            )
+    return seat.go("/family", "family_asked")

@@ -1,0 +1,235 @@
+"""Visits and calls: the list of what is asked of the reader, and one task on a phone in a stairwell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Path
+from starlette.responses import Response
+
+from alerts import acts
+from console import views
+from console.loaders import Reader
+from console.loaders import cases as loader
+from console.loaders.cases import LoadedCase
+from console.loaders.households import Row
+from console.metrics import ACTS
+from console.pages.case import refusal_word
+from console.scope import Act, Section, Sight, show_name
+from console.seat import CheckedForm, RefusedError, Seat, entering, not_here, parse_local_time
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import Contacted, Outcome, TaskKind, TaskState
+
+router = APIRouter()
+Guard = Annotated[Seat, Depends(entering(Section.TASKS, Section.DEVICES, Section.POLICE))]
+TaskId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+
+
+@router.get("/tasks")
+def tasks(seat: Annotated[Seat, Depends(entering(Section.TASKS))], fragment: str | None = None) -> Response:
+    with seat.transaction() as connection:
+        reader = seat.reader(connection)
+        page = views.TasksPage(
+            loader.load_tasks(connection, reader, done=False),
+            loader.load_tasks(connection, reader, done=True),
+        )
+        return seat.answer(connection, "tasks.html", page, section=Section.TASKS, fragment=fragment)
+
+
+@router.get("/tasks/{task_id}")
+def task_page(seat: Guard, task_id: TaskId, fragment: str | None = None) -> Response:
+    with seat.transaction() as connection:
+        task, case = _load(connection, seat, task_id)
+        if fragment is None and case.row["household_id"] is not None and _is_near(seat, task, case):
+            seat.audit(
+                connection, "task_read", purpose=task["kind"], object_kind="task", object_id=str(task_id),
+                household=case.row["household_id"], case=case.id,
+            )  # fmt: skip
+        return _answer(connection, seat, task, case, fragment=fragment)
+
+
+def _load(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase]:
+    found = loader.load_task_case(connection, seat.reader(connection), task_id)
+    if found is None:
+        raise not_here()
+    return found
+
+
+def _is_near(seat: Seat, task: Row, case: LoadedCase) -> bool:
+    """Say whether this person needs the full name and the telephone: she has the task, or the case."""
+    mine = seat.viewer.user_id in (task["assignee_id"], case.row["holder_id"])
+    is_open = task["state"] in (TaskState.OPEN, TaskState.CLAIMED)
+    return is_open and mine and case.sight >= Sight.MASKED
+
+
+def _answer(
+    connection: Connection,
+    seat: Seat,
+    task: Row,
+    case: LoadedCase,
+    *,
+    fragment: str | None = None,
+    form: views.Form | None = None,
+    status: int = 200,
+) -> Response:
+    reader = seat.reader(connection)
+    view = loader.task_view(task, case, reader)
+    if form is not None and view.form is not None:
+        view = replace(view, form=form)
+    near = _is_near(seat, task, case)
+    page = _field_page(connection, reader, view, case, near=near)
+    return seat.answer(
+        connection, "field.html", page, section=Section.TASKS, fragment=fragment, status=status
+    )
+
+
+def _field_page(
+    connection: Connection, reader: Reader, view: views.TaskView, case: LoadedCase, *, near: bool
+) -> views.FieldPage:
+    household = case.household
+    name = household.name if household else views.HouseholdName(id="", label=case.row["number"])
+    full = (household.row["name"] or "") if household else ""
+    if near:
+        name = replace(name, name=full)
+    may_begin = view.kind is TaskKind.VISIT and view.begun_at is None and view.form is not None
+    return views.FieldPage(
+        task=view,
+        household=name,
+        call_name=full if near else show_name(full, case.sight) if full else "",
+        line=household.line if household else None,
+        address_words=_address_words(connection, reader, name),
+        hard_of_hearing=bool(household and household.row["hard_of_hearing"] and case.sight >= Sight.MASKED),
+        begin_url=f"/tasks/{view.id}/begin" if may_begin else None,
+        contacts=_contacts(connection, case, near=near, with_elder=view.kind is TaskKind.CALL),
+        back_url="/tasks",
+    )
+
+
+def _address_words(connection: Connection, reader: Reader, name: views.HouseholdName) -> str:
+    """What is said to 120: community, building, unit, door."""
+    community = connection.execute(
+        queries("console")["community"], {"id": reader.viewer.community_id}
+    ).fetchone()
+    return f"{community['name'] if community else ''} {name.label}".strip()
+
+
+def _contacts(
+    connection: Connection, case: LoadedCase, *, near: bool, with_elder: bool
+) -> tuple[views.Contact, ...]:
+    """Whom to ring: on a call task she herself first, then the others in order."""
+    if case.row["household_id"] is None or case.sight < Sight.MASKED:
+        return ()
+    rows = connection.execute(queries("console")["contacts"], {"ids": [case.row["household_id"]]}).fetchall()
+    others = tuple(loader.contact_of(row, named=near, with_phone=near) for row in rows)
+    elder = case.household.row if case.household else None
+    if not with_elder or elder is None or not elder["name"]:
+        return others
+    herself = views.Contact(
+        name=elder["name"] if near else show_name(elder["name"], case.sight), role="resident",
+        phone=elder["phone"] if near else None,
+    )  # fmt: skip
+    return (herself, *others)
+
+
+def _perform(
+    seat: Seat,
+    task_id: int,
+    act: Act,
+    do: Callable[[Connection, LoadedCase], Any],
+    values: dict[str, str] | None = None,
+) -> Response:
+    with seat.transaction() as connection:
+        task, case = _load(connection, seat, task_id)
+        if not loader.may_record(seat.viewer, task, case):
+            raise RefusedError(403)
+        try:
+            with connection.transaction():
+                do(connection, case)
+                seat.audit(
+                    connection, act.value, purpose=task["kind"], object_kind="task", object_id=str(task_id),
+                    household=case.row["household_id"], case=case.id, **_audited(values),
+                )  # fmt: skip
+        except acts.ActRefused as error:
+            ACTS.labels(act=act.value, result="refused").inc()
+            word = refusal_word(error)
+            task, case = _load(connection, seat, task_id)
+            form = views.Form(values or {}, {_FIELD_OF_REFUSAL.get(word, ""): word})
+            return _answer(connection, seat, task, case, form=form, status=409)
+    ACTS.labels(act=act.value, result="done").inc()
+    return seat.go("/tasks" if act is Act.OUTCOME else f"/tasks/{task_id}", act.value)
+
+
+_FIELD_OF_REFUSAL = {
+    "how_is_missing": "contacted",
+    "witness_is_missing": "witness",
+    "absence_needs_end": "absence_until",
+    "absence_too_long": "absence_until",
+    "not_an_outcome": "outcome",
+    "note_is_empty": "note",
+    "note_too_long": "note",
+}
+
+
+def _audited(values: dict[str, str] | None) -> dict[str, str]:
+    return {key: value for key, value in (values or {}).items() if key in ("outcome", "contacted")}
+
+
+@router.post("/tasks/{task_id}/begin", dependencies=[CheckedForm])
+def begin(seat: Guard, task_id: TaskId) -> Response:
+    return _perform(
+        seat, task_id, Act.BEGIN_VISIT,
+        lambda connection, _case: acts.begin_visit(
+            connection, task_id=task_id, user_id=seat.viewer.user_id, now=seat.now
+        ),
+    )  # fmt: skip
+
+
+@router.post("/tasks/{task_id}/outcome", dependencies=[CheckedForm])
+def outcome(
+    seat: Guard,
+    task_id: TaskId,
+    outcome: Annotated[str, Form(max_length=40)] = "",
+    contacted: Annotated[str, Form(max_length=10)] = "",
+    witness: Annotated[str, Form(max_length=200)] = "",
+    note: Annotated[str, Form(max_length=2_000)] = "",
+    absence_until: Annotated[str, Form(max_length=40)] = "",
+) -> Response:
+    values = {
+        "outcome": outcome, "contacted": contacted, "witness": witness, "note": note, "absence_until": absence_until,
+    }  # fmt: skip
+    with seat.transaction() as connection:
+        task, case = _load(connection, seat, task_id)
+        zone = seat.reader(connection).zone
+        errors, until = _check_outcome(values, zone)
+        if errors:
+            return _answer(connection, seat, task, case, form=views.Form(values, errors), status=422)
+    return _perform(
+        seat, task_id, Act.OUTCOME,
+        lambda connection, _case: acts.record_outcome(
+            connection,
+            task_id=task_id,
+            user_id=seat.viewer.user_id,
+            outcome=Outcome(outcome),
+            contacted=Contacted(contacted) if contacted else None,
+            witness=witness.strip() or None,
+            note=note.strip(),
+            absence_until=until,
+            now=seat.now,
+        ),
+        values,
+    )  # fmt: skip
+
+
+def _check_outcome(values: dict[str, str], zone: str) -> tuple[dict[str, str], datetime | None]:
+    errors = {}
+    if values["outcome"] not in {item.value for item in Outcome}:
+        errors["outcome"] = "not_an_outcome"
+    if values["contacted"] and values["contacted"] not in {item.value for item in Contacted}:
+        errors["contacted"] = "how_is_missing"
+    until = parse_local_time(values["absence_until"], zone) if values["absence_until"] else None
+    if values["absence_until"] and until is None:
+        errors["absence_until"] = "absence_needs_end"
+    return errors, until

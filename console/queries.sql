@@ -1,0 +1,614 @@
+-- The console's statements, one name each; the line after the name says what it returns. No statement reads the
+-- database's clock: now is always a parameter.
+
+-- name: user_add
+-- the new person's id
+INSERT INTO users (name, display_name, password_hash, role, community_id, language, created_at)
+VALUES (%(name)s, %(display_name)s, %(password_hash)s, %(role)s, %(community_id)s, %(language)s, %(now)s)
+RETURNING id
+
+-- name: user_household_add
+INSERT INTO user_households (user_id, household_id, relation_words)
+VALUES (%(user_id)s, %(household_id)s, %(relation_words)s)
+
+-- name: user_by_name
+-- one person with the stored hash, or none
+SELECT id, name, display_name, password_hash, role, community_id, language, disabled_at FROM users WHERE name = %(name)s
+
+-- name: user_households
+-- the households a person is tied to
+SELECT household_id, relation_words FROM user_households WHERE user_id = %(user_id)s
+
+-- name: user_language
+UPDATE users SET language = %(language)s WHERE id = %(user_id)s AND language <> %(language)s
+
+-- name: sign_in_failures
+-- how often this name failed from this address lately
+SELECT count(*) AS count FROM sign_in_failures WHERE name = %(name)s AND address = %(address)s AND at > %(since)s
+
+-- name: sign_in_failed
+INSERT INTO sign_in_failures (name, address, at) VALUES (%(name)s, %(address)s, %(now)s)
+
+-- name: sign_in_forget
+DELETE FROM sign_in_failures WHERE name = %(name)s AND address = %(address)s
+
+-- name: failures_forget
+DELETE FROM sign_in_failures WHERE at < %(before)s
+
+-- name: session_open
+INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at, agent)
+VALUES (%(token_hash)s, %(user_id)s, %(now)s, %(now)s, %(expires_at)s, %(agent)s)
+
+-- name: session_find
+-- the session with its person, unless that person was disabled
+SELECT s.token_hash, s.created_at, s.seen_at, s.expires_at,
+       u.id, u.name, u.display_name, u.role, u.community_id, u.language
+FROM sessions s JOIN users u ON u.id = s.user_id
+WHERE s.token_hash = %(token_hash)s AND u.disabled_at IS NULL
+
+-- name: session_seen
+UPDATE sessions SET seen_at = %(now)s WHERE token_hash = %(token_hash)s
+
+-- name: session_end
+DELETE FROM sessions WHERE token_hash = %(token_hash)s
+
+-- name: session_list
+-- a person's living sessions, newest first
+SELECT token_hash, created_at, seen_at, agent FROM sessions
+WHERE user_id = %(user_id)s AND expires_at > %(now)s ORDER BY created_at DESC LIMIT 50
+
+-- name: session_revoke
+DELETE FROM sessions WHERE user_id = %(user_id)s AND encode(token_hash, 'hex') LIKE %(prefix)s || '%%'
+
+-- name: session_forget
+DELETE FROM sessions WHERE expires_at <= %(now)s
+
+-- name: sessions_of_user_end
+DELETE FROM sessions WHERE user_id = %(user_id)s
+
+-- name: api_token_find
+-- the person a bearer token stands for
+SELECT u.id, u.name, u.display_name, u.role, u.community_id, u.language
+FROM api_tokens t JOIN users u ON u.id = t.user_id
+WHERE t.token_hash = %(token_hash)s AND u.disabled_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > %(now)s)
+
+-- name: api_token_add
+INSERT INTO api_tokens (token_hash, user_id, name, created_at, expires_at)
+VALUES (%(token_hash)s, %(user_id)s, %(name)s, %(now)s, %(expires_at)s)
+
+-- name: audit_lock
+SELECT pg_advisory_xact_lock(%(lock)s)
+
+-- name: audit_last
+-- the end of the chain
+SELECT hash FROM audit_entries ORDER BY id DESC LIMIT 1
+
+-- name: audit_append
+-- the new entry's id
+INSERT INTO audit_entries (at, actor, role, action, purpose, object_kind, object_id, detail, previous_hash, hash)
+VALUES (%(at)s, %(actor)s, %(role)s, %(action)s, %(purpose)s, %(object_kind)s, %(object_id)s, %(detail)s,
+        %(previous_hash)s, %(hash)s)
+RETURNING id
+
+-- name: audit_walk
+-- the whole chain in order
+SELECT id, at, actor, role, action, purpose, object_kind, object_id, detail, previous_hash, hash
+FROM audit_entries ORDER BY id
+
+-- name: audit_by_id
+-- one entry of one actor
+SELECT id, at, action, purpose, object_kind, object_id, detail FROM audit_entries
+WHERE id = %(id)s AND actor = %(actor)s AND action = %(action)s
+
+-- name: audit_of_actor
+-- what one person did lately, newest first
+SELECT id, at, action, purpose, object_kind, object_id, detail FROM audit_entries
+WHERE actor = %(actor)s AND action = ANY(%(actions)s) ORDER BY id DESC LIMIT %(limit)s
+
+-- name: looks
+-- who looked at or acted on whose data, newest first, before an entry; a household or a whole community
+SELECT a.id, a.at, a.role, a.action, a.purpose, a.object_kind, a.object_id, a.detail,
+       coalesce(u.display_name, a.actor) AS who, h.label AS household_label
+FROM audit_entries a
+LEFT JOIN users u ON a.actor = 'user:' || u.id
+LEFT JOIN households h ON h.id = coalesce(a.detail->>'household', CASE WHEN a.object_kind = 'household' THEN a.object_id END)
+LEFT JOIN sites si ON si.id = h.site_id
+WHERE (%(before)s::bigint IS NULL OR a.id < %(before)s)
+  AND (%(household_id)s::text IS NULL
+       OR (a.object_kind = 'household' AND a.object_id = %(household_id)s)
+       OR a.detail->>'household' = %(household_id)s
+       OR a.detail->'households' ? %(household_id)s)
+  AND (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s
+       OR a.detail->>'community' = %(community_id)s)
+ORDER BY a.id DESC LIMIT %(limit)s
+
+-- name: audit_summary
+-- how long the chain is and when it was last written
+SELECT count(*) AS count, max(at) AS at FROM audit_entries
+
+-- name: community
+-- one community, or the only one where none is named
+SELECT id, name, zone FROM communities WHERE id = %(id)s OR %(id)s::text IS NULL ORDER BY id LIMIT 1
+
+-- name: progress
+-- up to which community time each service has done its work
+SELECT service, at, turn FROM service_progress ORDER BY service
+
+-- name: shell_counts
+-- the numbers beside the navigation
+SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND c.state <> 'closed'
+          AND (c.stage >= 2 OR c.check_step >= 2 OR c.cause = 'technical')) AS alarms,
+       (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND c.state <> 'closed'
+          AND c.cause = 'inactivity') AS morning,
+       (SELECT count(*) FROM tasks t JOIN cases c ON c.id = t.case_id
+        WHERE c.community_id = %(community_id)s AND t.state IN ('open', 'claimed')
+          AND t.kind <> 'confirm_closing') AS tasks,
+       (SELECT count(*) FROM outages o JOIN devices d ON d.id = o.device_id JOIN sites si ON si.id = d.site_id
+        WHERE si.community_id = %(community_id)s
+          AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)) AS devices,
+       (SELECT count(*) FROM case_entries e JOIN cases c ON c.id = e.case_id
+        WHERE c.community_id = %(community_id)s AND e.at > %(hour_ago)s AND e.at <= %(now)s
+          AND c.stage >= 2 AND c.stage_at > %(hour_ago)s AND e.fact LIKE 'crossing:%%') AS alarms_this_hour
+
+-- name: case_tabs
+-- how many cases each tab of the alarm console holds
+SELECT count(*) FILTER (WHERE state <> 'closed') AS all,
+       count(*) FILTER (WHERE state <> 'closed' AND holder_id IS NULL
+                        AND (held_until IS NULL OR held_until <= %(now)s)) AS unclaimed,
+       count(*) FILTER (WHERE state <> 'closed' AND holder_id IS NOT NULL) AS working,
+       count(*) FILTER (WHERE state <> 'closed' AND held_until > %(now)s) AS held,
+       count(*) FILTER (WHERE state = 'closed' AND closed_at >= %(day_begin)s) AS closed
+FROM cases
+WHERE community_id = %(community_id)s AND (state <> 'closed' OR closed_at >= %(day_begin)s)
+
+-- name: alarm_ids
+-- the cases of one tab: priority, then oldest; after a case, where one is given
+WITH mine AS (
+  SELECT c.id, c.stage, c.stage_at, greatest(c.stage, c.check_step) AS rank,
+         CASE WHEN c.cause = 'technical' THEN 1 ELSE 0 END AS technical
+  FROM cases c
+  WHERE c.community_id = %(community_id)s
+    AND CASE %(tab)s
+          WHEN 'all' THEN c.state <> 'closed'
+          WHEN 'unclaimed' THEN c.state <> 'closed' AND c.holder_id IS NULL
+                                AND (c.held_until IS NULL OR c.held_until <= %(now)s)
+          WHEN 'working' THEN c.state <> 'closed' AND c.holder_id IS NOT NULL
+          WHEN 'held' THEN c.state <> 'closed' AND c.held_until > %(now)s
+          WHEN 'closed' THEN c.state = 'closed' AND c.closed_at >= %(day_begin)s
+          ELSE false
+        END
+)
+SELECT mine.id FROM mine
+WHERE %(after)s::bigint IS NULL
+   OR (-mine.rank, mine.technical, mine.stage_at, mine.id) >
+      (SELECT -last.rank, last.technical, last.stage_at, last.id FROM mine last WHERE last.id = %(after)s)
+ORDER BY mine.rank DESC, mine.technical, mine.stage_at, mine.id
+LIMIT %(limit)s
+
+-- name: cases_by_id
+-- cases with their holder, their next open task, and what decides who may see them
+SELECT c.*, u.display_name AS holder_name, u.role AS holder_role,
+       t.id AS task_id, t.kind AS task_kind, t.due_at AS task_due_at, t.start_at AS task_start_at,
+       t.state AS task_state, t.role AS task_role, t.claimed_at AS task_claimed_at, t.begun_at AS task_begun_at,
+       a.display_name AS assignee_name, a.role AS assignee_role, t.assignee_id AS task_assignee_id,
+       EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id
+               AND e.args->>'to' = 'police_officer') AS handed_to_police,
+       EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'share_with_police'
+               AND k.withdrawn_at IS NULL) AS shares_with_police
+FROM cases c
+LEFT JOIN users u ON u.id = c.holder_id
+LEFT JOIN LATERAL (
+  SELECT * FROM tasks t WHERE t.case_id = c.id AND t.state IN ('open', 'claimed')
+  ORDER BY (t.kind = 'confirm_closing') DESC, (t.state = 'claimed') DESC, t.due_at, t.id LIMIT 1
+) t ON true
+LEFT JOIN users a ON a.id = t.assignee_id
+WHERE c.id = ANY(%(ids)s)
+
+-- name: case_tasks
+-- all tasks of some cases, newest first
+SELECT t.*, a.display_name AS assignee_name, d.display_name AS done_by_name
+FROM tasks t LEFT JOIN users a ON a.id = t.assignee_id LEFT JOIN users d ON d.id = t.done_by
+WHERE t.case_id = ANY(%(ids)s) ORDER BY t.id DESC
+
+-- name: case_entries
+-- the timeline of a case, newest first
+SELECT e.id, e.at, e.words, e.args, e.note, u.display_name AS who, u.role AS who_role
+FROM case_entries e LEFT JOIN users u ON u.id = e.user_id
+WHERE e.case_id = %(case_id)s ORDER BY e.at DESC, e.id DESC LIMIT 200
+
+-- name: case_households
+-- whom a technical case stands for
+SELECT ch.household_id FROM case_households ch
+JOIN household_states s ON s.household_id = ch.household_id
+WHERE ch.case_id = %(case_id)s AND ch.to_at IS NULL ORDER BY s.evidence_at LIMIT 100
+
+-- name: case_household_counts
+-- per technical case: how many homes it stands for, and for how many of them somebody has to ask
+SELECT ch.case_id, count(*) AS household_count,
+       count(*) FILTER (WHERE EXISTS (
+         SELECT 1 FROM checks_due d WHERE d.household_id = ch.household_id
+         AND NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = d.id))) AS check_count
+FROM case_households ch WHERE ch.case_id = ANY(%(ids)s) AND ch.to_at IS NULL GROUP BY ch.case_id
+
+-- name: case_id_of_household
+-- the open inactivity case of a household
+SELECT id, number, state, stage, holder_id FROM cases
+WHERE household_id = %(household_id)s AND cause = 'inactivity' AND state <> 'closed'
+
+-- name: past_case_ids
+SELECT id FROM cases WHERE household_id = %(household_id)s AND state = 'closed' ORDER BY id DESC LIMIT 10
+
+-- name: api_case_ids
+-- newest first, before a case; only what the viewer may list
+SELECT c.id FROM cases c
+WHERE (%(after)s::bigint IS NULL OR c.id < %(after)s)
+  AND (%(community_id)s::text IS NULL OR c.community_id = %(community_id)s)
+  AND (%(households)s::text[] IS NULL OR c.household_id = ANY(%(households)s))
+  AND (%(household_id)s::text IS NULL OR c.household_id = %(household_id)s)
+  AND (%(stage)s::int IS NULL OR (c.stage = %(stage)s AND c.cause = 'inactivity'))
+  AND (%(states)s::text[] IS NULL OR c.state = ANY(%(states)s))
+  AND (%(cause)s::text IS NULL OR c.cause = %(cause)s)
+  AND (%(only_visit)s::boolean IS NOT TRUE OR c.stage >= 3
+       OR EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.args->>'to' = 'police_officer')
+       OR EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id
+                  AND k.purpose = 'share_with_police' AND k.withdrawn_at IS NULL))
+  AND (%(task_role)s::text IS NULL OR EXISTS (
+         SELECT 1 FROM tasks t WHERE t.case_id = c.id AND t.state IN ('open', 'claimed')
+         AND (t.assignee_id = %(user_id)s OR (t.role = %(task_role)s AND t.assignee_id IS NULL))))
+ORDER BY c.id DESC LIMIT %(limit)s
+
+-- name: stream_cases
+-- of changed cases what decides who may learn their ids
+SELECT c.id, c.community_id, c.household_id, c.cause = 'technical' AS technical,
+       c.state <> 'closed' AND c.cause = 'inactivity' AND (c.stage >= 3
+         OR EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.args->>'to' = 'police_officer')
+         OR EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id
+                    AND k.purpose = 'share_with_police' AND k.withdrawn_at IS NULL)) AS named_for_police
+FROM cases c WHERE c.id = ANY(%(ids)s)
+
+-- name: stream_households
+SELECT h.id, si.community_id FROM households h JOIN sites si ON si.id = h.site_id WHERE h.id = ANY(%(ids)s)
+
+-- name: household_lines
+-- households with their first resident, their state and their open case
+SELECT h.no, h.id, h.label, h.building, h.unit, h.floor, h.room, h.grid, h.tenure, h.policy_id, h.watched_from,
+       si.community_id, r.id AS person_id, r.birth_year, r.category, r.hard_of_hearing, r.resident_count,
+       i.name, i.phone, p.thresholds_s, p.version AS policy_version,
+       s.as_of, s.known, s.not_known_since, s.stage, s.check_step, s.evidence_at, s.evidence, s.base_ms,
+       s.anchor_at, s.settled_ms, s.absent_until, s.door_open_since, s.in_fault,
+       EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch'
+               AND k.withdrawn_at IS NULL) AS watch_consent,
+       c.id AS case_id, c.number AS case_number, u.display_name AS case_holder, c.check_step AS case_check_step,
+       ed.no AS evidence_device_no
+FROM households h
+JOIN sites si ON si.id = h.site_id
+LEFT JOIN LATERAL (
+  SELECT q.*, count(*) OVER () AS resident_count FROM persons q
+  WHERE q.household_id = h.id AND q.relation = 'resident' ORDER BY q.birth_year NULLS LAST, q.id LIMIT 1
+) r ON true
+LEFT JOIN person_identities i ON i.person_id = r.id
+LEFT JOIN household_states s ON s.household_id = h.id
+LEFT JOIN LATERAL (
+  SELECT thresholds_s, version FROM policies WHERE id = h.policy_id ORDER BY version DESC LIMIT 1
+) p ON true
+LEFT JOIN cases c ON c.household_id = h.id AND c.cause = 'inactivity' AND c.state <> 'closed'
+LEFT JOIN users u ON u.id = c.holder_id
+LEFT JOIN devices ed ON ed.id = s.evidence->>'device'
+WHERE h.id = ANY(%(ids)s)
+
+-- name: household_place
+-- where a household is, or none
+SELECT h.id, h.no, si.community_id FROM households h JOIN sites si ON si.id = h.site_id WHERE h.id = %(id)s
+
+-- name: household_ids
+-- a page of households in walking order; by label or by state where asked
+SELECT h.id, h.site_id, h.label, count(*) OVER () AS total FROM households h
+JOIN sites si ON si.id = h.site_id
+LEFT JOIN household_states s ON s.household_id = h.id
+WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
+  AND (%(households)s::text[] IS NULL OR h.id = ANY(%(households)s))
+  AND (%(query)s = '' OR h.label ILIKE %(pattern)s OR h.id = %(query)s)
+  AND CASE %(state)s
+        WHEN 'high' THEN s.stage >= 3 WHEN 'mid' THEN s.stage = 2 WHEN 'low' THEN s.stage = 1
+        WHEN 'unknown' THEN NOT s.known AND s.stage = 0 AND s.absent_until IS NULL
+        WHEN 'away' THEN s.absent_until IS NOT NULL
+        WHEN 'normal' THEN s.known AND s.stage = 0 AND s.absent_until IS NULL
+        ELSE true
+      END
+ORDER BY h.building, h.unit, h.floor, h.room, h.id
+LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: api_household_ids
+-- households by id, after one
+SELECT h.id FROM households h JOIN sites si ON si.id = h.site_id
+WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
+  AND (%(households)s::text[] IS NULL OR h.id = ANY(%(households)s))
+  AND (%(after)s::text IS NULL OR h.id > %(after)s)
+ORDER BY h.id LIMIT %(limit)s
+
+-- name: evidence_events
+-- the stored event behind each piece of evidence: direction and method
+SELECT e.device_no, e.boot, e.seq, e.direction, e.method, e.type
+FROM unnest(%(devices)s::int[], %(boots)s::bigint[], %(seqs)s::bigint[], %(ats)s::timestamptz[])
+     AS wanted (device_no, boot, seq, at)
+JOIN door_events e ON e.device_no = wanted.device_no AND e.boot = wanted.boot AND e.seq = wanted.seq
+ AND e.occurred_at BETWEEN wanted.at - interval '1 day' AND wanted.at + interval '1 day'
+
+-- name: signs
+-- interior activity of some households since an instant, newest first: sensors that are one household's alone
+SELECT d.household_id, e.occurred_at, e.type
+FROM household_doors d
+JOIN devices v ON v.id = d.device_id AND v.kind IN ('motion', 'water', 'other')
+JOIN door_events e ON e.device_no = v.no AND e.occurred_at > %(since)s AND e.occurred_at <= %(now)s
+ AND (d.from_at IS NULL OR e.occurred_at >= d.from_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
+WHERE d.household_id = ANY(%(ids)s) AND e.plausible
+  AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')
+  AND NOT EXISTS (SELECT 1 FROM household_doors o WHERE o.device_id = d.device_id AND o.household_id <> d.household_id)
+ORDER BY e.occurred_at DESC LIMIT %(limit)s
+
+-- name: morning_states
+-- every watched household of a community in walking order
+SELECT h.id, h.grid, s.stage, s.known, s.absent_until, s.check_step
+FROM households h JOIN sites si ON si.id = h.site_id JOIN household_states s ON s.household_id = h.id
+WHERE si.community_id = %(community_id)s AND (%(grid)s = '' OR h.grid = %(grid)s)
+  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
+ORDER BY s.stage DESC, s.evidence_at, h.id
+
+-- name: grids
+SELECT DISTINCT h.grid FROM households h JOIN sites si ON si.id = h.site_id
+WHERE si.community_id = %(community_id)s AND h.grid <> '' ORDER BY h.grid
+
+-- name: task_ids
+-- tasks a viewer may be shown: a clerk all of the community, a helper her own and her role's free ones
+SELECT t.id, t.case_id FROM tasks t JOIN cases c ON c.id = t.case_id
+WHERE c.community_id = %(community_id)s
+  AND CASE WHEN %(done)s THEN t.state = 'done' AND t.done_at >= %(since)s ELSE t.state IN ('open', 'claimed') END
+  AND (%(all)s OR t.assignee_id = %(user_id)s OR t.done_by = %(user_id)s
+       OR (t.role = %(role)s AND t.assignee_id IS NULL AND t.state = 'open'))
+ORDER BY CASE WHEN t.kind = 'visit' THEN 0 WHEN t.kind = 'call' THEN 1 ELSE 2 END, t.due_at, t.id LIMIT 200
+
+-- name: task_by_id
+SELECT t.*, c.community_id FROM tasks t JOIN cases c ON c.id = t.case_id WHERE t.id = %(id)s
+
+-- name: contacts
+-- whom to ask for some households, in order
+SELECT k.household_id, k.person_id, k.role, k.position, k.relation_words, i.name, i.phone
+FROM household_contacts k LEFT JOIN person_identities i ON i.person_id = k.person_id
+WHERE k.household_id = ANY(%(ids)s) ORDER BY k.household_id, k.position, k.person_id
+
+-- name: absences
+-- declared absences of a household, newest first
+SELECT id, from_at, to_at, reason, declared_by, declared_at, revoked_at FROM absences
+WHERE household_id = %(household_id)s ORDER BY from_at DESC LIMIT 20
+
+-- name: absence_add
+-- the new absence's id
+INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)
+VALUES (%(household_id)s, %(from_at)s, %(to_at)s, %(reason)s, %(declared_by)s, %(now)s)
+RETURNING id
+
+-- name: absence_overlaps
+-- whether a standing absence of the household overlaps
+SELECT EXISTS (SELECT 1 FROM absences WHERE household_id = %(household_id)s AND revoked_at IS NULL
+  AND from_at < %(to_at)s AND to_at > %(from_at)s) AS overlaps
+
+-- name: absence_end
+UPDATE absences SET revoked_at = %(now)s
+WHERE id = %(id)s AND household_id = %(household_id)s AND revoked_at IS NULL AND to_at > %(now)s
+
+-- name: consents
+SELECT DISTINCT ON (purpose) purpose, given_by, given_at, withdrawn_at FROM consents
+WHERE household_id = %(household_id)s ORDER BY purpose, (withdrawn_at IS NULL) DESC, given_at DESC
+
+-- name: verified_add
+INSERT INTO verified_contacts (household_id, at, how, witness, case_id, recorded_at)
+VALUES (%(household_id)s, %(now)s, %(how)s, %(witness)s, %(case_id)s, %(now)s)
+
+-- name: household_openings
+-- what was seen at a household's own doors, newest first
+SELECT e.occurred_at, e.received_at, e.type, e.state, e.direction, e.method, e.door, c.class AS whose,
+       c.household_id AS credential_household, d.role AS door_role
+FROM household_doors d
+JOIN devices v ON v.id = d.device_id
+JOIN door_events e ON e.device_no = v.no AND e.occurred_at > %(since)s AND e.occurred_at <= %(now)s
+ AND (d.from_at IS NULL OR e.occurred_at >= d.from_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
+LEFT JOIN credentials c ON c.token = e.credential
+WHERE d.household_id = %(household_id)s AND e.plausible
+  AND (d.role = 'dwelling' OR c.household_id = %(household_id)s)
+  AND (e.type = 'AccessTaken' OR (e.type = 'DoorPhysicalState' AND e.state = 'Open'))
+ORDER BY e.occurred_at DESC LIMIT %(limit)s
+
+-- name: household_devices
+SELECT d.device_id FROM household_doors d WHERE d.household_id = %(household_id)s AND d.to_at IS NULL
+
+-- name: log_rows
+-- door events of a community, newest first, before or after a position; holders are not in it
+SELECT e.occurred_at, e.received_at, e.device_no, e.boot, e.seq, e.type, e.state, e.direction, e.method, e.reason,
+       e.replayed, e.clock_quality, v.id AS device_id, v.place, e.credential, c.class AS whose,
+       c.person_id AS credential_person,
+       e.received_at - e.occurred_at > interval '1 hour' AS late,
+       h.id AS household_id, h.label, h.building, h.unit, h.room,
+       EXISTS (SELECT 1 FROM cases k WHERE k.household_id = h.id AND k.state <> 'closed') AS has_case
+FROM door_events e
+JOIN devices v ON v.no = e.device_no
+JOIN sites si ON si.id = v.site_id
+LEFT JOIN credentials c ON c.token = e.credential
+LEFT JOIN LATERAL (
+  SELECT h.* FROM household_doors d JOIN households h ON h.id = d.household_id
+  WHERE d.device_id = v.id AND d.role = 'dwelling'
+    AND (d.from_at IS NULL OR d.from_at <= e.occurred_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
+  ORDER BY h.id LIMIT 1
+) h ON true
+WHERE si.community_id = %(community_id)s
+  AND e.occurred_at >= %(from_at)s AND e.occurred_at < %(to_at)s
+  AND (%(door)s = '' OR v.id = %(door)s)
+  AND (%(building)s = '' OR h.building = %(building)s
+       OR EXISTS (SELECT 1 FROM household_doors d2 JOIN households h2 ON h2.id = d2.household_id
+                  WHERE d2.device_id = v.id AND h2.building = %(building)s
+                  AND (%(unit)s = '' OR h2.unit = %(unit)s)))
+  AND (%(unit)s = '' OR h.unit = %(unit)s
+       OR EXISTS (SELECT 1 FROM household_doors d2 JOIN households h2 ON h2.id = d2.household_id
+                  WHERE d2.device_id = v.id AND h2.unit = %(unit)s
+                  AND (%(building)s = '' OR h2.building = %(building)s)))
+  AND (%(household_id)s = '' OR EXISTS (SELECT 1 FROM household_doors d3 WHERE d3.device_id = v.id
+       AND d3.household_id = %(household_id)s AND d3.role = 'dwelling'))
+  AND (%(type)s = '' OR e.type = %(type)s)
+  AND (%(method)s = '' OR e.method = %(method)s)
+  AND (%(origin)s = '' OR e.replayed = (%(origin)s = 'replayed'))
+  AND (%(older)s::timestamptz IS NULL OR (e.occurred_at, e.device_no, e.boot, e.seq) <
+       (%(older)s, %(device_no)s::int, %(boot)s::bigint, %(seq)s::bigint))
+  AND (%(newer)s::timestamptz IS NULL OR (e.occurred_at, e.device_no, e.boot, e.seq) >
+       (%(newer)s, %(device_no)s::int, %(boot)s::bigint, %(seq)s::bigint))
+ORDER BY CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.occurred_at END,
+         CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.device_no END,
+         CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.boot END,
+         CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.seq END,
+         e.occurred_at DESC, e.device_no DESC, e.boot DESC, e.seq DESC
+LIMIT %(limit)s
+
+-- name: log_doors
+-- the doors of a community for the filter
+SELECT v.id, v.place FROM devices v JOIN sites si ON si.id = v.site_id
+WHERE si.community_id = %(community_id)s AND v.kind IN ('controller', 'contact') ORDER BY v.place, v.id LIMIT 2000
+
+-- name: buildings
+SELECT DISTINCT h.building, h.unit FROM households h JOIN sites si ON si.id = h.site_id
+WHERE si.community_id = %(community_id)s ORDER BY h.building, h.unit
+
+-- name: device_rows
+-- devices with their last word, troubled first, a page of them
+SELECT v.no, v.id, v.kind, v.model, v.place, v.gateway_id, v.supervision_s, v.retired_at,
+       st.status, greatest(st.heard_at, cp.heard_at) AS heard_at, st.facts,
+       o.began_at AS unknown_since, o.cause, cp.clock, cp.heard_at IS NULL AND st.heard_at IS NULL AS never_heard,
+       (SELECT count(DISTINCT d.household_id) FROM household_doors d WHERE d.device_id = v.id AND d.to_at IS NULL) AS household_count,
+       EXISTS (SELECT 1 FROM household_doors d JOIN household_states s ON s.household_id = d.household_id
+               WHERE d.device_id = v.id AND d.to_at IS NULL AND s.in_fault) AS in_fault,
+       count(*) OVER () AS total
+FROM devices v
+JOIN sites si ON si.id = v.site_id
+LEFT JOIN device_states st ON st.device_id = v.id
+LEFT JOIN LATERAL (
+  SELECT to_timestamp(c.last_received_ms / 1000.0) AS heard_at, c.last_clock AS clock FROM coverage_points c
+  WHERE c.device_no = v.no ORDER BY c.last_received_ms DESC LIMIT 1
+) cp ON true
+LEFT JOIN LATERAL (
+  SELECT o.began_at, o.cause FROM outages o WHERE o.device_id = v.id
+  AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id) ORDER BY o.began_at DESC LIMIT 1
+) o ON true
+WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
+  AND (%(ids)s::text[] IS NULL OR v.id = ANY(%(ids)s))
+  AND (NOT %(troubled)s OR o.began_at IS NOT NULL)
+ORDER BY (o.began_at IS NULL), o.began_at, v.place, v.id LIMIT %(limit)s OFFSET %(offset)s
+
+-- name: device_totals
+SELECT count(*) AS total,
+       count(*) FILTER (WHERE EXISTS (SELECT 1 FROM outages o WHERE o.device_id = v.id
+         AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id))) AS not_known
+FROM devices v JOIN sites si ON si.id = v.site_id
+WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s) AND v.retired_at IS NULL
+
+-- name: quarantine_rows
+-- messages that could not be stored, newest first; a clerk sees those of the community's sites
+SELECT q.id, q.received_at, q.topic, q.channel, q.device_id, q.payload_bytes, q.reason, q.detail, q.copies,
+       q.replayed_at, substring(q.payload FOR 160) AS sample
+FROM quarantine q
+WHERE (%(before)s::bigint IS NULL OR q.id < %(before)s)
+  AND (%(id)s::bigint IS NULL OR q.id = %(id)s)
+  AND (%(waiting)s::boolean IS NULL OR (q.replayed_at IS NULL) = %(waiting)s)
+  AND (%(community_id)s::text IS NULL
+       OR split_part(q.topic, '/', 5) IN (SELECT id FROM sites WHERE community_id = %(community_id)s)
+       OR ((SELECT count(*) FROM communities) = 1))
+ORDER BY q.id DESC LIMIT %(limit)s
+
+-- name: quarantine_waiting
+SELECT count(*) AS waiting FROM quarantine q
+WHERE q.replayed_at IS NULL
+  AND (%(community_id)s::text IS NULL
+       OR split_part(q.topic, '/', 5) IN (SELECT id FROM sites WHERE community_id = %(community_id)s)
+       OR ((SELECT count(*) FROM communities) = 1))
+
+-- name: family_homes
+-- what one family member is tied to
+SELECT uh.household_id, uh.relation_words FROM user_households uh
+WHERE uh.user_id = %(user_id)s ORDER BY uh.household_id
+
+-- name: outage_of_household
+-- the oldest standing outage of a household's doors
+SELECT o.cause, o.began_at FROM outages o
+JOIN household_doors d ON d.device_id = o.device_id AND d.household_id = %(household_id)s AND d.to_at IS NULL
+WHERE NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id) ORDER BY o.began_at LIMIT 1
+
+-- name: police_buildings
+-- counts per building; nobody is named by them
+SELECT h.building, count(*) AS watched,
+       count(*) FILTER (WHERE s.stage = 1) AS warning, count(*) FILTER (WHERE s.stage = 2) AS call,
+       count(*) FILTER (WHERE s.stage >= 3) AS visit,
+       count(*) FILTER (WHERE NOT s.known AND s.stage = 0 AND s.absent_until IS NULL) AS unknown
+FROM households h JOIN sites si ON si.id = h.site_id JOIN household_states s ON s.household_id = h.id
+WHERE si.community_id = %(community_id)s
+  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
+GROUP BY h.building ORDER BY h.building
+
+-- name: users
+SELECT u.id, u.name, u.display_name, u.role, u.community_id, u.created_at, u.disabled_at,
+       (SELECT max(s.seen_at) FROM sessions s WHERE s.user_id = u.id) AS seen_at
+FROM users u WHERE (%(community_id)s::text IS NULL OR u.community_id = %(community_id)s OR u.community_id IS NULL)
+ORDER BY u.role, u.name LIMIT 500
+
+-- name: user_disable
+UPDATE users SET disabled_at = %(now)s WHERE name = %(name)s AND disabled_at IS NULL AND id <> %(user_id)s
+  AND (%(community_id)s::text IS NULL OR community_id = %(community_id)s)
+RETURNING id
+
+-- name: user_enable
+UPDATE users SET disabled_at = NULL WHERE name = %(name)s AND disabled_at IS NOT NULL
+  AND (%(community_id)s::text IS NULL OR community_id = %(community_id)s)
+RETURNING id
+
+-- name: installation
+SELECT kind, created_at FROM installation
+
+-- name: storage
+SELECT coalesce((SELECT tier FROM schema_migrations ORDER BY version DESC LIMIT 1), 'plain') AS tier
+
+-- name: street
+-- every home of a community with what its window shows
+SELECT h.id, h.label, h.building, h.unit, h.floor, h.room, s.stage, s.known, s.absent_until, s.door_open_since,
+       EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch'
+               AND k.withdrawn_at IS NULL) AS watched
+FROM households h JOIN sites si ON si.id = h.site_id LEFT JOIN household_states s ON s.household_id = h.id
+WHERE si.community_id = %(community_id)s ORDER BY h.building, h.unit, h.floor DESC, h.room
+
+-- name: unit_gateways
+-- the gateway of each stairwell, and whether it is heard
+SELECT DISTINCT ON (h.building, h.unit) h.building, h.unit, v.gateway_id,
+       NOT EXISTS (SELECT 1 FROM outages o WHERE o.device_id = v.gateway_id
+                   AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)) AS known
+FROM households h JOIN sites si ON si.id = h.site_id
+JOIN household_doors d ON d.household_id = h.id JOIN devices v ON v.id = d.device_id
+WHERE si.community_id = %(community_id)s AND v.gateway_id IS NOT NULL ORDER BY h.building, h.unit, v.gateway_id
+
+-- name: ready
+SELECT at FROM service_progress WHERE service = %(service)s
+
+-- name: watched_count
+-- how many households of a community are watched
+SELECT count(*) AS count FROM households h JOIN sites si ON si.id = h.site_id
+JOIN household_states s ON s.household_id = h.id
+WHERE si.community_id = %(community_id)s
+  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
+
+-- name: person_names
+-- names of some persons, for a look-up with a ticket
+SELECT person_id, name FROM person_identities WHERE person_id = ANY(%(ids)s)
+
+-- name: places
+-- names of devices and sites, and the community's under the empty id
+SELECT id, place FROM devices WHERE id = ANY(%(ids)s)
+UNION ALL SELECT id, name FROM sites WHERE id = ANY(%(ids)s)
+UNION ALL SELECT '', name FROM communities WHERE id = %(community_id)s
+
+-- name: asked_look
+-- when a family member last wrote on a case
+SELECT max(e.at) AS at FROM case_entries e JOIN users u ON u.id = e.user_id
+WHERE e.case_id = %(case_id)s AND u.role = 'family' AND e.note IS NOT NULL

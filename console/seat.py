@@ -1,0 +1,371 @@
+"""One request of one person: cookies, headers and forms enter, a seat with a viewer or a refusal leaves.
+
+A seat is what every page function gets: who asks, at which instant, and how to answer in the reader's language.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Form, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from console import identity, views
+from console.audit import Entry, append
+from console.identity import Session
+from console.loaders import Reader
+from console.rendering import UnknownFragmentError, render
+from console.scope import Section, Viewer, may_enter, sections_of
+from console.services import Services, services_of
+from console.views import Duty, NavGroup, NavItem, Phrase, Shell
+from console.words import LANGUAGES
+from kaimen import __version__
+from kaimen.clock import FileClock
+from kaimen.database import Connection, queries, transaction
+from kaimen.vocabulary import Role
+
+LANGUAGE_COOKIE = "kaimen_language"
+NOTICE_COOKIE = "kaimen_notice"
+STATEMENT_TIMEOUT_MS = 10_000
+ZONE_DEFAULT = "Asia/Shanghai"
+_NOTICE = re.compile(r"[a-z_]{1,40}\Z")
+_LIVE = {Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.DEVICES}
+
+_NAV: dict[Section, tuple[str, str, str]] = {
+    Section.ALARMS: ("service", "alarms", "/alarms"),
+    Section.MORNING: ("service", "morning", "/morning"),
+    Section.TASKS: ("service", "tasks", "/tasks"),
+    Section.FAMILY: ("service", "family", "/family"),
+    Section.POLICE: ("service", "police", "/police"),
+    Section.BUILDINGS: ("manage", "buildings", "/buildings"),
+    Section.HOUSEHOLDS: ("manage", "households", "/households"),
+    Section.ACCESS_LOG: ("manage", "access_log", "/access-log"),
+    Section.DEVICES: ("manage", "devices", "/devices"),
+    Section.QUARANTINE: ("manage", "quarantine", "/quarantine"),
+    Section.ADMIN: ("manage", "admin", "/admin"),
+    Section.LOOK_UP: ("judge", "look_up", "/police/look-up"),
+    Section.WHO_LOOKED: ("judge", "looked", "/looked"),
+}
+
+
+class SignInNeededError(Exception):
+    """Nobody is signed in: pages lead to the sign-in page, the API says so."""
+
+
+class RefusedError(Exception):
+    """A page's own refusal in words; ``word`` stands below ``error.`` in the catalogues."""
+
+    def __init__(self, status: int, word: str | None = None) -> None:
+        super().__init__(word or str(status))
+        self.status = status
+        self.word = word
+
+
+def not_here() -> RefusedError:
+    """What is not there and what is not this reader's have the same answer."""
+    return RefusedError(404)
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A signed-in person at the console, at one instant of community time."""
+
+    request: Request
+    services: Services
+    session: Session | None
+    viewer: Viewer
+    now: datetime
+
+    @property
+    def language(self) -> str:
+        return language_of(self.request, self.viewer)
+
+    @property
+    def csrf(self) -> str:
+        return self.session.csrf if self.session else ""
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction of this request; its statements are bounded in time."""
+        with transaction(self.services.pool) as connection:
+            connection.execute(
+                "SELECT set_config('statement_timeout', %s, true)", (str(STATEMENT_TIMEOUT_MS),)
+            )
+            yield connection
+
+    def reader(self, connection: Connection) -> Reader:
+        """Say who reads and how far ingest has seen."""
+        community = load_community(connection, self.viewer.community_id)
+        progress = load_progress(connection)
+        seen = progress.get("ingest", self.now)
+        return Reader(
+            self.viewer, self.now, min(self.now, seen), community["zone"] if community else ZONE_DEFAULT
+        )
+
+    def audit(
+        self,
+        connection: Connection,
+        action: str,
+        *,
+        purpose: str,
+        object_kind: str,
+        object_id: str,
+        **detail: Any,
+    ) -> int:
+        """Write down what this person looked at or did, in the transaction that does it."""
+        entry = Entry(
+            self.now, f"user:{self.viewer.user_id}", self.viewer.role.value, action, purpose, object_kind,
+            object_id, {"community": self.viewer.community_id, **detail},
+        )  # fmt: skip
+        return append(connection, entry, key=self.services.audit_key)
+
+    def answer(
+        self,
+        connection: Connection,
+        template: str,
+        page: object,
+        *,
+        section: Section | None = None,
+        fragment: str | None = None,
+        status: int = 200,
+        notice: str | None = None,
+    ) -> Response:
+        """Render a page, or one fragment of it, in the reader's language."""
+        shell = make_shell(self, connection, section=section)
+        if notice:
+            shell = replace(shell, notice=Phrase(notice))
+        try:
+            text = render(template, shell=shell, page=page, fragment=fragment)
+        except UnknownFragmentError as error:
+            raise not_here() from error
+        response = HTMLResponse(text, status)
+        if shell.notice is not None and fragment is None and NOTICE_COOKIE in self.request.cookies:
+            response.delete_cookie(NOTICE_COOKIE, path="/")
+        return response
+
+    def go(self, path: str, notice: str | None = None) -> Response:
+        """After a POST: on to a page, which says once what was done."""
+        response = RedirectResponse(path, 303)
+        if notice:
+            response.set_cookie(
+                NOTICE_COOKIE, notice, max_age=60, path="/", httponly=True, samesite="lax",
+                secure=secure_cookies(self.services),
+            )  # fmt: skip
+        return response
+
+
+def secure_cookies(services: Services) -> bool:
+    """Say whether cookies go over TLS only: always, but for a demo on loopback."""
+    settings = services.settings
+    demo_at_home = settings.demo and settings.console_host in ("127.0.0.1", "::1", "localhost")
+    return settings.console_secure_cookies and not demo_at_home
+
+
+def session_cookie(services: Services) -> str:
+    """The name says to the browser that the cookie is of this host alone, where TLS allows it."""
+    return "__Host-kaimen_session" if secure_cookies(services) else "kaimen_session"
+
+
+def language_of(request: Request, viewer: Viewer | None) -> str:
+    chosen = request.cookies.get(LANGUAGE_COOKIE)
+    if chosen in LANGUAGES:
+        return chosen
+    if viewer is not None and viewer.language in LANGUAGES:
+        return viewer.language
+    header = request.headers.get("accept-language", "").strip().lower()
+    return "en" if header.startswith("en") else "zh"
+
+
+def find_seat(request: Request) -> Seat | None:
+    """Return the seat of a session cookie, or None."""
+    services = services_of(request)
+    token = request.cookies.get(session_cookie(services))
+    if not token or len(token) > 100:
+        return None
+    with transaction(services.pool) as connection:
+        session = identity.find_session(connection, token, now=services.wall_now())
+    return None if session is None else Seat(request, services, session, session.viewer, services.now())
+
+
+def signed_in(request: Request) -> Seat:
+    seat = find_seat(request)
+    if seat is None:
+        raise SignInNeededError
+    return seat
+
+
+SignedIn = Annotated[Seat, Depends(signed_in)]
+
+
+def entering(*sections: Section) -> Callable[[Request], Seat]:
+    """Make the guard of a page: signed in, and of a role that works there."""
+
+    def guard(request: Request) -> Seat:
+        seat = signed_in(request)
+        if not any(may_enter(seat.viewer, section) for section in sections):
+            raise RefusedError(403)
+        return seat
+
+    return guard
+
+
+def check_origin(request: Request, services: Services) -> None:
+    """Refuse what another site's page sent in this person's name."""
+    origin = request.headers.get("origin")
+    if origin is not None:
+        ours = {request.headers.get("host", ""), urlsplit(services.settings.public_url).netloc}
+        if origin == "null" or urlsplit(origin).netloc not in ours:
+            raise RefusedError(403, "other_site")
+    elif request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise RefusedError(403, "other_site")
+
+
+def checked_form(request: Request, csrf: Annotated[str, Form(max_length=200)] = "") -> None:
+    """The guard of every form: sent from our own page, with the token of this session."""
+    services = services_of(request)
+    check_origin(request, services)
+    token = request.cookies.get(session_cookie(services), "")
+    if not token:
+        raise SignInNeededError
+    if not csrf or not identity.same_token(csrf, identity.csrf_of(token)):
+        raise RefusedError(403, "stale_form")
+
+
+CheckedForm = Depends(checked_form)
+
+
+def load_community(connection: Connection, community_id: str | None) -> dict[str, Any] | None:
+    return connection.execute(queries("console")["community"], {"id": community_id}).fetchone()
+
+
+def load_progress(connection: Connection) -> dict[str, datetime]:
+    return {
+        row["service"]: row["at"] for row in connection.execute(queries("console")["progress"]).fetchall()
+    }
+
+
+def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -> Shell:
+    """Build what surrounds a page: navigation with its numbers, clock, connection, the last act's notice."""
+    services, viewer, request = seat.services, seat.viewer, seat.request
+    community = load_community(connection, viewer.community_id)
+    zone = community["zone"] if community else ZONE_DEFAULT
+    progress = load_progress(connection)
+    counts = _load_counts(connection, seat)
+    behind = [max(0, round((seat.now - at).total_seconds() * 1000)) for at in progress.values()]
+    notice = request.cookies.get(NOTICE_COOKIE, "")
+    return Shell(
+        community=community["name"] if community else "",
+        language=seat.language,
+        now=seat.now,
+        csrf=seat.csrf,
+        path=path_of(request),
+        zone=zone,
+        user=viewer.display_name,
+        role=viewer.role,
+        nav=_navigation(viewer, section, counts),
+        demo=services.settings.demo,
+        speed=_speed(services),
+        stream_url="/stream" if section in _LIVE else None,
+        heard_at=progress.get("ingest"),
+        behind_ms=_behind_ms(services, max(behind, default=0)),
+        duty=_duty(viewer, seat.now, zone, counts),
+        notice=Phrase(f"notice.{notice}") if _NOTICE.match(notice) else None,
+        version=__version__,
+    )
+
+
+def path_of(request: Request) -> str:
+    query = request.url.query
+    return request.url.path + (f"?{query}" if query else "")
+
+
+def _load_counts(connection: Connection, seat: Seat) -> dict[str, int]:
+    if seat.viewer.role is not Role.PROPERTY_CLERK:
+        return {}
+    row = connection.execute(
+        queries("console")["shell_counts"],
+        {
+            "community_id": seat.viewer.community_id,
+            "now": seat.now,
+            "hour_ago": seat.now - timedelta(hours=1),
+        },
+    ).fetchone()
+    return dict(row) if row else {}
+
+
+def _navigation(viewer: Viewer, current: Section | None, counts: dict[str, int]) -> tuple[NavGroup, ...]:
+    groups: dict[str, list[NavItem]] = {}
+    for section in sections_of(viewer.role):
+        group, name, url = _NAV[section]
+        item = NavItem(name, url, counts.get(name), section is current)
+        groups.setdefault(group, []).append(item)
+    return tuple(NavGroup(name, tuple(items)) for name, items in groups.items())
+
+
+def _speed(services: Services) -> float:
+    return services.clock.setting().speed if isinstance(services.clock, FileClock) else 1.0
+
+
+def _behind_ms(services: Services, behind_ms: int) -> int:
+    """How far the services are behind in seconds a person waits; the scaled clock makes any lag look long."""
+    speed = _speed(services)
+    return round(behind_ms / speed) if speed > 1 else behind_ms
+
+
+def _duty(viewer: Viewer, now: datetime, zone: str, counts: dict[str, int]) -> Duty | None:
+    """Who sits at the desk: whoever is signed in, until the end of the shift (00, 08, 16 o'clock)."""
+    if viewer.role is not Role.PROPERTY_CLERK:
+        return None
+    local = now.astimezone(ZoneInfo(zone))
+    begin = local.replace(hour=local.hour // 8 * 8, minute=0, second=0, microsecond=0)
+    return Duty(viewer.display_name, begin + timedelta(hours=8), counts.get("alarms_this_hour", 0))
+
+
+def outer_shell(request: Request, *, csrf: str = "") -> Shell:
+    """The surrounding of a page for somebody who is not signed in."""
+    services = services_of(request)
+    return Shell(
+        community="",
+        language=language_of(request, None),
+        now=services.now(),
+        csrf=csrf,
+        path=path_of(request),
+        demo=services.settings.demo,
+        speed=_speed(services),
+        version=__version__,
+    )
+
+
+def error_page(request: Request, status: int, word: str | None = None) -> Response:
+    """Say what went wrong in the reader's language; never a stack trace, never which of two reasons it was."""
+    page = views.ErrorPage(
+        status,
+        word,
+        request_id=getattr(request.state, "request_id", None),
+        retry_url=path_of(request) if request.method == "GET" and status >= 500 else None,
+    )
+    return HTMLResponse(render("error.html", shell=outer_shell(request), page=page), status)
+
+
+def local_path(path: str, default: str = "/") -> str:
+    """Return ``path`` where it is a path of this site, else the default: nobody is sent elsewhere by us."""
+    parts = urlsplit(path)
+    if parts.scheme or parts.netloc or not path.startswith("/") or path.startswith(("//", "/\\")):
+        return default
+    return default if any(ord(character) < 32 for character in path) else path
+
+
+def parse_local_time(text: str, zone: str) -> datetime | None:
+    """Read ``YYYY-MM-DDTHH:MM`` of a form in the community's zone; None where it is not one."""
+    try:
+        parsed = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=ZoneInfo(zone)) if parsed.tzinfo is None else parsed

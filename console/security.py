@@ -1,0 +1,121 @@
+"""The outermost layer of the console: requests enter bounded, answers leave with headers that keep browsers safe.
+
+Plain ASGI, so that event streams pass through it unbuffered.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+BODY_BYTES_MAX = 64 * 1024
+QUERY_BYTES_MAX = 8 * 1024
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "font-src 'self'",
+        "connect-src 'self'", "manifest-src 'self'", "worker-src 'self'", "form-action 'self'",
+        "base-uri 'none'", "frame-ancestors 'none'",
+    )
+)  # fmt: skip
+
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+}
+
+
+class BodyTooLargeError(Exception):
+    """More was sent than any form of ours needs."""
+
+
+class SecurityLayer:
+    """Bounds what comes in, names each request, and adds the headers to what goes out."""
+
+    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+        self._app = app
+        self._secure = secure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = secrets.token_hex(6)
+        started = False
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                self._add_headers(MutableHeaders(scope=message), state["request_id"])
+            await send(message)
+
+        refusal = _refuse_size(scope)
+        if refusal is not None:
+            await _answer_plain(send_with_headers, *refusal)
+            return
+        try:
+            await self._app(scope, _bounded(receive), send_with_headers)
+        except BodyTooLargeError:
+            if started:
+                raise
+            await _answer_plain(send_with_headers, 413, "the body is larger than 64 KiB")
+
+    def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
+        for name, value in _HEADERS.items():
+            headers.setdefault(name, value)
+        headers.setdefault("Cache-Control", "no-store")
+        headers.setdefault("X-Request-Id", request_id)
+        if self._secure:
+            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+
+
+def _refuse_size(scope: Scope) -> tuple[int, str] | None:
+    length = Headers(scope=scope).get("content-length", "0")
+    if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
+        return 413, "the body is larger than 64 KiB"
+    if len(scope.get("query_string", b"")) > QUERY_BYTES_MAX:
+        return 414, "the query is longer than 8 KiB"
+    return None
+
+
+def _bounded(receive: Receive) -> Receive:
+    taken = 0
+
+    async def receive_bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b"") or b"")
+        if taken > BODY_BYTES_MAX:
+            raise BodyTooLargeError
+        return message
+
+    return receive_bounded
+
+
+async def _answer_plain(send: Send, status: int, words: str) -> None:
+    body = (words + "\n").encode()
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def is_loopback(host: str | None, headers: Headers) -> bool:
+    """Say whether the client sits on this machine; one that came through a proxy does not."""
+    if host is None or "x-forwarded-for" in headers or "forwarded" in headers:
+        return False
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
