@@ -18,7 +18,7 @@ import psycopg
 from alerts import metrics, store
 from alerts.case import ConsentWithdrawn, Happening, TimerDue
 from alerts.ladder import decide
-from kaimen.clock import Clock, as_datetime
+from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, connect, transaction
 from kaimen.logs import get_logger
 
@@ -31,6 +31,7 @@ _REOPEN_LOOK_BACK = timedelta(days=2)
 #: With a scaled clock a driver may wait for every turn: look often, a look without work costs little.
 _SCALED_TURN_S = 0.03
 _PATIENCE_S = 2.0
+_WALL = SystemClock()
 
 
 @dataclass(slots=True)
@@ -58,6 +59,8 @@ class Worker:
     failing: dict[int, datetime] = field(default_factory=dict)
     swept_at: datetime | None = None
     consent_changed: bool = True
+    done_up_to: datetime | None = None
+    turned_wall_ms: int | None = None
 
     def turn(self) -> TurnReport:
         """Do what is due now in one transaction; read the clock once."""
@@ -228,7 +231,9 @@ class Worker:
     def _run_with(self, listener: psycopg.Connection[Any], stop: threading.Event, wait_s: float) -> None:
         while not stop.is_set():
             report = self.turn()
-            metrics.TURN_AT.set_to_current_time()
+            self.done_up_to = report.done_up_to or self.done_up_to
+            self.turned_wall_ms = _WALL.now_ms()
+            metrics.TURN_AT.set(self.turned_wall_ms / 1000)
             if report.more and (report.handled or report.timers):
                 continue
             for notice in listener.notifies(timeout=wait_s, stop_after=1):
