@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from prometheus_client import REGISTRY
 
 from tests.compose_file import (
     COMPOSE_PATH,
@@ -157,6 +158,23 @@ def test_every_service_with_figures_is_scraped(compose: dict[str, Any]) -> None:
         if service.get("environment", {}).get("KAIMEN_METRICS_PORT", "0") != "0"
     }
     assert scraped == offered
+
+
+def test_every_alarm_is_about_a_figure_that_exists_and_says_what_to_do() -> None:
+    import alerts.metrics  # noqa: F401  (each registers its figures)
+    import console.metrics  # noqa: F401
+    import edge.metrics  # noqa: F401
+    import ingest.metrics  # noqa: F401
+
+    known = {"up"} | {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in REGISTRY.collect()
+    }
+    alarms = yaml.safe_load((REPOSITORY / "deploy" / "alarms.yml").read_text(encoding="utf-8"))
+    for rule in (rule for group in alarms["groups"] for rule in group["rules"]):
+        used = set(re.findall(r"\bkaimen_\w+", rule["expr"]))
+        assert used <= known, (rule["alert"], used - known)
+        assert rule["annotations"]["summary"] and rule["annotations"]["action"]
+        assert rule["labels"]["severity"] in ("page", "ticket")
 
 
 def test_every_setting_is_one_that_its_service_knows(compose: dict[str, Any]) -> None:
