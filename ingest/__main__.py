@@ -53,18 +53,18 @@ class Worker:
     def __init__(self, settings: IngestSettings) -> None:
         self.stop = threading.Event()
         self.failed: BaseException | None = None
-        self._loops = [make_loop(settings, group_no, self.stop) for group_no in range(settings.ingest_groups)]
+        self.loops = [make_loop(settings, group_no, self.stop) for group_no in range(settings.ingest_groups)]
 
     def health(self) -> tuple[bool, str]:
         """Say for ``/healthz`` whether every group is served or stands by."""
-        worst = next((loop.health for loop in self._loops if not loop.health.good), None)
-        return (False, worst.words) if worst is not None else (True, self._loops[0].health.words)
+        worst = next((loop.health for loop in self.loops if not loop.health.good), None)
+        return (False, worst.words) if worst is not None else (True, self.loops[0].health.words)
 
     def run(self) -> int:
         """Serve until ``stop``; return the process' exit code."""
         threads = [
             threading.Thread(target=self._run_one, args=(loop,), name=f"group-{index}")
-            for index, loop in enumerate(self._loops)
+            for index, loop in enumerate(self.loops)
         ]
         for thread in threads:
             thread.start()

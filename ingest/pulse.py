@@ -410,7 +410,7 @@ class GroupLoop:
         self._group = str(group_no)
         self._clock = clock
         self._scaled = isinstance(clock, FileClock)
-        self._source = source
+        self.source = source
         self._open_connection = open_connection
         self._rebuild = rebuild
         self._stop = stop
@@ -448,7 +448,7 @@ class GroupLoop:
                 metrics.LEASES_LOST.inc()
             finally:
                 metrics.LEASE_HELD.labels(self._group).set(0)
-                self._source.disconnect()
+                self.source.disconnect()
                 self._throw_away()
                 self._held = None
         self._close_connection()
@@ -522,9 +522,9 @@ class GroupLoop:
             self._heard_until_ms = self._state.pulse_ms
         self._close_connection()
         self._throw_away()
-        if away_s > self._settings.ingest_database_patience_s and not self._source.is_idle:
+        if away_s > self._settings.ingest_database_patience_s and not self.source.is_idle:
             log.error("leaving the broker until the database is back", group=self._group_no)
-            self._source.disconnect()
+            self.source.disconnect()
             self._held = None
 
     def _throw_away(self) -> None:
@@ -540,7 +540,7 @@ class GroupLoop:
                 turn.pulse_ms = None
                 self._store.write(connection, lease, self._state.book, turn)
                 self._state.confirm(turn)
-            self._source.disconnect()
+            self.source.disconnect()
             leases.release(connection, lease)
         except (psycopg.Error, DataRefusedError) as error:
             log.warning("could not write everything at the stop", error=type(error).__name__)
@@ -550,7 +550,7 @@ class GroupLoop:
         self._look_after_session(connection, lease, state)
         self._look_after_registry(connection, state)
         if self._held is None:
-            self._held = self._source.take(
+            self._held = self.source.take(
                 messages_max=self._settings.ingest_batch_events_max,
                 wait_s=self._wait_s(),
                 gather_s=self._settings.ingest_batch_wait_ms / 1000,
@@ -564,7 +564,7 @@ class GroupLoop:
             except DataRefusedError as error:
                 self._set_aside(connection, lease, state, turn, error)
                 return
-        self._source.acknowledge(batch)
+        self.source.acknowledge(batch)
         self._held = None
         self._refused_events = frozenset()
         self._refusals_unexplained = 0
@@ -592,7 +592,7 @@ class GroupLoop:
         deaf_from_ms = self._heard_until_ms or rebuilt.pulse_ms
         if deaf_from_ms is not None:
             state.causes.begin_gap(OutageCause.OWN, deaf_from_ms, restarted=True)
-            if self._source.is_connected:
+            if self.source.is_connected:
                 state.causes.end_gap(now_ms)
         self._heard_until_ms = None
         self._state = state
@@ -612,13 +612,13 @@ class GroupLoop:
             leases.renew(connection, lease)
 
     def _look_after_session(self, connection: Connection, lease: Lease, state: GroupState) -> None:
-        if self._source.is_connected:
+        if self.source.is_connected:
             state.causes.end_gap(max(self._clock.now_ms(), state.pulse_ms))
             return
         state.causes.begin_gap(OutageCause.BROKER, state.pulse_ms)
-        if self._source.may_connect():
+        if self.source.may_connect():
             leases.renew(connection, lease)
-            self._source.connect()
+            self.source.connect()
 
     def _look_after_registry(self, connection: Connection, state: GroupState) -> None:
         _read_notifications(connection, self._note_registry_change)
@@ -664,7 +664,7 @@ class GroupLoop:
         if self._settle_until is None:
             return True
         only_heartbeats = all(message.topic.endswith("/hb") for message in batch.messages)
-        settled = self._source.is_connected and only_heartbeats
+        settled = self.source.is_connected and only_heartbeats
         if not settled and time.monotonic() < self._settle_until:
             return False
         self._settle_until = None
@@ -708,7 +708,7 @@ class GroupLoop:
             metrics.BATCH_MESSAGES.observe(len(batch.messages))
             metrics.LAG_SECONDS.labels(self._group).set(max(0, now_ms - batch.messages[0].received_ms) / 1000)
         metrics.PULSE_AGE_SECONDS.labels(self._group).set(max(0, now_ms - state.pulse_ms) / 1000)
-        if self._source.is_connected:
+        if self.source.is_connected:
             self.health = Health("listening", good=True)
         else:
             self.health = Health("not connected to the broker")
@@ -750,7 +750,7 @@ class GroupLoop:
                     )
                 )  # fmt: skip
                 self._store.write(connection, lease, self._ready_state(connection, lease).book, alone)
-        self._source.acknowledge(self._held)
+        self.source.acknowledge(self._held)
         self._held = None
 
 

@@ -110,25 +110,33 @@ class Door:
 
 
 class Publisher:
-    """Publishes with QoS 1 and knows what the broker has answered for."""
+    """Publishes and knows, over any number of connections, what the broker has answered for."""
 
     def __init__(self, broker_url: str) -> None:
         address = urlsplit(broker_url)
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=f"street-{os.urandom(4).hex()}", clean_session=False
         )
+        self._answered: set[int] = set()
+        # Not by ``wait_for_publish``: it raises for what is queued while disconnected, and delivered later.
+        self._client.on_publish = lambda _client, _data, packet_id, *_rest: self._answered.add(packet_id)
+        self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
         self._client.connect(address.hostname or "", address.port or 1883)
         self._client.loop_start()
+        wait_until(self._client.is_connected, "the street is connected")
 
     def send(self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False) -> None:
         """Publish and wait for the broker's answer."""
-        self._client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(30)
+        packet_id = self._client.publish(topic, payload, qos=qos, retain=retain).mid
+        wait_until(lambda: packet_id in self._answered, "the broker answers", poll_s=0.001)
+        self._answered.discard(packet_id)
 
     def send_all(self, messages: list[tuple[str, bytes]]) -> None:
-        sent = [self._client.publish(topic, payload, qos=1) for topic, payload in messages]
-        for info in sent:
-            info.wait_for_publish(30)
+        """Publish many at once and wait for all answers."""
+        packet_ids = {self._client.publish(topic, payload, qos=1).mid for topic, payload in messages}
+        wait_until(lambda: packet_ids <= self._answered, "the broker answers for all")
+        self._answered -= packet_ids
 
     def close(self) -> None:
         self._client.disconnect()
