@@ -170,7 +170,7 @@ class Link:
         self._epoch = 0
         self._wanted = threading.Event()
         self._changed = threading.Event()
-        self._stopping = False
+        self._stopping = threading.Event()
         self._random = random.SystemRandom()
         self._thread = threading.Thread(target=self._run, name=f"link-{name}", daemon=True)
         self._lock = threading.Lock()
@@ -193,7 +193,7 @@ class Link:
         self._disconnect()
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        self._stopping = True
+        self._stopping.set()
         self._wanted.set()
         self._changed.set()
         self._disconnect()
@@ -284,16 +284,16 @@ class Link:
 
     def _run(self) -> None:
         backoff_s = self._backoff_first_s
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._wanted.wait()
-            if self._stopping:
+            if self._stopping.is_set():
                 return
             began = time.monotonic()
             self._once()
             if time.monotonic() - began >= STABLE_S:
                 backoff_s = self._backoff_first_s
             self._changed.clear()
-            if not self._stopping and self._wanted.is_set():
+            if not self._stopping.is_set() and self._wanted.is_set():
                 self._changed.wait(self._random.uniform(0.1, 1.0) * backoff_s)
             backoff_s = min(backoff_s * 2, self._backoff_max_s)
 
@@ -324,7 +324,7 @@ class Link:
     def _stay(self, gone: threading.Event) -> None:
         """Wait until the connection has ended, or has had its time to end politely."""
         while not gone.wait(0.2):
-            if self._stopping or not self._wanted.is_set():
+            if self._stopping.is_set() or not self._wanted.is_set():
                 self._disconnect()
                 gone.wait(GOODBYE_S)
                 return
