@@ -85,7 +85,12 @@ _MARK_SHAPES = {
     Mark.AWAY: '<circle class="m-away" cx="13" cy="13" r="9.5"/>',
     Mark.NORMAL: '<circle class="m-normal" cx="13" cy="13" r="4"/>',
 }
-_MARK_NUMERALS = {Mark.HIGH: ("3", 18.4), Mark.MID: ("2", 20.6), Mark.LOW: ("1", 18.2), Mark.UNKNOWN: ("?", 18.2)}
+_MARK_NUMERALS = {
+    Mark.HIGH: ("3", 18.4),
+    Mark.MID: ("2", 20.6),
+    Mark.LOW: ("1", 18.2),
+    Mark.UNKNOWN: ("?", 18.2),
+}
 
 
 def mark_shape(mark: Mark) -> str:
@@ -115,7 +120,9 @@ def day_line(line: DayLine, words: Words, *, width: int = 330, large: bool = Fal
     """Draw how long it has been, on wall time, with the ladder's marks where watched time reached them."""
     height = 46 if large else 40
     scale = _Scale(line, width)
-    parts = [shape("rect", class_="dl-track", x=_EDGE, y=_BAR_TOP, width=scale.length, height=_BAR_HEIGHT, rx=4)]
+    parts = [
+        shape("rect", class_="dl-track", x=_EDGE, y=_BAR_TOP, width=scale.length, height=_BAR_HEIGHT, rx=4)
+    ]
     parts += _filled(line, scale)
     parts += _thresholds(line, scale, words, large=large)
     parts += _signs(line, scale)
@@ -163,7 +170,9 @@ class _Scale:
 def _filled(line: DayLine, scale: _Scale) -> list[str]:
     if line.away_until is not None:
         width = max(0.0, scale.now_x - _EDGE)
-        return [shape("rect", class_="dl-away", x=_EDGE, y=_BAR_TOP + 0.5, width=width, height=_BAR_HEIGHT - 1)]
+        return [
+            shape("rect", class_="dl-away", x=_EDGE, y=_BAR_TOP + 0.5, width=width, height=_BAR_HEIGHT - 1)
+        ]
     parts = []
     from_ms = 0
     for begin, end in [*scale.blind_ms, (line.elapsed_ms, line.elapsed_ms)]:
@@ -189,7 +198,9 @@ def _thresholds(line: DayLine, scale: _Scale, words: Words, *, large: bool) -> l
         if day_ms in line.thresholds_ms:
             passed = line.away_until is None and day_ms <= line.inactive_ms
             if passed:
-                parts.append(shape("line", class_="dl-turn", x1=x, x2=x, y1=_BAR_TOP, y2=_BAR_TOP + _BAR_HEIGHT))
+                parts.append(
+                    shape("line", class_="dl-turn", x1=x, x2=x, y1=_BAR_TOP, y2=_BAR_TOP + _BAR_HEIGHT)
+                )
             parts.append(shape("line", class_="dl-tick", x1=x, x2=x, y1=9, y2=13))
             parts.append(shape("line", class_="dl-tick", x1=x, x2=x, y1=23, y2=27))
         if x >= label_free_from and x < scale.length + _EDGE:
@@ -204,7 +215,9 @@ def _labelled(line: DayLine, scale: _Scale) -> list[int]:
     days = scale.span_ms / DAY_MS
     step = next(s for s in (1, 2, 5, 10, 30, 90, 10_000) if days / s <= 7)
     last = line.thresholds_ms[-1] if line.thresholds_ms else 0
-    further = [n * step * DAY_MS for n in range(1, int(days / step) + 1)] if scale.span_ms > SPAN_FIXED_MS else []
+    further = (
+        [n * step * DAY_MS for n in range(1, int(days / step) + 1)] if scale.span_ms > SPAN_FIXED_MS else []
+    )
     return sorted({*line.thresholds_ms, *(ms for ms in further if ms > last)})
 
 

@@ -6,16 +6,19 @@ the stages reached. What was not watched is hatched, in the line itself and in i
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from html import escape
 
 from console.drawing import hatching, mark_shape, number, picture, shape, text
-from console.views import MARK_BY_STAGE, EvidenceChart, Opening, OpeningKind, Span
+from console.views import MARK_BY_STAGE, EvidenceChart, Opening, OpeningKind, Span, StageMark
 from console.words import Words
 
-_ROW = 30.0
+_ROW = 34.0
 _TOP = 22.0
-_LABEL = 92.0
-_LABEL_NARROW = 62.0
+_LABEL = 118.0
+_LABEL_NARROW = 70.0
 _COUNT = 44.0
 #: Openings that are not hers stand in the chart, but not in its count.
 _NOT_HERS = frozenset({OpeningKind.STAFF, OpeningKind.VISITOR})
@@ -34,7 +37,9 @@ _SHAPES = {
 def opening_mark(kind: OpeningKind, words: Words) -> str:
     """The mark of one kind of opening, for the legend and the list."""
     inner = f'<g transform="translate(9 9)">{_SHAPES[kind]}</g>'
-    return picture([inner], width=18, height=18, label=words.say(f"opening.{kind.value}"), class_="opening-mark")
+    return picture(
+        [inner], width=18, height=18, label=words.say(f"opening.{kind.value}"), class_="opening-mark"
+    )
 
 
 def evidence_chart(chart: EvidenceChart, words: Words, *, width: int = 760) -> str:
@@ -47,7 +52,9 @@ def evidence_chart(chart: EvidenceChart, words: Words, *, width: int = 760) -> s
     for index, day in enumerate(days):
         parts += plot.day(day, _TOP + index * _ROW)
     height = _TOP + len(days) * _ROW + 4
-    return picture(parts, width=width, height=height, label=chart_alternative(chart, words), class_="evidence-chart")
+    return picture(
+        parts, width=width, height=height, label=chart_alternative(chart, words), class_="evidence-chart"
+    )
 
 
 def chart_alternative(chart: EvidenceChart, words: Words) -> str:
@@ -57,14 +64,45 @@ def chart_alternative(chart: EvidenceChart, words: Words) -> str:
     parts = [words.count("chart.alt.openings", len(own), days=chart.day_count)]
     if own:
         parts.append(words.say("chart.alt.last", at=max(opening.at for opening in own)))
-    parts.append(words.say("chart.alt.blind", blind_ms=blind_ms) if blind_ms else words.say("chart.alt.watched"))
+    parts.append(
+        words.say("chart.alt.blind", blind_ms=blind_ms) if blind_ms else words.say("chart.alt.watched")
+    )
     return words.say("join.sentence").join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Day:
+    """One local day, 23 to 25 hours long, as a piece of the page."""
+
+    begin: datetime
+    end: datetime
+    left: float
+    length: float
+    y: float
+
+    def holds(self, at: datetime) -> bool:
+        return self.begin <= at < self.end
+
+    def x(self, at: datetime) -> float:
+        share = (at - self.begin).total_seconds() / (self.end - self.begin).total_seconds()
+        return self.left + self.length * min(max(share, 0.0), 1.0)
+
+    def pieces(
+        self, spans: Iterable[Span], from_at: datetime, to_at: datetime
+    ) -> Iterator[tuple[float, float]]:
+        """Left edge and width of what lies of the spans between two instants of this day."""
+        for span in spans:
+            begin, end = max(span.from_at, from_at), min(span.to_at, to_at)
+            if end > begin:
+                yield self.x(begin), self.x(end) - self.x(begin)
 
 
 class _Plot:
     """One chart's geometry: local days to pixels."""
 
-    def __init__(self, chart: EvidenceChart, words: Words, *, left: float, length: float, narrow: bool) -> None:
+    def __init__(
+        self, chart: EvidenceChart, words: Words, *, left: float, length: float, narrow: bool
+    ) -> None:
         self._chart, self._words = chart, words
         self._left, self._length, self._narrow = left, length, narrow
 
@@ -76,67 +114,70 @@ class _Plot:
             parts.append(text(f"{hour:02d}", class_="ec-label", x=x, y=_TOP - 9, text_anchor="middle"))
         return parts
 
-    def day(self, day: date, y: float) -> list[str]:
-        begin, end = self._bounds(day)
-        today = day == self._chart.last_day
-        shown_end = min(end, self._chart.now)
-        label = self._words.date(day) if not self._narrow else f"{day.month}/{day.day}"
-        label += f" {self._words.weekday(day)}"
-        parts = [text(label, class_="ec-today" if today else "ec-label", x=0, y=y + 15)]
-        watched_from = self._chart.watched_from or begin
-        if shown_end > max(begin, watched_from):
-            parts += self._line(max(begin, watched_from), shown_end, begin, end, y)
-        own = [o for o in self._chart.openings if begin <= o.at < end and o.kind not in _NOT_HERS]
-        if own:
+    def day(self, date_of: date, y: float) -> list[str]:
+        day = self._bounds(date_of, y)
+        class_ = "ec-today" if date_of == self._chart.last_day else "ec-label"
+        parts = [text(self._label(date_of), class_=class_, x=0, y=y + 18)]
+        from_at = max(day.begin, self._chart.watched_from or day.begin)
+        to_at = min(day.end, self._chart.now)
+        if to_at > from_at:
+            parts += self._coverage(day, from_at, to_at) + self._evidence(day)
+            if to_at == self._chart.now:
+                x = day.x(to_at)
+                parts.append(shape("line", class_="dl-now", x1=x, x2=x, y1=y + 4, y2=y + 30))
+        hers = sum(day.holds(o.at) and o.kind not in _NOT_HERS for o in self._chart.openings)
+        if hers:
             x = self._left + self._length + 12
-            parts.append(text(self._words.say("chart.times", n=len(own)), class_="ec-label", x=x, y=y + 15))
+            parts.append(text(self._words.say("chart.times", n=hers), class_="ec-label", x=x, y=y + 18))
         return parts
 
-    def _line(self, from_at: datetime, to_at: datetime, begin: datetime, end: datetime, y: float) -> list[str]:
-        def x_of(at: datetime) -> float:
-            share = (at - begin).total_seconds() / (end - begin).total_seconds()
-            return self._left + self._length * min(max(share, 0.0), 1.0)
+    def _label(self, day: date) -> str:
+        label = f"{day.month}/{day.day}" if self._narrow else self._words.date(day)
+        return f"{label} {self._words.weekday(day)}"
 
-        from_x, to_x = x_of(from_at), x_of(to_at)
-        parts = [shape("rect", class_="ec-watched", x=from_x, y=y + 21, width=to_x - from_x, height=4)]
-        parts.append(shape("line", class_="ec-base", x1=from_x, x2=to_x, y1=y + 11, y2=y + 11))
-        for x, width in self._pieces(self._chart.absences, from_at, to_at, x_of):
-            parts.append(shape("rect", class_="ec-away", x=x, y=y + 3, width=width, height=16, rx=3))
-        for x, width in self._pieces(self._chart.blind, from_at, to_at, x_of):
-            parts.append(hatching(x, y + 20, max(1.5, width), 6, step=4))
-        for at in (sign.at for sign in self._chart.signs if from_at <= sign.at < to_at):
-            parts.append(shape("line", class_="dl-sign", x1=x_of(at), x2=x_of(at), y1=y + 1, y2=y + 5))
-        for opening in self._chart.openings:
-            if begin <= opening.at < end:
-                parts.append(self._opening(opening, x_of(opening.at), y + 11))
-        for crossing in self._chart.crossings:
-            if begin <= crossing.at < end:
-                inner = mark_shape(MARK_BY_STAGE[crossing.stage])
-                place = f"translate({number(x_of(crossing.at) - 8)} {number(y + 3)}) scale(.62)"
-                title = self._words.say("chart.crossing", stage=int(crossing.stage), at=crossing.at)
-                parts.append(f'<g transform="{place}"><title>{title}</title>{inner}</g>')
-        if to_at == self._chart.now:
-            parts.append(shape("line", class_="dl-now", x1=to_x, x2=to_x, y1=y + 2, y2=y + 25))
+    def _coverage(self, day: _Day, from_at: datetime, to_at: datetime) -> list[str]:
+        """The strip below, the base line, absences as an outline, what was not seen as hatching."""
+        x, to_x = day.x(from_at), day.x(to_at)
+        parts = [
+            shape("rect", class_="ec-watched", x=x, y=day.y + 25, width=to_x - x, height=4),
+            shape("line", class_="ec-base", x1=x, x2=to_x, y1=day.y + 14, y2=day.y + 14),
+        ]
+        parts += [
+            shape("rect", class_="ec-away", x=x, y=day.y + 6, width=width, height=16, rx=3)
+            for x, width in day.pieces(self._chart.absences, from_at, to_at)
+        ]
+        parts += [
+            hatching(x, day.y + 24, max(1.5, width), 6, step=4)
+            for x, width in day.pieces(self._chart.blind, from_at, to_at)
+        ]
         return parts
 
-    @staticmethod
-    def _pieces(spans: tuple[Span, ...], from_at: datetime, to_at: datetime, x_of: object) -> list[tuple[float, float]]:
-        pieces = []
-        for span in spans:
-            begin, end = max(span.from_at, from_at), min(span.to_at, to_at)
-            if end > begin:
-                x = x_of(begin)  # type: ignore[operator]
-                pieces.append((x, x_of(end) - x))  # type: ignore[operator]
-        return pieces
+    def _evidence(self, day: _Day) -> list[str]:
+        """Signs above the line, openings on it, the stages where they were reached."""
+        signs = {day.x(sign.at) for sign in self._chart.signs if day.holds(sign.at)}
+        parts = [
+            shape("line", class_="dl-sign", x1=x, x2=x, y1=day.y + 3, y2=day.y + 8) for x in sorted(signs)
+        ]
+        parts += [self._opening(opening, day) for opening in self._chart.openings if day.holds(opening.at)]
+        parts += [self._crossing(mark, day) for mark in self._chart.crossings if day.holds(mark.at)]
+        return parts
 
-    def _opening(self, opening: Opening, x: float, y: float) -> str:
+    def _opening(self, opening: Opening, day: _Day) -> str:
         title = f"{self._words.full(opening.at)} {self._words.say(f'opening.{opening.kind.value}')}"
-        place = f"translate({number(x)} {number(y)})"
-        return f'<g transform="{place}"><title>{title}</title>{_SHAPES[opening.kind]}</g>'
+        return _placed(_SHAPES[opening.kind], title, f"{number(day.x(opening.at))} {number(day.y + 14)}")
 
-    def _bounds(self, day: date) -> tuple[datetime, datetime]:
+    def _crossing(self, crossing: StageMark, day: _Day) -> str:
+        title = self._words.say("chart.crossing", stage=int(crossing.stage), at=crossing.at)
+        inner = f'<g transform="scale(.62)">{mark_shape(MARK_BY_STAGE[crossing.stage])}</g>'
+        return _placed(inner, title, f"{number(day.x(crossing.at) - 8)} {number(day.y + 6)}")
+
+    def _bounds(self, day: date, y: float) -> _Day:
         zone = self._words.zone
-        return (
-            datetime.combine(day, time(0), tzinfo=zone),
-            datetime.combine(day + timedelta(days=1), time(0), tzinfo=zone),
-        )
+        begin = datetime.combine(day, time(0), tzinfo=zone)
+        end = datetime.combine(day + timedelta(days=1), time(0), tzinfo=zone)
+        # In UTC: subtracting local instants of one zone would ignore a clock change between them.
+        return _Day(begin.astimezone(UTC), end.astimezone(UTC), self._left, self._length, y)
+
+
+def _placed(inner: str, title: str, place: str) -> str:
+    return f'<g transform="translate({place})"><title>{escape(title)}</title>{inner}</g>'

@@ -35,11 +35,19 @@ def building_section(building: Building, words: Words, *, selected: str | None =
         for home, column in _placed(unit):
             cell_x = x + _GAP + column * (_CELL_WIDTH + _GAP)
             cell_y = _ROOF + _GAP + rows[home.floor] * (_CELL_HEIGHT + _GAP)
-            parts.append(_home(home, words, cell_x, cell_y, selected=selected == home.household_id, base=base))
+            parts.append(
+                _home(home, words, cell_x, cell_y, selected=selected == home.household_id, base=base)
+            )
         x += width + _UNIT_GAP
     total = x - _UNIT_GAP + _EDGE
     labels = [
-        text(str(floor), class_="st-floor", x=_EDGE + 6, y=_ROOF + _GAP + row * (_CELL_HEIGHT + _GAP) + 25, text_anchor="middle")
+        text(
+            str(floor),
+            class_="st-floor",
+            x=_EDGE + 6,
+            y=_ROOF + _GAP + row * (_CELL_HEIGHT + _GAP) + 25,
+            text_anchor="middle",
+        )
         for floor, row in rows.items()
     ]
     ground = shape("line", class_="st-ground", x1=0, x2=total, y1=height - 30, y2=height - 30)
@@ -82,7 +90,11 @@ def _unit_wall(unit: Unit, words: Words, x: float, width: float, height: float) 
     wall_height = height - _ROOF - 30
     parts = [shape("rect", class_="st-wall", x=x, y=_ROOF, width=width, height=wall_height, rx=3)]
     parts.append(
-        shape("path", class_="st-roof", d=f"M{number(x - 4)} {number(_ROOF)}h{number(width + 8)}l-8-7H{number(x + 4)}z")
+        shape(
+            "path",
+            class_="st-roof",
+            d=f"M{number(x - 4)} {number(_ROOF)}h{number(width + 8)}l-8-7H{number(x + 4)}z",
+        )
     )
     middle = x + width / 2
     name = words.say("street.unit", name=unit.name)
@@ -98,7 +110,11 @@ def _gateway(unit: Unit, words: Words, x: float, y: float) -> str:
     title = words.say(f"street.gateway.{state}", name=unit.gateway_id)
     box = shape("rect", class_="st-gateway", x=x - 8, y=y - 2, width=16, height=9, rx=2)
     if unit.gateway_known:
-        sign = shape("path", class_="st-waves", d=f"M{number(x + 11)} {number(y)}q3 2.5 0 5M{number(x + 14.5)} {number(y - 2)}q5.5 4.5 0 9")
+        sign = shape(
+            "path",
+            class_="st-waves",
+            d=f"M{number(x + 11)} {number(y)}q3 2.5 0 5M{number(x + 14.5)} {number(y - 2)}q5.5 4.5 0 9",
+        )
     else:
         sign = hatching(x - 8, y - 2, 16, 9, step=4)
     return f"<g><title>{escape(title)}</title>{box}{sign}</g>"
@@ -111,7 +127,9 @@ def _home(home: Home, words: Words, x: float, y: float, *, selected: bool, base:
         parts.append(hatching(x, y, _CELL_WIDTH, _CELL_HEIGHT, step=7))
     parts.append(_window(home, x, y))
     if home.mark in (Mark.HIGH, Mark.MID, Mark.LOW):
-        parts.append(f'<g transform="translate({number(x + 4)} {number(y + 4)}) scale(.76)">{mark_shape(home.mark)}</g>')
+        parts.append(
+            f'<g transform="translate({number(x + 4)} {number(y + 4)}) scale(.76)">{mark_shape(home.mark)}</g>'
+        )
     parts.append(_door(home, x + _CELL_WIDTH - 17, y + 4))
     parts.append(text(home.room, class_="st-room", x=x + 5, y=y + _CELL_HEIGHT - 5))
     label = words.say("street.home", label=home.label, state=words.say(f"mark.{home.mark.value}"))

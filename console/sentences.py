@@ -13,11 +13,12 @@ from console.views import (
     FamilyState,
     Grounds,
     LifeSign,
+    NextStep,
     Presumed,
     Technical,
 )
 from console.words import Words
-from kaimen.vocabulary import EvidenceKind, Stage
+from kaimen.vocabulary import EvidenceKind
 
 #: Watched and wall-clock age are both told where they differ by more than a tenth.
 _DIFFERENCE_TOLD = 10
@@ -98,23 +99,40 @@ def technical_why(technical: Technical, words: Words) -> str:
     return words.say("join.dot").join(parts)
 
 
+def next_words(step: NextStep, words: Words) -> str:
+    """Who has the next act, from when, by when; what is kept from whom."""
+    act = step.act.value if step.act else "wait"
+    parts = []
+    if step.assignee and step.accepted_at:
+        role = words.named("role", step.assignee_role) if step.assignee_role else ""
+        word = "next.accepted" if role else "next.accepted_plain"
+        parts.append(words.say(word, name=step.assignee, role=role, at=step.accepted_at))
+    elif step.assignee:
+        parts.append(words.say("next.assigned", name=step.assignee))
+    elif step.act:
+        parts.append(words.say("next.nobody"))
+    if step.starts_at and words.left_ms(step.starts_at) > 0:
+        parts.append(words.say("next.starts", at=step.starts_at))
+    if step.due_at:
+        parts.append(words.say(f"next.due.{act}", at=step.due_at))
+    if step.keys_hidden:
+        parts.append(words.say("next.keys_hidden"))
+    return words.say("join.space").join(parts)
+
+
 def family_headline(home: FamilyHome, words: Words) -> str:
     """The one sentence of the family page."""
     who = words.relation(home.relation)
-    match home.state:
-        case FamilyState.GOOD:
-            return _good_headline(home, who, words)
-        case FamilyState.UNKNOWN | FamilyState.AWAY | FamilyState.UNWATCHED:
-            return _capital(words.say(f"family.{home.state.value}", who=who))
-        case _:
-            return _capital(words.say(f"family.{home.state.value}", who=who))
+    if home.state is FamilyState.GOOD:
+        return _good_headline(home, who, words)
+    return _headline(words.say(f"family.{home.state.value}", who=who))
 
 
 def _good_headline(home: FamilyHome, who: str, words: Words) -> str:
     if home.evidence_at is None:
-        return _capital(words.say("family.good.nothing", who=who))
+        return _headline(words.say("family.good.nothing", who=who))
     kind = home.evidence_kind.value
-    return _capital(words.say(f"family.good.{kind}", who=who, part=words.day_part(home.evidence_at)))
+    return _headline(words.say(f"family.good.{kind}", who=who, part=words.day_part(home.evidence_at)))
 
 
 def family_ground(home: FamilyHome, words: Words) -> str:
@@ -174,9 +192,6 @@ def _on_it(home: FamilyHome, words: Words) -> str:
     return words.say(f"family.ground.act.{act}", worker=who, by=words.date_time(home.result_by))
 
 
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
-
-
-def stage_word(stage: Stage | int, words: Words) -> str:
-    return words.named("stage", int(stage))
+def _headline(sentence: str) -> str:
+    """Begin with a capital; ``¦`` of the catalogue is where a line may end, which is invisible on the page."""
+    return (sentence[:1].upper() + sentence[1:]).replace("¦", "\u200b")

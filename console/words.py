@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date as Day  # noqa: N812 - Words has a method of that name
+from datetime import datetime, timedelta
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -70,7 +71,8 @@ def load_catalogue(language: str) -> Catalogue:
     for message in catalogue:
         if message.id:
             name = message.id if isinstance(message.id, str) else message.id[0]
-            found[name] = (message.string,) if isinstance(message.string, str) else tuple(message.string)
+            text = message.string or ""
+            found[name] = (text,) if isinstance(text, str) else tuple(text)
     return found
 
 
@@ -138,10 +140,10 @@ class Words:
     def local(self, at: datetime) -> datetime:
         return at.astimezone(self.zone)
 
-    def today(self) -> date:
+    def today(self) -> Day:
         return self.local(self.now).date()
 
-    def date(self, at: datetime | date) -> str:
+    def date(self, at: datetime | Day) -> str:
         """11 月 18 日, 18 Nov; with the year where it is another."""
         day = self.local(at).date() if isinstance(at, datetime) else at
         other_year = day.year != self.today().year
@@ -149,7 +151,7 @@ class Words:
             return (f"{day.year} 年 " if other_year else "") + f"{day.month} 月 {day.day} 日"
         return f"{day.day} {_MONTHS[day.month - 1]}" + (f" {day.year}" if other_year else "")
 
-    def weekday(self, day: date) -> str:
+    def weekday(self, day: Day) -> str:
         return (_WEEKDAYS_ZH if self.language == "zh" else _WEEKDAYS_EN)[day.weekday()]
 
     def time(self, at: datetime) -> str:
@@ -191,7 +193,7 @@ class Words:
         if days:
             return self._units(("d", days), ("h", hours))
         if hours:
-            return self._units(("h", hours), ("min", minutes))
+            return self._units(("h", hours), ("min", minutes)) if minutes else self._units(("h", hours))
         return self._units(("min", minutes)) if minutes else self.say("duration.moment")
 
     def since(self, at: datetime) -> str:
@@ -202,8 +204,8 @@ class Words:
         return self._milliseconds(due_at - self.now)
 
     @staticmethod
-    def _milliseconds(span: object) -> int:
-        return round(span.total_seconds() * 1000)  # type: ignore[attr-defined,no-any-return]
+    def _milliseconds(span: timedelta) -> int:
+        return round(span.total_seconds() * 1000)
 
     def _units(self, *pairs: tuple[str, int]) -> str:
         return " ".join(self.say(f"duration.{unit}", n=number) for unit, number in pairs)
