@@ -15,7 +15,7 @@ from edge.reading import Kind, Nature, Reading, read
 
 _OPEN_FIELDS = (
     "open", "opened", "is_open", "isopen", "dooropen", "door_open", "door_opened", "opening", "reed_open",
-    "contact_open", "door_open_status", "door_is_open", "window_open", "door1_open_status",
+    "contact_open", "door_open_status", "door_is_open", "door1_open_status",
 )  # fmt: skip
 _DOOR_FIELDS = (
     "door", "door_state", "doorstate", "door_status", "doorstatus", "magnet_status", "magnet", "window",

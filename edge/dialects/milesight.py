@@ -58,7 +58,7 @@ _FLAGS: tuple[tuple[str, dict[tuple[int, int], Pair]], ...] = (
 
 #: Type -> length of the value, common to the line; alarm channels (0x80 and up) add bytes and stand below.
 _LENGTHS: dict[int, int] = {
-    0x00: 1, 0x01: 1, 0x02: 2, 0x65: 2, 0x66: 1, 0x67: 2, 0x68: 1, 0x6A: 2, 0x71: 6, 0x73: 2, 0x74: 2, 0x75: 1,
+    0x00: 1, 0x01: 1, 0x02: 2, 0x65: 2, 0x66: 1, 0x67: 2, 0x68: 1, 0x6A: 2, 0x70: 1, 0x71: 6, 0x73: 2, 0x74: 2, 0x75: 1,
     0x76: 4, 0x77: 2, 0x7B: 2, 0x7D: 2, 0x7F: 2, 0x80: 4, 0x81: 1, 0x82: 2, 0x83: 4, 0x84: 4, 0x85: 4, 0x88: 9,
     0x8E: 1, 0x90: 4, 0x92: 4, 0x94: 4, 0x95: 2, 0x97: 4, 0x98: 2, 0x99: 2, 0xA1: 8, 0xA2: 4, 0xA3: 1, 0xA4: 2,
     0xC8: 4, 0xC9: 4, 0xCA: 2, 0xCB: 1, 0xCC: 4, 0xCD: 1, 0xCF: 7, 0xD0: 0, 0xD2: 4, 0xD4: 4, 0xD5: 8, 0xD6: 1,
@@ -70,7 +70,7 @@ _ALARM_LENGTHS: dict[int, int] = {
     0xE9: 5, 0xED: 2, 0xF4: 2,
 }  # fmt: skip
 _ATTRIBUTES: dict[int, int] = {
-    0x01: 1, 0x08: 6, 0x09: 2, 0x0A: 2, 0x0B: 1, 0x0F: 1, 0x15: 1, 0x16: 8, 0x18: 2, 0x1F: 4, 0x2E: 1, 0x34: 3,
+    0x01: 1, 0x03: 2, 0x08: 6, 0x09: 2, 0x0A: 2, 0x0B: 1, 0x0F: 1, 0x15: 1, 0x16: 8, 0x18: 2, 0x1F: 4, 0x29: 1, 0x2E: 1, 0x34: 3,
     0x3F: 1, 0x73: 1, 0xA0: 9, 0xCC: 2, 0xFE: 1, 0xFF: 2,
 }  # fmt: skip
 #: Model prefix -> length of a stored record after its time, place of its flag, what 1 and 0 say.
@@ -85,6 +85,7 @@ _HISTORY: tuple[tuple[str, int, int | None, Pair], ...] = (
     ("EM300-TH", 4, None, _VALUE),
     ("EM320-TH", 3, None, _VALUE),
     ("AT101", 8, None, _VALUE),
+    ("TS30", 5, None, _VALUE),
 )
 
 
@@ -105,6 +106,8 @@ def _length(channel: int, form: int, model: str) -> int | None:
             if model.startswith(prefix):
                 return 18 if prefix == "EM300-DI" and channel == 0x21 else 4 + length
         return None
+    if form == 0xC9 and model.startswith("WS5"):
+        return 2
     if form == 0xCF and model.startswith("EM320"):
         return 6
     if channel >= 0x80 and form in _ALARM_LENGTHS:
@@ -149,18 +152,46 @@ def _attribute(source: str, item: Channel, model: str) -> Reading:
         return read(source, Kind.DEVICE_BOOT, "device status after power-on")
     if item.form == 0x3F:
         return read(source, Kind.ERROR if item.value[0] >= 2 else Kind.DEVICE_ONLINE, "self report")
-    if item.form == 0xCC:
-        return read(source, Kind.BUTTON, "press")
+    if item.form == 0x29:
+        return read(source, Kind.TELEMETRY, "switch positions")
     return read(source, Kind.CONFIG, f"attribute {item.form:#04x}")
 
 
-def _history(source: str, item: Channel, model: str) -> Reading:
+def _history(source: str, item: Channel, model: str) -> list[Reading]:
     when = epoch_ms(int.from_bytes(item.value[:4], "little"))
+    if model.startswith("TS30"):
+        return _thermometer_history(source, item, when)
     for prefix, _, place, (yes, no) in _HISTORY:
         if model.startswith(prefix) and place is not None and 4 + place < len(item.value):
             kind = yes if item.value[4 + place] else no
-            return read(source, kind, "a stored record", nature=Nature.HISTORY, occurred_ms=when)
-    return read(source, Kind.TELEMETRY, "a stored record", nature=Nature.HISTORY, occurred_ms=when)
+            return [read(source, kind, "a stored record", nature=Nature.HISTORY, occurred_ms=when)]
+    return [read(source, Kind.TELEMETRY, "a stored record", nature=Nature.HISTORY, occurred_ms=when)]
+
+
+def _thermometer_history(source: str, item: Channel, when: int | None) -> list[Reading]:
+    """Read a TS30x record: a nibble per channel says what it is; 5 and 6 are a magnet's state."""
+    found = []
+    for mask, data in ((item.value[4] >> 4, item.value[5:7]), (item.value[4] & 0x0F, item.value[7:9])):
+        if mask in (5, 6):
+            kind = Kind.DOOR_OPEN if any(data) else Kind.DOOR_CLOSED
+            found.append(read(source, kind, "a stored record", nature=Nature.HISTORY, occurred_ms=when))
+    return found or [read(source, Kind.TELEMETRY, "a stored record", nature=Nature.HISTORY, occurred_ms=when)]
+
+
+#: Message type of a GS524N smoke detector.
+_SMOKE_MESSAGES = {
+    1: Kind.SMOKE, 2: Kind.SMOKE, 4: Kind.BATTERY_LOW, 5: Kind.ERROR, 7: Kind.SMOKE_OK, 10: Kind.TAMPER,
+    11: Kind.SMOKE_OK, 14: Kind.SMOKE_TEST, 15: Kind.SMOKE_TEST,
+}  # fmt: skip
+
+
+def _smoke(data: bytes, source: str) -> list[Reading]:
+    """Read a GS524N: version, message and sensor type, battery, concentration, temperature, check sum."""
+    if len(data) < 6 or sum(data[:6]) & 0xFF:
+        return [read(source, Kind.UNKNOWN, "a frame whose check sum is wrong")]
+    message = data[1] & 0x0F
+    kind = _SMOKE_MESSAGES.get(message, Kind.UNKNOWN)
+    return [read(source, kind, f"message type {message}", battery_percent=float(min(data[2], 100)))]
 
 
 def _flag(source: str, item: Channel, flags: dict[tuple[int, int], Pair] | None) -> Reading:
@@ -191,6 +222,8 @@ def _vs373(source: str, item: Channel) -> Reading | None:
 def decode(model: str, port: int | None, data: bytes, source: str) -> list[Reading]:
     """Decode one uplink of a Milesight sensor; an unknown model still gives battery and buttons."""
     name = model.upper()
+    if name.startswith("GS524"):
+        return _smoke(data, source)
     flags = _flags_of(name)
     readings: list[Reading] = []
     battery: float | None = None
@@ -201,14 +234,20 @@ def decode(model: str, port: int | None, data: bytes, source: str) -> list[Readi
         elif item.channel == 0xFF:
             readings.append(_attribute(source, item, name))
         elif item.channel in (0x20, 0x21) and item.form == 0xCE:
-            readings.append(_history(source, item, name))
+            readings += _history(source, item, name)
         elif item.form == 0x75:
             battery = float(item.value[0]) if item.value[0] <= 100 else None
             readings.append(read(source, Kind.TELEMETRY, "battery"))
         else:
             readings.append(_flag(source, item, flags))
     if not readings:
-        configured = bool(data) and data[0] in (0xFE, 0xF8, 0xF9)
-        kind = Kind.CONFIG if configured else Kind.UNKNOWN
-        return [read(source, kind, "answer to a downlink" if configured else "no channel that is known")]
+        return [_nothing_known(data, source)]
     return [replace(reading, battery_percent=battery) for reading in readings]
+
+
+def _nothing_known(data: bytes, source: str) -> Reading:
+    if data[:1] in (b"\xfe", b"\xff", b"\xf8", b"\xf9"):
+        return read(source, Kind.CONFIG, "a setting, or the answer to a downlink")
+    if data[:2] in (b"\x20\xce", b"\x21\xce"):
+        return read(source, Kind.TELEMETRY, "a stored record", nature=Nature.HISTORY)
+    return read(source, Kind.UNKNOWN, "no channel that is known")
