@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from html import escape
 
 from console.sentences import line_alternative
@@ -32,11 +33,15 @@ def number(value: float) -> str:
 
 def attributes(**values: object) -> str:
     """``class_`` and friends as escaped SVG attributes, in the order given."""
-    made = []
-    for name, value in values.items():
-        text = number(value) if isinstance(value, float | int) else str(value)
-        made.append(f'{name.rstrip("_").replace("_", "-")}="{escape(text)}"')
-    return " ".join(made)
+    return " ".join(
+        f'{_name(name)}="{number(value) if isinstance(value, float | int) else escape(str(value))}"'
+        for name, value in values.items()
+    )
+
+
+@cache
+def _name(name: str) -> str:
+    return name.rstrip("_").replace("_", "-")
 
 
 def shape(tag: str, **values: object) -> str:
