@@ -45,6 +45,7 @@ class Deployment:
             "broker:8883": f"127.0.0.1:{self.port('broker')}",
             "0.0.0.0:8883": f"127.0.0.1:{self.port('broker')}",
             "127.0.0.1:8222": f"127.0.0.1:{self.port('broker health')}",
+            "127.0.0.1:9100": f"127.0.0.1:{self.port(f'{name} metrics')}",
             "127.0.0.1:4222": f"127.0.0.1:{self.port('broker native')}",
             "/var/lib/kaimen": str(home / "data"),
         }
