@@ -131,16 +131,47 @@ def _base_of(base: BootBase) -> tuple[int | None, ...]:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The newest heartbeat of a device, for what it says of the device itself."""
+
+    device_id: str
+    heartbeat: wire.Heartbeat
+    received_ms: int
+    plausible: bool
+
+    def at_once(self) -> tuple[Any, ...]:
+        """Return the part whose change people should see at once; the rest may wait."""
+        heartbeat = self.heartbeat
+        return (heartbeat.fw, heartbeat.clk, self.plausible, heartbeat.basis, bool(heartbeat.unsent))
+
+    def as_note(self) -> DeviceNote:
+        heartbeat = self.heartbeat
+        facts = {
+            "battery": heartbeat.batt,
+            "signal": heartbeat.rssi,
+            "firmware": heartbeat.fw,
+            "unsent": heartbeat.unsent,
+            "first_seq": heartbeat.first_seq,
+            "clock": heartbeat.clk,
+            "clock_implausible": not self.plausible,
+            "basis": heartbeat.basis,
+        }
+        told = {name: value for name, value in facts.items() if value is not None}
+        return DeviceNote(self.device_id, None, self.received_ms, told)
+
+
 class Coverage:
     """What the detector folded and the database does not have yet; outlives a thrown-away detector."""
 
     def __init__(self, flush_ms: int) -> None:
         self.points: Unsaved[PointKey, CoveragePoint] = Unsaved(flush_ms)
         self.boots: Unsaved[tuple[str, str], BootBase] = Unsaved(flush_ms)
-        self.notes: Unsaved[str, DeviceNote] = Unsaved(flush_ms)
+        self.told: Unsaved[str, Told] = Unsaved(flush_ms)
+        self._in_turn: list[Told] = []
         self._newest_key: dict[tuple[str, str], PointKey] = {}
         self._written_base: dict[tuple[str, str], tuple[int | None, ...]] = {}
-        self._told: dict[str, tuple[Any, ...]] = {}
+        self._said: dict[str, tuple[Any, ...]] = {}
 
     def collect(self, detector: Detector) -> None:
         """Take over what changed in the detector."""
@@ -153,21 +184,24 @@ class Coverage:
             moved = self._written_base.get(_boot_key(base)) != _base_of(base)
             self.boots.offer(_boot_key(base), base, base.newest_received_ms, urgent=moved)
 
-    def note(self, note: DeviceNote, at_ms: int, *, said: tuple[Any, ...]) -> None:
-        """Note what a heartbeat told; ``said`` is the part that people should see at once."""
-        self.notes.offer(note.device_id, note, at_ms, urgent=self._told.get(note.device_id) != said)
-        self._told[note.device_id] = said
+    def note(self, told: Told) -> None:
+        """Note what a heartbeat says of its device."""
+        said = told.at_once()
+        self.told.offer(told.device_id, told, told.received_ms, urgent=self._said.get(told.device_id) != said)
+        self._said[told.device_id] = said
 
     def fill(self, turn: Turn, *, early_rows: int = 0, everything: bool = False) -> None:
         """Put into the turn what is due; with room left, what would be due soon."""
         if everything:
             turn.points, turn.boots = self.points.everything(), self.boots.everything()
-            turn.notes += self.notes.everything()
-            return
-        early = {"within_ms": EARLY_FLUSH_MS, "rows_max": early_rows} if early_rows else {}
-        turn.points = self.points.due(turn.now_ms, **early)
-        turn.boots = self.boots.due(turn.now_ms, **early)
-        turn.notes = [note for note in turn.notes if note.status is not None] + self.notes.due(turn.now_ms)
+            self._in_turn = self.told.everything()
+        else:
+            within_ms, rows_max = (EARLY_FLUSH_MS, early_rows) if early_rows else (None, None)
+            turn.points = self.points.due(turn.now_ms, within_ms=within_ms, rows_max=rows_max)
+            turn.boots = self.boots.due(turn.now_ms, within_ms=within_ms, rows_max=rows_max)
+            self._in_turn = self.told.due(turn.now_ms)
+        turn.notes = [note for note in turn.notes if note.status is not None]
+        turn.notes += [told.as_note() for told in self._in_turn]
 
     def confirm(self, turn: Turn) -> None:
         """The turn is committed."""
@@ -177,7 +211,7 @@ class Coverage:
         self.boots.confirm((_boot_key(base), base) for base in turn.boots)
         for base in turn.boots:
             self._written_base[_boot_key(base)] = _base_of(base)
-        self.notes.confirm((note.device_id, note) for note in turn.notes if note.status is None)
+        self.told.confirm((told.device_id, told) for told in self._in_turn)
 
 
 class GroupState:
@@ -287,19 +321,7 @@ class GroupState:
         plausible = taken.admission is not Admission.IMPLAUSIBLE
         if plausible:
             self.causes.hear(item.device_id, message_ms)
-        facts = {
-            "battery": heartbeat.batt,
-            "signal": heartbeat.rssi,
-            "firmware": heartbeat.fw,
-            "unsent": heartbeat.unsent,
-            "first_seq": heartbeat.first_seq,
-            "clock": heartbeat.clk,
-            "clock_implausible": not plausible,
-            "basis": heartbeat.basis,
-        }
-        said = (heartbeat.fw, heartbeat.clk, plausible, heartbeat.basis, bool(heartbeat.unsent))
-        told = {name: value for name, value in facts.items() if value is not None}
-        self.coverage.note(DeviceNote(item.device_id, None, message_ms, told), message_ms, said=said)
+        self.coverage.note(Told(item.device_id, heartbeat, message_ms, plausible))
 
     def _take_state(self, item: AdmittedState) -> None:
         status = item.state.status
