@@ -1,337 +1,38 @@
-"""Recordings enter, what the detector makes of them leaves: ``kaimen replay`` without a broker.
+"""Sensor recordings enter, what the ladder makes of them leaves: ``kaimen replay`` without a broker.
 
-Two kinds of file: a recorded stream of wire messages with a registry (``judge_wire``), run through the service's own
-admission and detector; and a sensor recording of one home (``replay_recordings``), columns ``home, time, sensor,
-kind, state``, taken as heard throughout because it carries no heartbeats.
+A recording is CSV (plain or gzip) with the columns ``home, time, sensor, kind, state``. It carries no heartbeats, so
+it is taken as heard throughout, from its first row to its last. Its times are the home's wall clock, read as UTC.
 """
 
 from __future__ import annotations
 
 import csv
 import gzip
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
-import msgspec
 import numpy as np
 
-from ingest.detector.engine import PULSE_MS, Detector, Registry, pulse_at_or_after
-from ingest.detector.facts import Crossing, Withdrawal
-from kaimen import wire
-from kaimen.policy import FUTURE_MAX_MS, LATE_AFTER_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
-from kaimen.vocabulary import (
-    Absence,
-    Admission,
-    Credential,
-    CredentialClass,
-    Device,
-    DoorBinding,
-    DoorRole,
-    Household,
-    QuarantineReason,
-)
+from kaimen.policy import DAY_MS, HOUR_MS, MINUTE_MS, THRESHOLDS_DEFAULT_MS
 
-HOUR_MS = 3_600_000
-YEAR_MS = 365.25 * 86_400_000
+YEAR_MS = 365.25 * DAY_MS
+_IN_WITHIN_MS = 5 * MINUTE_MS
 
 
 class RecordingError(ValueError):
     """A file that cannot be read as what it should be; the text says which, where and how to mend it."""
 
 
-# -- registry ------------------------------------------------------------------------------------------------
-
-
-def parse_registry(document: Any, *, name: str = "registry") -> Registry:
-    """Read a registry document.
-
-    Raises
-    ------
-    RecordingError
-        With the path of the first value that does not fit.
-    """
-    try:
-        return _parse_registry(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RecordingError(
-            f"{name}: {type(error).__name__}: {error}; see docs/wire.md, 'Judging by file'"
-        ) from error
-
-
-def _parse_registry(document: Any) -> Registry:
-    devices = {
-        item["id"]: Device(item["id"], item["site"], round(_supervision_s(item) * 1000))
-        for item in document["devices"]
-    }
-    credentials = {
-        item["cred"]: Credential(item["cred"], CredentialClass(item["class"]), item.get("household"))
-        for item in document.get("creds") or ()
-    }
-    households = {}
-    for item in document["households"]:
-        thresholds = item.get("thresholds_s")
-        households[item["id"]] = Household(
-            household_id=item["id"],
-            site_id=item["site"],
-            doors=tuple(_parse_door(door) for door in item["doors"]),
-            watched_from_ms=item["watched_from"],
-            thresholds_ms=tuple(round(s * 1000) for s in thresholds) if thresholds else THRESHOLDS_DEFAULT_MS,
-            absences=tuple(Absence(span["from"], span["to"]) for span in item.get("absences") or ()),
-            consent=bool(item.get("consent", True)),
-        )
-    return Registry(devices, households, credentials)
-
-
-def _supervision_s(item: dict[str, Any]) -> float:
-    """Three heartbeats where the registry names no supervision time."""
-    return float(item.get("supervision_s") or 3 * (item.get("heartbeat_s") or 60))
-
-
-def _parse_door(door: Any) -> DoorBinding:
-    if isinstance(door, str):
-        return DoorBinding(door)
-    return DoorBinding(
-        door["device"], DoorRole(door.get("role", "dwelling")), door.get("from"), door.get("to")
-    )
-
-
-# -- wire messages -------------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Counts:
-    """Events by admission class; copies are judged at the end, with the bases of the whole set."""
-
-    quarantined: int = 0
-    copies: list[tuple[str, wire.Event, int]] = field(default_factory=list)
-
-    def settle(self, detector: Detector) -> dict[str, int]:
-        counts = dict.fromkeys((item.value for item in Admission), 0)
-        counts[Admission.QUARANTINED.value] = self.quarantined
-        seen: set[tuple[object, ...]] = set()
-        for device_id, event, received_ms in self.copies:
-            counts[self._class_of(detector, seen, device_id, event, received_ms).value] += 1
-        return counts
-
-    def _class_of(
-        self,
-        detector: Detector,
-        seen: set[tuple[object, ...]],
-        device_id: str,
-        event: wire.Event,
-        received_ms: int,
-    ) -> Admission:
-        instant, _ = detector.instant_of(device_id, event)
-        if not received_ms - PAST_MAX_MS <= instant <= received_ms + FUTURE_MAX_MS:
-            return Admission.IMPLAUSIBLE
-        key = (device_id, event.boot, event.seq, event.content())
-        if key in seen:
-            return Admission.DUPLICATE
-        seen.add(key)
-        return Admission.LATE if received_ms - instant > LATE_AFTER_MS else Admission.ACCEPTED
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    received_ms: int
-    address: wire.Address
-    events: list[wire.Event]
-    heartbeat: wire.Heartbeat | None
-
-
-class _Admitter:
-    """The service's admission, line by line; what it refuses is counted per event."""
-
-    def __init__(self, registry: Registry, counts: _Counts) -> None:
-        self._registry = registry
-        self._counts = counts
-
-    def admit(self, topic: Any, payload: Any, received_ms: int) -> _Line | None:
-        try:
-            address = wire.parse_topic(topic if isinstance(topic, str) else "")
-            device = self._registry.devices.get(address.device_id)
-            if device is None:
-                raise wire.WireError(QuarantineReason.UNKNOWN_DEVICE, address.device_id)
-            if device.site_id != address.site_id:
-                raise wire.WireError(QuarantineReason.WRONG_SITE, address.site_id)
-            return self._read(address, wire.encode_payload(payload), received_ms)
-        except wire.WireError:
-            if not str(topic).endswith(("/hb", "/state", "/ack", "/cfg", "/cmd")):
-                self._counts.quarantined += len(payload) if isinstance(payload, list) else 1
-            return None
-
-    def _read(self, address: wire.Address, payload: bytes, received_ms: int) -> _Line | None:
-        if address.channel == "hb":
-            return _Line(received_ms, address, [], wire.parse_heartbeat(payload))
-        if address.channel == "evt":
-            return _Line(received_ms, address, [wire.parse_event(payload)], None)
-        if address.channel == "evb":
-            found = wire.parse_batch(payload)
-            events = [item for item in found if isinstance(item, wire.Event)]
-            self._counts.quarantined += len(found) - len(events)
-            return _Line(received_ms, address, events, None)
-        return None
-
-
-def _received_by_us(rx: int | None, received_ms: int) -> int:
-    return rx if rx is not None and rx <= received_ms else received_ms
-
-
-def judge_wire(
-    messages: Iterable[dict[str, Any]],
-    registry: Registry,
-    until_ms: int,
-    *,
-    progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
-    """Run a recorded stream, in order of receipt, through admission and detector.
-
-    Parameters
-    ----------
-    messages
-        ``{"received_at": ms, "topic": str, "payload": object or array}`` each.
-    until_ms
-        Instant at which the history is read; messages received after it are not looked at.
-
-    Returns
-    -------
-    dict
-        The report of docs/wire.md, 'Judging by file'.
-    """
-    counts = _Counts()
-    admitter = _Admitter(registry, counts)
-    start = min((item.watched_from_ms for item in registry.households.values()), default=until_ms)
-    detector = Detector(registry, now_ms=min(start, until_ms), retain=True)
-    facts: list[Any] = []
-    reached = pulse_at_or_after(min(start, until_ms))
-    for number, line in enumerate(messages, start=1):
-        received = line["received_at"]
-        if received > until_ms:
-            continue
-        pulse = pulse_at_or_after(received)
-        if pulse > reached:
-            _pulse_between(detector, reached, pulse, facts)
-            reached = pulse
-        admitted = admitter.admit(line.get("topic"), line.get("payload"), received)
-        if admitted is not None:
-            _take(detector, admitted, counts)
-        if progress is not None:
-            progress(number)
-    last = until_ms // PULSE_MS * PULSE_MS
-    if reached <= last:
-        _pulse_between(detector, reached, last + PULSE_MS, facts)
-    return _wire_report(detector, facts, counts, until_ms)
-
-
-def _pulse_between(detector: Detector, reached_ms: int, before_ms: int, facts: list[Any]) -> None:
-    """Pulse at the second of the newest messages, then whatever falls due before ``before_ms``."""
-    for pulse_ms in (reached_ms, before_ms - PULSE_MS):
-        if detector.has_work(pulse_ms):
-            facts.extend(detector.pulse(pulse_ms))
-
-
-def _take(detector: Detector, line: _Line, counts: _Counts) -> None:
-    device_id = line.address.device_id
-    if line.heartbeat is not None:
-        received = _received_by_us(line.heartbeat.rx, line.received_ms)
-        detector.take_heartbeat(device_id, line.heartbeat, received_ms=received)
-    for event in line.events:
-        received = _received_by_us(event.rx, line.received_ms)
-        counts.copies.append((device_id, event, received))
-        detector.take_event(device_id, event, received_ms=received)
-
-
-def _wire_report(detector: Detector, facts: list[Any], counts: _Counts, until_ms: int) -> dict[str, Any]:
-    effective: list[dict[str, Any]] = []
-    checks: list[dict[str, Any]] = []
-    not_known: list[dict[str, Any]] = []
-    for household_id in detector.watched_households():
-        rule = detector.rule_of(household_id)
-        if rule.household.watched_from_ms > until_ms:
-            continue
-        history = rule.history(until_ms)
-        effective.extend(
-            {"household": household_id, "stage": item.stage, "at": item.at_ms} for item in history.crossings
-        )
-        checks.extend(
-            {"household": household_id, "step": item.step, "at": item.at_ms, "ended_at": item.ended_ms}
-            for item in history.checks
-        )
-        not_known.extend(
-            {"household": household_id, "from": low, "to": high}
-            for low, high in detector.not_known_runs(household_id, until_ms // PULSE_MS * PULSE_MS)
-        )
-    effective.sort(key=lambda item: (item["at"], item["household"], item["stage"]))
-    checks.sort(key=lambda item: (item["at"], item["household"], item["step"]))
-    not_known.sort(key=lambda item: (item["from"], item["household"]))
-    return {
-        "effective": effective,
-        "checks": checks,
-        "announced": _announced(facts),
-        "not_known": not_known,
-        "admission": counts.settle(detector),
-    }
-
-
-def _announced(facts: list[Any]) -> list[dict[str, Any]]:
-    rows: dict[tuple[str, int, int], dict[str, Any]] = {}
-    for fact in facts:
-        if isinstance(fact, Crossing):
-            rows[(fact.household_id, fact.stage, fact.announced_ms)] = {
-                "household": fact.household_id,
-                "stage": fact.stage,
-                "at": fact.at_ms,
-                "announced_at": fact.announced_ms,
-                "withdrawn_at": None,
-            }
-        elif isinstance(fact, Withdrawal):
-            rows[(fact.household_id, fact.stage, fact.announced_ms)]["withdrawn_at"] = fact.withdrawn_ms
-    return sorted(rows.values(), key=lambda row: (row["announced_at"], row["household"], row["stage"]))
-
-
-def read_messages(path: Path) -> Iterator[dict[str, Any]]:
-    """Read message lines (JSON Lines, plain or gzip).
-
-    Raises
-    ------
-    RecordingError
-        With the number of the first line that is not a message.
-    """
-    decoder = msgspec.json.Decoder(dict[str, Any])
-    with open_text(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                message = decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise RecordingError(f"{path.name}, line {number}: not a JSON object ({error})") from error
-            received = message.get("received_at")
-            if not isinstance(received, int) or isinstance(received, bool):
-                raise RecordingError(f"{path.name}, line {number}: received_at must be Unix milliseconds")
-            yield message
-
-
 def open_text(path: Path) -> TextIO:
     """Open a text file that may be gzip."""
     if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8", newline=""))
     return path.open(encoding="utf-8", newline="")
-
-
-def read_registry(path: Path) -> Registry:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecordingError(f"{path.name}: {error}") from error
-    return parse_registry(document, name=path.name)
-
-
-# -- sensor recordings ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,17 +105,100 @@ def _fold_home(home: str, rows: list[tuple[int, str, str, bool]]) -> Recording:
     return Recording(home, rows[0][0], rows[-1][0], openings, states, activity)
 
 
-def replay_home(
+def crossings_of(
     recording: Recording, thresholds_ms: Sequence[int] = THRESHOLDS_DEFAULT_MS
 ) -> list[tuple[int, int]]:
-    """Return the crossings (stage, instant) of the ladder on one home, ascending by instant."""
+    """Return the ladder's crossings of one home as (stage, instant), ascending by instant.
+
+    Watching starts with the recording's first row, as ``watched_from`` does in the service.
+    """
     from ingest.detector import kernel
 
-    openings = np.asarray(recording.openings_ms, np.int64)
+    evidence = np.asarray([recording.first_ms, *recording.openings_ms], np.int64)
     thresholds = np.asarray(thresholds_ms, np.int64)
-    stages = np.zeros(max(1, len(openings) * len(thresholds)), np.int64)
+    stages = np.zeros(max(1, len(evidence) * len(thresholds)), np.int64)
     instants = np.zeros_like(stages)
-    count = kernel.fold_recording(openings, recording.last_ms, thresholds, stages, instants)
-    return sorted(
-        zip(stages[:count].tolist(), instants[:count].tolist(), strict=True), key=lambda item: item[::-1]
-    )
+    count = kernel.fold_recording(evidence, recording.last_ms, thresholds, stages, instants)
+    found = zip(stages[:count].tolist(), instants[:count].tolist(), strict=True)
+    return sorted(found, key=lambda item: (item[1], item[0]))
+
+
+def collapse_latencies_h(recording: Recording, threshold_ms: int = DAY_MS) -> list[float]:
+    """Return, for a collapse simulated at every full hour, the hours until the ladder's first alert.
+
+    A collapse is only simulated where she is presumed in: some interior sensor spoke within five minutes after the
+    last opening before it. Where the alert already stands at that hour, the hour is left out.
+    """
+    hours: list[float] = []
+    openings = recording.openings_ms
+    for at in range(recording.first_ms + HOUR_MS, recording.last_ms, HOUR_MS):
+        index = bisect_right(openings, at) - 1
+        if index < 0:
+            continue
+        opened = openings[index]
+        after = bisect_left(recording.activity_ms, opened)
+        came_in = (
+            after < len(recording.activity_ms) and recording.activity_ms[after] <= opened + _IN_WITHIN_MS
+        )
+        if came_in and at < opened + threshold_ms:
+            hours.append((opened + threshold_ms - at) / HOUR_MS)
+    return hours
+
+
+def poisson_interval(count: int, exposure: float) -> list[float]:
+    """Return the exact 95 % interval of a rate of ``count`` per ``exposure``."""
+
+    def below(mean: float, most: int) -> float:
+        return sum(math.exp(-mean + k * math.log(mean) - math.lgamma(k + 1)) for k in range(most + 1))
+
+    def solve(wanted: float, most: int) -> float:
+        low, high = 1e-9, 10.0 * (count + 5)
+        for _ in range(200):
+            middle = (low + high) / 2
+            low, high = (middle, high) if below(middle, most) > wanted else (low, middle)
+        return low
+
+    lowest = 0.0 if count == 0 else solve(0.975, count - 1)
+    return [round(lowest / exposure, 3), round(solve(0.025, count) / exposure, 3)]
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(sum(values) / len(values), 2) if values else None
+
+
+def replay_recordings(recordings: Sequence[Recording]) -> dict[str, Any]:
+    """Return the report of the mandated ladder over homes (shape: the ``replay`` contract of the README).
+
+    ``false_alerts`` counts warnings: the recordings know of no emergency, absences count as false.
+    """
+    homes: list[dict[str, Any]] = []
+    latencies: list[float] = []
+    for recording in recordings:
+        crossings = crossings_of(recording)
+        counts = [len([stage for stage, _ in crossings if stage == wanted]) for wanted in (1, 2, 3)]
+        latency = _mean(collapse_latencies_h(recording))
+        if latency is not None:
+            latencies.append(latency)
+        homes.append(
+            {
+                "home": recording.home,
+                "days": round(recording.days, 2),
+                "openings": len(recording.openings_ms),
+                "crossings": dict(zip(("warning", "call", "visit"), counts, strict=True)),
+                "false_alerts": counts[0],
+                "latency_hours_mean": latency,
+                "heard": "taken as heard throughout: the recording carries no heartbeats",
+            }
+        )
+    years = sum(recording.last_ms - recording.first_ms for recording in recordings) / YEAR_MS
+    alerts = sum(home["false_alerts"] for home in homes)
+    return {
+        "detector": "ladder",
+        "homes": homes,
+        "total": {
+            "home_years": round(years, 4),
+            "false_alerts_per_home_year": round(alerts / years, 2) if years else None,
+            "ci95": poisson_interval(alerts, years) if years else None,
+            "latency_hours_mean": _mean(latencies),
+        },
+    }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ingest.recording import judge_wire, parse_registry
+from ingest.judging import judge_wire, parse_registry
 from tests.oracle.wire_oracle import in_order, judge
 from tests.property.strategies_wire import Case, plain_streams, random_case, wire_cases
 

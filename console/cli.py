@@ -1,0 +1,195 @@
+"""The ``kaimen`` command line: words enter, the right package is loaded and does the work.
+
+Every command imports what it needs when it is called, so that ``kaimen edge`` runs with the edge extra alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from kaimen import __version__
+
+_EXTRAS = {"edge": "edge", "ingest": "ingest", "alerts": "alerts", "console": "console"}
+
+
+class LazyGroup(click.Group):
+    """A group that loads a command's module when the command is asked for."""
+
+    def __init__(self, *args: Any, lazy: dict[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lazy = lazy or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        target = self._lazy.get(cmd_name)
+        if target is None:
+            return super().get_command(ctx, cmd_name)
+        module_name, _, attribute = target.partition(":")
+        try:
+            command: click.Command = getattr(importlib.import_module(module_name), attribute)
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] in {
+                "console",
+                "ingest",
+                "edge",
+                "alerts",
+                "firmware_sim",
+                "kaimen",
+            }:
+                raise
+            raise click.ClickException(
+                f"kaimen {cmd_name} needs the package {error.name}, which is not installed: "
+                "install kaimen[all], or the extra of the service"
+            ) from error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List commands without importing what they need."""
+        rows = []
+        for name in self.list_commands(ctx):
+            text = _SHORT.get(name, "")
+            if not text:
+                command = super().get_command(ctx, name)
+                text = command.get_short_help_str(100) if command else ""
+            rows.append((name, text))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+_SHORT = {
+    "up": "Start the whole stack in one directory; --demo adds a simulated community.",
+    "sim": "Play a street of doors from a seed, to a broker or a file.",
+    "replay": "Run a recording through the detector and say what it would have done.",
+    "bench": "Measure against the machine's limit and the peers, as ratios.",
+}
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "up": "console.stack.up:command",
+        "sim": "firmware_sim.__main__:command",
+        "replay": "console.replaying:command",
+        "bench": "console.benchmarks:command",
+    },
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(__version__, prog_name="kaimen")
+def main() -> None:
+    """Kaimen 开门 notices the door that should have opened and did not."""
+
+
+def _load(service: str, settings_name: str) -> tuple[Callable[[Any], int], BaseSettings]:
+    try:
+        entry = importlib.import_module(f"{service}.__main__").main
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"kaimen {service} needs the package {error.name}: install kaimen[{_EXTRAS[service]}]"
+        ) from error
+    settings_class: type[BaseSettings] = getattr(importlib.import_module("kaimen.settings"), settings_name)
+    try:
+        return entry, settings_class()
+    except ValidationError as error:
+        lines = [
+            f"  KAIMEN_{'_'.join(map(str, item['loc'])).upper()}: {item['msg']}" for item in error.errors()
+        ]
+        raise click.ClickException("these settings do not fit:\n" + "\n".join(lines)) from error
+
+
+def _run(service: str, settings_name: str) -> None:
+    entry, settings = _load(service, settings_name)
+    sys.exit(entry(settings))
+
+
+@main.group(invoke_without_command=True)
+@click.pass_context
+def edge(context: click.Context) -> None:
+    """Translate, spool and forward what door devices say (settings: KAIMEN_EDGE_*, KAIMEN_BROKER_*)."""
+    if context.invoked_subcommand is None:
+        _run("edge", "EdgeSettings")
+
+
+@edge.command("decode")
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."
+)
+def edge_decode(files: tuple[Path, ...], as_json: bool) -> None:
+    """Run vendor payloads (JSON Lines) through the dialects: kind, opening or not, with a score against labels."""
+    from edge.decode import decode_file, format_report, merge
+
+    try:
+        report = merge([decode_file(path) for path in files])
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(report, ensure_ascii=False, indent=2) if as_json else format_report(report))
+
+
+@main.command()
+def ingest() -> None:
+    """Admit, judge and store door events (settings: KAIMEN_INGEST_*, KAIMEN_BROKER_*, KAIMEN_DATABASE_URL)."""
+    _run("ingest", "IngestSettings")
+
+
+@main.command()
+def alerts() -> None:
+    """Turn stage crossings into cases, tasks and messages (settings: KAIMEN_ALERTS_*, KAIMEN_DATABASE_URL)."""
+    _run("alerts", "AlertsSettings")
+
+
+@main.command()
+def console() -> None:
+    """Serve the pages and the JSON API (settings: KAIMEN_CONSOLE_*, KAIMEN_DATABASE_URL)."""
+    _run("console", "ConsoleSettings")
+
+
+@main.group()
+def db() -> None:
+    """Look after the database."""
+
+
+@db.command("migrate")
+@click.option("--database-url", envvar="KAIMEN_DATABASE_URL", required=True, help="postgresql://…")
+def db_migrate(database_url: str) -> None:
+    """Bring the database to this version's schema."""
+    from kaimen.schema import SchemaError, migrate
+
+    try:
+        version = migrate(database_url)
+    except SchemaError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"schema {version}")
+
+
+@main.command()
+@click.argument("url")
+@click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for an answer.")
+def health(url: str, timeout: float) -> None:
+    """Ask a service's /healthz (or /readyz) and end with 0 if it is well, for health checks."""
+    if not url.startswith(("http://", "https://")):
+        raise click.ClickException(f"{url!r} is no address: write http://HOST:PORT/healthz")
+    try:
+        with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - scheme checked above
+            click.echo(answer.read().decode())
+    except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
+        detail = error.read().decode() if isinstance(error, urllib.error.HTTPError) else str(error)
+        raise click.ClickException(f"{url}: {detail}") from error
+
+
+if __name__ == "__main__":
+    main()

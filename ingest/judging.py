@@ -1,0 +1,312 @@
+"""A recorded stream of wire messages with a registry enters, the detector's report leaves: ``replay --wire``.
+
+Exactly the service's admission and detector, with every heartbeat kept, so that the report is the protocol's own
+(``docs/wire.md``, "Judging by file").
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ingest.detector.engine import PULSE_MS, Detector, Registry, pulse_at_or_after
+from ingest.detector.facts import Crossing, Withdrawal
+from ingest.recording import RecordingError, open_text
+from kaimen import wire
+from kaimen.policy import FUTURE_MAX_MS, LATE_AFTER_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
+from kaimen.vocabulary import (
+    Absence,
+    Admission,
+    Credential,
+    CredentialClass,
+    Device,
+    DoorBinding,
+    DoorRole,
+    Household,
+    QuarantineReason,
+)
+
+# -- registry ------------------------------------------------------------------------------------------------
+
+
+def parse_registry(document: Any, *, name: str = "registry") -> Registry:
+    """Read a registry document.
+
+    Raises
+    ------
+    RecordingError
+        With the path of the first value that does not fit.
+    """
+    try:
+        return _parse_registry(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordingError(
+            f"{name}: {type(error).__name__}: {error}; see docs/wire.md, 'Judging by file'"
+        ) from error
+
+
+def _parse_registry(document: Any) -> Registry:
+    devices = {
+        item["id"]: Device(item["id"], item["site"], round(_supervision_s(item) * 1000))
+        for item in document["devices"]
+    }
+    credentials = {
+        item["cred"]: Credential(item["cred"], CredentialClass(item["class"]), item.get("household"))
+        for item in document.get("creds") or ()
+    }
+    households = {}
+    for item in document["households"]:
+        thresholds = item.get("thresholds_s")
+        households[item["id"]] = Household(
+            household_id=item["id"],
+            site_id=item["site"],
+            doors=tuple(_parse_door(door) for door in item["doors"]),
+            watched_from_ms=item["watched_from"],
+            thresholds_ms=tuple(round(s * 1000) for s in thresholds) if thresholds else THRESHOLDS_DEFAULT_MS,
+            absences=tuple(Absence(span["from"], span["to"]) for span in item.get("absences") or ()),
+            consent=bool(item.get("consent", True)),
+        )
+    return Registry(devices, households, credentials)
+
+
+def _supervision_s(item: dict[str, Any]) -> float:
+    """Three heartbeats where the registry names no supervision time."""
+    return float(item.get("supervision_s") or 3 * (item.get("heartbeat_s") or 60))
+
+
+def _parse_door(door: Any) -> DoorBinding:
+    if isinstance(door, str):
+        return DoorBinding(door)
+    return DoorBinding(
+        door["device"], DoorRole(door.get("role", "dwelling")), door.get("from"), door.get("to")
+    )
+
+
+# -- wire messages -------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Counts:
+    """Events by admission class; copies are judged at the end, with the bases of the whole set."""
+
+    quarantined: int = 0
+    copies: list[tuple[str, wire.Event, int]] = field(default_factory=list)
+
+    def settle(self, detector: Detector) -> dict[str, int]:
+        counts = dict.fromkeys((item.value for item in Admission), 0)
+        counts[Admission.QUARANTINED.value] = self.quarantined
+        seen: set[tuple[object, ...]] = set()
+        for device_id, event, received_ms in self.copies:
+            counts[self._class_of(detector, seen, device_id, event, received_ms).value] += 1
+        return counts
+
+    def _class_of(
+        self,
+        detector: Detector,
+        seen: set[tuple[object, ...]],
+        device_id: str,
+        event: wire.Event,
+        received_ms: int,
+    ) -> Admission:
+        instant, _ = detector.instant_of(device_id, event)
+        if not received_ms - PAST_MAX_MS <= instant <= received_ms + FUTURE_MAX_MS:
+            return Admission.IMPLAUSIBLE
+        key = (device_id, event.boot, event.seq, event.content())
+        if key in seen:
+            return Admission.DUPLICATE
+        seen.add(key)
+        return Admission.LATE if received_ms - instant > LATE_AFTER_MS else Admission.ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    received_ms: int
+    address: wire.Address
+    events: list[wire.Event]
+    heartbeat: wire.Heartbeat | None
+
+
+class _Admitter:
+    """The service's admission, line by line; what it refuses is counted per event."""
+
+    def __init__(self, registry: Registry, counts: _Counts) -> None:
+        self._registry = registry
+        self._counts = counts
+
+    def admit(self, topic: Any, payload: Any, received_ms: int) -> _Line | None:
+        try:
+            address = wire.parse_topic(topic if isinstance(topic, str) else "")
+            device = self._registry.devices.get(address.device_id)
+            if device is None:
+                raise wire.WireError(QuarantineReason.UNKNOWN_DEVICE, address.device_id)
+            if device.site_id != address.site_id:
+                raise wire.WireError(QuarantineReason.WRONG_SITE, address.site_id)
+            return self._read(address, wire.encode_payload(payload), received_ms)
+        except wire.WireError:
+            if not str(topic).endswith(("/hb", "/state", "/ack", "/cfg", "/cmd")):
+                self._counts.quarantined += len(payload) if isinstance(payload, list) else 1
+            return None
+
+    def _read(self, address: wire.Address, payload: bytes, received_ms: int) -> _Line | None:
+        if address.channel == "hb":
+            return _Line(received_ms, address, [], wire.parse_heartbeat(payload))
+        if address.channel == "evt":
+            return _Line(received_ms, address, [wire.parse_event(payload)], None)
+        if address.channel == "evb":
+            found = wire.parse_batch(payload)
+            events = [item for item in found if isinstance(item, wire.Event)]
+            self._counts.quarantined += len(found) - len(events)
+            return _Line(received_ms, address, events, None)
+        return None
+
+
+def _received_by_us(rx: int | None, received_ms: int) -> int:
+    return rx if rx is not None and rx <= received_ms else received_ms
+
+
+def judge_wire(
+    messages: Iterable[dict[str, Any]],
+    registry: Registry,
+    until_ms: int,
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """Run a recorded stream, in order of receipt, through admission and detector.
+
+    Parameters
+    ----------
+    messages
+        ``{"received_at": ms, "topic": str, "payload": object or array}`` each.
+    until_ms
+        Instant at which the history is read; messages received after it are not looked at.
+
+    Returns
+    -------
+    dict
+        The report of docs/wire.md, 'Judging by file'.
+    """
+    counts = _Counts()
+    admitter = _Admitter(registry, counts)
+    start = min((item.watched_from_ms for item in registry.households.values()), default=until_ms)
+    detector = Detector(registry, now_ms=min(start, until_ms), retain=True)
+    facts: list[Any] = []
+    reached = pulse_at_or_after(min(start, until_ms))
+    for number, line in enumerate(messages, start=1):
+        received = line["received_at"]
+        if received > until_ms:
+            continue
+        pulse = pulse_at_or_after(received)
+        if pulse > reached:
+            _pulse_between(detector, reached, pulse, facts)
+            reached = pulse
+        admitted = admitter.admit(line.get("topic"), line.get("payload"), received)
+        if admitted is not None:
+            _take(detector, admitted, counts)
+        if progress is not None:
+            progress(number)
+    last = until_ms // PULSE_MS * PULSE_MS
+    if reached <= last:
+        _pulse_between(detector, reached, last + PULSE_MS, facts)
+    return _wire_report(detector, facts, counts, until_ms)
+
+
+def _pulse_between(detector: Detector, reached_ms: int, before_ms: int, facts: list[Any]) -> None:
+    """Pulse at the second of the newest messages, then whatever falls due before ``before_ms``."""
+    for pulse_ms in (reached_ms, before_ms - PULSE_MS):
+        if detector.has_work(pulse_ms):
+            facts.extend(detector.pulse(pulse_ms))
+
+
+def _take(detector: Detector, line: _Line, counts: _Counts) -> None:
+    device_id = line.address.device_id
+    if line.heartbeat is not None:
+        received = _received_by_us(line.heartbeat.rx, line.received_ms)
+        detector.take_heartbeat(device_id, line.heartbeat, received_ms=received)
+    for event in line.events:
+        received = _received_by_us(event.rx, line.received_ms)
+        counts.copies.append((device_id, event, received))
+        detector.take_event(device_id, event, received_ms=received)
+
+
+def _wire_report(detector: Detector, facts: list[Any], counts: _Counts, until_ms: int) -> dict[str, Any]:
+    effective: list[dict[str, Any]] = []
+    checks: list[dict[str, Any]] = []
+    not_known: list[dict[str, Any]] = []
+    for household_id in detector.watched_households():
+        rule = detector.rule_of(household_id)
+        if rule.household.watched_from_ms > until_ms:
+            continue
+        history = rule.history(until_ms)
+        effective.extend(
+            {"household": household_id, "stage": item.stage, "at": item.at_ms} for item in history.crossings
+        )
+        checks.extend(
+            {"household": household_id, "step": item.step, "at": item.at_ms, "ended_at": item.ended_ms}
+            for item in history.checks
+        )
+        not_known.extend(
+            {"household": household_id, "from": low, "to": high}
+            for low, high in detector.not_known_runs(household_id, until_ms // PULSE_MS * PULSE_MS)
+        )
+    effective.sort(key=lambda item: (item["at"], item["household"], item["stage"]))
+    checks.sort(key=lambda item: (item["at"], item["household"], item["step"]))
+    not_known.sort(key=lambda item: (item["from"], item["household"]))
+    return {
+        "effective": effective,
+        "checks": checks,
+        "announced": _announced(facts),
+        "not_known": not_known,
+        "admission": counts.settle(detector),
+    }
+
+
+def _announced(facts: list[Any]) -> list[dict[str, Any]]:
+    rows: dict[tuple[str, int, int], dict[str, Any]] = {}
+    for fact in facts:
+        if isinstance(fact, Crossing):
+            rows[(fact.household_id, fact.stage, fact.announced_ms)] = {
+                "household": fact.household_id,
+                "stage": fact.stage,
+                "at": fact.at_ms,
+                "announced_at": fact.announced_ms,
+                "withdrawn_at": None,
+            }
+        elif isinstance(fact, Withdrawal):
+            rows[(fact.household_id, fact.stage, fact.announced_ms)]["withdrawn_at"] = fact.withdrawn_ms
+    return sorted(rows.values(), key=lambda row: (row["announced_at"], row["household"], row["stage"]))
+
+
+def read_messages(path: Path) -> Iterator[dict[str, Any]]:
+    """Read message lines (JSON Lines, plain or gzip).
+
+    Raises
+    ------
+    RecordingError
+        With the number of the first line that is not a message.
+    """
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    with open_text(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            try:
+                message = decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise RecordingError(f"{path.name}, line {number}: not a JSON object ({error})") from error
+            received = message.get("received_at")
+            if not isinstance(received, int) or isinstance(received, bool):
+                raise RecordingError(f"{path.name}, line {number}: received_at must be Unix milliseconds")
+            yield message
+
+
+def read_registry(path: Path) -> Registry:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecordingError(f"{path.name}: {error}") from error
+    return parse_registry(document, name=path.name)
