@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -32,7 +33,7 @@ from firmware_sim.publish import (
     write_registry,
 )
 from firmware_sim.residents import DAY_MS
-from firmware_sim.state import StateError, save
+from firmware_sim.state import StateError, StateFile, kept_start_ms, save
 from firmware_sim.street import Delivery, Street
 from kaimen.clock import Clock, as_datetime, open_clock
 
@@ -150,14 +151,16 @@ def command(
     clock = open_clock(clock_name)
     now_ms = clock.now_ms()
     span_ms = int(days * DAY_MS)
-    begin_ms = start_ms if start_ms is not None else now_ms if chosen == "real" else now_ms - span_ms
     try:
+        kept_ms = kept_start_ms(state) if state is not None else None
+        begin_ms = now_ms if chosen == "real" else now_ms - span_ms
+        begin_ms = start_ms if start_ms is not None else begin_ms
         community = make_community(
             seed,
             households,
             min(households // 8, households) if watched is None else watched,
             site,
-            begin_ms,
+            begin_ms if kept_ms is None else kept_ms,
             heartbeat_s=heartbeat,
         )
         options = Options(community, faults, DriftLevel(drift), broker, out, state, control)
@@ -174,7 +177,10 @@ def command(
 
 def _play_at_once(options: Options, from_ms: int, to_ms: int, *, quiet: bool) -> None:
     street = Street(options.community, from_ms, rates=LEVELS[options.faults], drift=options.drift)
-    deliveries = _with_progress(street.run(to_ms), from_ms, to_ms, quiet=quiet)
+    if options.state is not None:
+        with closing(StateFile(options.state, options.community)) as file:
+            file.restore_into(street)
+    deliveries = _with_progress(street.run(to_ms), street.now_ms, to_ms, quiet=quiet)
     if options.out is not None:
         with MessageFile(options.out) as file:
             file.write(deliveries)
@@ -189,7 +195,7 @@ def _with_progress(
     deliveries: Iterator[Delivery], from_ms: int, to_ms: int, *, quiet: bool
 ) -> Iterator[Delivery]:
     with tqdm(
-        total=round((to_ms - from_ms) / DAY_MS, 3),
+        total=max(0.0, (to_ms - from_ms) / DAY_MS),
         unit="day",
         disable=quiet or None,
         file=sys.stderr,
@@ -201,7 +207,7 @@ def _with_progress(
                 bar.update((delivery[0] - shown_ms) / DAY_MS)
                 shown_ms = delivery[0]
             yield delivery
-        bar.update((to_ms - shown_ms) / DAY_MS)
+        bar.update(max(0, to_ms - shown_ms) / DAY_MS)
 
 
 def _play_live(options: Options, clock: Clock, from_ms: int, until_ms: int) -> None:

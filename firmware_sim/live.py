@@ -16,7 +16,8 @@ from firmware_sim.street import Street
 from kaimen import wire
 from kaimen.clock import Clock
 
-TURN_S = 0.1
+TURN_MOST_S = 0.1
+TURN_LEAST_S = 0.02
 CHUNK_MS = 1_800_000
 
 
@@ -40,9 +41,10 @@ class Live:
 
     def turn(self, wait_s: float = 0.0) -> bool:
         """Take notices and orders, play up to the clock, keep, then send; say whether the clock was reached."""
-        now_ms = self._clock.now_ms()
         self._tell_links()
-        for notice in self._publisher.notices(wait_s):
+        notices = self._publisher.notices(wait_s)
+        now_ms = self._clock.now_ms()
+        for notice in notices:
             if isinstance(notice, Acknowledged):
                 self._street.acknowledge(notice.ticket)
             else:
@@ -79,13 +81,17 @@ class Live:
             reached = self.turn(wait_s)
             if reached and until_ms is not None and self._street.now_ms >= until_ms:
                 break
-            wait_s = TURN_S if reached else 0.0
+            wait_s = self._wait_s() if reached else 0.0
         self.settle()
+
+    def _wait_s(self) -> float:
+        span_ms = max(0, self._street.next_due_ms() - self._street.now_ms)
+        return min(TURN_MOST_S, max(TURN_LEAST_S, self._clock.wall_seconds(span_ms)))
 
     def settle(self, turns: int = 50) -> None:
         """Before leaving, take in the acknowledgements of what was sent, so that little is sent twice."""
         for _ in range(turns):
-            notices = self._publisher.notices(TURN_S / 5)
+            notices = self._publisher.notices(TURN_LEAST_S)
             for notice in notices:
                 if isinstance(notice, Acknowledged):
                     self._street.acknowledge(notice.ticket)

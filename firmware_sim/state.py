@@ -46,7 +46,8 @@ class StateFile:
         own = f"{_FORM}/{self._community.site_id}/{self._community.seed:x}".encode()
         found = self._read("owner")
         if found is None:
-            self._database.execute("INSERT INTO street VALUES ('owner', ?)", (own,))
+            rows = [("owner", own), ("start_ms", str(self._community.start_ms).encode())]
+            self._database.executemany("INSERT INTO street VALUES (?, ?)", rows)
         elif found != own:
             raise StateError(f"the state file holds {found.decode()}, this street is {own.decode()}")
 
@@ -88,6 +89,18 @@ class StateFile:
 
     def close(self) -> None:
         self._database.close()
+
+
+def kept_start_ms(path: Path) -> int | None:
+    """Return when watching began in the community that a state file belongs to; None without a file."""
+    if not path.exists():
+        return None
+    with closing(sqlite3.connect(path)) as database:
+        try:
+            row = database.execute("SELECT value FROM street WHERE name = 'start_ms'").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise StateError(f"not a state file: {error}") from error
+    return None if row is None else int(bytes(row[0]))
 
 
 def save(street: Street, path: Path) -> None:

@@ -22,7 +22,8 @@ from firmware_sim.people import Community, DeviceKind, Household
 from firmware_sim.residents import Act, ActKind, acts, day_of, start_of
 from kaimen import wire
 
-SECOND_MS = 1000
+SECOND_MS = 1_000
+MINUTE_MS = 60_000
 STEP_MS = 600_000
 FIRST_HEARTBEAT_MS = 3 * SECOND_MS
 REBOOT_MS = 20 * SECOND_MS
@@ -128,8 +129,20 @@ class Street:
         self._outbox: list[Outgoing] = []
         self._next_day = day_of(start_ms)
         for device in community.devices:
-            lag_ms = mix(community.seed, 50, device.index) % (45 * SECOND_MS)
-            self._happen(start_ms + lag_ms, device.index, "power_on")
+            self._install(device.index, start_ms)
+
+    def _install(self, device: int, start_ms: int) -> None:
+        """Begin with a device that has run for a while, so that its door is watched from the first instant."""
+        controller = self.controllers[device]
+        bits = mix(self.community.seed, 50, device)
+        period_ms = controller.device.heartbeat_s * SECOND_MS
+        booted_ms = start_ms - MINUTE_MS - bits % period_ms
+        controller.start(booted_ms)
+        controller.hear_time_server(booted_ms)
+        self._schedule_heartbeat(device, start_ms)
+        # Their links come up one after the other, not all in one millisecond.
+        controller.memory.link_faults = 1
+        self._happen(start_ms + bits % (40 * SECOND_MS), device, "link_returned")
 
     def _devices_by_gateway(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {gateway_id: [] for gateway_id in self.community.gateway_ids}
@@ -156,6 +169,11 @@ class Street:
         self._forward_in_flight()
         outgoing, self._outbox = self._outbox, []
         return outgoing
+
+    def next_due_ms(self) -> int:
+        """Return the next instant at which anything happens."""
+        next_day_ms = start_of(self._next_day)
+        return min(self._queue[0][0], next_day_ms) if self._queue else next_day_ms
 
     def _play(self, to_ms: int) -> None:
         queue = self._queue
@@ -223,6 +241,14 @@ class Street:
             self._transmit(at_ms, device, "evt", wire.format_event(event), ((event.boot, event.seq),))
 
     # Devices
+
+    def _schedule_heartbeat(self, device: int, after_ms: int) -> None:
+        """Put the first heartbeat of the running boot after an instant into the queue."""
+        memory = self.controllers[device].memory
+        period_ms = self.controllers[device].device.heartbeat_s * SECOND_MS
+        first_ms = memory.booted_ms + FIRST_HEARTBEAT_MS
+        turns = max(0, (after_ms - first_ms) // period_ms + 1)
+        self._push(first_ms + turns * period_ms, _HEARTBEAT, device, -1, 0, memory.starts)
 
     def _beat(self, at_ms: int, device: int, starts: int) -> None:
         controller = self.controllers[device]
@@ -450,8 +476,7 @@ class Street:
         if controller.memory.power_faults > 0 or controller.memory.powered:
             return
         controller.start(at_ms)
-        starts = controller.memory.starts
-        self._push(at_ms + FIRST_HEARTBEAT_MS, _HEARTBEAT, device, -1, 0, starts)
+        self._schedule_heartbeat(device, at_ms)
         self._relink_any(at_ms, device)
 
     # Commands of people at the running street
@@ -584,6 +609,7 @@ class Street:
         for controller in self.controllers:
             memory = memories.get(controller.device.device_id)
             if memory is None:
+                controller.memory = Memory(opens=controller.device.opens_at_start)
                 self._happen(self.now_ms + SECOND_MS, controller.device.index, "power_on")
             else:
                 controller.memory = memory
@@ -598,10 +624,7 @@ class Street:
             memory = controller.memory
             if not memory.powered:
                 continue
-            period_ms = controller.device.heartbeat_s * SECOND_MS
-            first_ms = memory.booted_ms + FIRST_HEARTBEAT_MS
-            turns = max(0, (self.now_ms - first_ms) // period_ms + 1)
-            self._push(first_ms + turns * period_ms, _HEARTBEAT, device, -1, 0, memory.starts)
+            self._schedule_heartbeat(device, self.now_ms)
             self._linked[device] = self._is_linked(device)
 
 
