@@ -208,9 +208,12 @@ class CaseFacts:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """The household entered a stage; ``gone`` where that was withdrawn before we came to handle it."""
+    """The household entered a stage; ``gone`` where that was withdrawn before we came to handle it.
 
-    stage: Stage
+    A policy may have more thresholds than three: what is beyond VISIT is worked on as VISIT.
+    """
+
+    stage: int
     at: datetime
     announced_at: datetime
     evidence_at: datetime
@@ -224,7 +227,7 @@ class Crossing:
 class Withdrawal:
     """An announced stage stands no more."""
 
-    stage: Stage
+    stage: int
     withdrawn_at: datetime
     evidence_at: datetime
     evidence: Mapping[str, Any]
@@ -482,6 +485,11 @@ class Circumstances:
     folded: bool = False
     remote_well_count: int = 0
     remote_well_max: int = 2
+
+
+def stage_of(thresholds_passed: int) -> Stage:
+    """Return the stage people work at after so many thresholds."""
+    return Stage(min(thresholds_passed, Stage.VISIT))
 
 
 def after(now: datetime, span_ms: int) -> datetime:

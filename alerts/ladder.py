@@ -33,6 +33,7 @@ from alerts.case import (
     UnfoldHousehold,
     Withdrawal,
     after,
+    stage_of,
     with_task,
     without_open_tasks,
 )
@@ -96,16 +97,16 @@ def _decide_crossing(
     if case is not None and fact.stage > case.stage:
         reason = Reason.RAISED
     old = case or _new_inactivity_case(around, policy, opened_at=fact.announced_at, at=fact.at)
-    stage = Stage(max(old.stage, min(fact.stage, Stage.VISIT)))
+    stage = stage_of(max(old.stage, fact.stage))
     new = replace(
         old,
         stage=stage,
         stage_at=fact.at if stage > old.stage else old.stage_at,
-        standing=old.standing | {int(fact.stage)},
+        standing=old.standing | {fact.stage},
         evidence_at=fact.evidence_at,
         evidence=fact.evidence,
     )
-    args = {"stage": int(fact.stage), "inactive_ms": fact.inactive_ms, "elapsed_ms": fact.elapsed_ms}
+    args = {"stage": fact.stage, "inactive_ms": fact.inactive_ms, "elapsed_ms": fact.elapsed_ms}
     return _climbed(new, reason, args, gone=fact.gone, now=now, around=around)
 
 
@@ -186,7 +187,7 @@ def _decide_unanswered(
         evidence=fact.evidence,
         reopened_from=fact.closed_case_id,
     )
-    return _climbed(new, Reason.REOPENED, {"stage": int(fact.stage)}, gone=False, now=now, around=around)
+    return _climbed(new, Reason.REOPENED, {"stage": fact.stage}, gone=False, now=now, around=around)
 
 
 # --- evidence ----------------------------------------------------------------------------------------------------
@@ -195,9 +196,9 @@ def _decide_unanswered(
 def _decide_withdrawal(case: CaseFacts | None, fact: Withdrawal, now: datetime) -> Decision:
     if case is None:
         return Decision(Reason.NOTHING_OPEN, None)
-    new = replace(case, standing=case.standing - {int(fact.stage)})
+    new = replace(case, standing=case.standing - {fact.stage})
     outcome = Outcome.LATE_EVIDENCE if fact.late else Outcome.RESUMED
-    return _take_evidence(new, fact, outcome, {"stage": int(fact.stage)}, now)
+    return _take_evidence(new, fact, outcome, {"stage": fact.stage}, now)
 
 
 def _decide_check_ended(case: CaseFacts | None, fact: CheckEnded, now: datetime) -> Decision:
@@ -234,7 +235,7 @@ def _lowered(case: CaseFacts, args: Mapping[str, Any], now: datetime) -> Decisio
     """Ask for no more than what still stands; a case that reached VISIT waits for a person all the same."""
     if case.stage is Stage.VISIT:
         return _noted(case, Reason.EVIDENCE_NOTED, args, now)
-    stage = Stage(max(case.standing, default=0))
+    stage = stage_of(max(case.standing, default=0))
     new = replace(case, stage=stage, check_step=max(case.checks, default=0))
     if new.rank == case.rank:
         return _noted(new, Reason.EVIDENCE_NOTED, args, now)

@@ -39,6 +39,7 @@ from alerts.case import (
     TaskFacts,
     UnfoldHousehold,
     Withdrawal,
+    stage_of,
 )
 from alerts.ladder import asked_to_check_device, cause_key
 from alerts.recipients import HELPER_ORDER, Roster, idempotency_key, plan_messages
@@ -143,17 +144,9 @@ def set_aside(connection: Connection, happening_id: int, *, failure: str, retry_
     )
 
 
-def _crossing(row: dict[str, Any]) -> Fact:
-    return Crossing(**{**row, "stage": Stage(row["stage"])})
-
-
-def _withdrawal(row: dict[str, Any]) -> Fact:
-    return Withdrawal(**{**row, "stage": Stage(row["stage"])})
-
-
 _FACT: dict[HappeningKind, Callable[[dict[str, Any]], Fact]] = {
-    HappeningKind.CROSSING: _crossing,
-    HappeningKind.WITHDRAWAL: _withdrawal,
+    HappeningKind.CROSSING: lambda row: Crossing(**row),
+    HappeningKind.WITHDRAWAL: lambda row: Withdrawal(**row),
     HappeningKind.CHECK_DUE: lambda row: CheckDue(**row),
     HappeningKind.CHECK_ENDED: lambda row: CheckEnded(**row),
     HappeningKind.OUTAGE_BEGAN: lambda row: OutageBegan(**row),
@@ -385,7 +378,7 @@ def load_unanswered(
     newest = (stages or checks)[-1]
     return StandsUnanswered(
         closed_case_id=case_id,
-        stage=Stage(max((row["stage"] for row in stages), default=0)),
+        stage=stage_of(max((row["stage"] for row in stages), default=0)),
         check_step=max((row["step"] for row in checks), default=0),
         at=newest["at"],
         evidence_at=newest["evidence_at"],

@@ -132,9 +132,10 @@ class WebhookChannel:
 
     name = "webhook"
 
-    def __init__(self, target: Target, key: bytes) -> None:
+    def __init__(self, target: Target, key: bytes, *, answer_within_s: float = ANSWER_WITHIN_S) -> None:
         self._target = target
         self._key = key
+        self._answer_within_s = answer_within_s
         # What a demo may post to is decided again when the name is resolved: loopback or nothing.
         self.is_real = not target.private
         self._tls = ssl.create_default_context() if target.scheme == "https" else None
@@ -151,10 +152,13 @@ class WebhookChannel:
             ),
         }
         connection = self._connect()
-        deadline = threading.Timer(ANSWER_WITHIN_S, _cut, [connection])
+        late = threading.Event()
+        deadline = threading.Timer(self._answer_within_s, _cut, [connection, late])
         deadline.start()
         try:
             status = _post(connection, self._target.path, body, headers)
+            if late.is_set():
+                raise TimeoutError
         except (OSError, http.client.HTTPException) as error:
             # The request may have been taken before the line broke.
             raise DeliveryError(
@@ -176,7 +180,7 @@ class WebhookChannel:
             line.connect((address, self._target.port))
             if self._tls is not None:
                 line = self._tls.wrap_socket(line, server_hostname=self._target.host)
-            line.settimeout(ANSWER_WITHIN_S)
+            line.settimeout(self._answer_within_s)
         except OSError as error:
             line.close()
             raise DeliveryError(f"no connection: {type(error).__name__}", permanent=False) from None
@@ -184,8 +188,9 @@ class WebhookChannel:
         return connection
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     # A peer that sends a byte now and then would never run into the socket's own time-out.
+    late.set()
     if connection.sock is not None:
         try:
             connection.sock.shutdown(socket.SHUT_RDWR)

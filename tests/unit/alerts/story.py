@@ -40,7 +40,7 @@ from alerts.case import (
 )
 from alerts.ladder import decide
 from kaimen.policy import LadderPolicy
-from kaimen.vocabulary import Contacted, Outcome, Role, Stage, TaskKind
+from kaimen.vocabulary import Contacted, Outcome, Role, TaskKind
 
 #: Monday, 09:00 in Shanghai.
 MONDAY = datetime(2025, 11, 17, 1, 0, tzinfo=UTC)
@@ -139,7 +139,7 @@ class Story:
 
     # --- what ingest tells ---------------------------------------------------------------------------------------
 
-    def crosses(self, stage: Stage, *, gone: bool = False, evidence_at: datetime | None = None) -> Decision:
+    def crosses(self, stage: int, *, gone: bool = False, evidence_at: datetime | None = None) -> Decision:
         self.standing.add(int(stage))
         since = evidence_at or self.now - timedelta(days=int(stage))
         ms = int(stage) * 86_400_000
@@ -148,11 +148,11 @@ class Story:
     def opens_the_door(self, *, late: bool = False, kind: str = "opening") -> None:
         """Evidence: everything announced and due ends at this instant, one fact each."""
         for stage in sorted(self.standing, reverse=True):
-            self.withdraws(Stage(stage), late=late, kind=kind)
+            self.withdraws(stage, late=late, kind=kind)
         for step in sorted(self.checks):
             self.check_ends(step, late=late, kind=kind)
 
-    def withdraws(self, stage: Stage, *, late: bool = False, kind: str = "opening") -> Decision:
+    def withdraws(self, stage: int, *, late: bool = False, kind: str = "opening") -> Decision:
         self.standing.discard(int(stage))
         return self.happens(Withdrawal(stage, self.now, self.now, {"kind": kind}, late))
 

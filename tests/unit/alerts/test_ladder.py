@@ -98,6 +98,18 @@ def test_each_stage_annunciates_anew_on_the_same_case() -> None:
     assert story.reasons.count(Reason.RAISED) == 2
 
 
+def test_a_fourth_threshold_is_worked_on_as_a_visit() -> None:
+    story = Story()
+    for thresholds in (1, 2, 3, 4):
+        story.crosses(thresholds)
+    assert story.open_case.stage is Stage.VISIT
+    story.withdraws(4)
+    story.withdraws(3)
+    assert story.open_case.proposal is None
+    story.opens_the_door()
+    assert story.open_case.proposal is not None
+
+
 def test_an_untaken_visit_falls_through_the_helpers_to_the_desk_and_then_repeats() -> None:
     story = Story(*HELPERS)
     story.crosses(Stage.VISIT)

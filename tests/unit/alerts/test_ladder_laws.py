@@ -45,6 +45,15 @@ def _report(outcome: Outcome, number: int, user: int, days: int) -> Step:
     return report
 
 
+def _do(story: Story, step: Step) -> None:
+    try:
+        step(story)
+    except (ActRefused, AssertionError) as refused:
+        # The story refuses to name a task that is not there; the ladder refuses by name. Both change nothing.
+        if isinstance(refused, AssertionError) and "no open" not in str(refused):
+            raise
+
+
 _HAPPENINGS = st.one_of(
     _STAGES.map(lambda stage: lambda story: story.crosses(stage)),
     _STAGES.map(lambda stage: lambda story: story.crosses(stage, gone=True)),
@@ -65,20 +74,31 @@ _ACTS = st.one_of(
     st.sampled_from(Role).map(lambda role: lambda story: story.hands_over(role)),
     st.just(lambda story: story.presses_the_key()),
 )
-_STEPS = st.lists(st.one_of(_HAPPENINGS, _ACTS, _SPANS.map(_wait)), max_size=25)
+
+
+def _plot(*steps: Step) -> Step:
+    def play(story: Story) -> None:
+        for step in steps:
+            _do(story, step)
+
+    return play
+
+
+#: Beginnings that chance alone finds too seldom.
+_PLOTS = st.sampled_from(
+    [
+        _plot(lambda story: story.check_due(3), lambda story: story.begins_visit()),
+        _plot(lambda story: story.crosses(Stage.VISIT), lambda story: story.begins_visit()),
+        _plot(lambda story: story.crosses(Stage.VISIT), lambda story: story.opens_the_door()),
+        _plot(lambda story: story.crosses(Stage.CALL), lambda story: story.reports(Outcome.DECEASED)),
+        _plot(lambda story: story.crosses(Stage.CALL), lambda story: story.claims()),
+    ]
+)
+_STEPS = st.lists(st.one_of(_HAPPENINGS, _ACTS, _PLOTS, _SPANS.map(_wait)), max_size=25)
 _ROSTERS = st.lists(
     st.sampled_from([Role.NEIGHBOUR_WATCHER, Role.STAIRWELL_LIAISON, Role.SAFETY_GUARDIAN, Role.GRID_WORKER]),
     unique=True,
 )
-
-
-def _do(story: Story, step: Step) -> None:
-    try:
-        step(story)
-    except (ActRefused, AssertionError) as refused:
-        # The story refuses to name a task that is not there; the ladder refuses by name. Both change nothing.
-        if isinstance(refused, AssertionError) and "no open" not in str(refused):
-            raise
 
 
 def _check_laws(story: Story, before_closed: int) -> None:
