@@ -254,6 +254,12 @@ class ErrorLayer:
             if status:
                 raise
             await answer_error(Request(scope), 503)(scope, receive, send_counted)
+        except psycopg.DataError as error:
+            # A value no column takes, a NUL in a text above all: the sender's to mend.
+            log.info("a value was refused by the database", error=type(error).__name__)
+            if status:
+                raise
+            await answer_error(Request(scope), 422, code="not_valid")(scope, receive, send_counted)
         except Exception as error:  # noqa: BLE001 - the last place before the wire
             # Frames without the message: a database error quotes the row it was about.
             frames = "".join(traceback.format_tb(error.__traceback__)[-8:])

@@ -393,7 +393,9 @@ SELECT EXISTS (SELECT 1 FROM absences WHERE household_id = %(household_id)s AND 
   AND from_at < %(to_at)s AND to_at > %(from_at)s) AS overlaps
 
 -- name: absence_end
-UPDATE absences SET revoked_at = %(now)s
+-- she is back: one that has begun ends now, and its end is evidence; one to come is taken back
+UPDATE absences SET to_at = CASE WHEN from_at < %(now)s THEN %(now)s ELSE to_at END,
+                    revoked_at = CASE WHEN from_at < %(now)s THEN NULL ELSE %(now)s END
 WHERE id = %(id)s AND household_id = %(household_id)s AND revoked_at IS NULL AND to_at > %(now)s
 
 -- name: consents
@@ -612,3 +614,48 @@ UNION ALL SELECT '', name FROM communities WHERE id = %(community_id)s
 -- when a family member last wrote on a case
 SELECT max(e.at) AS at FROM case_entries e JOIN users u ON u.id = e.user_id
 WHERE e.case_id = %(case_id)s AND u.role = 'family' AND e.note IS NOT NULL
+
+-- name: past_household
+-- what the rule needs of a household, and whether it is known now
+SELECT h.site_id, h.watched_from, p.thresholds_s, s.known, s.evidence_at
+FROM households h
+LEFT JOIN household_states s ON s.household_id = h.id
+LEFT JOIN LATERAL (
+  SELECT thresholds_s FROM policies WHERE id = h.policy_id ORDER BY version DESC LIMIT 1
+) p ON true
+WHERE h.id = %(household_id)s
+
+-- name: past_doors
+-- the doors of a household with their devices
+SELECT d.device_id, d.role, d.from_at, d.to_at, v.no, v.supervision_s
+FROM household_doors d JOIN devices v ON v.id = d.device_id
+WHERE d.household_id = %(household_id)s AND v.kind IN ('controller', 'contact', 'gateway', 'other')
+
+-- name: past_absences
+SELECT from_at, to_at FROM absences
+WHERE household_id = %(household_id)s AND revoked_at IS NULL AND to_at >= %(since)s ORDER BY from_at
+
+-- name: past_verified
+SELECT id, at FROM verified_contacts WHERE household_id = %(household_id)s AND at >= %(since)s AND at <= %(until)s
+ORDER BY at
+
+-- name: past_credentials
+-- credentials of the household, and everybody's who is at work or visiting
+SELECT token, class, household_id FROM credentials
+WHERE household_id = %(household_id)s OR class IN ('staff', 'guard', 'visitor')
+
+-- name: past_events
+-- plausible events of some devices, newest first
+SELECT device_no, received_at, boot, seq, ts_ms, up_ms, clock_quality, replayed, type, state, direction, method,
+       credential, opens
+FROM door_events
+WHERE device_no = ANY(%(nos)s) AND plausible AND occurred_at >= %(since)s AND occurred_at <= %(until)s
+ORDER BY occurred_at DESC, seq DESC LIMIT %(limit)s
+
+-- name: past_points
+-- folded heartbeats of some devices
+SELECT * FROM coverage_points
+WHERE device_no = ANY(%(nos)s) AND last_received_ms >= extract(epoch FROM %(since)s::timestamptz) * 1000
+
+-- name: past_boots
+SELECT * FROM boots WHERE device_no = ANY(%(nos)s)

@@ -352,7 +352,7 @@ def may_record(viewer: Viewer, task: Row, case: LoadedCase) -> bool:
     """Say whether the viewer may begin the visit or record the outcome of this very task."""
     if not may_act(viewer, Act.OUTCOME, case.facts):
         return False
-    if viewer.is_helper:
+    if viewer.role is not Role.PROPERTY_CLERK:
         return see_task(viewer, case.facts, task_facts(task)) >= Sight.PLACE
     return True
 
@@ -391,13 +391,17 @@ def load_task_case(connection: Connection, reader: Reader, task_id: int) -> tupl
     task = next((task for task in case.tasks if task["id"] == task_id), None)
     if task is None:
         return None
-    if reader.viewer.is_helper:
+    if reader.viewer.role is not Role.PROPERTY_CLERK:
         sight = see_task(reader.viewer, case.facts, task_facts(task))
         if sight is Sight.NOTHING:
             return None
-        household = load_households(
-            connection, reader, [case.row["household_id"]], sights={case.row["household_id"]: sight}
-        ).get(case.row["household_id"])
+        household = (
+            None
+            if case.row["household_id"] is None
+            else load_households(
+                connection, reader, [case.row["household_id"]], sights={case.row["household_id"]: sight}
+            ).get(case.row["household_id"])
+        )
         case = replace(case, sight=sight, household=household)
     return task, case
 

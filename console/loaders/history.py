@@ -1,43 +1,153 @@
-"""The past of one household by the detector's own rule: a household id enters; watched spans and evidence leave."""
+"""The past of one household by the detector's own rule: a household id enters; watched spans and evidence leave.
+
+The rule for one household is plain Python and needs no compiler; it is given the stored events, the folded
+heartbeats and the boots of this household's own doors, and nothing else.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 from console.views import Span
+from ingest.detector.coverage import Beat, DeviceTrack
+from ingest.detector.facts import BootBase
+from ingest.detector.rule import EvidenceAt, HistoryCrossing, HouseholdRule
+from kaimen import wire
 from kaimen.clock import as_datetime, as_ms
-from kaimen.database import Connection
+from kaimen.database import Connection, queries
+from kaimen.policy import THRESHOLDS_DEFAULT_MS
+from kaimen.vocabulary import Absence, Credential, CredentialClass, DoorBinding, DoorRole, Household, Verified
 
 BLIND_SHOWN_MIN_MS = 60_000
+#: A little more than the chart shows and the usual rhythm is counted over.
+PAST_SHOWN = timedelta(days=30)
+EVENTS_MAX = 20_000
+
+Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class HouseholdPast:
-    """Times are UTC milliseconds; spans ``[from, to)`` ascending."""
+    """Times are UTC milliseconds; spans ``(from, to]`` ascending."""
 
     watched: tuple[tuple[int, int], ...]
-    evidence: tuple[Any, ...]
-    crossings: tuple[Any, ...]
+    evidence: tuple[EvidenceAt, ...]
+    crossings: tuple[HistoryCrossing, ...]
     absences: tuple[tuple[int, int], ...]
 
 
 def load_past(connection: Connection, household_id: str, until: datetime) -> HouseholdPast | None:
-    """Return a household's past up to ``until``; None where it has none."""
-    # Imported when first needed: the console starts without the detector's weight.
-    from ingest.replay import load_household_history
-
-    history = load_household_history(connection, household_id, as_ms(until))
-    if history is None:
+    """Return a household's past up to ``until``; None where nobody watches it."""
+    sql, since = queries("console"), until - PAST_SHOWN
+    values = {"household_id": household_id, "since": since, "until": until, "limit": EVENTS_MAX}
+    row = connection.execute(sql["past_household"], values).fetchone()
+    if row is None or row["watched_from"] is None:
         return None
-    return HouseholdPast(
-        tuple((int(begin), int(end)) for begin, end in history.watched),
-        tuple(history.evidence),
-        tuple(history.crossings),
-        tuple((int(span[0]), int(span[1])) for span in history.absences),
+    doors = connection.execute(sql["past_doors"], values).fetchall()
+    tracks = _load_tracks(connection, doors, values)
+    household = Household(
+        household_id=household_id,
+        site_id=row["site_id"],
+        doors=tuple(
+            DoorBinding(item["device_id"], DoorRole(item["role"]), _ms(item["from_at"]), _ms(item["to_at"]))
+            for item in doors
+        ),
+        # What lies before the window is not loaded and is not judged.
+        watched_from_ms=max(as_ms(row["watched_from"]), as_ms(since)),
+        thresholds_ms=tuple(1000 * s for s in row["thresholds_s"])
+        if row["thresholds_s"]
+        else THRESHOLDS_DEFAULT_MS,
+        absences=tuple(
+            Absence(as_ms(item["from_at"]), as_ms(item["to_at"]))
+            for item in connection.execute(sql["past_absences"], values).fetchall()
+        ),
+        verified=tuple(
+            Verified(as_ms(item["at"]), f"verified:{item['id']}")
+            for item in connection.execute(sql["past_verified"], values).fetchall()
+        ),
     )
+    credentials = {
+        item["token"]: Credential(item["token"], CredentialClass(item["class"]), item["household_id"])
+        for item in connection.execute(sql["past_credentials"], values).fetchall()
+    }
+    history = HouseholdRule(household, tracks, credentials).history(as_ms(until))
+    watched = tuple(history.watched)
+    if row["known"] and watched:
+        # Heartbeats are written every few minutes; the state says that the doors are heard up to now.
+        watched = (*watched[:-1], (watched[-1][0], max(watched[-1][1], as_ms(until))))
+    return HouseholdPast(watched, tuple(history.evidence), tuple(history.crossings), tuple(history.absences))
+
+
+def _load_tracks(
+    connection: Connection, doors: list[dict[str, Any]], values: Mapping[str, Any]
+) -> dict[str, DeviceTrack]:
+    sql = queries("console")
+    device_by_no = {item["no"]: item["device_id"] for item in doors}
+    tracks = {
+        item["device_id"]: DeviceTrack(item["device_id"], item["supervision_s"] * 1000) for item in doors
+    }
+    wanted = {**values, "nos": list(device_by_no)}
+    for row in connection.execute(sql["past_boots"], wanted).fetchall():
+        device_id = device_by_no[row["device_no"]]
+        tracks[device_id].restore_base(_boot_text(row["boot"]), _base_of(device_id, row))
+    for row in reversed(connection.execute(sql["past_events"], wanted).fetchall()):
+        tracks[device_by_no[row["device_no"]]].take_event(_event_of(row), as_ms(row["received_at"]))
+    for row in connection.execute(sql["past_points"], wanted).fetchall():
+        for beat in _beats_of(row):
+            tracks[device_by_no[row["device_no"]]].take_beat(_boot_text(row["boot"]), beat)
+    return tracks
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else as_ms(at)
+
+
+def _boot_text(number: int) -> str:
+    return f"{number & ((1 << 64) - 1):016x}"
+
+
+def _base_of(device_id: str, row: Row) -> BootBase:
+    return BootBase(
+        device_id, _boot_text(row["boot"]), row["ntp_up_ms"], row["ntp_ts_ms"], row["ntp_base_min_ms"],
+        row["ntp_base_max_ms"], row["received_base_ms"], row["rtc_base_ms"], row["newest_received_ms"],
+    )  # fmt: skip
+
+
+def _event_of(row: Row) -> wire.Event:
+    return wire.Event(
+        v=1,
+        boot=_boot_text(row["boot"]),
+        seq=row["seq"],
+        ts=row["ts_ms"],
+        up=row["up_ms"],
+        clk=row["clock_quality"],
+        type=row["type"],
+        state=row["state"],
+        dir=row["direction"],
+        method=row["method"],
+        cred=row["credential"],
+        opens=row["opens"],
+        hist=row["replayed"],
+    )
+
+
+def _beats_of(row: Row) -> Iterator[Beat]:
+    """A folded row is its first heartbeat and, where there was another, its last."""
+    for end in ("first", "last"):
+        if (
+            end == "last"
+            and row["last_up_ms"] == row["first_up_ms"]
+            and row["last_ts_ms"] == row["first_ts_ms"]
+        ):
+            return
+        yield (
+            row[f"{end}_up_ms"], row[f"{end}_ts_ms"], row[f"{end}_clock"], row["seq_last"], row["opens"],
+            row[f"{end}_received_ms"], row["by_check_in"],
+        )  # fmt: skip
 
 
 def blind_spans(watched: tuple[tuple[int, int], ...], span: Span) -> tuple[Span, ...]:

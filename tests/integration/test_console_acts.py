@@ -1,0 +1,385 @@
+"""What people do: acts on cases and tasks, each in one transaction with its entry in the audit chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from console import audit
+from kaimen.clock import ManualClock
+from kaimen.database import transaction
+from tests.integration.console_world import World, add_events, build_world
+
+
+@pytest.fixture
+def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    built = build_world(database_url, manual_clock)
+    yield built
+    built.pool.close()
+
+
+def _state(world: World, key: str) -> dict[str, object]:
+    return world.rows("SELECT * FROM cases WHERE id = %s", world.case_ids[key])[0]
+
+
+def _actions(world: World) -> list[str]:
+    return [row["action"] for row in world.rows("SELECT action FROM audit_entries ORDER BY id")]
+
+
+FORMS = (
+    "/cases/{wang}/claim", "/cases/{wang}/release", "/cases/{wang}/note", "/cases/{wang}/hold",
+    "/cases/{wang}/hand-over", "/cases/{wang}/confirm-closing", "/cases/{wang}/reveal", "/tasks/{t_wang}/begin",
+    "/tasks/{t_wang}/outcome", "/households/h-wang/absences", "/households/h-wang/absences/1/end",
+    "/quarantine/1/replay", "/sign-out", "/family/h-wang/spoke", "/family/h-wang/away", "/family/h-wang/look",
+    "/police/look-up", "/admin/users/clerk/disable",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FORMS)
+def test_no_form_is_taken_without_the_sessions_own_token(world: World, path: str) -> None:
+    ids = {**world.case_ids, **{f"t_{key}": value for key, value in world.task_ids.items()}}
+    before = world.rows("SELECT count(*) AS n FROM audit_entries")[0]["n"]
+    other = world.browser("clerk")
+    for name in ("clerk", "family", "police", "admin"):
+        client = world.browser(name)
+        for token in ("", "0" * 64, world.csrf(other)):
+            answer = client.post(path.format(**ids), data={"csrf": token, "note": "x"})
+            assert answer.status_code == 403, (name, path, answer.status_code)
+        foreign = client.post(
+            path.format(**ids), data={"csrf": world.csrf(client)}, headers={"origin": "https://evil.example"}
+        )
+        assert foreign.status_code == 403
+    assert world.rows("SELECT count(*) AS n FROM audit_entries")[0]["n"] == before
+    assert world.browser().post(path.format(**ids), data={"csrf": "x"}).status_code == 303
+
+
+def test_a_case_is_claimed_once_and_the_second_is_told_who_has_it(world: World) -> None:
+    world.write(
+        "INSERT INTO users (name, display_name, password_hash, role, community_id, created_at)"
+        " SELECT 'clerk-2', 'clerk-2', 'x', role, community_id, created_at FROM users WHERE name = 'clerk'"
+    )
+    first, second = world.browser("clerk"), world.browser("clerk-2")
+    path = f"/cases/{world.case_ids['zhao']}/claim"
+    answer = world.post(first, path)
+    assert answer.status_code == 303 and answer.headers["location"] == path.removesuffix("/claim")
+    assert _state(world, "zhao")["holder_id"] == world.user_ids["clerk"]
+    refused = world.post(second, path)
+    assert refused.status_code == 409
+    assert "error.held_by_another" not in refused.text
+    assert _state(world, "zhao")["holder_id"] == world.user_ids["clerk"]
+    # Pressed twice by the same hand: the lease is renewed, nothing is done twice.
+    assert world.post(first, path).status_code == 303
+    assert _actions(world).count("claim") == 2
+
+
+def test_an_act_from_the_aside_returns_to_the_list(world: World) -> None:
+    clerk = world.browser("clerk")
+    case_id = world.case_ids["zhao"]
+    clerk.headers["referer"] = f"https://console.test/alarms?tab=all&case={case_id}"
+    answer = world.post(clerk, f"/cases/{case_id}/claim")
+    assert answer.headers["location"] == f"/alarms?tab=all&case={case_id}"
+
+
+def test_release_note_hold_and_hand_over_change_the_case_and_leave_a_trace(world: World) -> None:
+    clerk = world.browser("clerk")
+    base = f"/cases/{world.case_ids['zhao']}"
+    assert world.post(clerk, f"{base}/claim").status_code == 303
+    assert world.post(clerk, f"{base}/note", note="女儿说她在家").status_code == 303
+    until = (world.now + timedelta(hours=8, minutes=30)).strftime("%Y-%m-%dT%H:%M")
+    assert world.post(clerk, f"{base}/hold", reason="等女儿回电", until=until).status_code == 303
+    assert _state(world, "zhao")["held_until"] == world.now + timedelta(minutes=30)
+    assert world.post(clerk, f"{base}/hand-over", to_role="grid_worker", note="请去看看").status_code == 303
+    assert world.post(clerk, f"{base}/claim").status_code == 303
+    assert world.post(clerk, f"{base}/release").status_code == 303
+    assert _actions(world) == ["claim", "note", "hold", "hand_over", "claim", "release"]
+    task = world.rows("SELECT role FROM tasks WHERE case_id = %s ORDER BY id DESC", world.case_ids["zhao"])[0]
+    assert task["role"] == "grid_worker"
+    assert "女儿说她在家" in clerk.get(base).text
+
+
+@pytest.mark.parametrize(
+    ("act", "fields", "status"),
+    [
+        ("note", {"note": "   "}, 409),
+        ("hold", {"reason": "x", "until": "nonsense"}, 422),
+        ("hold", {"reason": "", "until": "2030-01-01T00:00"}, 409),
+        ("hand-over", {"to_role": "emperor"}, 409),
+        ("confirm-closing", {"confirmed": "maybe"}, 422),
+        ("confirm-closing", {"confirmed": "yes"}, 409),
+        ("release", {}, 409),
+        ("note", {"note": "a\x00b"}, 422),
+    ],
+)
+def test_an_act_that_is_not_possible_is_refused_in_words_and_changes_nothing(
+    world: World, act: str, fields: dict[str, str], status: int
+) -> None:
+    clerk = world.browser("clerk")
+    before = _state(world, "wang")
+    answer = world.post(clerk, f"/cases/{world.case_ids['wang']}/{act}", **fields)
+    assert answer.status_code == status
+    assert "Traceback" not in answer.text and "<html" in answer.text
+    assert _state(world, "wang") == before
+    assert _actions(world) == []
+
+
+def test_police_hand_over_shows_the_case_to_the_officer_and_lets_her_record_the_visit(world: World) -> None:
+    clerk, police = world.browser("clerk"), world.browser("police")
+    case_id = world.case_ids["zhao"]
+    assert police.get(f"/cases/{case_id}").status_code == 404
+    assert world.post(clerk, f"/cases/{case_id}/hand-over", to_role="police_officer").status_code == 303
+    assert police.get(f"/cases/{case_id}").status_code == 200
+    assert world.post(police, f"/cases/{case_id}/note", note="已联系").status_code == 303
+    assert world.post(police, f"/cases/{case_id}/hold", reason="x", until="2026-01-01T00:00").status_code == 403
+
+
+def test_a_visit_is_begun_and_its_outcome_closes_the_case_with_a_named_witness(world: World) -> None:
+    watcher = world.browser("watcher")
+    base = f"/tasks/{world.task_ids['wang']}"
+    assert world.post(watcher, f"{base}/begin").headers["location"] == base
+    missing = world.post(watcher, f"{base}/outcome", outcome="well", note="见到了")
+    assert missing.status_code == 409 and "见到了" in missing.text
+    assert world.post(watcher, f"{base}/outcome", outcome="nonsense").status_code == 422
+    done = world.post(watcher, f"{base}/outcome", outcome="well", contacted="saw", witness="陈伟")
+    assert done.status_code == 303
+    assert _state(world, "wang")["state"] == "closed"
+    verified = world.rows("SELECT how, witness FROM verified_contacts")
+    assert verified == [{"how": "saw", "witness": "陈伟"}]
+    again = world.post(watcher, f"{base}/outcome", outcome="well", contacted="saw", witness="陈伟")
+    assert again.status_code in (404, 409)
+    assert len(world.rows("SELECT 1 FROM verified_contacts")) == 1
+
+
+def test_a_helper_of_another_role_or_community_can_do_nothing(world: World) -> None:
+    for name in ("grid", "watcher-b", "police", "family", "admin"):
+        client = world.browser(name)
+        for path in (f"/tasks/{world.task_ids['wang']}/begin", f"/cases/{world.case_ids['wang']}/claim"):
+            answer = world.post(client, path)
+            assert answer.status_code in (403, 404), (name, path)
+    assert _state(world, "wang")["holder_id"] is None
+
+
+def test_the_full_name_is_shown_once_to_whoever_says_why(world: World) -> None:
+    clerk = world.browser("clerk")
+    path = f"/cases/{world.case_ids['wang']}/reveal"
+    assert world.post(clerk, path, purpose="curiosity").status_code == 422
+    assert "王秀英" in world.post(clerk, path, purpose="call_back").text
+    assert "王秀英" not in clerk.get(f"/cases/{world.case_ids['wang']}").text
+    entry = world.rows("SELECT * FROM audit_entries WHERE action = 'name_revealed'")[0]
+    assert (entry["purpose"], entry["detail"]["household"]) == ("call_back", "h-wang")
+    assert "王秀英" not in str(entry)
+
+
+def test_an_absence_is_declared_bounded_and_ended(world: World) -> None:
+    clerk = world.browser("clerk")
+    path = "/households/h-li/absences"
+    for fields in (
+        {"reason": "travel", "to": ""},
+        {"reason": "", "to": "2025-11-25T10:00"},
+        {"reason": "travel", "to": "2025-12-31T10:00"},
+        {"reason": "travel", "to": "2025-11-20T10:00"},
+    ):
+        assert world.post(clerk, path, **fields).status_code == 422
+    assert world.post(clerk, path, reason="travel", to="2025-11-25T10:00").status_code == 303
+    overlapping = world.post(clerk, path, reason="hospital", to="2025-11-24T10:00")
+    assert overlapping.status_code == 422
+    row = world.rows("SELECT * FROM absences")[0]
+    world.clock.advance_to(world.clock.now_ms() + 3_600_000)
+    assert world.post(clerk, f"{path}/{row['id']}/end").status_code == 303
+    ended = world.rows("SELECT * FROM absences")[0]
+    assert ended["to_at"] == world.now and ended["revoked_at"] is None
+    assert world.post(world.browser("clerk-b"), path, reason="travel", to="2025-11-26T10:00").status_code == 404
+
+
+def test_family_says_she_spoke_with_her_but_not_for_ever(world: World) -> None:
+    family = world.browser("family")
+    assert world.post(family, "/family/h-wang/spoke").status_code == 422
+    assert world.post(family, "/family/h-other/spoke", contacted="spoke").status_code == 404
+    answers = [
+        world.post(family, "/family/h-wang/spoke", contacted="spoke").status_code for _ in range(3)
+    ]
+    assert answers == [303, 303, 409]
+    assert world.post(family, "/family/h-wang/spoke", contacted="saw").status_code == 303
+    assert world.post(family, "/family/h-wang/look", note="请去看看妈妈").status_code == 303
+    assert "请去看看妈妈" in world.browser("clerk").get(f"/cases/{world.case_ids['wang']}").text
+    assert world.post(family, "/family/h-wang/away", reason="relatives", to="2025-11-25T10:00").status_code == 303
+
+
+def test_family_is_told_no_more_than_she_consents_to(world: World) -> None:
+    family = world.browser("family")
+    text = family.get("/family").text
+    assert "<svg" not in text
+    item = family.get("/api/households/h-wang").json()
+    assert item["inactive_s"] % 21_600 == 0 and item["last_evidence"].endswith(":00:00.000Z")
+    world.write(
+        "INSERT INTO consents (household_id, purpose, given_by, given_at) VALUES ('h-wang', 'exact_times', '本人', %s)",
+        world.now,
+    )
+    assert "<svg" in family.get("/family").text
+    world.write("UPDATE consents SET withdrawn_at = %s WHERE purpose = 'notify_family'", world.now)
+    item = family.get("/api/households/h-wang").json()
+    assert item["inactive_s"] is None and item["stage"] is None
+
+
+def test_replay_is_asked_of_ingest_and_only_by_whom_it_concerns(world: World) -> None:
+    rows = world.rows("SELECT id, topic FROM quarantine ORDER BY id")
+    mine, theirs = (row["id"] for row in rows)
+    clerk = world.browser("clerk")
+    assert world.post(clerk, f"/quarantine/{mine}/replay").status_code == 303
+    assert world.rows("SELECT replay_asked FROM quarantine WHERE id = %s", mine)[0]["replay_asked"]
+    assert world.post(clerk, f"/quarantine/{theirs}/replay").status_code == 404
+
+
+# --- Look-ups ----------------------------------------------------------------------------------------------------
+
+GOOD = {
+    "purpose": "missing_person", "case_number": "京公 2025-00123", "basis": "case_file", "door": "d-h-wang",
+    "from": "2025-11-20T00:00", "to": "2025-11-22T00:00",
+}  # fmt: skip
+
+
+def _look_up(world: World, client: httpx.Client, **changes: str) -> httpx.Response:
+    answer: httpx.Response = world.post(client, "/police/look-up", **{**GOOD, **changes})
+    return answer
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"purpose": ""}, {"purpose": "just because"}, {"case_number": ""}, {"case_number": "none"}, {"basis": ""},
+        {"door": ""}, {"to": ""}, {"to": "2025-11-19T00:00"}, {"from": "2025-11-01T00:00"},
+        {"from": "2027-01-01T00:00", "to": "2027-01-02T00:00"},
+    ],
+)  # fmt: skip
+def test_no_look_up_without_a_purpose_a_number_and_a_short_window(world: World, changes: dict[str, str]) -> None:
+    add_events(world, "d-h-wang", 3, credential="c-h-wang")
+    answer = _look_up(world, world.browser("police"), **changes)
+    assert answer.status_code == 422
+    assert "c-h-wang" not in answer.text
+    assert _actions(world) == []
+
+
+def test_a_look_up_leaves_its_trace_in_the_transaction_that_reads(world: World) -> None:
+    add_events(world, "d-h-wang", 3, credential="c-h-wang")
+    police = world.browser("police")
+    opened = _look_up(world, police)
+    assert opened.status_code == 303
+    result = police.get(opened.headers["location"])
+    assert result.status_code == 200 and "c-h-wang" in result.text
+    entries = world.rows("SELECT * FROM audit_entries ORDER BY id")
+    assert [entry["action"] for entry in entries] == ["ticket_opened", "look_up"]
+    assert entries[1]["detail"]["rows"] == 3 and entries[1]["detail"]["households"] == ["h-wang"]
+    assert entries[1]["detail"]["case_number"] == GOOD["case_number"]
+    # The elder's people see that it was done, without the number of the police's case.
+    family = world.browser("family").get("/family").text
+    assert GOOD["case_number"] not in family
+    # A ticket is its officer's alone, and only for a day.
+    assert world.browser("police-b").get(opened.headers["location"]).status_code == 404
+    world.wall.advance_to(world.wall.now_ms() + 25 * 60 * 1000)
+    world.wall.advance_to(world.wall.now_ms() + 25 * 3_600_000)
+    assert world.browser("police").get(opened.headers["location"]).status_code == 404
+
+
+def test_a_look_up_ends_at_the_border_of_the_beat(world: World) -> None:
+    add_events(world, "d-h-other", 3, credential="c-h-other")
+    police = world.browser("police")
+    opened = _look_up(world, police, door="d-h-other")
+    assert "c-h-other" not in police.get(opened.headers["location"]).text
+
+
+def test_the_access_log_of_the_desk_names_no_holder(world: World) -> None:
+    add_events(world, "d-h-wang", 3, credential="c-h-wang")
+    text = world.browser("clerk").get("/access-log").text
+    assert "c-h-wang" not in text and "王秀英" not in text
+    assert "3-1-1201" in text
+
+
+def test_the_access_log_pages_without_losing_or_repeating_a_row(world: World) -> None:
+    add_events(world, "d-h-wang", 250)
+    clerk = world.browser("clerk")
+    from console.loaders import Reader
+    from console.loaders.log import LogQuery, load_log, parse_place
+    from console.scope import Viewer
+    from kaimen.vocabulary import Role
+
+    assert clerk.get("/access-log").text.count("d-h-wang</small>") == 100
+    viewer = Viewer(1, "clerk", "clerk", Role.PROPERTY_CLERK, "wenchang")
+    reader = Reader(viewer, world.now, world.now)
+    query = LogQuery(world.now - timedelta(days=1), world.now)
+    seen, place = [], None
+    with transaction(world.pool) as connection:
+        for _ in range(4):
+            page = load_log(connection, reader, query, place)
+            seen += [row.occurred_at for row in page.rows]
+            if page.older is None:
+                break
+            place = parse_place(page.older.format())
+            add_events_late = len(seen) == 100
+            if add_events_late:
+                # What arrives meanwhile neither repeats nor hides a row.
+                add_events(world, "d-h-zhao", 5)
+        assert len(seen) == 250 and len(set(seen)) == 250 and seen == sorted(seen, reverse=True)
+        back = load_log(connection, reader, query, page.newer)
+        assert [row.occurred_at for row in back.rows if row.device_id == "d-h-wang"] == seen[100:200]
+    assert page.newer is not None
+
+
+# --- The chain ---------------------------------------------------------------------------------------------------
+
+
+def _entry(world: World, number: int) -> audit.Entry:
+    return audit.Entry(world.now, "user:1", "admin", "test", "test", "case", str(number), {"n": number, "名": "值"})
+
+
+def test_the_chain_names_the_first_broken_entry_and_notices_a_missing_end(world: World) -> None:
+    with transaction(world.pool) as connection:
+        ids = [audit.append(connection, _entry(world, number), key=b"k") for number in range(5)]
+    with world.pool.connection() as connection:
+        whole = audit.verify(connection, key=b"k")
+        assert whole.sound and whole.count == 5 and whole.head is not None
+        assert audit.verify(connection, key=b"other").broken_id == ids[0]
+    with pytest.raises(Exception, match="written once"):
+        world.write("UPDATE audit_entries SET purpose = 'none' WHERE id = %s", ids[2])
+    with transaction(world.pool) as connection:
+        connection.execute("ALTER TABLE audit_entries DISABLE TRIGGER audit_is_append_only")
+        connection.execute("UPDATE audit_entries SET purpose = 'none' WHERE id = %s", (ids[2],))
+    with world.pool.connection() as connection:
+        assert audit.verify(connection, key=b"k").broken_id == ids[2]
+    with transaction(world.pool) as connection:
+        connection.execute("UPDATE audit_entries SET purpose = 'test' WHERE id = %s", (ids[2],))
+        connection.execute("DELETE FROM audit_entries WHERE id = %s", (ids[4],))
+    with world.pool.connection() as connection:
+        assert audit.verify(connection, key=b"k").sound
+        assert audit.verify(connection, key=b"k", checkpoint=whole.head).truncated
+
+
+def test_writers_of_the_chain_wait_for_one_another(world: World) -> None:
+    import threading
+
+    def write(number: int) -> None:
+        for step in range(10):
+            with transaction(world.pool) as connection:
+                audit.append(connection, _entry(world, number * 100 + step), key=b"")
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with world.pool.connection() as connection:
+        verdict = audit.verify(connection, key=b"")
+    assert verdict.sound and verdict.count == 40
+
+
+def test_who_looked_is_shown_by_household_to_the_desk_and_without_subject_to_the_administrator(world: World) -> None:
+    clerk = world.browser("clerk")
+    world.post(clerk, f"/cases/{world.case_ids['wang']}/reveal", purpose="visit")
+    assert "<td" in clerk.get("/looked?household=h-wang").text
+    assert "<td" not in clerk.get("/looked?household=h-zhao").text
+    assert "3-1-1201" in clerk.get("/looked").text
+    admin = world.browser("admin").get("/looked").text
+    assert "clerk display" in admin and "3-1-1201" not in admin
+    assert world.browser("clerk-b").get("/looked?household=h-wang").status_code == 404
+    assert "<td" not in world.browser("clerk-b").get("/looked").text

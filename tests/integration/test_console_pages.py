@@ -1,0 +1,217 @@
+"""Every page for every role: who is let in, what is shown, and that nothing a person wrote is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kaimen.clock import ManualClock
+from tests.integration.console_world import PROBE, ROLES, World, build_world
+
+pytest.importorskip("fastapi")
+
+
+@pytest.fixture
+def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    built = build_world(database_url, manual_clock)
+    yield built
+    built.pool.close()
+
+
+_CLERK = {"clerk", "clerk-b"}
+_HELPERS = {"watcher", "grid", "watcher-b"}
+_POLICE = {"police", "police-b"}
+_FAMILY = {"family", "family-b"}
+PAGES = {
+    "/alarms": _CLERK,
+    "/alarms?tab=closed": _CLERK,
+    "/morning": _CLERK,
+    "/morning/print": _CLERK,
+    "/tasks": _CLERK | _HELPERS,
+    "/households": _CLERK,
+    "/buildings": _CLERK,
+    "/access-log": _CLERK,
+    "/devices": _CLERK | {"admin"},
+    "/quarantine": _CLERK | {"admin"},
+    "/family": _FAMILY,
+    "/police": _POLICE,
+    "/police/look-up": _POLICE,
+    "/looked": _CLERK | {"admin"},
+    "/admin": {"admin"},
+}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_for_the_roles_that_work_there_and_for_nobody_else(world: World, path: str) -> None:
+    for name in ROLES:
+        answer = world.browser(name).get(path)
+        assert answer.status_code == (200 if name in PAGES[path] else 403), (name, path, answer.text[:500])
+        assert "<script>alert" not in answer.text, (name, path)
+        assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nobody_signed_in_is_led_to_the_sign_in_page_and_back(world: World, path: str) -> None:
+    answer = world.browser().get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in?next=/")
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_page_reads_in_both_languages(world: World, language: str) -> None:
+    for path, names in PAGES.items():
+        client = world.browser(sorted(names)[0])
+        client.cookies.set("kaimen_language", language, domain="console.test")
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert f'<html lang="{"zh-CN" if language == "zh" else "en"}">' in answer.text
+
+
+OBJECTS = {
+    "/cases/{wang}": {"clerk", "police"},
+    "/cases/{zhao}": {"clerk"},
+    "/cases/{other}": {"clerk-b", "police-b"},
+    "/cases/{technical}": {"clerk", "admin"},
+    "/tasks/{t_wang}": {"clerk", "watcher"},
+    "/tasks/{t_other}": {"clerk-b", "watcher-b"},
+    "/tasks/{t_zhao}": {"clerk"},
+    "/households/h-wang": {"clerk"},
+    "/households/h-other": {"clerk-b"},
+}
+
+
+@pytest.mark.parametrize("path", OBJECTS)
+def test_out_of_scope_and_not_there_are_the_same_answer(world: World, path: str) -> None:
+    ids = {**world.case_ids, **{f"t_{key}": value for key, value in world.task_ids.items()}}
+    real = path.format(**ids)
+    missing = real.rpartition("/")[0] + ("/no-such" if "households" in path else "/987654321")
+    for name in ROLES:
+        client = world.browser(name)
+        answer, nothing = client.get(real), client.get(missing)
+        if name in OBJECTS[path]:
+            assert answer.status_code == 200, (name, real, answer.text[:600])
+            assert "<script>alert" not in answer.text
+        else:
+            assert answer.status_code in (403, 404), (name, real)
+            assert answer.status_code == nothing.status_code, (name, real)
+            assert _plain(answer.text) == _plain(nothing.text), (name, real)
+
+
+def _plain(text: str) -> str:
+    """An error page without what is new in each answer: the request's id, the address it came from."""
+    import re
+
+    return re.sub(r"[0-9a-f]{12}|value=\"/[^\"]*\"|data-now=\"\d+\"", "", text)
+
+
+def test_names_are_masked_on_the_desk_and_full_for_whoever_has_the_visit(world: World) -> None:
+    clerk = world.browser("clerk")
+    for path in (
+        "/alarms",
+        "/morning",
+        "/households",
+        f"/cases/{world.case_ids['wang']}",
+        "/households/h-wang",
+    ):
+        text = clerk.get(path).text
+        assert "王秀英" not in text and "13812341234" not in text, path
+        assert "王*英" in text, path
+    watcher = world.browser("watcher")
+    before = watcher.get(f"/tasks/{world.task_ids['wang']}").text
+    assert "王" not in before.replace("王奶奶", "") and "1201" not in before
+    assert world.post(watcher, f"/tasks/{world.task_ids['wang']}/begin").status_code == 303
+    after = watcher.get(f"/tasks/{world.task_ids['wang']}").text
+    assert "王秀英" in after and "13900001111" in after
+
+
+def test_police_see_counts_before_a_visit_is_due_and_the_named_case_from_then_on(world: World) -> None:
+    text = world.browser("police").get("/police").text
+    assert "王秀英" in text
+    assert "赵" not in text and "孙" not in text
+    looks = world.rows("SELECT * FROM audit_entries WHERE action = 'cases_listed'")
+    assert looks[0]["detail"]["households"] == ["h-wang"]
+
+
+def test_what_people_wrote_stands_there_as_text(world: World) -> None:
+    clerk = world.browser("clerk")
+    case_id = world.case_ids["wang"]
+    assert world.post(clerk, f"/cases/{case_id}/note", note=PROBE).status_code == 303
+    for path in (f"/cases/{case_id}", "/quarantine", "/alarms", f"/households?query={PROBE}"):
+        answer = clerk.get(path)
+        assert answer.status_code == 200
+        assert "<script>alert" not in answer.text and "<img src=x" not in answer.text, path
+    assert "&lt;script&gt;" in clerk.get(f"/cases/{case_id}").text
+
+
+def test_headers_keep_browsers_safe_and_pages_out_of_caches(world: World) -> None:
+    for path in ("/sign-in", "/alarms", "/no-such", "/api/cases", "/static/kaimen.css"):
+        headers = world.browser("clerk").get(path).headers
+        policy = headers["content-security-policy"]
+        assert (
+            "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
+        )
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "same-origin"
+    assert world.browser("clerk").get("/alarms").headers["cache-control"] == "no-store"
+    assert "immutable" in world.browser().get("/static/kaimen.css?v=1").headers["cache-control"]
+
+
+def test_wrong_input_is_answered_in_words(world: World) -> None:
+    clerk = world.browser("clerk")
+    for path in (
+        "/cases/abc", "/cases/0", "/cases/99999999999999999999", "/alarms?tab=nonsense", "/alarms?case=x",
+        "/alarms?fragment=nonsense", "/access-log?from=nonsense", "/access-log?place=nonsense&from=2025-01-01",
+        "/households?after=-1", "/devices?only=nonsense", "/households/%00", "/buildings?home=%00",
+        "/access-log?door=%00", "/households?query=%00",
+    ):  # fmt: skip
+        answer = clerk.get(path)
+        assert answer.status_code in (404, 422, 200), (path, answer.status_code)
+        assert "Traceback" not in answer.text and "psycopg" not in answer.text, path
+
+
+def test_too_much_at_once_is_refused_before_it_is_read(world: World) -> None:
+    clerk = world.browser("clerk")
+    case_id = world.case_ids["wang"]
+    assert world.post(clerk, f"/cases/{case_id}/note", note="x" * 70_000).status_code == 413
+    assert clerk.get("/households?query=" + "x" * 9_000).status_code == 414
+
+
+def test_a_fragment_is_a_part_of_its_page(world: World) -> None:
+    clerk = world.browser("clerk")
+    part = clerk.get("/alarms?fragment=list")
+    assert part.status_code == 200
+    assert "<html" not in part.text and "王*英" in part.text
+    assert clerk.get("/alarms?fragment=no_such").status_code == 404
+
+
+def test_the_language_is_chosen_and_kept(world: World) -> None:
+    clerk = world.browser("clerk")
+    answer = world.post(clerk, "/language", language="en", next="/alarms")
+    assert answer.headers["location"] == "/alarms"
+    assert 'lang="en"' in clerk.get("/alarms").text
+    assert world.rows("SELECT language FROM users WHERE name = 'clerk'")[0]["language"] == "en"
+    for evil in ("//evil.example", "https://evil.example", "/\\evil.example", "javascript:alert(1)"):
+        assert world.post(clerk, "/language", language="en", next=evil).headers["location"] == "/"
+
+
+def test_metrics_are_for_this_machine_only(world: World) -> None:
+    here, away = world.browser(address="127.0.0.1"), world.browser(address="192.0.2.7")
+    assert "kaimen_console_requests_total" in here.get("/metrics").text
+    assert away.get("/metrics").status_code == 404
+    assert here.get("/metrics", headers={"x-forwarded-for": "127.0.0.1"}).status_code == 404
+
+
+def test_ready_says_who_lags(world: World) -> None:
+    client = world.browser()
+    assert client.get("/healthz").json() == {"healthy": True}
+    assert client.get("/readyz").json() == {"ready": True, "database": "ok", "ingest": "ok", "alerts": "ok"}
+    world.clock.advance_to(world.clock.now_ms() + 3_600_000)
+    answer = client.get("/readyz")
+    assert answer.status_code == 503 and answer.json()["ingest"] == "behind"
+
+
+def test_inactivity_is_not_counted_on_beyond_what_ingest_has_seen(world: World) -> None:
+    before = world.browser("clerk").get("/api/households/h-wang").json()["inactive_s"]
+    world.clock.advance_to(world.clock.now_ms() + 10 * 3_600_000)
+    assert world.browser("clerk").get("/api/households/h-wang").json()["inactive_s"] == before
