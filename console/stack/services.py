@@ -1,0 +1,164 @@
+"""The stack's processes as start lines: a directory, its servers and ports enter, programs in their order leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from console.stack.folder import StackFolder
+from console.stack.nats import Nats
+from console.stack.postgres import Postgres
+from console.stack.supervisor import Program, python_module
+
+#: Of a demo's surroundings only these reach its services: it takes no channel, no device and no database of others.
+_DEMO_MAY_SET = ("KAIMEN_LOG_LEVEL", "KAIMEN_KERNEL_CACHE")
+EDGE_ID = "edge"
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that nobody listened on a moment ago."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def is_free(host: str, port: int) -> bool:
+    """Say whether a listener could be opened there now."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What the services of one start share; ``site_id`` is where the edge stands."""
+
+    folder: StackFolder
+    secrets: Mapping[str, str]
+    postgres: Postgres
+    nats: Nats
+    demo: bool
+    site_id: str
+    host: str
+    port: int
+    public_url: str
+    metrics_ports: Mapping[str, int]
+
+    def shared_environment(self) -> dict[str, str]:
+        """Return the settings all services have."""
+        passed = (
+            _DEMO_MAY_SET if self.demo else tuple(name for name in os.environ if name.startswith("KAIMEN_"))
+        )
+        return {
+            **{name: os.environ[name] for name in passed if name in os.environ},
+            "KAIMEN_CLOCK": f"file:{self.folder.clock}" if self.demo else "system",
+            "KAIMEN_DEMO": "true" if self.demo else "false",
+            "KAIMEN_LOG_FORMAT": "json",
+            "KAIMEN_STACK_DIR": str(self.folder.root),
+        }
+
+    def database_environment(self) -> dict[str, str]:
+        return {**self.shared_environment(), "KAIMEN_DATABASE_URL": self.postgres.url}
+
+    def broker_environment(self, user: str) -> dict[str, str]:
+        """Return the settings of a service that speaks MQTT as ``user``."""
+        found = {
+            "KAIMEN_BROKER_URL": self.nats.url,
+            "KAIMEN_BROKER_USER": user,
+            "KAIMEN_BROKER_PASSWORD": self.secrets[f"broker_{user}"],
+        }
+        if self.nats.certificate is not None:
+            found["KAIMEN_BROKER_CA_FILE"] = str(self.nats.certificate[0])
+        return found
+
+    def _metrics(self, name: str) -> dict[str, str]:
+        return {"KAIMEN_METRICS_HOST": "127.0.0.1", "KAIMEN_METRICS_PORT": str(self.metrics_ports[name])}
+
+    # -- programs ---------------------------------------------------------------------------------------------
+
+    def postgres_program(self) -> Program:
+        return Program(
+            "postgres", self.postgres.arguments(), is_ready=self.postgres.is_ready,
+            before_start=self.postgres.make_ready_to_start, account=self.postgres.account,
+            stop_signal=signal.SIGINT,  # fast: do not wait for clients
+            stop_within_s=30.0,
+        )  # fmt: skip
+
+    def nats_program(self) -> Program:
+        return Program(
+            "nats", self.nats.arguments(), is_ready=self.nats.is_ready,
+            before_start=self.nats.make_ready_to_start,
+        )  # fmt: skip
+
+    def edge_program(self) -> Program:
+        environment = {
+            **self.shared_environment(), **self.broker_environment("edge"), **self._metrics("edge"),
+            "KAIMEN_EDGE_ID": EDGE_ID, "KAIMEN_EDGE_SITE": self.site_id,
+            "KAIMEN_EDGE_SPOOL": str(self.folder.edge_spool),
+            "KAIMEN_EDGE_DEVICES_FILE": str(self.folder.edge_devices),
+            "KAIMEN_EDGE_CREDENTIAL_KEY": self.secrets["edge_credentials"],
+        }  # fmt: skip
+        if self.demo:
+            environment["KAIMEN_EDGE_HEARTBEAT_S"] = "3600"
+        return self._service("edge", environment)
+
+    def ingest_program(self) -> Program:
+        environment = {
+            **self.database_environment(), **self.broker_environment("ingest"), **self._metrics("ingest"),
+        }  # fmt: skip
+        return self._service("ingest", environment)
+
+    def alerts_program(self) -> Program:
+        environment = {
+            **self.database_environment(), **self._metrics("alerts"), "KAIMEN_PUBLIC_URL": self.public_url,
+        }  # fmt: skip
+        return self._service("alerts", environment)
+
+    def console_program(self) -> Program:
+        environment = {
+            **self.database_environment(),
+            "KAIMEN_CONSOLE_HOST": self.host,
+            "KAIMEN_CONSOLE_PORT": str(self.port),
+            "KAIMEN_CONSOLE_SECRET_FILE": str(self.folder.console_secret),
+            "KAIMEN_PUBLIC_URL": self.public_url,
+            # The demo is reached over plain loopback; so is a production console without a proxy before it.
+            "KAIMEN_CONSOLE_SECURE_COOKIES": "true" if self.public_url.startswith("https:") else "false",
+        }
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
+        return self._service("console", environment, ready=http_probe(f"http://{host}:{self.port}/healthz"))
+
+    def street_program(self) -> Program:
+        environment = {**self.database_environment(), **self.broker_environment("street")}
+        return Program(
+            "street", python_module("console.stack.street"), environment, working_folder=self.folder.root
+        )
+
+    def _service(
+        self, name: str, environment: Mapping[str, str], *, ready: Callable[[], bool] | None = None
+    ) -> Program:
+        probe = ready or http_probe(f"http://127.0.0.1:{self.metrics_ports[name]}/healthz")
+        return Program(
+            name, python_module(name), environment, is_ready=probe, working_folder=self.folder.root
+        )
+
+
+def http_probe(url: str) -> Callable[[], bool]:
+    """Return a question whether an address answers 200."""
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own loopback address
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    return answers
