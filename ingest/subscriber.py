@@ -134,6 +134,11 @@ class Subscriber:
         """Whether no connection stands or is being made."""
         return self._ended
 
+    @property
+    def queued(self) -> int:
+        """How many messages wait to be taken."""
+        return len(self._queue)
+
     def may_connect(self) -> bool:
         """Say whether the back-off is over and nothing is under way."""
         return self._ended and time.monotonic() >= self._retry_at

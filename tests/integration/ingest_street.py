@@ -180,7 +180,9 @@ def facts(url: str) -> dict[str, list[dict[str, Any]]]:
             "SELECT o.device_id, o.began_at, o.heard_at, e.ended_at FROM outages o"
             " LEFT JOIN outage_ends e ON e.outage_id = o.id ORDER BY 2, 1",
         ),
-        "happenings": rows(url, "SELECT kind, household_id, at FROM happenings ORDER BY at, kind, household_id"),
+        "happenings": rows(
+            url, "SELECT kind, household_id, at FROM happenings ORDER BY at, kind, household_id"
+        ),
     }
 
 

@@ -26,7 +26,6 @@ from tests.integration.ingest_street import (
     SECOND,
     Door,
     Publisher,
-    count,
     facts,
     ingest_process,
     lay_out,

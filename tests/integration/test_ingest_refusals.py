@@ -93,7 +93,9 @@ def test_wrong_input_is_set_aside_by_reason_and_good_messages_go_through(
         made.wait_for("quarantine", len(WRONG))
         made.move_clock(BEGIN_MS + 2 * HOUR)
 
-    found = rows(database_url, "SELECT reason, topic, payload, payload_bytes, detail FROM quarantine ORDER BY id")
+    found = rows(
+        database_url, "SELECT reason, topic, payload, payload_bytes, detail FROM quarantine ORDER BY id"
+    )
     assert [(row["reason"], row["topic"]) for row in found] == [(reason, topic) for reason, topic, _ in WRONG]
     assert all(row["detail"] for row in found)
     assert max(row["payload_bytes"] for row in found) > 10_000_000
@@ -117,7 +119,9 @@ def test_good_elements_of_an_array_are_taken_and_the_bad_one_is_set_aside(
     assert json.loads(bytes(refused["payload"])) == [{**GOOD, "seq": "2"}]
 
 
-def test_copies_of_a_refusal_are_counted_in_one_row(database_url: str, broker_url: str, tmp_path: Path) -> None:
+def test_copies_of_a_refusal_are_counted_in_one_row(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
     lay_out(database_url)
     impossible = changed(ts=0)
     with street(database_url, broker_url, tmp_path) as made, publishing(broker_url) as publisher:
@@ -167,7 +171,9 @@ def test_a_person_can_have_a_refused_message_taken_again(
             ids = [row["id"] for row in connection.execute("SELECT id FROM quarantine").fetchall()]
             assert replay_quarantined(connection, ids) == 2
         made.wait_for("quarantine", 1, "reason = 'wrong_site' AND replayed_at IS NOT NULL")
-        made.wait_for("quarantine", 1, "reason = 'malformed_json' AND replayed_at IS NULL AND NOT replay_asked")
+        made.wait_for(
+            "quarantine", 1, "reason = 'malformed_json' AND replayed_at IS NULL AND NOT replay_asked"
+        )
     assert count(database_url, "door_events") == 1
 
 

@@ -36,7 +36,12 @@ def test_an_opening_becomes_one_row_and_resets_her_household(
 
     (event,) = rows(database_url, "SELECT * FROM door_events")
     assert event["occurred_at"] == as_datetime(BEGIN_MS + HOUR - 5 * SECOND)
-    assert (event["seq"], event["type"], event["credential"], event["plausible"]) == (1, "DoorPhysicalState", "c_1", True)
+    assert (event["seq"], event["type"], event["credential"], event["plausible"]) == (
+        1,
+        "DoorPhysicalState",
+        "c_1",
+        True,
+    )
     assert event["household_no"] == rows(database_url, "SELECT no FROM households")[0]["no"]
     (state,) = rows(database_url, "SELECT * FROM household_states")
     assert state["evidence_at"] == as_datetime(BEGIN_MS + HOUR - 5 * SECOND)
