@@ -38,11 +38,10 @@ async function refresh(place) {
   const oldRows = place.querySelector("[data-rows]");
   const newRows = fresh.querySelector("[data-rows]");
   if (oldRows && newRows && isBusy(oldRows)) {
-    const holds = updateInPlace(oldRows, newRows);
-    newRows.replaceWith(oldRows.cloneNode(false));
-    replaceAround(place, fresh, oldRows);
-    heldRows = holds ? newRows : null;
-    offerNews(oldRows, holds);
+    const differs = updateInPlace(oldRows, newRows);
+    replaceTabs(place, fresh);
+    heldRows = differs ? newRows : null;
+    offerNews(oldRows, differs);
     return;
   }
   if (isBeingEdited(place)) return;
@@ -53,8 +52,10 @@ async function refresh(place) {
     for (const row of place.querySelectorAll("[data-row]")) if (!known.has(row.dataset.row)) row.classList.add("is-new");
   }
   if (focused) place.querySelector(`[data-row="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
-  heldRows = null;
-  announce(place);
+  if (newRows) {
+    heldRows = null;
+    announce(place);
+  }
 }
 
 const isBusy = (rows) => rows.matches(":hover") || rows.contains(document.activeElement);
@@ -82,11 +83,10 @@ function updateInPlace(oldRows, newRows) {
   return before.join() !== [...fresh.keys()].join();
 }
 
-function replaceAround(place, fresh, rows) {
+function replaceTabs(place, fresh) {
   const tabs = place.querySelector(".tabs");
   const newTabs = fresh.querySelector(".tabs");
   if (tabs && newTabs && !tabs.contains(document.activeElement)) tabs.replaceWith(newTabs);
-  return rows;
 }
 
 function offerNews(rows, there) {

@@ -1,0 +1,230 @@
+"""The live console in a real browser: keys, fragments under the hand, a line that breaks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from console import views as v
+from console.rendering import render
+from tests.browser import samples
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+STATIC = Path(v.__file__).parent / "static"
+CSP = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+
+class Street:
+    """What the small server shows: the rows of the list, and a stream that can speak and break."""
+
+    def __init__(self) -> None:
+        self.rows: tuple[v.CaseRow, ...] = samples.ALARMS.rows
+        self.changed = threading.Condition()
+        self.turn = 0
+        self.broken = False
+        self.resumed_from: list[str | None] = []
+        self.url = ""
+
+    def show(self, *rows: v.CaseRow) -> None:
+        with self.changed:
+            self.rows = rows
+            self.turn += 1
+            self.changed.notify_all()
+
+    def break_line(self, broken: bool = True) -> None:
+        with self.changed:
+            self.broken = broken
+            self.changed.notify_all()
+
+    def page(self, query: dict[str, list[str]]) -> str:
+        chosen = int(query.get("case", ["7"])[0])
+        row = next((row for row in self.rows if row.id == chosen), self.rows[0])
+        case = replace(samples.wang_case(), row=row)
+        page = v.AlarmsPage(v.Tab.ALL, samples.TABS, self.rows, selected=case, chosen="case" in query)
+        shell = samples.shell(current="alarms", stream_url="/stream")
+        return render("alarms.html", shell=shell, page=page, fragment=query.get("fragment", [None])[0])  # type: ignore[list-item]
+
+
+class Handler(BaseHTTPRequestHandler):
+    street: Street
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        where = urlsplit(self.path)
+        if where.path == "/stream":
+            self.stream()
+        elif where.path.startswith("/static/"):
+            file = STATIC / Path(where.path).name
+            kind = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}[file.suffix]
+            self.answer(file.read_bytes(), kind)
+        else:
+            self.answer(self.street.page(parse_qs(where.query)).encode(), "text/html; charset=utf-8")
+
+    def answer(self, body: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-security-policy", CSP)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def stream(self) -> None:
+        if self.street.broken:
+            self.send_response(503)
+            self.end_headers()
+            return
+        self.street.resumed_from.append(self.headers.get("last-event-id"))
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.end_headers()
+        told = self.street.turn
+        try:
+            self.wfile.write(b"retry: 100\n\nevent: alive\ndata: {}\n\n")
+            while True:
+                with self.street.changed:
+                    self.street.changed.wait(0.2)
+                    if self.street.broken:
+                        return
+                    turn = self.street.turn
+                self.wfile.write(
+                    b": still there\n\n"
+                    if turn == told
+                    else f"id: {turn}\nevent: cases\ndata: {{}}\n\n".encode()
+                )
+                self.wfile.flush()
+                told = turn
+        except OSError:
+            return
+
+
+@pytest.fixture
+def street() -> Iterator[Street]:
+    made = Street()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"street": made}))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    made.url = f"http://127.0.0.1:{server.server_address[1]}/alarms?tab=all"
+    yield made
+    made.break_line()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def desk(page: Page, street: Street) -> Page:
+    """The console on a desk, live, with every complaint of the browser kept."""
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.goto(street.url)
+    page.wait_for_selector("body.is-live")
+    return page
+
+
+NEW_ROW = samples.row(
+    99,
+    v.Mark.HIGH,
+    household=samples.home("9-1-0101", "冯*", 88),
+    line=samples.WANG_LINE,
+    unacknowledged=True,
+)
+
+
+def order(page: Page) -> list[str]:
+    return page.eval_on_selector_all("[data-rows] [data-row]", "rows => rows.map(row => row.dataset.row)")  # type: ignore[no-any-return]
+
+
+def test_a_change_shows_by_itself(desk: Page, street: Street) -> None:
+    desk.mouse.move(5, 5)
+    street.show(NEW_ROW, *samples.ALARMS.rows)
+    desk.wait_for_selector("#case-99")
+    assert order(desk)[0] == "case-99"
+
+
+def test_sorting_never_moves_the_row_under_the_pointer(desk: Page, street: Street) -> None:
+    desk.hover("#case-6")
+    before = desk.locator("#case-6").bounding_box()
+    street.show(NEW_ROW, *reversed(samples.ALARMS.rows))
+    desk.wait_for_selector(".held-news button")
+    assert desk.locator("#case-6").bounding_box() == before
+    assert "case-99" not in order(desk)
+    desk.mouse.move(5, 5)
+    desk.wait_for_selector("#case-99")
+    assert order(desk)[0] == "case-99"
+
+
+def test_the_focus_keeps_its_row_and_r_puts_the_list_in_order(desk: Page, street: Street) -> None:
+    desk.mouse.move(5, 5)
+    desk.focus("#case-6")
+    street.show(NEW_ROW, *samples.ALARMS.rows)
+    desk.wait_for_selector(".held-news button")
+    desk.keyboard.press("r")
+    desk.wait_for_selector("#case-99")
+    assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
+
+
+def test_keys_move_open_and_help(desk: Page) -> None:
+    desk.keyboard.press("j")
+    desk.keyboard.press("j")
+    assert desk.evaluate("document.activeElement.dataset.row") == "case-5"
+    desk.wait_for_function("() => document.querySelector('.aside').textContent.includes('孙*兰')")
+    desk.keyboard.press("k")
+    assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
+    desk.keyboard.press("?")
+    assert desk.locator("[data-keys]").is_visible()
+    desk.keyboard.press("Escape")
+    assert desk.locator("[data-keys]").is_hidden()
+    assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/cases/6")
+
+
+def test_a_lost_line_greys_the_list_and_coming_back_asks_for_what_was_missed(
+    desk: Page, street: Street
+) -> None:
+    desk.mouse.move(5, 5)
+    street.show(*samples.ALARMS.rows)
+    desk.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(r => r.name.includes('fragment=list'))"
+    )
+    street.break_line()
+    desk.wait_for_selector("body.is-stale")
+    assert desk.locator("[data-lost]").is_visible()
+    street.show(NEW_ROW, *samples.ALARMS.rows)
+    street.break_line(False)
+    desk.wait_for_selector("#case-99", timeout=20_000)
+    desk.wait_for_selector("body.is-live")
+    assert desk.locator("[data-lost]").is_hidden()
+
+
+def test_a_half_written_form_is_never_swapped_away(desk: Page, street: Street) -> None:
+    desk.evaluate(
+        "document.querySelector('.aside .stack').insertAdjacentHTML('beforeend', '<textarea id=draft></textarea>')"
+    )
+    desk.fill("#draft", "她女儿")
+    street.show(NEW_ROW, *samples.ALARMS.rows)
+    desk.wait_for_selector("#case-99")
+    assert desk.input_value("#draft") == "她女儿"
+
+
+def test_the_page_works_under_the_strictest_policy_without_a_complaint(page: Page, street: Street) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(street.url)
+    page.wait_for_selector("body.is-live")
+    assert said == []
