@@ -40,7 +40,7 @@ from alerts.case import (
     with_task,
     without_open_tasks,
 )
-from alerts.closing import closed, proposed
+from alerts.closing import DURING_VISIT, closed, proposed
 from alerts.holds import is_night
 from alerts.recipients import next_in_chain
 from alerts.timers import (
@@ -330,7 +330,7 @@ def _sensor_fault(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: dat
         task.kind, task.role, TaskState.OPEN, now, start_at, after(start_at, case.policy.sla_ms(case.rank))
     )
     entry = Entry(Reason.SENSOR_FAULT_NOTED, {}, _checked_note(act.note), act.user_id)
-    if not (case.standing or case.checks):
+    if _ended_during_visit(case):
         return _told_or_proposed(case, Reason.SENSOR_FAULT_NOTED, entry, now, Circumstances())
     case = with_task(case, again)
     case, actions = annunciate(replace(case, deadline_at=again.due_at), start_at)
@@ -343,12 +343,19 @@ def _kept_on(case: CaseFacts) -> CaseFacts:
     return replace(unowned(case), state=CaseState.NOTIFIED, held_until=None, held_reason=None)
 
 
+def _ended_during_visit(case: CaseFacts) -> bool:
+    stands = case.standing or case.checks or case.proposal is not None
+    return not stands and DURING_VISIT in case.evidence
+
+
 def _told_or_proposed(
     case: CaseFacts, reason: Reason, entry: Entry, now: datetime, around: Circumstances
 ) -> Decision:
     """Annunciate what is owed next; where evidence came during the visit, ask whether it was hers instead."""
-    if case.proposal is None and not (case.standing or case.checks):
-        decision = proposed(case, Outcome.RESUMED, now, {"kind": "during_visit"}, now)
+    if _ended_during_visit(case):
+        seen = case.evidence[DURING_VISIT]
+        evidence_at = datetime.fromisoformat(seen["evidence_at"])
+        decision = proposed(case, Outcome.RESUMED, evidence_at, seen["evidence"], now)
         return replace(decision, reason=reason, actions=(entry, *decision.actions))
     start_at = min((task.start_at for task in case.open_tasks), default=now)
     case, actions = annunciate(case, max(start_at, now))
@@ -392,7 +399,8 @@ def _confirm_closing(case: CaseFacts, act: ConfirmClosing, now: datetime, around
         case = with_changed_task(case, confirming, done)
     if act.confirmed:
         return _confirmed(case, outcome, act, now, note)
-    case = replace(_kept_on(case), proposal=None, proposal_at=None)
+    spent = {name: value for name, value in case.evidence.items() if name != DURING_VISIT}
+    case = replace(_kept_on(case), proposal=None, proposal_at=None, evidence=spent)
     case = with_owed_task(case, now, around)
     entry = Entry(Reason.CLOSING_REJECTED, {"outcome": outcome.value}, note, act.user_id)
     case, actions = annunciate_by_rank(case, now, around)
@@ -431,7 +439,10 @@ def decide_remote_well(
     count = case.remote_well_count if case is not None else around.remote_well_count
     limit = case.policy.remote_well_max if case is not None else around.remote_well_max
     _refuse_if(max(count, around.remote_well_count) >= limit, Refusal.REMOTE_TOO_OFTEN)
-    evidence = RecordVerified(now, "remote", act.via)
+    real_evidence_at = around.real_evidence_at
+    if real_evidence_at is None and case is not None:
+        real_evidence_at = case.evidence_at
+    evidence = RecordVerified(now, "remote", act.via, real_evidence_at)
     if case is None:
         return Decision(Reason.REMOTE_WELL, None, (evidence,))
     entry = Entry(Reason.REMOTE_WELL, {"via": act.via}, None, act.user_id)

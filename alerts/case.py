@@ -36,6 +36,7 @@ class Reason(StrEnum):
     OUTAGE_PARTLY_OVER = "outage_partly_over"
     CLOSED_RESTORED = "closed_restored"
     SET_ASIDE = "set_aside"
+    REMOTE_ONLY = "remote_only"
     # What the clock said.
     LISTED = "listed"
     STARTED = "started"
@@ -297,6 +298,20 @@ class StandsUnanswered:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkSetAside:
+    """Something of this community could not be handled (or, ``over``, all of it could be by now)."""
+
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOnly:
+    """For days nobody has heard or seen her and no door opened: only keys were pressed."""
+
+    evidence_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     user_id: int
     role: str
@@ -363,7 +378,7 @@ Fact: TypeAlias = Crossing | Withdrawal | CheckDue | CheckEnded | OutageBegan | 
 Act: TypeAlias = (
     Claim | Release | AddNote | BeginVisit | RecordOutcome | ConfirmClosing | Hold | HandOver | RemoteWell
 )
-Happening: TypeAlias = Fact | TimerDue | ConsentWithdrawn | StandsUnanswered | Act
+Happening: TypeAlias = Fact | TimerDue | ConsentWithdrawn | StandsUnanswered | WorkSetAside | RemoteOnly | Act
 
 
 # --- what a decision asks for beside the new case -----------------------------------------------------------------
@@ -403,11 +418,15 @@ class ConfirmMessages:
 
 @dataclass(frozen=True, slots=True)
 class RecordVerified:
-    """A person's word becomes evidence for the detector."""
+    """A person's word becomes evidence for the detector.
+
+    ``real_evidence_at``, of a remote word: when she was last heard, seen or opened.
+    """
 
     at: datetime
     how: str
     witness: str
+    real_evidence_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,6 +504,7 @@ class Circumstances:
     folded: bool = False
     remote_well_count: int = 0
     remote_well_max: int = 2
+    real_evidence_at: datetime | None = None
 
 
 def stage_of(thresholds_passed: int) -> Stage:

@@ -22,6 +22,9 @@ from alerts.case import (
 from alerts.timers import annunciate, planned
 from kaimen.vocabulary import CaseState, Outcome, Role, TaskKind, TaskState
 
+#: Where a case keeps the evidence that came while somebody was at the door.
+DURING_VISIT = "during_visit"
+
 
 def closed(
     case: CaseFacts,

@@ -27,22 +27,26 @@ from alerts.case import (
     OutageBegan,
     OutageEnded,
     Reason,
+    RemoteOnly,
     StandsUnanswered,
     TaskFacts,
     TimerDue,
     UnfoldHousehold,
     Withdrawal,
+    WorkSetAside,
     after,
     stage_of,
     with_task,
     without_open_tasks,
 )
-from alerts.closing import closed, proposed
+from alerts.closing import DURING_VISIT, closed, proposed
 from alerts.holds import is_answered
 from alerts.timers import annunciate_by_rank, decide_timer, planned, unowned, with_owed_task
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import CaseCause, CaseState, Outcome, Role, Stage, TaskKind, TaskState
 
+#: What follows ``own:`` in the cause key of the case for happenings that were set aside.
+SET_ASIDE_CAUSE = "alerts"
 #: Words of the evidence that is the begin of a declared absence.
 _ABSENCE_KINDS = frozenset({"absence", "absence_began"})
 
@@ -75,6 +79,10 @@ def decide(
             return _decide_outage_ended(case, happening, now)
         case StandsUnanswered():
             return _decide_unanswered(case, happening, now, policy, around)
+        case WorkSetAside():
+            return _decide_set_aside(case, happening, now, policy, around)
+        case RemoteOnly():
+            return _decide_remote_only(case, happening, now, policy, around)
         case _ if case is None:
             return Decision(Reason.NOTHING_OPEN, None)
         case TimerDue():
@@ -190,6 +198,18 @@ def _decide_unanswered(
     return _climbed(new, Reason.REOPENED, {"stage": fact.stage}, gone=False, now=now, around=around)
 
 
+def _decide_remote_only(
+    case: CaseFacts | None, fact: RemoteOnly, now: datetime, policy: LadderPolicy, around: Circumstances
+) -> Decision:
+    """Somebody goes and looks, whatever anyone pressed."""
+    if case is not None and (case.stage is Stage.VISIT or case.visit_begun_at is not None):
+        return Decision(Reason.NOTHING_DUE, case)
+    old = case or _new_inactivity_case(around, policy, opened_at=now, at=now)
+    new = replace(old, stage=Stage.VISIT, stage_at=now, evidence_at=fact.evidence_at)
+    args = {"evidence_at": fact.evidence_at.isoformat()}
+    return _climbed(new, Reason.REMOTE_ONLY, args, gone=False, now=now, around=around)
+
+
 # --- evidence ----------------------------------------------------------------------------------------------------
 
 
@@ -217,6 +237,8 @@ def _take_evidence(
         return _noted(case, Reason.EVIDENCE_NOTED, args, now)
     if case.visit_begun_at is not None:
         # The helper's own key leaves no credential: an opening while somebody is there says nothing of her.
+        seen = {"evidence_at": fact.evidence_at.isoformat(), "evidence": dict(fact.evidence)}
+        case = replace(case, evidence={**case.evidence, DURING_VISIT: seen})
         return _noted(case, Reason.EVIDENCE_DURING_VISIT, args, now)
     if case.standing or case.checks:
         return _lowered(case, args, now)
@@ -272,14 +294,8 @@ def _decide_outage_began(
     if case is not None:
         new = planned(replace(case, outages=case.outages | {fact.outage_id}), now)
         return Decision(Reason.OUTAGE_JOINED, new, (fold,))
-    new = CaseFacts(
-        cause=CaseCause.TECHNICAL,
-        community_id=around.community_id,
-        household_id=None,
-        cause_key=cause_key(fact.cause, fact.cause_id, around.community_id),
-        opened_at=fact.began_at,
-        stage_at=fact.began_at,
-        policy=policy,
+    new = replace(
+        new_technical_case(around, policy, cause=fact.cause, cause_id=fact.cause_id, opened_at=fact.began_at),
         evidence_at=fact.heard_at,
         outages=frozenset({fact.outage_id}),
     )
@@ -288,6 +304,21 @@ def _decide_outage_began(
         return Decision(Reason.OUTAGE_OPENED, planned(new, now), (entry, fold))
     new, actions = asked_to_check_device(new, now, now, around)
     return Decision(Reason.OUTAGE_OPENED, new, (entry, fold, *actions))
+
+
+def new_technical_case(
+    around: Circumstances, policy: LadderPolicy, *, cause: str, cause_id: str, opened_at: datetime
+) -> CaseFacts:
+    """Return a technical case nobody has been told of yet."""
+    return CaseFacts(
+        cause=CaseCause.TECHNICAL,
+        community_id=around.community_id,
+        household_id=None,
+        cause_key=cause_key(cause, cause_id, around.community_id),
+        opened_at=opened_at,
+        stage_at=opened_at,
+        policy=policy,
+    )
 
 
 def asked_to_check_device(
@@ -310,3 +341,18 @@ def _decide_outage_ended(case: CaseFacts | None, fact: OutageEnded, now: datetim
         return Decision(Reason.OUTAGE_PARTLY_OVER, planned(new, now), (unfold,))
     decision = closed(new, Outcome.RESTORED, now, by="evidence", reason=Reason.CLOSED_RESTORED, args={})
     return replace(decision, actions=(*decision.actions, unfold))
+
+
+def _decide_set_aside(
+    case: CaseFacts | None, fact: WorkSetAside, now: datetime, policy: LadderPolicy, around: Circumstances
+) -> Decision:
+    """What we could not handle is a fault of our own, and an operator's case until it is handled."""
+    if fact.over:
+        if case is None:
+            return Decision(Reason.NOTHING_OPEN, None)
+        return closed(case, Outcome.RESTORED, now, by="evidence", reason=Reason.CLOSED_RESTORED, args={})
+    if case is not None:
+        return Decision(Reason.SET_ASIDE, case)
+    new = new_technical_case(around, policy, cause="own", cause_id=SET_ASIDE_CAUSE, opened_at=now)
+    new, actions = asked_to_check_device(new, now, now, around)
+    return Decision(Reason.SET_ASIDE, new, (Entry(Reason.SET_ASIDE), *actions))

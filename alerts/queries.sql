@@ -160,12 +160,8 @@ SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.la
      AND tc.household_id <> h.id) AS queue,
   EXISTS (SELECT 1 FROM case_households ch JOIN cases cc ON cc.id = ch.case_id
           WHERE ch.household_id = h.id AND ch.to_at IS NULL AND cc.state <> 'closed') AS folded,
-  coalesce((SELECT v.succession FROM verified_contacts v
-            WHERE v.household_id = h.id AND v.how = 'remote'
-              AND v.at >= coalesce(hs.evidence_at, '-infinity')
-              AND NOT EXISTS (SELECT 1 FROM verified_contacts w
-                              WHERE w.household_id = h.id AND w.how <> 'remote' AND w.at >= v.at)
-            ORDER BY v.at DESC LIMIT 1), 0) AS remote_well_count,
+  coalesce(rv.succession, 0) AS remote_well_count,
+  coalesce(rv.real_evidence_at, hs.evidence_at) AS real_evidence_at,
   CASE WHEN EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'notify_family'
                       AND k.withdrawn_at IS NULL)
     THEN ARRAY(SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
@@ -175,6 +171,13 @@ FROM households h
 JOIN sites s ON s.id = h.site_id
 JOIN communities c ON c.id = s.community_id
 LEFT JOIN household_states hs ON hs.household_id = h.id
+LEFT JOIN LATERAL (
+  SELECT v.succession, v.real_evidence_at FROM verified_contacts v
+  WHERE v.household_id = h.id AND v.how = 'remote' AND v.at >= coalesce(hs.evidence_at, '-infinity')
+    AND NOT EXISTS (SELECT 1 FROM verified_contacts w
+                    WHERE w.household_id = h.id AND w.how <> 'remote' AND w.at >= v.at)
+  ORDER BY v.at DESC LIMIT 1
+) rv ON true
 LEFT JOIN LATERAL (
   SELECT q.version, q.thresholds_s, q.ladder FROM policies q
   WHERE q.id = h.policy_id AND q.valid_from <= %(now)s ORDER BY q.version DESC LIMIT 1
@@ -255,8 +258,8 @@ WHERE case_id = %(case_id)s AND channel = 'console' AND person LIKE 'community:%
 
 -- name: insert_verified
 -- A person's word that she is well.
-INSERT INTO verified_contacts (household_id, at, how, witness, case_id, succession, recorded_at)
-VALUES (%(household_id)s, %(at)s, %(how)s, %(witness)s, %(case_id)s, %(succession)s, %(now)s)
+INSERT INTO verified_contacts (household_id, at, how, witness, case_id, succession, real_evidence_at, recorded_at)
+VALUES (%(household_id)s, %(at)s, %(how)s, %(witness)s, %(case_id)s, %(succession)s, %(real_evidence_at)s, %(now)s)
 
 -- name: insert_absence
 -- A dated absence.
@@ -325,6 +328,35 @@ WHERE c.state = 'closed' AND c.cause = 'inactivity' AND c.closed_by LIKE 'user:%
   AND NOT EXISTS (SELECT 1 FROM cases o WHERE o.household_id = c.household_id AND o.cause = 'inactivity'
                     AND (o.state <> 'closed' OR o.closed_at > c.closed_at))
 ORDER BY c.household_id, c.closed_at DESC
+
+-- name: remote_only
+-- Households whose newest evidence is a pressed key, and the real one before it too old; none with a visit asked.
+SELECT s.community_id, v.household_id, v.real_evidence_at
+FROM verified_contacts v
+JOIN households h ON h.id = v.household_id
+JOIN sites s ON s.id = h.site_id
+LEFT JOIN household_states hs ON hs.household_id = v.household_id
+WHERE v.how = 'remote' AND v.real_evidence_at <= %(before)s AND v.at >= coalesce(hs.evidence_at, '-infinity')
+  AND NOT EXISTS (SELECT 1 FROM verified_contacts w WHERE w.household_id = v.household_id AND w.at > v.at)
+  AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.household_id = v.household_id AND a.to_at > v.at
+                    AND a.revoked_at IS NULL)
+  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = v.household_id AND k.purpose = 'watch'
+                AND k.withdrawn_at IS NULL)
+  AND NOT EXISTS (SELECT 1 FROM cases c WHERE c.household_id = v.household_id AND c.cause = 'inactivity'
+                    AND (c.state <> 'closed' AND c.stage >= 3 OR c.closed_at > v.at AND c.closed_by LIKE 'user:%%'))
+
+-- name: no_longer_set_aside
+-- Open cases for happenings that were set aside, in communities where none is any more.
+SELECT c.id, c.household_id, c.cause_key, c.community_id FROM cases c
+WHERE c.state <> 'closed' AND c.cause = 'technical' AND c.cause_key = %(prefix)s || ':' || c.community_id
+  AND NOT EXISTS (
+    SELECT 1 FROM happenings h
+    LEFT JOIN outages o ON h.kind IN ('outage_began', 'outage_ended') AND o.id = h.fact_id
+    LEFT JOIN devices d ON d.id = o.device_id
+    LEFT JOIN households hh ON hh.id = h.household_id
+    JOIN sites s ON s.id = coalesce(d.site_id, hh.site_id)
+    WHERE h.handled_at IS NULL AND h.retry_at IS NOT NULL AND s.community_id = c.community_id
+  )
 
 -- name: turn_state
 -- In one snapshot: what still waits and up to when ingest has told.

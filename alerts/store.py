@@ -7,7 +7,7 @@ an advisory lock that lives as long as the transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -33,6 +33,7 @@ from alerts.case import (
     OutageEnded,
     Reason,
     RecordVerified,
+    RemoteOnly,
     ReportSensorFault,
     StandsUnanswered,
     SupersedeMessages,
@@ -41,7 +42,7 @@ from alerts.case import (
     Withdrawal,
     stage_of,
 )
-from alerts.ladder import asked_to_check_device, cause_key
+from alerts.ladder import SET_ASIDE_CAUSE, asked_to_check_device, cause_key, new_technical_case
 from alerts.recipients import HELPER_ORDER, Roster, idempotency_key, plan_messages
 from kaimen.database import Connection, notify, queries
 from kaimen.policy import LadderPolicy
@@ -49,6 +50,8 @@ from kaimen.vocabulary import CaseCause, CaseState, HappeningKind, Outcome, Stag
 
 _SQL = queries("alerts")
 FAILURE_LENGTH_MAX = 500
+#: After so long without an opening, a word or a sight of her, somebody goes and looks, whatever anyone pressed.
+REMOTE_ONLY_MAX = timedelta(days=5)
 
 
 class CaseChangedError(RuntimeError):
@@ -113,6 +116,12 @@ def _key_of_happening(row: Mapping[str, Any]) -> Key:
         return Key(community_id, household_id=row["household_id"])
     key = cause_key(row["cause"], row["cause_id"], community_id)
     return Key(community_id, cause=row["cause"], cause_id=row["cause_id"], cause_key=key)
+
+
+def set_aside_key(community_id: str) -> Key:
+    """Return the key of the case that stands for what was set aside in a community."""
+    key = cause_key("own", SET_ASIDE_CAUSE, community_id)
+    return Key(community_id, cause="own", cause_id=SET_ASIDE_CAUSE, cause_key=key)
 
 
 def try_lock(connection: Connection, key: Key) -> bool:
@@ -197,6 +206,7 @@ def load_surroundings(
         folded=row["folded"],
         remote_well_count=row["remote_well_count"],
         remote_well_max=policy.remote_well_max,
+        real_evidence_at=row["real_evidence_at"],
     )
     roster = Roster(row["community_id"], tuple(row["family_user_ids"]), outside_channels)
     return Surroundings(around, policy, roster)
@@ -384,6 +394,21 @@ def load_unanswered(
         evidence_at=newest["evidence_at"],
         evidence=newest["evidence"],
     )
+
+
+def load_remote_only(connection: Connection, *, now: datetime) -> list[tuple[Key, RemoteOnly]]:
+    """Return households of which, for the days of the policy, nothing was known but pressed keys."""
+    rows = connection.execute(_SQL["remote_only"], {"before": now - REMOTE_ONLY_MAX}).fetchall()
+    return [
+        (Key(row["community_id"], household_id=row["household_id"]), RemoteOnly(row["real_evidence_at"]))
+        for row in rows
+    ]
+
+
+def load_no_longer_set_aside(connection: Connection) -> list[tuple[int, Key]]:
+    """Return open cases for set-aside happenings of communities that have none left."""
+    rows = connection.execute(_SQL["no_longer_set_aside"], {"prefix": f"own:{SET_ASIDE_CAUSE}"}).fetchall()
+    return [(row["id"], key_of_case(row)) for row in rows]
 
 
 def find_cases_without_future(connection: Connection, now: datetime) -> list[int]:
@@ -626,14 +651,9 @@ def _report_sensor_fault(
 def _open_device_case(
     connection: Connection, key: Key, report: ReportSensorFault, surroundings: Surroundings, now: datetime
 ) -> None:
-    new = CaseFacts(
-        cause=CaseCause.TECHNICAL,
-        community_id=key.community_id,
-        household_id=None,
-        cause_key=key.cause_key,
-        opened_at=now,
-        stage_at=now,
-        policy=surroundings.policy,
+    around = replace(surroundings.around, community_id=key.community_id)
+    new = new_technical_case(
+        around, surroundings.policy, cause=key.cause, cause_id=key.cause_id, opened_at=now
     )
     new, actions = asked_to_check_device(new, now, now, surroundings.around)
     entry = Entry(Reason.SENSOR_FAULT_NOTED, {}, None, report.user_id)

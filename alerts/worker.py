@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from alerts import metrics, store
-from alerts.case import ConsentWithdrawn, Happening, TimerDue
+from alerts.case import ConsentWithdrawn, Happening, TimerDue, WorkSetAside
 from alerts.ladder import decide
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, connect, transaction
@@ -61,6 +61,7 @@ class Worker:
     consent_changed: bool = True
     done_up_to: datetime | None = None
     turned_wall_ms: int | None = None
+    _set_aside: set[str] = field(default_factory=set)
 
     def turn(self) -> TurnReport:
         """Do what is due now in one transaction; read the clock once."""
@@ -69,6 +70,7 @@ class Worker:
         with transaction(self.pool) as connection:
             self._handle_happenings(connection, now, report)
             self._handle_timers(connection, now, report)
+            self._tell_set_aside(connection, now, report)
             self._sweep(connection, now, report)
             if not report.more:
                 report.done_up_to = store.write_progress(connection, now=now, but=tuple(self.failing))
@@ -124,6 +126,8 @@ class Worker:
             retry_at=store.retry_after(now),
         )
         log.error("a happening was set aside", kind=happening.kind.value, error=type(error).__name__)
+        if key.community_id:
+            self._set_aside.add(key.community_id)
         return False
 
     def _attempt(self, connection: Connection, work: Callable[[], None]) -> Exception | None:
@@ -168,7 +172,7 @@ class Worker:
     def _handle_timer(
         self,
         connection: Connection,
-        case_id: int,
+        case_id: int | None,
         key: store.Key,
         happening: Happening,
         now: datetime,
@@ -182,8 +186,17 @@ class Worker:
             report.timers += 1
             return
         report.failed += 1
-        self.failing[case_id] = store.retry_after(now)
+        if case_id is not None:
+            self.failing[case_id] = store.retry_after(now)
         log.error("a timer of a case failed", case=case_id, error=type(error).__name__)
+
+    def _tell_set_aside(self, connection: Connection, now: datetime, report: TurnReport) -> None:
+        """Open the operator's case where something was set aside, once per community."""
+        for community_id in sorted(self._set_aside):
+            key = store.set_aside_key(community_id)
+            if store.try_lock(connection, key):
+                self._handle_timer(connection, None, key, WorkSetAside(), now, report)
+                self._set_aside.discard(community_id)
 
     def _sweep(self, connection: Connection, now: datetime, report: TurnReport) -> None:
         """Look for what has no row of its own: consents withdrawn, and closed cases whose ground stands on."""
@@ -196,6 +209,12 @@ class Worker:
         if due:
             self.swept_at = now
             self._reopen_unanswered(connection, now, report)
+            for case_id, key in store.load_no_longer_set_aside(connection):
+                if store.try_lock(connection, key):
+                    self._handle_timer(connection, case_id, key, WorkSetAside(over=True), now, report)
+            for key, remote_only in store.load_remote_only(connection, now=now):
+                if store.try_lock(connection, key):
+                    self._handle_timer(connection, None, key, remote_only, now, report)
 
     def _reopen_unanswered(self, connection: Connection, now: datetime, report: TurnReport) -> None:
         to_at = now - _REOPEN_AFTER

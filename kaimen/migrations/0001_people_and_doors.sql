@@ -143,9 +143,11 @@ CREATE TABLE verified_contacts (
   witness text NOT NULL,
   case_id bigint,
   succession smallint NOT NULL DEFAULT 1, -- how many remote ones in a row this is, nobody having heard or seen her
+  real_evidence_at timestamptz,      -- of a remote one: when she was last heard, seen or opened
   recorded_at timestamptz NOT NULL
 );
 CREATE INDEX verified_contacts_household ON verified_contacts (household_id, at);
+CREATE INDEX verified_contacts_remote ON verified_contacts (real_evidence_at) WHERE how = 'remote';
 
 -- Whatever a running ingest must take over without restart: it reads newer rows on NOTIFY kaimen_registry.
 CREATE TABLE registry_changes (

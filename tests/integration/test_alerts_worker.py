@@ -164,10 +164,44 @@ def test_a_household_that_cannot_be_handled_is_set_aside_and_stops_nobody(town: 
     town.crosses("h1", 1)
     town.crosses("h2", 1)
     town.settle()
-    assert [row["household_id"] for row in town.rows("SELECT household_id FROM cases")] == ["h2"]
+    elders = town.rows("SELECT household_id FROM cases WHERE cause = 'inactivity'")
+    assert [row["household_id"] for row in elders] == ["h2"]
+    assert town.row("SELECT cause_key FROM cases WHERE cause = 'technical'") == {"cause_key": "own:alerts:c1"}
     failed = town.row("SELECT failure, retry_at FROM happenings WHERE retry_at IS NOT NULL")
     assert failed["failure"].startswith("LookupError")
     assert town.row("SELECT at FROM service_progress WHERE service = 'alerts'")["at"] == town.now
+    town.rows("DELETE FROM happenings WHERE fact_id = 999")
+    town.at(MORNING + HOUR)
+    town.settle()
+    assert town.row("SELECT outcome FROM cases WHERE cause = 'technical'") == {"outcome": "restored"}
+
+
+def test_keys_pressed_for_five_days_send_somebody_to_the_door(town: Town) -> None:
+    town.household("h1")
+    opened_at = MORNING - 2 * DAY
+    town.rows(
+        "INSERT INTO household_states (household_id, as_of, known, stage, check_step, evidence_at, evidence, base_ms,"
+        " anchor_at, settled_ms) VALUES ('h1', %s, true, 2, 0, %s, '{}', 0, %s, 0)",
+        town.now, opened_at, opened_at,
+    )  # fmt: skip
+    for day in (0, 2):
+        town.at(MORNING + day * DAY)
+        with transaction(town.pool) as connection:
+            acts.record_remote_well(connection, household_id="h1", via="key", now=town.now)
+        town.rows(
+            'UPDATE household_states SET evidence_at = %s, evidence = \'{"kind": "verified"}\'', town.now
+        )
+    with pytest.raises(ActRefused, match="remote_too_often"), transaction(town.pool) as connection:
+        acts.record_remote_well(connection, household_id="h1", via="key", now=town.now)
+    town.settle()
+    assert town.rows("SELECT 1 FROM cases") == []
+    town.at(opened_at + 5 * DAY + MINUTE)
+    town.settle()
+    case = town.row("SELECT stage, evidence_at FROM cases")
+    assert case == {"stage": 3, "evidence_at": opened_at}
+    town.at(opened_at + 5 * DAY + HOUR)
+    town.settle()
+    assert len(town.rows("SELECT 1 FROM cases")) == 1
 
 
 def test_progress_never_runs_ahead_of_ingest(town: Town) -> None:

@@ -6,7 +6,17 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.case import ActRefused, DeclareAbsence, EndWatch, Reason, RecordVerified, ReportSensorFault
+from alerts.case import (
+    ActRefused,
+    BeginVisit,
+    DeclareAbsence,
+    EndWatch,
+    Reason,
+    RecordOutcome,
+    RecordVerified,
+    RemoteOnly,
+    ReportSensorFault,
+)
 from kaimen.vocabulary import CaseState, Contacted, Outcome, Role, Stage, TaskKind
 from tests.unit.alerts.story import CLERK, SECOND, WATCHER, Story, at, technical
 
@@ -67,6 +77,25 @@ def test_nobody_at_the_door_asks_the_next_helper() -> None:
     story.reports(Outcome.NO_ANSWER, task=TaskKind.VISIT, user=WATCHER)
     assert story.open_tasks() == [(TaskKind.VISIT, Role.STAIRWELL_LIAISON)]
     assert story.case is not None
+
+
+def test_an_opening_that_was_not_hers_is_not_proposed_again() -> None:
+    story = Story(Role.NEIGHBOUR_WATCHER)
+    story.crosses(Stage.VISIT)
+    story.opens_the_door()
+    story.confirms(False)
+    story.begins_visit()
+    story.reports(Outcome.NO_ANSWER, task=TaskKind.VISIT, user=WATCHER)
+    assert story.open_case.proposal is None
+    assert story.open_tasks() == [(TaskKind.VISIT, Role.PROPERTY_CLERK)]
+
+
+def test_keys_alone_for_days_are_a_visit_whatever_was_pressed() -> None:
+    story = Story(Role.NEIGHBOUR_WATCHER)
+    story.happens(RemoteOnly(at(day=-5)))
+    assert story.open_case.stage is Stage.VISIT
+    story.reports(Outcome.NO_ANSWER, task=TaskKind.VISIT)
+    assert story.open_case.proposal is None
 
 
 def test_a_faulty_sensor_is_reported_and_the_person_stays_to_be_seen() -> None:
@@ -196,8 +225,6 @@ def test_only_an_open_task_takes_an_outcome() -> None:
     story = call_story()
     task_id = story.task_id(TaskKind.CALL)
     story.reports(Outcome.NO_ANSWER)
-    from alerts.case import RecordOutcome
-
     with pytest.raises(ActRefused, match="task_ended"):
         story.happens(RecordOutcome(CLERK, task_id, Outcome.NO_ANSWER))
     with pytest.raises(ActRefused, match="unknown"):
@@ -218,7 +245,5 @@ def test_a_device_found_in_order_but_not_heard_is_looked_at_again() -> None:
 
 def test_only_visits_are_begun() -> None:
     story = call_story()
-    from alerts.case import BeginVisit
-
     with pytest.raises(ActRefused, match="wrong_task"):
         story.happens(BeginVisit(WATCHER, story.task_id(TaskKind.CALL)))
