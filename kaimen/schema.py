@@ -34,7 +34,7 @@ def list_migrations() -> list[Migration]:
         if entry.name.endswith(".sql"):
             stem = entry.name.removesuffix(".sql")
             stem, _, tier = stem.partition(".")
-            text = cast(LiteralString, entry.read_text(encoding="utf-8"))
+            text: LiteralString = entry.read_text(encoding="utf-8")
             found.append(Migration(int(stem[:4]), stem[5:], tier or None, text))
     return found
 
