@@ -21,6 +21,7 @@ address                              fields
 /cases/{id}/hold                     reason, until (local ``YYYY-MM-DDTHH:MM``)
 /cases/{id}/hand-over                to_role, note
 /cases/{id}/confirm-closing          confirmed (yes, no), note
+/cases/{id}/reveal                   purpose
 /tasks/{id}/begin                    -
 /tasks/{id}/outcome                  outcome, contacted, witness, note, absence_until (local date-time)
 /households/{id}/absences            reason, from, to (local date-times)
@@ -405,6 +406,7 @@ class CaseView:
     hand_over_form: Form | None = None
     hand_over_roles: tuple[str, ...] = ()
     confirm_form: Form | None = None  # proposal at VISIT: yes or no
+    reveal_purposes: tuple[str, ...] = ()  # this reader may see the full name, once, for one of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -829,6 +831,7 @@ class UserRow:
     created_at: datetime
     seen_at: datetime | None = None
     disabled_at: datetime | None = None
+    act: Act | None = None  # disable, enable
 
 
 @dataclass(frozen=True, slots=True)

@@ -585,6 +585,27 @@ FIELD_FORM = v.FieldPage(
 )
 
 
+FIELD_CALL = v.FieldPage(
+    v.TaskView(
+        32,
+        TaskKind.CALL,
+        TaskState.CLAIMED,
+        "property_clerk",
+        NOW + timedelta(minutes=38),
+        household=ZHAO,
+        case_number="2026-1121-006",
+        mark=v.Mark.MID,
+        outcomes=(Outcome.WELL, Outcome.HELPED, Outcome.NO_ANSWER, Outcome.AWAY, Outcome.HOSPITAL),
+        form=v.Form(),
+    ),
+    ZHAO,
+    "赵建国",
+    ZHAO_LINE,
+    "文昌花园 7 栋 2 单元 0302",
+    contacts=(v.Contact("赵建国", "resident", "", "13800000010"), *CONTACTS),
+)
+
+
 def log_row(hours: float, type_: str, **changes: Any) -> v.LogRow:
     at = ago(hours=hours)
     return v.LogRow(
@@ -845,6 +866,7 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
                 hold_form=v.Form(errors={"reason": "reason_is_missing"}),
                 hand_over_form=v.Form(),
                 hand_over_roles=("police_officer", "grid_worker"),
+                reveal_purposes=("call_back", "visit"),
             )
         ),
         {"current": "alarms"},
@@ -908,6 +930,7 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
         {"current": "tasks", "notice": v.Phrase("claimed")},
     ),
     "field": ("field.html", lambda: FIELD, {"demo": False}),
+    "field-call": ("field.html", lambda: FIELD_CALL, {}),
     "field-form": ("field.html", lambda: FIELD_FORM, {}),
     "buildings": (
         "buildings.html",

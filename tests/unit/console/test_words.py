@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alerts.case import Reason, Refusal
-from console import views
+from console import scope, seat, views
 from console.views import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
 from kaimen.vocabulary import (
@@ -72,8 +72,15 @@ BUILT: dict[str, list[str]] = {
     "absence_reason": ["travel", "hospital", "relatives", "other"],
     "tenure": ["owner", "rented", "vacant", "collective"],
     "device": ["controller", "contact", "motion", "water", "gateway", "other"],
+    "notice": [act.value for act in scope.Act],
+    "audit": [act.value for act in scope.Act if act is not scope.Act.REVEAL],
+    "purpose": [purpose.value for purpose in scope.PurposeClass],
+    "audit_purpose": [purpose.value for purpose in (*scope.PurposeClass, *scope.RevealPurpose, *TaskKind)],
+    "basis": [basis.value for basis in scope.LegalBasis],
+    "reveal": [purpose.value for purpose in scope.RevealPurpose],
+    "nav": [name for _, name, _ in seat._NAV.values()],
     "entry": [reason.value for reason in Reason],
-    "error": [refusal.value for refusal in Refusal],
+    "error": [refusal.value for refusal in (*Refusal, *scope.LookUpRefusal)],
     "error_page.title": ["400", "401", "403", "404", "405", "409", "413", "422", "429", "500", "503"],
     "error_page.words": ["400", "401", "403", "404", "405", "409", "413", "422", "429", "500", "503"],
     "device.empty": ["all", "troubled"],
