@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -25,7 +25,7 @@ from console.rendering import UnknownFragmentError, render
 from console.scope import Section, Viewer, may_enter, sections_of
 from console.services import Services, services_of
 from console.views import Duty, NavGroup, NavItem, Phrase, Shell
-from console.words import LANGUAGES
+from console.words import LANGUAGES, load_catalogue
 from kaimen import __version__
 from kaimen.clock import FileClock
 from kaimen.database import Connection, queries, transaction
@@ -35,7 +35,7 @@ LANGUAGE_COOKIE = "kaimen_language"
 NOTICE_COOKIE = "kaimen_notice"
 STATEMENT_TIMEOUT_MS = 10_000
 ZONE_DEFAULT = "Asia/Shanghai"
-_NOTICE = re.compile(r"[a-z_]{1,40}\Z")
+_NOTICE = re.compile(r"[a-z_.]{1,60}\Z")
 _LIVE = {Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.DEVICES}
 
 _NAV: dict[Section, tuple[str, str, str]] = {
@@ -135,18 +135,15 @@ class Seat:
         section: Section | None = None,
         fragment: str | None = None,
         status: int = 200,
-        notice: str | None = None,
     ) -> Response:
         """Render a page, or one fragment of it, in the reader's language."""
         shell = make_shell(self, connection, section=section)
-        if notice:
-            shell = replace(shell, notice=Phrase(notice))
         try:
             text = render(template, shell=shell, page=page, fragment=fragment)
         except UnknownFragmentError as error:
             raise not_here() from error
         response = HTMLResponse(text, status)
-        if shell.notice is not None and fragment is None and NOTICE_COOKIE in self.request.cookies:
+        if fragment is None and NOTICE_COOKIE in self.request.cookies:
             response.delete_cookie(NOTICE_COOKIE, path="/")
         return response
 
@@ -276,9 +273,18 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
         heard_at=progress.get("ingest"),
         behind_ms=_behind_ms(services, max(behind, default=0)),
         duty=_duty(viewer, seat.now, zone, counts),
-        notice=Phrase(f"notice.{notice}") if _NOTICE.match(notice) else None,
+        notice=_notice(notice, seat.language),
         version=__version__,
     )
+
+
+def _notice(word: str, language: str) -> Phrase | None:
+    """What the last act did: alerts' own reason, or one of the console's; a word nobody wrote is not shown."""
+    if not _NOTICE.match(word):
+        return None
+    catalogue = load_catalogue(language)
+    own = word.startswith("notice.") and word in catalogue
+    return Phrase(word) if own or f"entry.{word}" in catalogue else None
 
 
 def path_of(request: Request) -> str:

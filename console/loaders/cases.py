@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from console import views
@@ -283,10 +284,27 @@ def load_timeline(connection: Connection, case: LoadedCase) -> tuple[TimelineEnt
     rows = connection.execute(queries("console")["case_entries"], {"case_id": case.id}).fetchall()
     return tuple(
         TimelineEntry(
-            row["at"], Phrase(row["words"], row["args"]), row["who"], _role(row["who_role"]), row["note"]
+            row["at"],
+            Phrase(row["words"], _args(row["args"])),
+            row["who"],
+            _role(row["who_role"]),
+            row["note"],
         )
         for row in rows
     )
+
+
+def _args(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of an entry for its words; an instant is one again, whatever its name ends in."""
+    return {key: _instant(value) if isinstance(value, str) else value for key, value in args.items()}
+
+
+def _instant(text: str) -> datetime | str:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return at if at.tzinfo is not None else text
 
 
 def load_contacts(connection: Connection, case: LoadedCase) -> tuple[Contact, ...]:

@@ -102,4 +102,4 @@ def _change(seat: Seat, name: str, statement: str, action: str) -> Response:
             raise not_here()
         connection.execute(sql["sessions_of_user_end"], {"user_id": row["id"]})
         seat.audit(connection, action, purpose="administration", object_kind="user", object_id=str(row["id"]))
-    return seat.go("/admin", action)
+    return seat.go("/admin", f"notice.{action}")

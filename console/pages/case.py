@@ -34,6 +34,12 @@ def refusal_word(error: acts.ActRefused) -> str:
     return str(getattr(error.reason, "value", error.reason))
 
 
+def notice_of(decision: object) -> str | None:
+    """What is said once after an act: the reason alerts gave for what it decided."""
+    reason = getattr(decision, "reason", None)
+    return None if reason is None else str(reason.value)
+
+
 @router.get("/cases/{case_id}")
 def case_page(seat: Guard, case_id: CaseId, fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
@@ -97,7 +103,7 @@ def _perform(
             raise RefusedError(403)
         try:
             with connection.transaction():
-                do(connection)
+                decision = do(connection)
                 seat.audit(
                     connection, act.value, purpose=purpose, object_kind="case", object_id=str(case_id),
                     household=case.row["household_id"],
@@ -110,7 +116,7 @@ def _perform(
             form = views.Form(values or {}, {"": refusal_word(error)})
             return _answer(connection, seat, now_case, form_name=form_name, form=form, status=409)
     ACTS.labels(act=act.value, result="done").inc()
-    return seat.go(_back_to(seat.request, case_id), act.value)
+    return seat.go(_back_to(seat.request, case_id), notice_of(decision))
 
 
 @router.post("/cases/{case_id}/claim", dependencies=[CheckedForm])

@@ -171,7 +171,7 @@ def spoke(
             return _answer(
                 connection, seat, open_form="spoke", form=form, household_id=household_id, status=409
             )
-    return seat.go("/family", "family_spoke")
+    return seat.go("/family", "notice.family_spoke")
 
 
 def _write_word(connection: Connection, seat: Seat, household_id: str, contacted: Contacted) -> None:
@@ -210,7 +210,7 @@ def away(
             return _answer(
                 connection, seat, open_form="away", form=form, household_id=household_id, status=422
             )
-    return seat.go("/family", "absence_declared")
+    return seat.go("/family", "notice.absence_declared")
 
 
 @router.post("/family/{household_id}/look", dependencies=[CheckedForm])
@@ -240,4 +240,4 @@ def look(
             return _answer(
                 connection, seat, open_form="look", form=form, household_id=household_id, status=409
             )
-    return seat.go("/family", "family_asked")
+    return seat.go("/family", "notice.family_asked")

@@ -194,7 +194,7 @@ def declare_absence(
         errors = write_absence(connection, seat, reader, household_id, values)
         if errors:
             return _answer(connection, seat, found, form=FormView(values, errors), status=422)
-    return seat.go(f"/households/{household_id}", "absence_declared")
+    return seat.go(f"/households/{household_id}", "notice.absence_declared")
 
 
 def check_absence(
@@ -256,4 +256,4 @@ def end_absence(
                 connection, "absence_ended", purpose="absence", object_kind="household", object_id=household_id,
                 absence=absence_id,
             )  # fmt: skip
-    return seat.go(f"/households/{household_id}", "absence_ended" if ended else None)
+    return seat.go(f"/households/{household_id}", "notice.absence_ended" if ended else None)

@@ -101,4 +101,4 @@ def replay(seat: Guard, row_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Res
             object_kind="quarantine",
             object_id=str(row_id),
         )
-    return seat.go("/quarantine", "replay_asked" if asked else "replay_impossible")
+    return seat.go("/quarantine", "notice.replay_asked" if asked else "notice.replay_impossible")

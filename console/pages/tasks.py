@@ -17,7 +17,7 @@ from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.households import Row
 from console.metrics import ACTS
-from console.pages.case import refusal_word
+from console.pages.case import notice_of, refusal_word
 from console.scope import Act, Section, Sight, show_name
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here, parse_local_time
 from kaimen.database import Connection, queries
@@ -147,7 +147,7 @@ def _perform(
             raise RefusedError(403)
         try:
             with connection.transaction():
-                do(connection, case)
+                decision = do(connection, case)
                 seat.audit(
                     connection, act.value, purpose=task["kind"], object_kind="task", object_id=str(task_id),
                     household=case.row["household_id"], case=case.id, **_audited(values),
@@ -159,7 +159,7 @@ def _perform(
             form = views.Form(values or {}, {_FIELD_OF_REFUSAL.get(word, ""): word})
             return _answer(connection, seat, task, case, form=form, status=409)
     ACTS.labels(act=act.value, result="done").inc()
-    return seat.go("/tasks" if act is Act.OUTCOME else f"/tasks/{task_id}", act.value)
+    return seat.go("/tasks" if act is Act.OUTCOME else f"/tasks/{task_id}", notice_of(decision))
 
 
 _FIELD_OF_REFUSAL = {

@@ -11,6 +11,7 @@ from typing import Any, LiteralString, cast
 
 import httpx
 from fastapi import FastAPI
+
 from console import identity
 from console.app import create_app
 from kaimen.clock import ManualClock, as_datetime

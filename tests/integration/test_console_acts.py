@@ -132,7 +132,9 @@ def test_police_hand_over_shows_the_case_to_the_officer_and_lets_her_record_the_
     assert world.post(clerk, f"/cases/{case_id}/hand-over", to_role="police_officer").status_code == 303
     assert police.get(f"/cases/{case_id}").status_code == 200
     assert world.post(police, f"/cases/{case_id}/note", note="已联系").status_code == 303
-    assert world.post(police, f"/cases/{case_id}/hold", reason="x", until="2026-01-01T00:00").status_code == 403
+    assert (
+        world.post(police, f"/cases/{case_id}/hold", reason="x", until="2026-01-01T00:00").status_code == 403
+    )
 
 
 def test_a_visit_is_begun_and_its_outcome_closes_the_case_with_a_named_witness(world: World) -> None:
@@ -190,21 +192,24 @@ def test_an_absence_is_declared_bounded_and_ended(world: World) -> None:
     assert world.post(clerk, f"{path}/{row['id']}/end").status_code == 303
     ended = world.rows("SELECT * FROM absences")[0]
     assert ended["to_at"] == world.now and ended["revoked_at"] is None
-    assert world.post(world.browser("clerk-b"), path, reason="travel", to="2025-11-26T10:00").status_code == 404
+    assert (
+        world.post(world.browser("clerk-b"), path, reason="travel", to="2025-11-26T10:00").status_code == 404
+    )
 
 
 def test_family_says_she_spoke_with_her_but_not_for_ever(world: World) -> None:
     family = world.browser("family")
     assert world.post(family, "/family/h-wang/spoke").status_code == 422
     assert world.post(family, "/family/h-other/spoke", contacted="spoke").status_code == 404
-    answers = [
-        world.post(family, "/family/h-wang/spoke", contacted="spoke").status_code for _ in range(3)
-    ]
+    answers = [world.post(family, "/family/h-wang/spoke", contacted="spoke").status_code for _ in range(3)]
     assert answers == [303, 303, 409]
     assert world.post(family, "/family/h-wang/spoke", contacted="saw").status_code == 303
     assert world.post(family, "/family/h-wang/look", note="请去看看妈妈").status_code == 303
     assert "请去看看妈妈" in world.browser("clerk").get(f"/cases/{world.case_ids['wang']}").text
-    assert world.post(family, "/family/h-wang/away", reason="relatives", to="2025-11-25T10:00").status_code == 303
+    assert (
+        world.post(family, "/family/h-wang/away", reason="relatives", to="2025-11-25T10:00").status_code
+        == 303
+    )
 
 
 def test_family_is_told_no_more_than_she_consents_to(world: World) -> None:
@@ -253,7 +258,9 @@ def _look_up(world: World, client: httpx.Client, **changes: str) -> httpx.Respon
         {"from": "2027-01-01T00:00", "to": "2027-01-02T00:00"},
     ],
 )  # fmt: skip
-def test_no_look_up_without_a_purpose_a_number_and_a_short_window(world: World, changes: dict[str, str]) -> None:
+def test_no_look_up_without_a_purpose_a_number_and_a_short_window(
+    world: World, changes: dict[str, str]
+) -> None:
     add_events(world, "d-h-wang", 3, credential="c-h-wang")
     answer = _look_up(world, world.browser("police"), **changes)
     assert answer.status_code == 422
@@ -330,7 +337,9 @@ def test_the_access_log_pages_without_losing_or_repeating_a_row(world: World) ->
 
 
 def _entry(world: World, number: int) -> audit.Entry:
-    return audit.Entry(world.now, "user:1", "admin", "test", "test", "case", str(number), {"n": number, "名": "值"})
+    return audit.Entry(
+        world.now, "user:1", "admin", "test", "test", "case", str(number), {"n": number, "名": "值"}
+    )
 
 
 def test_the_chain_names_the_first_broken_entry_and_notices_a_missing_end(world: World) -> None:
@@ -373,7 +382,9 @@ def test_writers_of_the_chain_wait_for_one_another(world: World) -> None:
     assert verdict.sound and verdict.count == 40
 
 
-def test_who_looked_is_shown_by_household_to_the_desk_and_without_subject_to_the_administrator(world: World) -> None:
+def test_who_looked_is_shown_by_household_to_the_desk_and_without_subject_to_the_administrator(
+    world: World,
+) -> None:
     clerk = world.browser("clerk")
     world.post(clerk, f"/cases/{world.case_ids['wang']}/reveal", purpose="visit")
     assert "<td" in clerk.get("/looked?household=h-wang").text

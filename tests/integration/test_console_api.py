@@ -121,7 +121,9 @@ def test_a_helper_learns_the_household_only_once_the_visit_is_hers(world: World)
 
 
 def test_households_and_quarantine_are_cut_to_the_scope(world: World) -> None:
-    assert [item["id"] for item in world.browser("family").get("/api/households").json()["items"]] == ["h-wang"]
+    assert [item["id"] for item in world.browser("family").get("/api/households").json()["items"]] == [
+        "h-wang"
+    ]
     assert world.browser("police").get("/api/households").status_code == 403
     assert world.browser("police").get("/api/households/h-wang").status_code == 404
     assert world.browser("admin").get("/api/households").status_code == 403

@@ -42,7 +42,9 @@ def test_each_role_arrives_where_it_works(world: World) -> None:
         assert client.get("/").headers["location"] == path
 
 
-def test_the_cookie_is_bound_to_the_host_and_hidden_from_scripts_and_its_token_is_not_stored(world: World) -> None:
+def test_the_cookie_is_bound_to_the_host_and_hidden_from_scripts_and_its_token_is_not_stored(
+    world: World,
+) -> None:
     client = world.browser()
     answer = _sign_in(client, "clerk", PASSWORD)
     cookie = next(value for value in answer.headers.get_list("set-cookie") if value.startswith(_COOKIE))
@@ -64,9 +66,7 @@ def test_an_unknown_name_and_a_wrong_password_are_one_answer(world: World) -> No
     world.write("UPDATE users SET disabled_at = %s WHERE name = 'police'", world.now)
     disabled = _sign_in(world.browser(), "police", PASSWORD)
     assert wrong.status_code == unknown.status_code == disabled.status_code == 401
-    bodies = {
-        re.sub(r'value="[^"]*"', "", answer.text) for answer in (wrong, unknown, disabled)
-    }
+    bodies = {re.sub(r'value="[^"]*"', "", answer.text) for answer in (wrong, unknown, disabled)}
     assert len(bodies) == 1
 
 
