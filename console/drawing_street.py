@@ -7,6 +7,7 @@ is an outline, an open door is drawn open.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 
 from console.drawing import hatching, mark_shape, number, picture, shape, text
@@ -21,8 +22,16 @@ _FOOT = 46.0
 _FLOOR_LABEL = 22.0
 
 
-def building_section(building: Building, words: Words, *, selected: str | None = None, base: str = "") -> str:
-    """Draw one building as floors × homes per unit; with ``base`` every home is a link to ``base + household id``."""
+def building_section(
+    building: Building, words: Words, *, selected: str | None = None, base: str = "", shows_away: bool = True
+) -> str:
+    """Draw one building as floors × homes per unit; with ``base`` every home links to ``base + household id``.
+
+    Without ``shows_away`` nobody can see which home is empty: away is told as a count only.
+    """
+    told = building_alternative(building, words)
+    if not shows_away:
+        building = _hide_away(building)
     floors = sorted({home.floor for unit in building.units for home in unit.homes}, reverse=True)
     rows = {floor: index for index, floor in enumerate(floors)}
     height = _ROOF + len(floors) * (_CELL_HEIGHT + _GAP) + _FOOT
@@ -55,7 +64,7 @@ def building_section(building: Building, words: Words, *, selected: str | None =
         [ground, *labels, *parts],
         width=total,
         height=height,
-        label=building_alternative(building, words),
+        label=told,
         class_="building",
     ).replace('role="img"', 'role="group"', 1)
 
@@ -69,6 +78,14 @@ def building_alternative(building: Building, words: Words) -> str:
         if number_of:
             parts.append(words.count(f"street.count.{mark.value}", number_of))
     return words.say("join.dot").join(parts)
+
+
+def _hide_away(building: Building) -> Building:
+    def hidden(home: Home) -> Home:
+        return replace(home, mark=Mark.NORMAL) if home.mark is Mark.AWAY else home
+
+    units = tuple(replace(unit, homes=tuple(map(hidden, unit.homes))) for unit in building.units)
+    return replace(building, units=units)
 
 
 def _columns(unit: Unit) -> int:

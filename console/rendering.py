@@ -88,6 +88,15 @@ class _Drawings:
     def opening_mark(self, kind: views.OpeningKind) -> Markup:
         return Markup(drawing_chart.opening_mark(kind, self._words))  # noqa: S704
 
-    def building(self, building: views.Building, *, selected: str | None = None, base: str = "") -> Markup:
-        drawn = drawing_street.building_section(building, self._words, selected=selected, base=base)
+    def building(
+        self,
+        building: views.Building,
+        *,
+        selected: str | None = None,
+        base: str = "",
+        shows_away: bool = True,
+    ) -> Markup:
+        drawn = drawing_street.building_section(
+            building, self._words, selected=selected, base=base, shows_away=shows_away
+        )
         return Markup(drawn)  # noqa: S704

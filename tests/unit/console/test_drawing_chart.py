@@ -97,3 +97,11 @@ def test_a_building_tells_its_counts_the_urgent_first() -> None:
         building_alternative(Building("3", (Unit("1", homes),)), WORDS)
         == "3 栋 · 第 3 级 1 户 · 第 1 级 1 户 · 正常 1 户"
     )
+
+
+def test_no_board_shows_which_home_is_empty() -> None:
+    building = Building("3", (Unit("1", (Home("h1", "3-1-0101", 1, "101", Mark.AWAY),)),))
+    shown = building_section(building, WORDS, base="/buildings?home=", shows_away=False)
+    assert "st-away" not in shown
+    assert "3-1-0101：正常" in shown
+    assert "外出 1 户" in shown

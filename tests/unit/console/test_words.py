@@ -55,6 +55,7 @@ BUILT: dict[str, list[str]] = {
     "field.no_answer": ["1", "2", "3", "4"],
     "outcome": [outcome.value for outcome in Outcome],
     "outcome.choice": [outcome.value for outcome in Outcome],
+    "outcome.on_call": ["well", "helped", "no_answer", "away", "hospital", "sensor_fault", "deceased"],
     "outcome.question": [kind.value for kind in TaskKind],
     "contacted": ["spoke", "saw"],
     "role": [role.value for role in Role],
