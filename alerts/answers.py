@@ -137,8 +137,10 @@ def _claimed(task: TaskFacts, act: Claim, now: datetime) -> TaskFacts:
 
 def _release(case: CaseFacts, act: Release, now: datetime, around: Circumstances) -> Decision:
     _refuse_if(case.holder_id != act.user_id, Refusal.NOT_THE_HOLDER)
-    case, actions = annunciate_by_rank(unowned(case), now, around)
     entry = Entry(Reason.RELEASED, {}, None, act.user_id)
+    if case.held_until is not None and case.held_until > now:
+        return Decision(Reason.RELEASED, planned(unowned(case), now), (entry,))
+    case, actions = annunciate_by_rank(unowned(case), now, around)
     return Decision(Reason.RELEASED, planned(case, now), (entry, *actions))
 
 

@@ -155,9 +155,6 @@ SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.la
     (SELECT max(a.from_at) FROM absences a
      WHERE a.household_id = h.id AND a.revoked_at IS NULL AND a.from_at <= %(now)s AND a.to_at > %(now)s)
   ) AS answered_at,
-  (SELECT count(*) FROM tasks t JOIN cases tc ON tc.id = t.case_id
-   WHERE t.state IN ('open', 'claimed') AND tc.community_id = s.community_id AND tc.check_step > tc.stage
-     AND tc.household_id <> h.id) AS queue,
   EXISTS (SELECT 1 FROM case_households ch JOIN cases cc ON cc.id = ch.case_id
           WHERE ch.household_id = h.id AND ch.to_at IS NULL AND cc.state <> 'closed') AS folded,
   coalesce(rv.succession, 0) AS remote_well_count,
@@ -183,6 +180,12 @@ LEFT JOIN LATERAL (
   WHERE q.id = h.policy_id AND q.valid_from <= %(now)s ORDER BY q.version DESC LIMIT 1
 ) p ON true
 WHERE h.id = %(household_id)s
+
+-- name: check_queue
+-- How many households of a community wait to be called or visited because nobody saw them.
+SELECT count(*) AS queue FROM cases
+WHERE community_id = %(community_id)s AND state <> 'closed' AND check_step > stage AND check_step >= 2
+  AND household_id <> %(household_id)s
 
 -- name: community
 -- The zone of a community.

@@ -202,7 +202,6 @@ def load_surroundings(
         household_id=key.household_id,
         helpers=tuple(role for role in HELPER_ORDER if role in row["helpers"]),
         answered_at=row["answered_at"],
-        queue=row["queue"],
         folded=row["folded"],
         remote_well_count=row["remote_well_count"],
         remote_well_max=policy.remote_well_max,
@@ -210,6 +209,14 @@ def load_surroundings(
     )
     roster = Roster(row["community_id"], tuple(row["family_user_ids"]), outside_channels)
     return Surroundings(around, policy, roster)
+
+
+def load_queue(connection: Connection, around: Circumstances) -> Circumstances:
+    """Return the circumstances with the number of check tasks that wait; only checks are paced by it."""
+    args = {"community_id": around.community_id, "household_id": around.household_id}
+    row = connection.execute(_SQL["check_queue"], args).fetchone()
+    assert row is not None
+    return replace(around, queue=row["queue"])
 
 
 def parse_policy(row: Mapping[str, Any]) -> LadderPolicy:
@@ -640,10 +647,19 @@ def _report_sensor_fault(
 ) -> None:
     """Open a technical case for each own door of the household that has none."""
     rows = connection.execute(_SQL["dwelling_devices"], {"household_id": case.household_id, "now": now})
-    for row in rows.fetchall():
-        key = Key(row["community_id"], cause="device", cause_id=row["device_id"],
-                  cause_key=cause_key("device", row["device_id"], row["community_id"]))  # fmt: skip
+    keys = [
+        Key(
+            row["community_id"],
+            cause="device",
+            cause_id=row["device_id"],
+            cause_key=cause_key("device", row["device_id"], row["community_id"]),
+        )
+        for row in rows.fetchall()
+    ]
+    # All locks before the first row: a worker holds such a lock while it waits for a row.
+    for key in keys:
         lock(connection, key)
+    for key in keys:
         if load_open_case(connection, key) is None:
             _open_device_case(connection, key, report, surroundings, now)
 

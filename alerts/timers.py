@@ -59,11 +59,11 @@ def _moments(case: CaseFacts, now: datetime) -> Iterator[tuple[datetime, NextAct
     if case.held_until is not None and case.held_until > now:
         yield case.held_until, NextAction.HOLD_ENDS
         return
+    if case.lease_expires_at is not None:
+        yield case.lease_expires_at, NextAction.LEASE_ENDS
     if case.proposal is not None:
         yield from (_task_moment(case, task, now) for task in _proposal_tasks(case))
     elif case.is_owned(now):
-        assert case.lease_expires_at is not None
-        yield case.lease_expires_at, NextAction.LEASE_ENDS
         return
     else:
         yield from (_task_moment(case, task, now) for task in case.open_tasks)
@@ -212,6 +212,7 @@ def decide_timer(case: CaseFacts, now: datetime, around: Circumstances) -> Decis
         if case.held_until > now:
             return Decision(Reason.NOTHING_DUE, planned(case, now))
         case = replace(case, held_until=None, held_reason=None)
+        case = case if case.is_owned(now) else unowned(case)
         return _again(case, Reason.HOLD_ENDED, now, around)
     if case.lease_expires_at is not None and case.lease_expires_at <= now:
         return _again(unowned(case), Reason.LEASE_EXPIRED, now, around)

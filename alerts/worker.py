@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 
 from alerts import metrics, store
-from alerts.case import ConsentWithdrawn, Happening, TimerDue, WorkSetAside
+from alerts.case import CheckDue, ConsentWithdrawn, Happening, TimerDue, WorkSetAside
 from alerts.ladder import decide
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, connect, transaction
@@ -155,8 +155,11 @@ class Worker:
         surroundings = store.load_surroundings(
             connection, key, now=now, outside_channels=self.outside_channels
         )
-        decision = decide(case, happening, now, surroundings.policy, surroundings.around)
-        metrics.count_decision(decision, surroundings.around.community_id)
+        around = surroundings.around
+        if isinstance(happening, CheckDue):
+            around = store.load_queue(connection, around)
+        decision = decide(case, happening, now, surroundings.policy, around)
+        metrics.count_decision(decision, around.community_id)
         return store.save(connection, case, decision, surroundings, now=now, fact=fact_name)
 
     # --- the clock ------------------------------------------------------------------------------------------------

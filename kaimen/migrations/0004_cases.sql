@@ -40,6 +40,7 @@ CREATE UNIQUE INDEX cases_one_open_technical ON cases (cause_key) WHERE cause = 
 CREATE INDEX cases_open ON cases (community_id, stage DESC, opened_at) WHERE state <> 'closed';
 CREATE INDEX cases_due ON cases (next_action_at) WHERE state <> 'closed';
 CREATE INDEX cases_household ON cases (household_id, opened_at);
+CREATE INDEX cases_not_seen ON cases (community_id) WHERE state <> 'closed' AND check_step > stage;
 CREATE INDEX cases_closed ON cases (closed_at) WHERE state = 'closed';
 
 CREATE TABLE case_numbers (

@@ -8,8 +8,8 @@ import pytest
 
 from alerts import acts
 from alerts.acts import ActRefused
-from kaimen.database import transaction
-from kaimen.vocabulary import Contacted, Outcome
+from kaimen.database import connect, transaction
+from kaimen.vocabulary import Contacted, Outcome, Role
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
 
@@ -242,3 +242,81 @@ def test_a_case_closed_by_a_person_whose_ground_stands_on_is_opened_again(town: 
     again = town.row("SELECT * FROM cases WHERE state <> 'closed'")
     first = town.row("SELECT id FROM cases WHERE state = 'closed'")
     assert (again["stage"], again["reopened_from"]) == (2, first["id"])
+
+
+def test_a_fault_of_the_sensor_opens_a_case_of_the_device_that_a_person_closes(town: Town) -> None:
+    town.household("h1")
+    town.crosses("h1", 2)
+    town.settle()
+    clerk = town.users["clerk"]
+    call = town.row("SELECT id FROM tasks WHERE kind = 'call'")["id"]
+    with transaction(town.pool) as connection:
+        acts.record_outcome(
+            connection,
+            task_id=call,
+            user_id=clerk,
+            outcome=Outcome.SENSOR_FAULT,
+            note="reed is loose",
+            now=town.now,
+        )
+    device_case = town.row("SELECT * FROM cases WHERE cause = 'technical'")
+    assert (device_case["cause_key"], device_case["community_id"]) == ("device:door-h1", "c1")
+    assert town.row("SELECT state FROM cases WHERE cause = 'inactivity'")["state"] != "closed"
+    check = town.row("SELECT id FROM tasks WHERE kind = 'device_check'")["id"]
+    with transaction(town.pool) as connection:
+        acts.record_outcome(connection, task_id=check, user_id=clerk, outcome=Outcome.RESTORED, now=town.now)
+    assert town.row("SELECT outcome FROM cases WHERE cause = 'technical'") == {"outcome": "restored"}
+    assert town.rows("SELECT 1 FROM case_households WHERE to_at IS NULL") == []
+
+
+def test_a_death_two_people_report_ends_the_watch(town: Town) -> None:
+    town.household("h1", family=["daughter"])
+    town.crosses("h1", 3)
+    town.settle()
+    visit = town.row("SELECT id, case_id FROM tasks WHERE kind = 'visit'")
+    clerk, second = town.users["clerk"], town.users["second"]
+    with transaction(town.pool) as connection:
+        acts.record_outcome(
+            connection, task_id=visit["id"], user_id=clerk, outcome=Outcome.DECEASED, now=town.now
+        )
+    with pytest.raises(ActRefused, match="second_person_needed"), transaction(town.pool) as connection:
+        acts.confirm_closing(
+            connection, case_id=visit["case_id"], user_id=clerk, confirmed=True, now=town.now
+        )
+    with transaction(town.pool) as connection:
+        acts.confirm_closing(
+            connection, case_id=visit["case_id"], user_id=second, confirmed=True, now=town.now
+        )
+    assert town.row("SELECT state, outcome FROM cases") == {"state": "closed", "outcome": "deceased"}
+    assert town.rows("SELECT 1 FROM consents WHERE purpose = 'watch' AND withdrawn_at IS NULL") == []
+    assert town.rows("SELECT 1 FROM outbox WHERE state = 'planned'") == []
+
+
+def test_acts_write_who_did_what_and_wake_the_console(town: Town) -> None:
+    town.household("h1", helpers=["neighbour_watcher"])
+    town.crosses("h1", 3)
+    town.settle()
+    task = town.row("SELECT id, case_id FROM tasks")
+    clerk, watcher = town.users["clerk"], town.users["watcher"]
+    with connect(town.url, service="test", autocommit=True) as listener:
+        listener.execute("LISTEN kaimen_cases")
+        with transaction(town.pool) as connection:
+            acts.add_note(connection, case_id=task["case_id"], user_id=clerk, note="son called", now=town.now)
+            acts.claim(connection, case_id=task["case_id"], user_id=clerk, now=town.now)
+            acts.hold(
+                connection, case_id=task["case_id"], user_id=clerk, reason="ten minutes", now=town.now,
+                until=town.now + 10 * MINUTE,
+            )  # fmt: skip
+            acts.release(connection, case_id=task["case_id"], user_id=clerk, now=town.now)
+            acts.hand_over(
+                connection, case_id=task["case_id"], user_id=clerk, to_role=Role.POLICE_OFFICER, now=town.now
+            )
+        payloads = {notice.payload for notice in listener.notifies(timeout=2, stop_after=1)}
+    assert payloads == {str(task["case_id"])}
+    entries = town.rows("SELECT words, user_id FROM case_entries WHERE user_id IS NOT NULL ORDER BY id")
+    assert [entry["words"] for entry in entries] == ["noted", "claimed", "held", "released", "handed_over"]
+    assert {entry["user_id"] for entry in entries} == {clerk}
+    with pytest.raises(ActRefused, match="task_ended"), transaction(town.pool) as connection:
+        acts.begin_visit(connection, task_id=task["id"], user_id=watcher, now=town.now)
+    with pytest.raises(ActRefused, match="unknown"), transaction(town.pool) as connection:
+        acts.claim(connection, case_id=10_000, user_id=clerk, now=town.now)

@@ -108,6 +108,8 @@ def _check_laws(story: Story, before_closed: int) -> None:
         assert case.next_action
         assert (case.holder_id is None) == (case.lease_expires_at is None), "owned without a lease"
         assert case.state is not CaseState.OWNED or case.holder_id is not None
+        held = case.held_until is not None
+        assert case.lease_expires_at is None or case.is_owned(story.now) or held, "a dead lease is left"
         if case.proposal is not None:
             assert any(task.kind is TaskKind.CONFIRM_CLOSING for task in case.open_tasks)
     for closed in story.closed[before_closed:]:
