@@ -130,7 +130,8 @@ def _claim(case: CaseFacts, act: Claim, now: datetime) -> Decision:
 
 
 def _claimed(task: TaskFacts, act: Claim, now: datetime) -> TaskFacts:
-    if task.is_open and (task.role == act.role or act.role in _DESK):
+    # What a helper was asked stays asked of the helper, also while the desk has the case.
+    if task.is_open and (task.role == act.role or (task.role in _DESK and act.role in _DESK)):
         return replace(task, state=TaskState.CLAIMED, assignee_id=act.user_id, claimed_at=now)
     return task
 

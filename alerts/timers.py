@@ -115,7 +115,7 @@ def annunciate(
         repetition=repetition,
         not_before=not_before,
         roles=(*dict.fromkeys((*_roles(case), *also)),),
-        family=_family_is_told(case),
+        family=repetition == 0 and _family_is_told(case),
         outside=case.rank != 1 and not case.is_reported_deceased,
     )
     changed = replace(case, annunciated={**case.annunciated, step: repetition + 1})
@@ -130,6 +130,7 @@ def _roles(case: CaseFacts) -> tuple[Role, ...]:
 
 
 def _family_is_told(case: CaseFacts) -> bool:
+    # Once for each stage: whom the desk leaves waiting is no reason to frighten her daughter every half hour.
     return case.cause is CaseCause.INACTIVITY and case.proposal is None and case.stage >= case.check_step
 
 

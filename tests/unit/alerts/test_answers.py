@@ -17,7 +17,7 @@ from alerts.case import (
     RemoteOnly,
     ReportSensorFault,
 )
-from kaimen.vocabulary import CaseState, Contacted, Outcome, Role, Stage, TaskKind
+from kaimen.vocabulary import CaseState, Contacted, Outcome, Role, Stage, TaskKind, TaskState
 from tests.unit.alerts.story import CLERK, SECOND, WATCHER, Story, at, technical
 
 
@@ -184,6 +184,15 @@ def test_a_case_is_one_persons_at_a_time() -> None:
     story.releases(CLERK)
     story.claims(SECOND)
     assert story.open_case.holder_id == SECOND
+
+
+def test_a_helper_stays_asked_while_the_desk_has_the_case() -> None:
+    story = Story(Role.NEIGHBOUR_WATCHER)
+    story.crosses(Stage.VISIT)
+    story.claims(CLERK)
+    assert [task.state for task in story.open_case.open_tasks] == [TaskState.OPEN]
+    story.begins_visit(WATCHER)
+    assert story.open_case.holder_id == WATCHER
 
 
 def test_claiming_again_renews_the_lease() -> None:

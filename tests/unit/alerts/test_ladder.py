@@ -266,6 +266,16 @@ def test_a_call_nobody_makes_is_told_again_but_not_by_night() -> None:
     assert len(story.sent) == told + 1
 
 
+def test_the_family_is_told_once_for_each_stage() -> None:
+    story = Story()
+    story.crosses(Stage.CALL)
+    story.until(at(hour=20))
+    story.crosses(Stage.VISIT)
+    story.until(at(hour=23))
+    assert [message.step for message in story.sent if message.family] == ["call", "visit"]
+    assert len(story.sent) > 4
+
+
 def test_what_is_gone_by_now_opens_and_closes_and_is_told_to_nobody() -> None:
     story = Story()
     story.crosses(Stage.CALL, gone=True)
