@@ -305,7 +305,7 @@ def nats_server() -> Iterator[NatsServer]:
             "server_name: kaimen-test\n"
             f"listen: 127.0.0.1:{free_port()}\n"
             f'jetstream {{ store_dir: "{folder}/jetstream", max_memory_store: 64MB, max_file_store: 4GB }}\n'
-            f'mqtt {{ listen: "127.0.0.1:{mqtt_port}", ack_wait: "5s", max_ack_pending: 10000 }}\n'
+            f'mqtt {{ listen: "127.0.0.1:{mqtt_port}", ack_wait: "5s", max_ack_pending: 2000 }}\n'
         )
         program = Program("nats-server", [nats_program(), "-c", str(settings)], folder / "nats.log")
         server = NatsServer(program, mqtt_port)

@@ -4,18 +4,22 @@ files and health check, with host names mapped to loopback ports and volumes to 
 
 from __future__ import annotations
 
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import pytest
 
 from tests.compose_file import REPOSITORY, load_compose, read_environment_file
-from tests.fix_servers import Program, free_port, wait_until
+from tests.fix_database import DatabaseServer
+from tests.fix_servers import Program, free_port, postgres_programs, temporary_folder, wait_until
 
 PROGRAMS = Path(sys.executable).parent
 #: Given from outside in the compose file too: the database's image is not ours to start here.
@@ -179,18 +183,45 @@ def _prepare(folder: Path) -> Mapping[str, str]:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path, empty_database_url: str) -> Iterator[Deployment]:
+def deployment(tmp_path: Path, database_server: DatabaseServer) -> Iterator[Deployment]:
     compose = load_compose(_prepare(tmp_path))
     for kind in ("configs", "secrets"):
         for entry in compose[kind].values():
             path = entry["file"].replace("deploy/private/", f"{tmp_path}/private/")
             entry["file"] = str(REPOSITORY / path)  # an absolute path stays what it is
-    made = Deployment(compose, tmp_path, empty_database_url)
+    with _database(database_server, tmp_path / "private") as url:
+        made = Deployment(compose, tmp_path, url)
+        try:
+            yield made
+        finally:
+            for program in made.programs.values():
+                program.kill()
+
+
+@contextmanager
+def _database(server: DatabaseServer, private: Path) -> Iterator[str]:
+    """Run the script that the database's image runs on an empty volume; the role's name is the test's own."""
+    name = f"kaimen_compose_{secrets.token_hex(6)}"
+    admin = urlsplit(server.admin_url)
+    with temporary_folder("psql") as scratch:
+        made = subprocess.run(
+            [REPOSITORY / "deploy" / "database-init.sh"],
+            env={
+                "PATH": f"{postgres_programs(scratch)}:/usr/bin:/bin",
+                "PGHOST": str(admin.hostname),
+                "PGPORT": str(admin.port),
+                "POSTGRES_USER": str(admin.username),
+                "KAIMEN_DATABASE_NAME": name,
+                "KAIMEN_DATABASE_PASSWORD_FILE": str(private / "database_password"),
+            },
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert made.returncode == 0, made.stderr
     try:
-        yield made
+        yield f"postgresql://{name}@{admin.hostname}:{admin.port}/{name}"
     finally:
-        for program in made.programs.values():
-            program.kill()
+        server.drop(name)
+        server.execute(f'DROP ROLE "{name}"')
 
 
 def test_the_broker_takes_devices_by_tls_and_holds_them_to_their_own_name(deployment: Deployment) -> None:

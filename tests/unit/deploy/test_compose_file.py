@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "KAIMEN_DATABASE_PASSWORD": "-",
     "KAIMEN_BROKER_PASSWORD_EDGE": "-",
     "KAIMEN_BROKER_PASSWORD_INGEST": "-",
+    "KAIMEN_EDGE_CREDENTIAL_KEY": "-",
 }
 OWN_SERVICES = ("broker", "migrate", "edge", "ingest", "alerts", "console")
 
