@@ -334,16 +334,23 @@ FROM unnest(%(devices)s::int[], %(boots)s::bigint[], %(seqs)s::bigint[], %(ats)s
 JOIN door_events e ON e.device_no = wanted.device_no AND e.boot = wanted.boot AND e.seq = wanted.seq
  AND e.occurred_at BETWEEN wanted.at - interval '1 day' AND wanted.at + interval '1 day'
 
--- name: signs
--- interior activity of some households since an instant, newest first: sensors that are one household's alone
-SELECT d.household_id, e.occurred_at, e.type
-FROM household_doors d
-JOIN devices v ON v.id = d.device_id AND v.kind IN ('motion', 'water', 'other')
-JOIN door_events e ON e.device_no = v.no AND e.occurred_at > %(since)s AND e.occurred_at <= %(now)s
- AND (d.from_at IS NULL OR e.occurred_at >= d.from_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
-WHERE d.household_id = ANY(%(ids)s) AND e.plausible
-  AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')
+-- name: sensors
+-- interior sensors of some households: bound to one household alone, or standing in the place that is its label
+SELECT d.household_id, v.no FROM household_doors d JOIN devices v ON v.id = d.device_id
+WHERE d.household_id = ANY(%(ids)s) AND v.kind IN ('motion', 'water', 'other') AND v.retired_at IS NULL
+  AND d.to_at IS NULL
   AND NOT EXISTS (SELECT 1 FROM household_doors o WHERE o.device_id = d.device_id AND o.household_id <> d.household_id)
+UNION
+SELECT h.id, v.no FROM households h
+JOIN devices v ON v.site_id = h.site_id AND v.place = h.label AND v.kind IN ('motion', 'water') AND v.retired_at IS NULL
+WHERE h.id = ANY(%(ids)s)
+
+-- name: signs
+-- interior activity at some sensors, each since its own instant, newest first
+SELECT wanted.household_id, e.occurred_at, e.type
+FROM unnest(%(household_ids)s::text[], %(nos)s::int[], %(sinces)s::timestamptz[]) AS wanted (household_id, no, since)
+JOIN door_events e ON e.device_no = wanted.no AND e.occurred_at > wanted.since AND e.occurred_at <= %(now)s
+WHERE e.plausible AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')
 ORDER BY e.occurred_at DESC LIMIT %(limit)s
 
 -- name: morning_states

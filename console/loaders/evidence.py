@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from console.loaders import Reader
 from console.loaders.history import HouseholdPast, blind_spans, load_past
-from console.loaders.households import SIGNS_MAX, sign_kind
+from console.loaders.households import load_signs
 from console.views import (
     EvidenceChart,
     LifeSign,
@@ -164,8 +164,4 @@ def _others(connection: Connection, reader: Reader, household_id: str, begin: da
 def _signs(
     connection: Connection, reader: Reader, household_id: str, begin: datetime
 ) -> tuple[LifeSign, ...]:
-    rows = connection.execute(
-        queries("console")["signs"],
-        {"ids": [household_id], "since": begin, "now": reader.now, "limit": SIGNS_MAX},
-    ).fetchall()
-    return tuple(LifeSign(row["occurred_at"], sign_kind(row["type"])) for row in reversed(rows))
+    return tuple(load_signs(connection, {household_id: begin}, reader.now).get(household_id, ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,21 +28,16 @@ from kaimen.vocabulary import EvidenceKind, Stage
 
 Row = Mapping[str, Any]
 
-SIGNS_MAX = 2_000
+SIGNS_MAX = 5_000
 SIGNS_SHOWN_MAX = 40
 #: Blind spans are read from the stored messages, door by door: only for as many rows as a screen shows.
 BLIND_ROWS_MAX = 12
-SENSORS_LOOKED_FOR = timedelta(days=14)
 _SIGN_KINDS = {
     "Motion": SignKind.MOTION,
     "Occupancy": SignKind.MOTION,
     "WaterUse": SignKind.WATER,
     "PowerUse": SignKind.POWER,
 }
-
-
-def sign_kind(event_type: str) -> SignKind:
-    return _SIGN_KINDS.get(event_type, SignKind.OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,15 +199,15 @@ def _load_grounds(
     if not shown:
         return {}
     directions = _load_directions(connection, shown)
-    signs = _load_signs(connection, reader, shown)
-    return {
-        key: _judge(row, directions.get(key), signs.get(key, ()), lines[key]) for key, row in shown.items()
-    }
+    signs = load_signs(connection, {key: row["evidence_at"] for key, row in shown.items()}, reader.now)
+    return {key: _judge(row, directions.get(key), signs.get(key), lines[key]) for key, row in shown.items()}
 
 
-def _judge(row: Row, direction: str | None, all_signs: Sequence[LifeSign], line: DayLine | None) -> _Found:
+def _judge(
+    row: Row, direction: str | None, found_signs: Sequence[LifeSign] | None, line: DayLine | None
+) -> _Found:
     """Say whether she is presumed in, out or neither, and by what."""
-    signs = tuple(sign for sign in all_signs if sign.at > row["evidence_at"])
+    signs = tuple(found_signs or ())
     presumed, ground = Presumed.UNSURE, "no_direction"
     if direction in ("in", "out"):
         presumed, ground = (Presumed.IN if direction == "in" else Presumed.OUT), "direction"
@@ -225,7 +220,7 @@ def _judge(row: Row, direction: str | None, all_signs: Sequence[LifeSign], line:
             blind_ms=0 if line is None else max(0, line.elapsed_ms - line.inactive_ms),
             presumed=presumed,
             presumed_by=ground,
-            has_sensors=bool(all_signs),
+            has_sensors=found_signs is not None,
             last_sign=signs[-1] if signs else None,
             away_until=row["absent_until"],
             not_seen_since=row["evidence_at"] if row["check_step"] > row["stage"] else None,
@@ -261,19 +256,25 @@ def _load_directions(connection: Connection, rows: Mapping[str, Row]) -> dict[st
     }
 
 
-def _load_signs(connection: Connection, reader: Reader, rows: Mapping[str, Row]) -> dict[str, list[LifeSign]]:
-    since = min([row["evidence_at"] for row in rows.values()] + [reader.now - SENSORS_LOOKED_FOR])
+def load_signs(
+    connection: Connection, since_by_id: Mapping[str, datetime], now: datetime
+) -> dict[str, list[LifeSign]]:
+    """Return signs of life inside, oldest first, for every household that has a sensor; each since its own instant."""
+    sensors = connection.execute(queries("console")["sensors"], {"ids": list(since_by_id)}).fetchall()
+    found: dict[str, list[LifeSign]] = {row["household_id"]: [] for row in sensors}
+    if not sensors:
+        return found
     events = connection.execute(
         queries("console")["signs"],
         {
-            "ids": list(rows),
-            "since": max(since, reader.now - SENSORS_LOOKED_FOR),
-            "now": reader.now,
+            "household_ids": [row["household_id"] for row in sensors],
+            "nos": [row["no"] for row in sensors],
+            "sinces": [since_by_id[row["household_id"]] for row in sensors],
+            "now": now,
             "limit": SIGNS_MAX,
         },
     ).fetchall()
-    found: dict[str, list[LifeSign]] = {}
     for event in reversed(events):
-        sign = LifeSign(event["occurred_at"], sign_kind(event["type"]))
-        found.setdefault(event["household_id"], []).append(sign)
+        kind = _SIGN_KINDS.get(event["type"], SignKind.OTHER)
+        found[event["household_id"]].append(LifeSign(event["occurred_at"], kind))
     return found

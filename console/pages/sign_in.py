@@ -36,7 +36,7 @@ from kaimen.vocabulary import Role
 router = APIRouter()
 
 VISITOR_COOKIE = "kaimen_visitor"
-DEMO_USERS_FILE = "demo-users.json"
+DEMO_SIGN_INS_FILE = "demo-sign-ins.json"
 
 _REFUSAL_WORDS = {
     SignInRefusal.WRONG: "wrong_password",
@@ -87,10 +87,12 @@ def _answer(request: Request, form: views.Form, after: str, status: int = 200) -
 def load_demo_users(services: Services) -> tuple[views.DemoUser, ...]:
     """Return the sign-ins a demo prints on its page; a real installation has none."""
     folder: Path | None = services.settings.stack_dir
-    if not services.settings.demo or folder is None or not (folder / DEMO_USERS_FILE).exists():
+    if not services.settings.demo or folder is None or not (folder / DEMO_SIGN_INS_FILE).exists():
         return ()
-    users = json.loads((folder / DEMO_USERS_FILE).read_text(encoding="utf-8"))
-    return tuple(views.DemoUser(user["name"], user["password"], Role(user["role"])) for user in users)
+    users = json.loads((folder / DEMO_SIGN_INS_FILE).read_text(encoding="utf-8"))
+    return tuple(
+        views.DemoUser(found["user"], found["password"], Role(role)) for role, found in users.items()
+    )
 
 
 @router.post("/sign-in")
