@@ -19,13 +19,14 @@ from ingest.detector.rule import EvidenceAt, HistoryCrossing, HouseholdRule
 from kaimen import wire
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries
-from kaimen.policy import THRESHOLDS_DEFAULT_MS
+from kaimen.policy import DAY_MS, THRESHOLDS_DEFAULT_MS
 from kaimen.vocabulary import Absence, Credential, CredentialClass, DoorBinding, DoorRole, Household, Verified
 
 BLIND_SHOWN_MIN_MS = 60_000
 #: A little more than the chart shows and the usual rhythm is counted over.
 PAST_SHOWN = timedelta(days=30)
 EVENTS_MAX = 20_000
+HEARD_UP_TO_NOW_MS = 365 * DAY_MS
 
 Row = Mapping[str, Any]
 
@@ -48,7 +49,7 @@ def load_past(connection: Connection, household_id: str, until: datetime) -> Hou
     if row is None or row["watched_from"] is None:
         return None
     doors = connection.execute(sql["past_doors"], values).fetchall()
-    tracks = _load_tracks(connection, doors, values)
+    tracks = _load_tracks(connection, doors, values, known=bool(row["known"]))
     household = Household(
         household_id=household_id,
         site_id=row["site_id"],
@@ -75,20 +76,22 @@ def load_past(connection: Connection, household_id: str, until: datetime) -> Hou
         for item in connection.execute(sql["past_credentials"], values).fetchall()
     }
     history = HouseholdRule(household, tracks, credentials).history(as_ms(until))
-    watched = tuple(history.watched)
-    if row["known"] and watched:
-        # Heartbeats are written every few minutes; the state says that the doors are heard up to now.
-        watched = (*watched[:-1], (watched[-1][0], max(watched[-1][1], as_ms(until))))
-    return HouseholdPast(watched, tuple(history.evidence), tuple(history.crossings), tuple(history.absences))
+    return HouseholdPast(
+        tuple(history.watched), tuple(history.evidence), tuple(history.crossings), tuple(history.absences)
+    )
 
 
 def _load_tracks(
-    connection: Connection, doors: list[dict[str, Any]], values: Mapping[str, Any]
+    connection: Connection, doors: list[dict[str, Any]], values: Mapping[str, Any], *, known: bool
 ) -> dict[str, DeviceTrack]:
     sql = queries("console")
     device_by_no = {item["no"]: item["device_id"] for item in doors}
+    # Heartbeats are written every few minutes only; the state says that the doors are heard up to now.
     tracks = {
-        item["device_id"]: DeviceTrack(item["device_id"], item["supervision_s"] * 1000) for item in doors
+        item["device_id"]: DeviceTrack(
+            item["device_id"], HEARD_UP_TO_NOW_MS if known else item["supervision_s"] * 1000
+        )
+        for item in doors
     }
     wanted = {**values, "nos": list(device_by_no)}
     for row in connection.execute(sql["past_boots"], wanted).fetchall():
