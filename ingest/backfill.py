@@ -46,6 +46,7 @@ def backfill(
     *,
     until_ms: int,
     progress: Callable[[int], None] | None = None,
+    messages_per_transaction: int = MESSAGES_PER_TRANSACTION,
 ) -> BackfillReport:
     """Take messages as if they had been received one after the other, up to ``until_ms``.
 
@@ -57,6 +58,8 @@ def backfill(
         Community time up to which pulses run.
     progress
         Called after each transaction with the number of messages done so far.
+    messages_per_transaction
+        How much is decided and written at once: who follows the facts as they come asks for less.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def backfill(
             pulse_ms = max(start_ms, rebuilt.pulse_ms or 0) // 1000 * 1000
             state = GroupState(book, rebuilt.detector, rebuilt.causes, coverage, pulse_ms=pulse_ms)
             writer = _Writer(connection, lease, state, coverage)
-            for chunk in _chunks(first, rows, start_ms):
+            for chunk in _chunks(first, rows, start_ms, messages_per_transaction):
                 # The second of the last receipt may have more messages: it is pulsed with the next.
                 writer.take(chunk, chunk[-1].received_ms - 1)
                 if progress is not None:
@@ -135,12 +138,15 @@ def _bare(fact: StoredFact) -> Fact:
 
 
 def _chunks(
-    first: tuple[int, str, bytes] | None, rows: Iterator[tuple[int, str, bytes]], start_ms: int
+    first: tuple[int, str, bytes] | None,
+    rows: Iterator[tuple[int, str, bytes]],
+    start_ms: int,
+    messages_max: int,
 ) -> Iterator[list[Message]]:
     newest_ms = start_ms
     waiting = chain([] if first is None else [first], rows)
     while chunk := [
-        Message(topic, payload, at) for at, topic, payload in islice(waiting, MESSAGES_PER_TRANSACTION)
+        Message(topic, payload, at) for at, topic, payload in islice(waiting, messages_max)
     ]:
         for message in chunk:
             if message.received_ms < newest_ms:
