@@ -15,6 +15,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
 
 from console.stack.folder import StackError, StackFolder, write_private
 from ingest.subscriber import client_id_of, subscriptions_of
@@ -181,11 +182,11 @@ def _make_session(nats: Nats, user: BrokerUser, client_id: str, filters: list[tu
     client.username_pw_set(user.name, user.password)
     if nats.certificate is not None:
         client.tls_set(ca_certs=str(nats.certificate[0]))
-        client.tls_insecure_set(True)  # noqa: FBT003 - our own listener on loopback, whatever name it has
+        client.tls_insecure_set(True)  # our own listener on loopback, whatever its name
     told: list[bool] = []
 
     def on_connect(
-        who: mqtt.Client, _data: object, _flags: object, reason: mqtt.ReasonCode, _more: object
+        who: mqtt.Client, _data: object, _flags: object, reason: ReasonCode, _more: object
     ) -> None:
         if reason.is_failure:
             told.append(False)
@@ -193,7 +194,7 @@ def _make_session(nats: Nats, user: BrokerUser, client_id: str, filters: list[tu
             who.subscribe(filters)
 
     def on_subscribe(
-        _who: object, _data: object, _mid: object, reasons: list[mqtt.ReasonCode], _more: object
+        _who: object, _data: object, _mid: object, reasons: list[ReasonCode], _more: object
     ) -> None:
         told.append(not any(reason.is_failure for reason in reasons))
 

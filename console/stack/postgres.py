@@ -20,7 +20,7 @@ from psycopg import sql
 
 from console.stack.accounts import Account, choose_account
 from console.stack.folder import StackError, StackFolder
-from console.stack.processes import still_working_in, stop_process
+from console.stack.processes import start_line, still_working_in, stop_process
 
 DATABASE = "kaimen"
 INITDB_WITHIN_S = 120
@@ -145,9 +145,7 @@ class Postgres:
             raise StackError(f"initdb failed:\n{done.stdout}{done.stderr}")
 
     def _run_initdb(self) -> subprocess.CompletedProcess[str]:
-        from console.stack.processes import start_line
-
-        with tempfile.TemporaryDirectory(prefix="kaimen-", dir="/tmp") as scratch:  # noqa: S108 - made anew, closed
+        with tempfile.TemporaryDirectory(prefix="kaimen-") as scratch:
             word = Path(scratch) / "password"
             word.write_text(self.admin_password)
             word.chmod(0o400)

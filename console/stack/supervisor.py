@@ -141,7 +141,7 @@ class Supervisor:
         for path in sorted(self._run_folder.glob("*.json")):
             found = read_json(path)
             mark = _parse_mark(found)
-            if mark is not None and is_alive(mark):
+            if found is not None and mark is not None and is_alive(mark):
                 log.warning(
                     "a process of an earlier start is still here: it is stopped",
                     process=path.stem,
