@@ -611,7 +611,7 @@ async def stream(
     services = seat.services
 
     async def stands() -> bool:
-        return await asyncio.to_thread(_still_stands, services, seat)
+        return await asyncio.to_thread(_still_stands, services, seat, authorization)
 
     source = services.hub.follow(filter_for(seat.viewer), last_id=last_event_id, stands=stands)
     try:
@@ -634,11 +634,12 @@ async def stream(
     )
 
 
-def _still_stands(services: Services, seat: Seat) -> bool:
-    """Say whether the session a stream came through was not ended meanwhile."""
-    if seat.session is None:
-        return True
+def _still_stands(services: Services, seat: Seat, authorization: str | None) -> bool:
+    """Say whether the session or the token a stream came through was not ended meanwhile."""
     with transaction(services.pool) as connection:
+        if seat.session is None:
+            token = (authorization or "").partition(" ")[2].strip()
+            return identity.find_api_token(connection, token, now=services.wall_now()) is not None
         return identity.session_stands(connection, seat.session.token_hash, now=services.wall_now())
 
 

@@ -15,6 +15,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -47,7 +48,8 @@ class SessionLimits:
     absolute: timedelta
 
 
-_DESK = SessionLimits(timedelta(hours=12), timedelta(days=7))
+# A desk may be quiet for a whole night and must not go dark.
+_DESK = SessionLimits(timedelta(hours=24), timedelta(days=7))
 _PHONE = SessionLimits(timedelta(days=30), timedelta(days=90))
 _LIMITS = {
     Role.POLICE_OFFICER: SessionLimits(timedelta(minutes=30), timedelta(hours=12)),
@@ -240,15 +242,16 @@ def _viewer(connection: Connection, user: dict[str, object]) -> Viewer:
     )
 
 
-def find_session(connection: Connection, token: str, *, now: datetime) -> Session | None:
-    """Return who a session token stands for; None where it is unknown, expired or idle too long."""
+def find_session(connection: Connection, token: str, *, now: datetime, used: bool = True) -> Session | None:
+    """Return who a session token stands for; None where it is unknown, expired or idle too long.
+
+    ``used`` says that a person did something; a page that refreshes itself keeps no session alive.
+    """
     sql = queries("console")
     row = connection.execute(sql["session_find"], {"token_hash": hash_token(token)}).fetchone()
-    if row is None or row["expires_at"] <= now:
+    if row is None or not _lives(row, now):
         return None
-    if now - row["seen_at"] > limits_of(Role(row["role"])).idle:
-        return None
-    if now - row["seen_at"] >= SEEN_EVERY:
+    if used and now - row["seen_at"] >= SEEN_EVERY:
         connection.execute(sql["session_seen"], {"token_hash": row["token_hash"], "now": now})
     return Session(
         _viewer(connection, row),
@@ -259,10 +262,15 @@ def find_session(connection: Connection, token: str, *, now: datetime) -> Sessio
     )
 
 
+def _lives(row: dict[str, Any], now: datetime) -> bool:
+    idle: timedelta = now - row["seen_at"]
+    return bool(row["expires_at"] > now) and idle <= limits_of(Role(row["role"])).idle
+
+
 def session_stands(connection: Connection, token_hash: bytes, *, now: datetime) -> bool:
-    """Say whether a session a stream came through still stands."""
+    """Say whether a session a stream came through still lives."""
     row = connection.execute(queries("console")["session_find"], {"token_hash": token_hash}).fetchone()
-    return row is not None and row["expires_at"] > now
+    return row is not None and _lives(row, now)
 
 
 def find_api_token(connection: Connection, token: str, *, now: datetime) -> Viewer | None:

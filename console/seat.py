@@ -187,7 +187,8 @@ def find_seat(request: Request) -> Seat | None:
     if not token or len(token) > 100:
         return None
     with transaction(services.pool) as connection:
-        session = identity.find_session(connection, token, now=services.wall_now())
+        used = "fragment" not in request.query_params
+        session = identity.find_session(connection, token, now=services.wall_now(), used=used)
     return None if session is None else Seat(request, services, session, session.viewer, services.now())
 
 

@@ -155,7 +155,8 @@ def sign_out(request: Request, seat: SignedIn) -> Response:
     response.delete_cookie(
         session_cookie(seat.services), path="/", secure=secure_cookies(seat.services), httponly=True
     )
-    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    # Not "storage": an outcome that waits there for a signal must not be lost.
+    response.headers["Clear-Site-Data"] = '"cache"'
     return response
 
 
