@@ -24,7 +24,7 @@ import hashlib
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from edge import metrics
 from edge.credentials import token_of
 from edge.device_table import DeviceEntry, DeviceTableError, WatchedTable, configure
 from edge.dialects import FOREIGN_ROOT, decode
-from edge.link import Frame, Inbox, Link, LinkDown, LinkUp, Published, Will, parse_url
+from edge.link import Frame, Inbox, Link, LinkDown, LinkReady, LinkUp, Published, Will, parse_url
 from edge.reading import Kind, Nature, Reading
 from edge.spool import Message, Spool, SpoolFullError
 from edge.tracker import (
@@ -62,14 +62,13 @@ from kaimen.wire import (
     format_event,
     format_heartbeat,
     format_topic,
-    is_name,
     parse_topic,
 )
 
 AWAY_MAX_MS = 30 * 60_000
 FRAMES_PER_TURN_MAX = 500
 IN_FLIGHT_MAX = 20
-COMMITTED_KEPT_MAX = 5_000
+COMMITTED_KEPT_MAX = 1_000
 DISK_RETRY_S = 5.0
 TABLE_RECHECK_S = 1.0
 EXPIRE_EVERY_S = 600.0
@@ -79,12 +78,15 @@ TURN_WAIT_S = 0.2
 SOURCE, CENTRAL = "source", "central"
 _OWN_ROOT = "kaimen"
 
-#: Topics of the families that the dialects know; devices on other topics are found by the device table.
-FAMILY_TOPICS = (
-    "zigbee2mqtt/#", "tele/#", "stat/#", "shellies/#", "+/events/rpc", "+/status/+", "+/online", "+/status",
-    "+/binary_sensor/+/state", "+/lock/+/state", "+/text_sensor/+/state", "+/event/+/state", "application/#",
-    "v3/#", "home/+/BTtoMQTT/#", "home/+/433toMQTT", "rtl_433/#", "spBv1.0/#", "+/onvif-ej/#", "onvif-ej/#",
-    "DahuaVTO/#", f"{FOREIGN_ROOT}/#",
+#: Where foreign devices speak on the central broker while the device table names no place of its own.
+FAMILY_TOPICS = ("zigbee2mqtt/#", "tele/#", "shellies/#", "application/#", "home/#")
+#: Brokers bound what one session may leave unacknowledged, summed over its subscriptions (NATS: 65,535).
+SUBSCRIPTIONS_MAX = 6
+_FAMILIES = frozenset(
+    {
+        "zigbee2mqtt", "tele", "stat", "cmnd", "shellies", "application", "gateway", "v3", "home", "rtl_433", "spBv1.0",
+        "DahuaVTO", "homeassistant", FOREIGN_ROOT,
+    }
 )  # fmt: skip
 
 _VITALS = frozenset({EventType.BATTERY_LOW})
@@ -171,11 +173,12 @@ class Gateway:
         self._continued: set[str] = set()
         self._resumed = False
         self._source_epoch = 0
+        self._source_ready = False
         self._central_epoch = 0
         self._sent_up_to = 0
         self._outbox: collections.deque[list[Message]] = collections.deque()
         self._delivered: list[int] = []
-        self._committed = dict.fromkeys((spool.load_fact("last_frames") or "").split(","))
+        self._committed = _parse_marks(spool.load_fact("last_frames") or "")
         self._in_flight: dict[int, tuple[int, ...]] = {}
         self._full = False
         self._due: dict[str, float] = {}
@@ -215,7 +218,7 @@ class Gateway:
         missing = []
         if not self._central_epoch:
             missing.append("no link to the central broker")
-        if not self._source_epoch:
+        if not self._source_ready:
             missing.append("no link to the source broker")
         if self._full:
             missing.append("the spool is full")
@@ -241,11 +244,13 @@ class Gateway:
         self._pump()
         self._show()
 
-    def _control(self, item: LinkUp | LinkDown | Published, now_ms: int, uptime_ms: int) -> None:
+    def _control(self, item: LinkUp | LinkReady | LinkDown | Published, now_ms: int, uptime_ms: int) -> None:
         if isinstance(item, Published):
             self._published(item)
         elif isinstance(item, LinkUp):
             self._link_up(item, now_ms, uptime_ms)
+        elif isinstance(item, LinkReady):
+            self._link_ready(item)
         else:
             self._link_down(item, now_ms)
 
@@ -265,6 +270,12 @@ class Gateway:
         self._resumed = item.session_present and self._away_ms(now_ms) <= AWAY_MAX_MS
         self._subscribed = self._subscriptions()
 
+    def _link_ready(self, item: LinkReady) -> None:
+        if item.refused:
+            self._log.error("the broker refused subscriptions", name=item.link, count=item.refused)
+        if item.link == SOURCE and item.epoch == self._source_epoch:
+            self._source_ready = item.refused == 0
+
     def _link_down(self, item: LinkDown, now_ms: int) -> None:
         metrics.CONNECTED.labels(item.link).set(0)
         if item.link == CENTRAL and item.epoch == self._central_epoch:
@@ -273,6 +284,7 @@ class Gateway:
         elif item.link == SOURCE and item.epoch == self._source_epoch:
             self._note_alive(now_ms)
             self._source_epoch = 0
+            self._source_ready = False
 
     def _forget_flights(self) -> None:
         """Begin again with the oldest message: what was not acknowledged on that connection is sent on the next."""
@@ -352,13 +364,7 @@ class Gateway:
             self._source.reconnect()
 
     def _subscriptions(self) -> list[tuple[str, int]]:
-        topics = dict.fromkeys(FAMILY_TOPICS)
-        for level in sorted(self._first_levels):
-            if level not in (_OWN_ROOT, "") and not set(level) & set("+#$\x00"):
-                topics[f"{level}/#"] = None
-        if self._settings.edge_forward and not self._same_broker:
-            topics[f"{_OWN_ROOT}/v1/#"] = None
-        return [(topic, 1) for topic in topics]
+        return [(topic, 1) for topic in choose_topics(self._first_levels, own_broker=not self._same_broker)]
 
     def _adopt(self, now_ms: int) -> None:
         """Take in, as stored records, what sources said before somebody listed them."""
@@ -382,44 +388,60 @@ class Gateway:
     # -- frames --------------------------------------------------------------------------------------------------
 
     def _take(self, frames: Sequence[Frame], now_ms: int, uptime_ms: int) -> None:
-        """Commit a run of frames and acknowledge them; on a full spool none is acknowledged."""
+        """Commit a run of frames and acknowledge them; what finds no room is neither."""
         beats: list[tuple[str, Heartbeat | bytes]] = []
-        remembered, continued = dict(self._states), set(self._continued)
-        digests: list[str] = []
-        try:
-            with self._spool.transaction():
-                for frame in frames:
-                    digest = _digest(frame)
-                    if frame.again and digest in self._committed:
-                        continue
-                    beats += self._frame(frame, now_ms, uptime_ms)
-                    digests.append(digest)
-                self._spool.store_fact("last_frames", ",".join(digests))
-        except (SpoolFullError, sqlite3.OperationalError) as error:
-            self._states, self._continued = remembered, continued
-            self._refuse(str(error))
-            return
-        self._remember(digests)
-        for frame in frames:
+        taken: list[Frame] = []
+        refusal: str | None = None
+        with self._spool.transaction():
+            for frame in frames:
+                try:
+                    with self._spool.step():
+                        beats += self._frame(frame, now_ms, uptime_ms)
+                except SpoolFullError as error:
+                    refusal = str(error)
+                    # What the step changed is undone on disk; memory is read from there again.
+                    self._states.clear()
+                    self._continued.clear()
+                    break
+                taken.append(frame)
+            self._spool.store_fact("last_frames", _format_marks(taken))
+        for frame in taken:
+            self._remember(frame)
             if not self._source.ack(frame):
                 metrics.STALE_ACKS.inc()
         for topic, beat in beats:
             payload = beat if isinstance(beat, bytes) else format_heartbeat(self._positioned(beat, topic))
             if self._central.publish(self._central_epoch, topic, payload, qos=0) is not None:
                 metrics.HEARTBEATS.inc()
+        if refusal is not None:
+            self._refuse(refusal)
 
-    def _remember(self, digests: Sequence[str]) -> None:
-        """Remember what was committed: a frame whose acknowledgement got lost comes again, marked as such."""
-        for digest in digests:
-            self._committed[digest] = None
-            if len(self._committed) > COMMITTED_KEPT_MAX:
-                del self._committed[next(iter(self._committed))]
+    def _remember(self, frame: Frame) -> None:
+        """Remember what was committed, by message id: if its acknowledgement got lost it comes again, marked so."""
+        if frame.qos == 0:
+            return
+        self._committed.pop(frame.message_id, None)
+        self._committed[frame.message_id] = _digest(frame)
+        if len(self._committed) > COMMITTED_KEPT_MAX:
+            del self._committed[next(iter(self._committed))]
+
+    def _is_copy(self, frame: Frame) -> bool:
+        """Say whether this very message was committed before.
+
+        A message id that comes without the mark of a repetition was given to a new message, so what was
+        remembered of it is forgotten: content alone proves nothing, sensors repeat themselves.
+        """
+        if not frame.again:
+            self._committed.pop(frame.message_id, None)
+            return False
+        return self._committed.get(frame.message_id) == _digest(frame)
 
     def _refuse(self, why: str) -> None:
         """Stop listening: what is not acknowledged stays with the source broker."""
         if not self._full:
             self._log.error("spool full: sources are not acknowledged", error=why)
         self._full = True
+        self._due["room"] = time.monotonic() + DISK_RETRY_S
         metrics.SPOOL_FULL.set(1)
         self._source.pause()
 
@@ -429,6 +451,8 @@ class Gateway:
         return msgspec.structs.replace(beat, first_seq=beat.seq_last + 1 if oldest is None else oldest)
 
     def _frame(self, frame: Frame, now_ms: int, uptime_ms: int) -> list[tuple[str, Heartbeat | bytes]]:
+        if self._is_copy(frame):
+            return []
         if frame.topic.startswith(f"{_OWN_ROOT}/"):
             return self._forward(frame, now_ms)
         readings = self._decode(frame)
@@ -614,12 +638,40 @@ class Gateway:
 def _family(topic: str) -> str:
     """Name a frame's family for a metric: the first topic level where it is one of a known few."""
     first = topic.partition("/")[0]
-    known = {pattern.partition("/")[0] for pattern in FAMILY_TOPICS}
-    return first if first in known and is_name(first.lower().replace(".", "-").replace("_", "-")) else "other"
+    return first if first in _FAMILIES else "other"
+
+
+def choose_topics(first_levels: Iterable[str], *, own_broker: bool) -> list[str]:
+    """Say what to subscribe to: everything on a site's own broker, few places on the central one.
+
+    On the central broker also ``kaimen/`` of the whole installation passes, so there only the first levels that
+    the device table names, filled up with the most common families, within the bound of a session.
+    """
+    if own_broker:
+        return ["#"]
+    usable = sorted(
+        level for level in first_levels if level and level != _OWN_ROOT and not set(level) & set("+#$\x00")
+    )
+    wanted = dict.fromkeys([f"{FOREIGN_ROOT}/#", *(f"{level}/#" for level in usable)])
+    if len(wanted) > SUBSCRIPTIONS_MAX:
+        return ["#"]
+    for topic in FAMILY_TOPICS:
+        if len(wanted) < SUBSCRIPTIONS_MAX:
+            wanted[topic] = None
+    return list(wanted)
 
 
 def _digest(frame: Frame) -> str:
     return hashlib.blake2b(frame.topic.encode() + b"\x00" + frame.payload, digest_size=12).hexdigest()
+
+
+def _format_marks(frames: Sequence[Frame]) -> str:
+    return " ".join(f"{frame.message_id}:{_digest(frame)}" for frame in frames if frame.qos)
+
+
+def _parse_marks(text: str) -> dict[int, str]:
+    pairs = (word.partition(":") for word in text.split())
+    return {int(number): digest for number, mark, digest in pairs if mark and number.isdigit()}
 
 
 def group_messages(messages: Sequence[Message]) -> list[list[Message]]:

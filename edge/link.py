@@ -56,6 +56,15 @@ class LinkUp:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkReady:
+    """The broker has confirmed the subscriptions; ``refused`` of them it did not accept."""
+
+    link: str
+    epoch: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinkDown:
     link: str
     epoch: int
@@ -70,7 +79,7 @@ class Published:
     message_id: int
 
 
-Item = Frame | LinkUp | LinkDown | Published
+Item = Frame | LinkUp | LinkReady | LinkDown | Published
 
 
 class Inbox:
@@ -246,6 +255,7 @@ class Link:
             client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         client.on_socket_open = _no_delay
         client.on_connect = self._connected(epoch)
+        client.on_subscribe = self._confirmed(epoch)
         client.on_message = self._message(epoch)
         client.on_publish = self._published(epoch)
         return client
@@ -254,13 +264,22 @@ class Link:
         def on_connect(client: mqtt.Client, _: Any, flags: Any, reason: Any, *rest: Any) -> None:
             if reason.is_failure:
                 return
-            if self._subscriptions is not None:
-                wanted = self._subscriptions()
-                if wanted:
-                    client.subscribe(wanted)
+            # Before the subscriptions: what waited in the session comes right behind.
             self._inbox.put(LinkUp(self.name, epoch, bool(flags.session_present)))
+            wanted = self._subscriptions() if self._subscriptions is not None else []
+            if wanted:
+                client.subscribe(wanted)
+            else:
+                self._inbox.put(LinkReady(self.name, epoch, 0))
 
         return on_connect
+
+    def _confirmed(self, epoch: int) -> Callable[..., None]:
+        def on_subscribe(_: mqtt.Client, __: Any, ___: int, reasons: Any, *rest: Any) -> None:
+            refused = sum(reason.is_failure for reason in reasons)
+            self._inbox.put(LinkReady(self.name, epoch, refused))
+
+        return on_subscribe
 
     def _message(self, epoch: int) -> Callable[..., None]:
         def on_message(client: mqtt.Client, _: Any, message: mqtt.MQTTMessage) -> None:

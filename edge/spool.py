@@ -145,6 +145,21 @@ class Spool:
             self._bytes, self._count = before
             raise
 
+    @contextmanager
+    def step(self) -> Iterator[None]:
+        """Make everything inside one part of the running transaction, or nothing of it."""
+        before = self._bytes, self._count
+        self._db.execute("SAVEPOINT step")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK TO step")
+                self._db.execute("RELEASE step")
+            self._bytes, self._count = before
+            raise
+        self._db.execute("RELEASE step")
+
     def append(
         self,
         *,

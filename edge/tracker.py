@@ -5,6 +5,7 @@ canonical events and the check-in heartbeat leave; pure.
   unknown state is no edge unless the device itself says that it is one; a repeat is nothing but a check-in.
 - A frame that the broker kept retained says nothing about now: it is no check-in, and moves the state only where
   it carries its own time.
+- A report that brokers redelivered out of order is put, by the device's own time, where it belongs.
 - A device's own counter of openings tells of frames that were lost: each lost opening takes a sequence number that
   never comes, so the coverage rule sees the gap and dates the opening, and no fault is charged to the device.
 - A stored record, and anything older than this boot, gets a boot of its own with exactly one event: it is evidence
@@ -31,6 +32,8 @@ CLOCK_STEP_MAX_MS = 60_000
 #: A one-way sensor sends one opening several times within this.
 ONE_WAY_REPEAT_MS = 5_000
 KEYS_KEPT_MAX = 16
+#: Latest reports of the contact, by the device's own time: a redelivered report is put where it belongs.
+SAMPLES_KEPT_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class DeviceState:
     flags: Mapping[str, bool] = field(default_factory=dict)
     keys: tuple[str, ...] = ()
     last_open_ms: int | None = None
+    samples: tuple[tuple[int, str], ...] = ()
     history_ms: int = 0
     history_contact: str | None = None
 
@@ -94,7 +98,7 @@ def begin_boot(
         return fresh
     return replace(
         fresh, contact=state.contact, opens=state.opens, flags=state.flags, keys=state.keys,
-        last_open_ms=state.last_open_ms, history_ms=state.history_ms, history_contact=state.history_contact,
+        last_open_ms=state.last_open_ms, samples=state.samples, history_ms=state.history_ms, history_contact=state.history_contact,
     )  # fmt: skip
 
 
@@ -185,17 +189,40 @@ def _short(text: str | None) -> str | None:
 
 def _contact(turn: _Turn, reading: Reading) -> None:
     wanted = "Open" if reading.kind is Kind.DOOR_OPEN else "Closed"
-    now = turn.state.contact
+    own_ms = plausible(reading.occurred_ms, turn.receipt.now_ms)
+    samples = turn.state.samples
+    if own_ms is not None and samples and own_ms < samples[-1][0]:
+        _late_contact(turn, reading, wanted, own_ms)
+        return
+    sample = (turn.receipt.now_ms if own_ms is None else own_ms, wanted)
+    before = turn.state.contact
     itself = reading.nature is Nature.EDGE and reading.opening is not None
-    first = now is None and itself and wanted == "Open"
+    first = before is None and itself and wanted == "Open"
     again = turn.entry.one_way and itself and wanted == "Open" and _one_way_due(turn)
-    turn.state = replace(turn.state, contact=wanted)
-    if (now is not None and now != wanted) or first or again:
+    turn.state = replace(turn.state, contact=wanted, samples=(*samples, sample)[-SAMPLES_KEPT_MAX:])
+    if (before is not None and before != wanted) or first or again:
         if wanted == "Open":
             turn.state = replace(turn.state, last_open_ms=turn.receipt.now_ms)
             if turn.state.opens is not None:
                 turn.state = replace(turn.state, opens=turn.state.opens + 1)
         turn.emit(reading, EventType.DOOR_PHYSICAL_STATE, wanted, None)
+
+
+def _late_contact(turn: _Turn, reading: Reading, wanted: str, own_ms: int) -> None:
+    """Put a report that brokers redelivered out of order where it belongs; the present state is not its business."""
+    samples = turn.state.samples
+    if (own_ms, wanted) in samples:
+        return
+    earlier = [sample for sample in samples if sample[0] <= own_ms]
+    kept = sorted((*samples, (own_ms, wanted)))[-SAMPLES_KEPT_MAX:]
+    turn.state = replace(turn.state, samples=tuple(kept))
+    if not earlier or earlier[-1][1] == wanted:
+        return
+    turn.emit(reading, EventType.DOOR_PHYSICAL_STATE, wanted, None)
+    later_ms, later = next(sample for sample in samples if sample[0] > own_ms)
+    if later == earlier[-1][1]:
+        # What came after looked like a repeat while this was missing; it was a transition.
+        turn.emit(replace(reading, occurred_ms=later_ms), EventType.DOOR_PHYSICAL_STATE, later, None)
 
 
 def _one_way_due(turn: _Turn) -> bool:

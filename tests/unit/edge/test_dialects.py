@@ -108,7 +108,12 @@ def test_a_stored_event_of_a_terminal_is_history_with_its_own_time() -> None:
         {
             "eventType": "AccessControllerEvent",
             "dateTime": "2026-01-05T08:00:00+08:00",
-            "AccessControllerEvent": {"majorEventType": 5, "subEventType": 1, "currentEvent": False, "cardNo": "4711"},
+            "AccessControllerEvent": {
+                "majorEventType": 5,
+                "subEventType": 1,
+                "currentEvent": False,
+                "cardNo": "4711",
+            },
         },
     )
     assert reading.nature is Nature.HISTORY
@@ -140,7 +145,10 @@ def test_a_local_time_without_zone_is_no_instant() -> None:
 
 
 def test_a_door_position_webhook_tells_a_change() -> None:
-    body = {"event": "access.device.dps_status", "data": {"location": {"id": "d"}, "object": {"status": "open"}}}
+    body = {
+        "event": "access.device.dps_status",
+        "data": {"location": {"id": "d"}, "object": {"status": "open"}},
+    }
     assert kind_of("http-post", body) == ("door_open", True)
 
 
@@ -234,10 +242,25 @@ _NAMES = st.sampled_from(
     ]
 )  # fmt: skip
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12) | st.sampled_from(
-        ["ON", "Open", "NotifyEvent", "0b8801001bb300000000", "C4gBABuzAAAAAA==", "access.door.unlock", "ys.alarm"]
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(
+        [
+            "ON",
+            "Open",
+            "NotifyEvent",
+            "0b8801001bb300000000",
+            "C4gBABuzAAAAAA==",
+            "access.door.unlock",
+            "ys.alarm",
+        ]
     ),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_NAMES | st.text(max_size=4), inner, max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(_NAMES | st.text(max_size=4), inner, max_size=6)
+    ),
     max_leaves=20,
 )
 _TOPICS = st.none() | st.text(max_size=30) | st.sampled_from(
@@ -313,8 +336,18 @@ def test_the_report_counts_what_was_said(tmp_path: Path, capsys: pytest.CaptureF
     path.write_bytes(b"\n".join(msgspec.json.encode(row) for row in rows))
     assert main([str(path), "--json"]) == 0
     report = msgspec.json.decode(capsys.readouterr().out)
-    counts = {name: report[name] for name in ("total", "labelled", "correct", "wrong", "undecided", "crashed")}
+    counts = {
+        name: report[name] for name in ("total", "labelled", "correct", "wrong", "undecided", "crashed")
+    }
     assert counts == {"total": 5, "labelled": 4, "correct": 1, "wrong": 1, "undecided": 2, "crashed": 0}
-    assert set(report["samples"][0]) == {"id", "kind", "opening", "expected_kind", "expected_opening", "verdict", "why"}
+    assert set(report["samples"][0]) == {
+        "id",
+        "kind",
+        "opening",
+        "expected_kind",
+        "expected_opening",
+        "verdict",
+        "why",
+    }
     assert main([str(path)]) == 0
     assert "door_open" in capsys.readouterr().out
