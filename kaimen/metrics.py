@@ -5,6 +5,7 @@ The listener binds loopback unless the settings say otherwise, and no metric car
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable
@@ -38,8 +39,10 @@ def serve_metrics(host: str, port: int, healthy: HealthCheck) -> ThreadingHTTPSe
             self.send_response(status)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            # Whoever asked may have lost patience and gone.
+            with contextlib.suppress(ConnectionError):
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing: a line per scrape is noise."""
