@@ -135,7 +135,10 @@ class Causes:
             silent = gateway.device_id in self._offline or now_ms - since_ms > gateway.supervision_ms
             standing = self._standing.get(gateway.device_id)
             if silent and standing is None:
-                began = OutageBegan(gateway.device_id, now_ms, heard_ms)
+                # Dated at the first whole second at which it was due, as the detector dates its own.
+                due_ms = (since_ms + gateway.supervision_ms) // 1000 * 1000 + 1000
+                began_ms = min(now_ms, max(due_ms, self._started_ms))
+                began = OutageBegan(gateway.device_id, began_ms, heard_ms)
                 self._standing[gateway.device_id] = began
                 facts.append(began)
             elif not silent and standing is not None:

@@ -92,7 +92,7 @@ class Unsaved(Generic[K, V]):
 
     def due(self, now_ms: int, *, within_ms: int | None = None, rows_max: int | None = None) -> list[V]:
         """Return what is to be written: what is urgent, and what has waited ``within_ms`` (default: its time)."""
-        span_ms = self._flush_ms if within_ms is None else within_ms
+        span_ms = self._flush_ms if within_ms is None else min(self._flush_ms, within_ms)
         found = dict(self._urgent)
         for key, (since_ms, value) in self._waiting.items():
             if now_ms - since_ms < span_ms or (rows_max is not None and len(found) >= rows_max):
@@ -226,6 +226,7 @@ class GroupState:
         self._detector = detector
         self._pulse_ms = pulse_ms
         self._pulsed = False
+        self._owed_ms: int | None = None
         self._turn = Turn(pulse_ms, None)
         self.refused_events: frozenset[tuple[str, bytes]] = frozenset()
 
@@ -239,6 +240,7 @@ class GroupState:
         self.book = book
         self._detector.replace_registry(book.registry)
         self.causes.replace_wiring(book.wiring)
+        self._owe_pulse(self._pulse_ms)
 
     def apply(self, messages: Sequence[Message], now_ms: int, *, may_pulse: bool = True) -> None:
         """Take messages in the order received, each second pulsed with what had been received by then."""
@@ -250,13 +252,25 @@ class GroupState:
             self._pulse_to(now_ms // PULSE_MS * PULSE_MS)
 
     def _pulse_to(self, pulse_ms: int) -> None:
+        """Pulse the second that first sees what was taken since the last pulse, then this one."""
+        if self._owed_ms is not None and self._owed_ms <= pulse_ms:
+            self._pulse_at(self._owed_ms)
         # A rebuilt detector judges everybody at its first pulse, also when no second has passed since.
-        if pulse_ms <= self._pulse_ms and self._pulsed:
-            return
-        self._pulse_ms = max(pulse_ms, self._pulse_ms)
+        if pulse_ms > self._pulse_ms or not self._pulsed:
+            self._pulse_at(max(pulse_ms, self._pulse_ms))
+
+    def _pulse_at(self, pulse_ms: int) -> None:
+        self._pulse_ms = pulse_ms
+        self._owed_ms = None
         self._pulsed = True
-        self._state_facts(self._detector.pulse(self._pulse_ms))
-        self._state_facts(self.causes.pulse(self._pulse_ms))
+        self._state_facts(self._detector.pulse(pulse_ms))
+        self._state_facts(self.causes.pulse(pulse_ms))
+
+    def _owe_pulse(self, from_ms: int) -> None:
+        """Note the first second that sees what is taken now: one that was pulsed already is not pulsed again."""
+        next_ms = self._pulse_ms + PULSE_MS if self._pulsed else self._pulse_ms
+        first_ms = max(-(-from_ms // PULSE_MS) * PULSE_MS, next_ms)
+        self._owed_ms = first_ms if self._owed_ms is None else min(self._owed_ms, first_ms)
 
     def _state_facts(self, facts: Sequence[Any]) -> None:
         for fact in facts:
@@ -267,6 +281,7 @@ class GroupState:
 
     def take(self, message: Message) -> list[Item]:
         """Take one message without any pulse; return what admission made of it."""
+        self._owe_pulse(message.received_ms)
         items = admit(
             message.topic, message.payload, message.received_ms, self.book.registry, retained=message.retained
         )

@@ -87,7 +87,8 @@ def test_a_worker_killed_under_load_loses_nothing(database_url: str, broker_url:
         made.start()
         made.stop()
         made.move_clock(BEGIN_MS + HOUR, wait=False)
-        messages = [door.opening(BEGIN_MS + index * SECOND) for index in range(500) for door in doors]
+        # Fewer than mosquitto keeps by default for somebody who is away (1,000).
+        messages = [door.opening(BEGIN_MS + index * SECOND) for index in range(200) for door in doors]
         sender = threading.Thread(target=publisher.send_all, args=(messages,))
         with ingest_process(made, tmp_path) as first:
             sender.start()
@@ -95,9 +96,9 @@ def test_a_worker_killed_under_load_loses_nothing(database_url: str, broker_url:
             first.kill()
         with ingest_process(made, tmp_path):
             sender.join(60)
-            made.wait_for("door_events", 2_000)
+            made.wait_for("door_events", 800)
     found = rows(database_url, "SELECT device_no, boot, seq, count(*) AS n FROM door_events GROUP BY 1, 2, 3")
-    assert len(found) == 2_000
+    assert len(found) == 800
     assert {row["n"] for row in found} == {1}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
+
 from kaimen.clock import as_datetime
 from tests.integration.ingest_street import (
     BEGIN_MS,
@@ -11,8 +13,10 @@ from tests.integration.ingest_street import (
     HOUR,
     MINUTE,
     SECOND,
+    SITE,
     Door,
     count,
+    device_id,
     lay_out,
     publishing,
     rows,
@@ -79,3 +83,94 @@ def test_a_worker_that_stops_gives_its_lease_back(database_url: str, broker_url:
         assert count(database_url, "ingest_leases", "worker IS NOT NULL AND token = 1") == 1
         made.stop()
     assert count(database_url, "ingest_leases", "worker IS NULL AND token = 1") == 1
+
+
+def test_births_and_last_wills_and_vitals_are_kept_per_device(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    lay_out(database_url)
+    door = Door()
+    with street(database_url, broker_url, tmp_path) as made, publishing(broker_url) as publisher:
+        made.start()
+        publisher.send(
+            door.topic("state"),
+            b'{"v":1,"status":"online","boot":"9f2c41d07be3a856","fw":"1.4.2"}',
+            retain=True,
+        )
+        made.wait_for("device_states", 1, "status = 'online' AND facts->>'firmware' = '1.4.2'")
+        publisher.send(*door.heartbeat(BEGIN_MS, batt=97, rssi=-67, unsent=3), qos=0)
+        made.wait_for("device_states", 1, "(facts->>'battery')::float = 97 AND facts->>'unsent' = '3'")
+        publisher.send(
+            door.topic("state"), b'{"v":1,"status":"offline","boot":"9f2c41d07be3a856"}', retain=True
+        )
+        made.wait_for("device_states", 1, "status = 'offline' AND facts->>'firmware' = '1.4.2'")
+
+
+def test_doors_behind_a_silent_gateway_are_one_cause(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    lay_out(database_url, homes=3, gateway=True)
+    lay_out(database_url, homes=1, site="east-gate")
+    gateway = Door("gateway-west-gate")
+    doors = [Door(f"door-{number}") for number in (1, 2, 3)]
+    elsewhere = Door("door-east-gate-1", site="east-gate")
+    with street(database_url, broker_url, tmp_path) as made, publishing(broker_url) as publisher:
+        made.start()
+        for door in (gateway, *doors, elsewhere):
+            publisher.send(*door.opening(BEGIN_MS, type="Bell", state=None))
+        made.wait_for("door_events", 5)
+        # Elsewhere the doors go on speaking; here everything stops at once.
+        for step in range(1, 5):
+            made.move_clock(BEGIN_MS + step * MINUTE)
+            publisher.send(*elsewhere.opening(BEGIN_MS + step * MINUTE, type="Bell", state=None))
+            made.wait_for("door_events", 5 + step)
+        made.wait_for("outages", 4)
+    found = rows(database_url, "SELECT * FROM outages WHERE heard_at IS NOT NULL ORDER BY device_id")
+    assert {(row["cause"], row["cause_id"]) for row in found} == {("site", "west-gate")}, found
+    assert [row["device_id"] for row in found] == ["door-1", "door-2", "door-3", "gateway-west-gate"]
+    assert count(database_url, "happenings", "kind = 'outage_began'") == 8, (
+        "nobody was heard before the first"
+    )
+
+
+def test_four_groups_share_the_sites_and_the_slowest_says_how_far_ingest_is(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    sites = [SITE, "east-gate", "tower-7", "garden", "river"]
+    for site in sites:
+        lay_out(database_url, site=site)
+    with (
+        street(database_url, broker_url, tmp_path, ingest_groups=4) as made,
+        publishing(broker_url) as publisher,
+    ):
+        made.start()
+        made.move_clock(BEGIN_MS + HOUR)
+        for site in sites:
+            publisher.send(*Door(device_id(1, site), site=site).opening(BEGIN_MS))
+        made.wait_for("door_events", len(sites))
+        made.move_clock(BEGIN_MS + 2 * HOUR)
+    assert count(database_url, "ingest_leases", "groups = 4 AND token = 1 AND pulse_at IS NOT NULL") == 4
+    assert count(database_url, "quarantine") == 0
+
+
+def test_a_declared_absence_is_taken_over_while_running(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    lay_out(database_url)
+    door = Door()
+    with street(database_url, broker_url, tmp_path) as made, publishing(broker_url) as publisher:
+        made.start()
+        publisher.send(*door.opening(BEGIN_MS))
+        made.wait_for("door_events", 1)
+        with psycopg.connect(database_url) as connection:
+            connection.execute(
+                "INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)"
+                " VALUES ('h-1', %s, %s, 'travel', 'she', %s)",
+                [as_datetime(BEGIN_MS + hours * HOUR) for hours in (1, 100, 0)],
+            )
+        made.move_clock(BEGIN_MS + 2 * HOUR)
+        made.move_clock(BEGIN_MS + 2 * HOUR + SECOND)
+        made.wait_for("household_states", 1, f"absent_until = '{as_datetime(BEGIN_MS + 100 * HOUR)}'")
+        made.move_clock(BEGIN_MS + 80 * HOUR)
+    assert count(database_url, "stage_crossings") == 0
+    assert count(database_url, "checks_due") == 0
