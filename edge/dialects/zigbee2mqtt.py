@@ -18,6 +18,13 @@ from edge.reading import Kind, Nature, Reading, read
 _ROOT = "zigbee2mqtt"
 _MARKS = ("linkquality", "last_seen")
 _COMMANDS = ("set", "get")
+#: Types of the log lines by which older versions told what happens in the network.
+_OLD_LOG = {
+    "pairing": Kind.PROVISIONING,
+    "device_connected": Kind.PROVISIONING,
+    "device_announced": Kind.DEVICE_ONLINE,
+    "device_removed": Kind.DEVICE_OFFLINE,
+}
 
 
 def _is_device_object(obj: Mapping[str, Any]) -> bool:
@@ -45,6 +52,8 @@ def _bridge(frame: Frame) -> list[Reading]:
         kind, why = _bridge_event(frame.obj)
     elif name in ("devices", "info", "config", "groups", "definitions", "extensions", "converters"):
         kind, why = Kind.CONFIG, f"bridge/{name}"
+    elif name == "log" and as_text(frame.obj.get("type")) in _OLD_LOG:
+        kind, why = _OLD_LOG[as_text(frame.obj.get("type")) or ""], "bridge log line"
     elif name in ("logging", "log"):
         bad = as_text(frame.obj.get("level")) in ("error", "warning")
         kind, why = (Kind.ERROR if bad else Kind.NONE), "bridge log line"
