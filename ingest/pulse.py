@@ -31,6 +31,7 @@ from ingest.causes import Causes, OutageCause
 from ingest.detector import BootBase, CoveragePoint, Detector, OutageBegan
 from ingest.faults import pass_point
 from ingest.leases import Lease, LeaseLostError
+from ingest.own_clock import OwnClock
 from ingest.store import (
     Book,
     DataRefusedError,
@@ -70,6 +71,12 @@ PROGRESS_EVERY_S = 1.0
 SCALED_PROGRESS_EVERY_S = 0.05
 SCALED_WAKE_S = 0.02
 REGISTRY_EVERY_S = 60.0
+#: What devices said of our clock counts for this long.
+CLOCK_VOTES_S = 300.0
+#: After our clock was found wrong: how long to stay away, and how long to wait for devices to confirm it.
+CLOCK_RETRY_S = 30.0
+CLOCK_PROOF_S = 180.0
+CLOCK_KEPT_MESSAGES_MAX = 100_000
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -218,12 +225,20 @@ class GroupState:
     """What one shard group knows: the detector and the causes, and what they have to say since the last turn."""
 
     def __init__(
-        self, book: Book, detector: Detector, causes: Causes, coverage: Coverage, *, pulse_ms: int
+        self,
+        book: Book,
+        detector: Detector,
+        causes: Causes,
+        coverage: Coverage,
+        *,
+        pulse_ms: int,
+        own_clock: OwnClock | None = None,
     ) -> None:
         self.book = book
         self.causes = causes
         self.coverage = coverage
         self._detector = detector
+        self._own_clock = own_clock
         self._pulse_ms = pulse_ms
         self._pulsed = False
         self._owed_ms: int | None = None
@@ -333,6 +348,8 @@ class GroupState:
         heartbeat = item.heartbeat
         taken = self._detector.take_heartbeat(item.device_id, heartbeat, received_ms=item.received_ms)
         metrics.HEARTBEATS.inc()
+        if self._own_clock is not None:
+            self._own_clock.observe(item.device_id, heartbeat, message_ms)
         plausible = taken.admission is not Admission.IMPLAUSIBLE
         if plausible:
             self.causes.hear(item.device_id, message_ms)
@@ -420,6 +437,10 @@ class RebuiltState(Protocol):
 Rebuild = Callable[..., RebuiltState]
 
 
+class OwnClockWrongError(RuntimeError):
+    """Most devices disagree with our clock: nothing may be dated by it."""
+
+
 @dataclass(slots=True)
 class Health:
     """What the loop says of itself to ``/healthz``."""
@@ -467,6 +488,11 @@ class GroupLoop:
         self._forgot_day = 0
         self._early_rows_left = 0.0
         self._heard_until_ms: int | None = None
+        # On a scaled clock a moment's delay is minutes: only the machine's own clock can be outvoted.
+        self._own_clock = None if self._scaled else OwnClock()
+        self._votes_until = 0.0
+        self._proof_until: float | None = None
+        self._kept: list[Any] = []
         self.health = Health()
 
     # -- lease ----------------------------------------------------------------------------------------------
@@ -487,7 +513,7 @@ class GroupLoop:
                 metrics.LEASE_HELD.labels(self._group).set(0)
                 self.source.disconnect()
                 self._throw_away()
-                self._held = None
+                self._held, self._kept = None, []
         self._close_connection()
 
     def _await_lease(self) -> Lease | None:
@@ -542,6 +568,8 @@ class GroupLoop:
                     leases.renew(self._connected(), lease)
                 self._turn(self._connected(), lease)
                 away_since, failures = None, 0
+            except OwnClockWrongError as error:
+                self._distrust_clock(error)
             except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
                 metrics.DATABASE_FAILURES.inc()
                 now = time.monotonic()
@@ -562,10 +590,65 @@ class GroupLoop:
         if away_s > self._settings.ingest_database_patience_s and not self.source.is_idle:
             log.error("leaving the broker until the database is back", group=self._group_no)
             self.source.disconnect()
-            self._held = None
+            self._held, self._kept = None, []
 
     def _throw_away(self) -> None:
         self._state = None
+
+    # -- our own clock --------------------------------------------------------------------------------------
+
+    def _distrust_clock(self, error: OwnClockWrongError) -> None:
+        """Stop admitting and answering; a worker with a better clock may take over meanwhile."""
+        log.error("our own clock is wrong: nothing is admitted", reason=str(error), group=self._group_no)
+        metrics.CLOCK_REFUSALS.inc()
+        self.health = Health(str(error))
+        self.source.disconnect()
+        self._throw_away()
+        self._held, self._kept = None, []
+        self._stop.wait(CLOCK_RETRY_S)
+        assert self._own_clock is not None
+        self._own_clock.forget()
+        self._proof_until = time.monotonic() + CLOCK_PROOF_S
+
+    def _check_own_clock(self) -> None:
+        if self._own_clock is None:
+            return
+        if self._own_clock.is_wrong():
+            skew_s = (self._own_clock.skew_ms() or 0) // 1000
+            raise OwnClockWrongError(
+                f"our clock is {skew_s} s ahead of most devices: set it, nothing is admitted"
+            )
+        if time.monotonic() >= self._votes_until:
+            self._own_clock.forget()
+            self._votes_until = time.monotonic() + CLOCK_VOTES_S
+
+    def _await_proof(self, connection: Connection, lease: Lease, state: GroupState) -> bool:
+        """Keep what comes, unanswered, until devices confirm our clock; say whether we may go on."""
+        if self._proof_until is None or self._own_clock is None:
+            return True
+        leases.renew(connection, lease)
+        batch = self._take_batch()
+        self._kept.append(batch)
+        for message in batch.messages:
+            for item in admit(message.topic, message.payload, message.received_ms, state.book.registry):
+                if isinstance(item, AdmittedHeartbeat):
+                    self._own_clock.observe(item.device_id, item.heartbeat, message.received_ms)
+        self._check_own_clock()
+        kept = sum(len(batch.messages) for batch in self._kept)
+        if (
+            self._own_clock.is_confirmed()
+            or time.monotonic() >= self._proof_until
+            or kept > CLOCK_KEPT_MESSAGES_MAX
+        ):
+            self._proof_until = None
+        return False
+
+    def _take_batch(self) -> Any:
+        return self.source.take(
+            messages_max=self._settings.ingest_batch_events_max,
+            wait_s=self._wait_s(),
+            gather_s=self._settings.ingest_batch_wait_ms / 1000,
+        )
 
     def _finish(self, lease: Lease) -> None:
         """Write what waits, give the lease back."""
@@ -586,14 +669,13 @@ class GroupLoop:
         state = self._ready_state(connection, lease)
         self._look_after_session(connection, lease, state)
         self._look_after_registry(connection, state)
+        if not self._await_proof(connection, lease, state):
+            return
         if self._held is None:
-            self._held = self.source.take(
-                messages_max=self._settings.ingest_batch_events_max,
-                wait_s=self._wait_s(),
-                gather_s=self._settings.ingest_batch_wait_ms / 1000,
-            )
+            self._held = self._kept.pop(0) if self._kept else self._take_batch()
         batch = self._held
         state.apply(batch.messages, batch.now_ms, may_pulse=self._may_pulse(batch))
+        self._check_own_clock()
         turn = state.draft(batch.now_ms)
         if self._must_write(turn, batch):
             try:
@@ -624,7 +706,14 @@ class GroupLoop:
             alive=lambda: self._keep_lease(lease),
         )
         pulse_ms = max(now_ms, rebuilt.pulse_ms or 0) // PULSE_MS * PULSE_MS
-        state = GroupState(book, rebuilt.detector, rebuilt.causes, self._coverage, pulse_ms=pulse_ms)
+        state = GroupState(
+            book,
+            rebuilt.detector,
+            rebuilt.causes,
+            self._coverage,
+            pulse_ms=pulse_ms,
+            own_clock=self._own_clock,
+        )
         state.refused_events = self._refused_events
         deaf_from_ms = self._heard_until_ms or rebuilt.pulse_ms
         if deaf_from_ms is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg
+import pytest
 
-from kaimen.clock import as_datetime
+from kaimen.clock import SystemClock, as_datetime
+from tests.fix_servers import wait_until
 from tests.integration.ingest_street import (
     BEGIN_MS,
     DAY,
@@ -15,6 +17,7 @@ from tests.integration.ingest_street import (
     SECOND,
     SITE,
     Door,
+    Publisher,
     count,
     device_id,
     lay_out,
@@ -174,3 +177,34 @@ def test_a_declared_absence_is_taken_over_while_running(
         made.move_clock(BEGIN_MS + 80 * HOUR)
     assert count(database_url, "stage_crossings") == 0
     assert count(database_url, "checks_due") == 0
+
+
+def test_a_wrong_clock_of_our_own_stops_admission_until_devices_confirm_it(
+    database_url: str, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.pulse.CLOCK_RETRY_S", 0.2)
+    lay_out(database_url, homes=6)
+    clock = SystemClock()
+
+    def speak(publisher: Publisher, skew_ms: int) -> None:
+        now_ms = clock.now_ms()
+        for number in range(1, 7):
+            door = Door(f"door-{number}", boot=f"{number:016x}", booted_ms=now_ms - skew_ms - HOUR)
+            publisher.send(*door.heartbeat(now_ms - skew_ms), qos=0)
+
+    with street(database_url, broker_url, tmp_path) as made, publishing(broker_url) as publisher:
+        worker = made.start(clock="system")
+
+        def refuses() -> bool:
+            speak(publisher, 2 * MINUTE)
+            return worker.health()[1].startswith("our clock is 12")
+
+        wait_until(refuses, "ingest says that its clock is wrong", poll_s=0.1)
+        publisher.send(*Door(booted_ms=clock.now_ms() - HOUR).opening(clock.now_ms()))
+
+        def listens_again() -> bool:
+            assert count(database_url, "door_events") == 0 or worker.health()[0]
+            speak(publisher, 0)
+            return worker.health() == (True, "listening") and count(database_url, "door_events") == 1
+
+        wait_until(listens_again, "the event is taken once devices agree", poll_s=0.1)
