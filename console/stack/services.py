@@ -156,7 +156,7 @@ def http_probe(url: str) -> Callable[[], bool]:
 
     def answers() -> bool:
         try:
-            with urllib.request.urlopen(url, timeout=1) as answer:  # noqa: S310 - our own loopback address
+            with urllib.request.urlopen(url, timeout=3) as answer:  # noqa: S310 - our own loopback address
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False

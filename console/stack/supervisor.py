@@ -33,6 +33,8 @@ READY_WITHIN_S = 90.0
 STOP_WITHIN_S = 15.0
 STARTS_BEFORE_GIVING_UP = 5
 TURN_S = 0.2
+#: A second Ctrl-C that comes later than this is impatience: what still runs is killed.
+HASTE_AFTER_S = 1.0
 _READY_POLL_S = 0.05
 
 log = get_logger()
@@ -101,6 +103,7 @@ class Supervisor:
         self._wake = threading.Event()
         self._stopping = False
         self._hasty = False
+        self._asked_at = 0.0
         self._retry_now = False
 
     # -- signals ------------------------------------------------------------------------------------------------
@@ -113,7 +116,12 @@ class Supervisor:
         signal.signal(signal.SIGUSR1, self._on_retry)
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._hasty = self._stopping
+        # Some callers signal the process and its group: two signals at once are one wish.
+        now = time.monotonic()
+        if self._stopping and now - self._asked_at > HASTE_AFTER_S:
+            self._hasty = True
+        if not self._stopping:
+            self._asked_at = now
         self._stopping = True
         self._wake.set()
 
