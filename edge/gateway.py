@@ -469,8 +469,9 @@ class Gateway:
         return beats
 
     def _decode(self, frame: Frame) -> list[Reading]:
+        listed = self._table.table.find((frame.topic,))
         try:
-            readings = decode(frame.topic, frame.payload)
+            readings = decode(frame.topic, frame.payload, dialect=listed.dialect if listed else None)
         except Exception as error:  # noqa: BLE001 - one strange frame must not stop the doors of the others
             metrics.DECODE_FAILURES.inc()
             self._log.error(

@@ -7,6 +7,7 @@ first that knows the frame takes it, the most particular families first.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from edge.dialects import (
     cloud_access,
@@ -85,7 +86,19 @@ def decode_frame(frame: Frame, dialect: str | None = None) -> list[Reading]:
     """Decode a frame in the named dialect, or in the first that knows it."""
     carried = _carried(frame)
     if carried is not None:
-        dialect, frame = carried
+        name = carried[1].parts[0]
+        return [_under_name(reading, name) for reading in _decode_as(carried[1], carried[0])]
+    return _decode_as(frame, dialect)
+
+
+def _under_name(reading: Reading, name: str) -> Reading:
+    """Let a device also be listed under the name by which its receiver carried it."""
+    door = reading.source.rpartition("/")[2]
+    extra = [alias for alias in (f"{name}/{door}", name) if alias not in (reading.source, *reading.aliases)]
+    return replace(reading, aliases=(*reading.aliases, *extra))
+
+
+def _decode_as(frame: Frame, dialect: str | None) -> list[Reading]:
     if dialect is not None:
         found = _named(dialect, frame)
         return _fallback(frame) if found is None else found

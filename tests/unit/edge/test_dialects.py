@@ -132,6 +132,12 @@ def test_a_notification_in_xml_reads_as_the_one_in_json() -> None:
     assert kind_of("http-post", text) == ("door_open", True)
 
 
+def test_a_carried_device_may_be_listed_under_its_carriers_name() -> None:
+    topic = "foreign/zkteco/gate-1/iclock/cdata?SN=77&table=rtlog"
+    (reading,) = decode(topic, "time=2026-07-08 16:00:19\tpin=5\tcardno=0\teventaddr=2\tevent=200")
+    assert (reading.source, reading.aliases) == ("77/2", ("77", "gate-1/2", "gate-1"))
+
+
 def test_an_event_code_that_nobody_wrote_down_is_no_entry() -> None:
     line = "time=2026-07-08 16:00:19\tpin=5\tcardno=0\teventaddr=1\tevent=7777\tinoutstatus=0"
     assert kind_of("POST /iclock/cdata?SN=1&table=rtlog", line)[0] == "unknown"
