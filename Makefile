@@ -18,6 +18,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 PYTEST_ARGS ?=
+# Test processes side by side; each starts its own servers. WORKERS=0: one after the other, for a debugger.
+WORKERS ?= 2
 UV_VERSION := 0.13.9
 BENCHES := decode detect store ingest alerts replay
 
@@ -69,7 +71,8 @@ bench: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	env -u KAIMEN_TEST_DATABASE_TIMESCALE -u KAIMEN_TEST_BROKER_MOSQUITTO \
-		$(BIN)/python -m pytest -m "not browser and not packaging and not slow" $(PYTEST_ARGS)
+		$(BIN)/python -m pytest -m "not browser and not packaging and not slow" \
+		--numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 integration: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "integration or browser or packaging or simulation or slow" $(PYTEST_ARGS)

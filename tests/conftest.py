@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 pytest_plugins = [
+    "tests.fix_hypothesis",
     "tests.fix_clock",
     "tests.fix_database",
     "tests.fix_broker",
