@@ -367,7 +367,7 @@ def _event_row(book: Book, stored: StoredEvent, recorded_at: datetime, batch: in
     return (
         as_datetime(occurred_ms), _storable(stored.admitted.received_ms, message_ms), recorded_at,
         book.device_no[stored.admitted.device_id], household_no, boot_number(event.boot), event.seq, event.ts,
-        event.up, event.clk, event.hist, event.type, event.state, event.dir, event.method, event.cred, event.opens,
+        event.up, event.clk, bool(event.hist), event.type, event.state, event.dir, event.method, event.cred, event.opens,
         event.reason, event.door, stored.plausible, batch,
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ _NAME = re.compile(r"[a-z0-9-]{1,64}\Z")
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-Boot = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}$")]
+Boot = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 # A NUL can stand in JSON text but in no text column: such a message could never be stored.
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
 Text = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^[^\x00]*$")]
@@ -61,7 +61,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cred: Text | None = None
     opens: Count | None = None
     reason: Text | None = None
-    hist: bool = False
+    hist: bool | None = False
     rx: Int64 | None = None
 
     def content(self) -> tuple[object, ...]:

@@ -65,6 +65,15 @@ def test_unknown_fields_and_unknown_types_are_no_error() -> None:
     assert item.event.type == "WindowPhysicalState"
 
 
+def test_every_optional_field_may_be_null() -> None:
+    optional = ("door", "state", "dir", "method", "cred", "opens", "reason", "hist", "rx")
+    assert isinstance(take("evt", {**EVENT, **dict.fromkeys(optional)})[0], AdmittedEvent)
+
+
+def test_a_boot_is_sixteen_digits_and_nothing_else() -> None:
+    assert refusal("evt", {**EVENT, "boot": EVENT["boot"] + "\n"}).reason is QuarantineReason.WRONG_TYPE
+
+
 def test_the_first_receipt_travels_with_the_message_and_is_believed_unless_it_is_later_than_ours() -> None:
     assert take("evt", {**EVENT, "rx": RECEIVED - 9})[0].received_ms == RECEIVED - 9
     assert take("evt", {**EVENT, "rx": RECEIVED + 9})[0].received_ms == RECEIVED
