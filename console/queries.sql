@@ -199,7 +199,8 @@ FROM cases c
 LEFT JOIN users u ON u.id = c.holder_id
 LEFT JOIN LATERAL (
   SELECT * FROM tasks t WHERE t.case_id = c.id AND t.state IN ('open', 'claimed')
-  ORDER BY (t.kind = 'confirm_closing') DESC, (t.state = 'claimed') DESC, t.due_at, t.id LIMIT 1
+  ORDER BY array_position(ARRAY['confirm_closing', 'visit', 'call', 'device_check'], t.kind),
+           (t.state = 'claimed') DESC, t.due_at, t.id LIMIT 1
 ) t ON true
 LEFT JOIN users a ON a.id = t.assignee_id
 WHERE c.id = ANY(%(ids)s)

@@ -166,7 +166,7 @@ def row_of(
         line=None if case.household is None else _line_of(case, closed),
         grounds=None if case.household is None else case.household.grounds,
         act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
-        due_at=row["task_due_at"] or row["deadline_at"] or row["next_action_at"],
+        due_at=row["task_due_at"] or row["next_action_at"],
         holder=row["holder_name"] or row["assignee_name"],
         holder_role=_role(row["holder_role"] or row["assignee_role"]),
         held_until=held,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -23,12 +23,15 @@ from console.views import (
 )
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries
+from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS
 from kaimen.vocabulary import EvidenceKind, Stage
 
 CHART_DAYS = 14
 USUAL_DAYS = 28
 USUAL_DAYS_MIN = 5
 OPENINGS_SHOWN = 12
+#: As long as the detector lets a grant speak for the edge that follows it.
+ONE_PASSAGE = timedelta(milliseconds=ATTRIBUTION_AFTER_GRANT_MS)
 _OPENING_BY_EVIDENCE = {
     EvidenceKind.OWN_CREDENTIAL: OpeningKind.OWN_CREDENTIAL,
     EvidenceKind.VERIFIED: OpeningKind.VERIFIED,
@@ -47,10 +50,10 @@ def load_openings(
             "household_id": household_id,
             "since": reader.ago(days=CHART_DAYS),
             "now": reader.now,
-            "limit": limit,
+            "limit": 2 * limit,
         },
     ).fetchall()
-    return tuple(
+    found = [
         Opening(
             row["occurred_at"],
             _kind_of(row, household_id, named=named),
@@ -59,7 +62,27 @@ def load_openings(
             row["received_at"],
         )
         for row in rows
-    )
+    ]
+    return tuple(reversed(merge_openings(found[::-1])[-limit:]))
+
+
+def merge_openings(openings: Sequence[Opening]) -> list[Opening]:
+    """Make one of what one passage told twice, by its card and by its contact; in order of time.
+
+    The stronger word stays: a bare contact says only that the door moved.
+    """
+    merged: list[Opening] = []
+    for opening in openings:
+        last = merged[-1] if merged else None
+        if (
+            last is None
+            or opening.at - last.at > ONE_PASSAGE
+            or OpeningKind.CONTACT not in (opening.kind, last.kind)
+        ):
+            merged.append(opening)
+        elif last.kind is OpeningKind.CONTACT:
+            merged[-1] = opening
+    return merged
 
 
 def _kind_of(row: Mapping[str, Any], household_id: str, *, named: bool) -> OpeningKind:
@@ -82,22 +105,19 @@ def load_usual(connection: Connection, reader: Reader, household_id: str) -> Usu
     if past is None:
         return None
     zone = ZoneInfo(reader.zone)
-    seen = [
-        as_datetime(int(item.instant_ms))
-        for item in past.evidence
-        if item.instant_ms >= as_ms(begin)
-        and item.kind not in (EvidenceKind.VERIFIED, EvidenceKind.WATCHED_FROM)
-    ]
+    seen = [opening.at for opening in _passages(past, begin, named=True)]
     counts = Counter(at.astimezone(zone).date() for at in seen)
     days = [
         (begin + timedelta(days=number)).astimezone(zone)
         for number in range(USUAL_DAYS)
-        if _watched_whole(past, begin + timedelta(days=number))
+        if _lived_and_watched(past, begin + timedelta(days=number), begin + timedelta(days=number + 1))
     ]
     if len(days) < USUAL_DAYS_MIN:
         return None
     per_day = sorted(counts.get(day.date(), 0) for day in days)
-    gaps = [as_ms(right) - as_ms(left) for left, right in pairwise(seen)]
+    gaps = [
+        as_ms(right) - as_ms(left) for left, right in pairwise(seen) if _lived_and_watched(past, left, right)
+    ]
     return Usual(
         openings_low=per_day[len(per_day) // 10],
         openings_high=per_day[(len(per_day) * 9) // 10],
@@ -105,8 +125,21 @@ def load_usual(connection: Connection, reader: Reader, household_id: str) -> Usu
     )
 
 
-def _watched_whole(past: HouseholdPast, begin: datetime) -> bool:
-    return not blind_spans(past.watched, Span(begin, begin + timedelta(days=1)))
+def _passages(past: HouseholdPast, begin: datetime, *, named: bool) -> list[Opening]:
+    """What showed life at the doors since ``begin``, each passage once."""
+    return merge_openings(
+        [
+            Opening(as_datetime(int(item.instant_ms)), _evidence_opening(item.kind, named=named))
+            for item in past.evidence
+            if item.instant_ms >= as_ms(begin) and item.kind is not EvidenceKind.WATCHED_FROM
+        ]
+    )
+
+
+def _lived_and_watched(past: HouseholdPast, begin: datetime, end: datetime) -> bool:
+    """Say whether a span tells of her habits: nobody knew her away, and no door was out of sight."""
+    away = any(low < as_ms(end) and high > as_ms(begin) for low, high in past.absences)
+    return not away and not blind_spans(past.watched, Span(begin, end))
 
 
 def load_chart(connection: Connection, reader: Reader, row: Mapping[str, Any]) -> EvidenceChart | None:
@@ -116,11 +149,7 @@ def load_chart(connection: Connection, reader: Reader, row: Mapping[str, Any]) -
     if past is None:
         return None
     named = row["case_id"] is not None
-    openings = [
-        Opening(as_datetime(int(item.instant_ms)), _evidence_opening(item.kind, named=named))
-        for item in past.evidence
-        if item.instant_ms >= as_ms(begin) and item.kind is not EvidenceKind.WATCHED_FROM
-    ]
+    openings = _passages(past, begin, named=named)
     watched_from: datetime | None = row["watched_from"]
     since = max(begin, watched_from) if watched_from is not None else begin
     return EvidenceChart(
