@@ -89,6 +89,8 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
     app.state.services = services
     for page in _PAGES:
         app.include_router(page.router)
+    if settings.demo:
+        _add_demo(app, services)
     app.include_router(api.router)
     app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
     _add_probes(app)
@@ -97,6 +99,14 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
     app.add_middleware(ErrorLayer)
     app.add_middleware(SecurityLayer, secure=secure_cookies(services))
     return app
+
+
+def _add_demo(app: FastAPI, services: Services) -> None:
+    """The page for breaking things, and the clock that slows down for readers: in a demo alone."""
+    from console.pages import demo
+
+    app.include_router(demo.router)
+    app.add_middleware(demo.SlowWhileRead, services=services)
 
 
 def read_audit_key(settings: ConsoleSettings) -> bytes:

@@ -124,6 +124,11 @@ class Hub:
                 if told is not None:
                     client.offer(told)
 
+    def publish_soon(self, changes: Iterable[Change]) -> None:
+        """Tell every client; may be called from another thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.publish, list(changes))
+
     def refetch(self) -> None:
         """Tell every client that changes may have been missed."""
         self._count += 1
