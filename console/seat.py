@@ -267,7 +267,7 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
         zone=zone,
         user=viewer.display_name,
         role=viewer.role,
-        nav=_navigation(viewer, section, counts) + _demo_navigation(services, request),
+        nav=_with_demo(_navigation(viewer, section, counts), services, request),
         demo=services.settings.demo,
         speed=_speed(services),
         stream_url="/stream" if section in _LIVE else None,
@@ -316,11 +316,13 @@ def _navigation(viewer: Viewer, current: Section | None, counts: dict[str, int])
     return tuple(NavGroup(name, tuple(items)) for name, items in groups.items())
 
 
-def _demo_navigation(services: Services, request: Request) -> tuple[NavGroup, ...]:
-    """The way to the page for breaking things, for everybody, where everything is invented."""
+def _with_demo(groups: tuple[NavGroup, ...], services: Services, request: Request) -> tuple[NavGroup, ...]:
+    """Add the way to the page for breaking things, for everybody, where everything is invented."""
     if not services.settings.demo:
-        return ()
-    return (NavGroup("judge", (NavItem("demo", "/demo", None, request.url.path == "/demo"),)),)
+        return groups
+    item = NavItem("demo", "/demo", None, request.url.path == "/demo")
+    before = next((group.items for group in groups if group.name == "judge"), ())
+    return (*(group for group in groups if group.name != "judge"), NavGroup("judge", (*before, item)))
 
 
 def _speed(services: Services) -> float:
