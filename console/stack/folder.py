@@ -87,6 +87,11 @@ class StackFolder:
         return self.street / "orders"
 
     @property
+    def street_linked(self) -> Path:
+        """There once every gateway of the street has its session."""
+        return self.street / "linked"
+
+    @property
     def clock(self) -> Path:
         return self.root / "clock.json"
 

@@ -138,9 +138,11 @@ class Stack:
 
     def street_program(self) -> Program:
         environment = {**self.database_environment(), **self.broker_environment("street")}
+        linked = self.folder.street_linked
         return Program(
-            "street", python_module("console.stack.street"), environment, working_folder=self.folder.root
-        )
+            "street", python_module("console.stack.street"), environment, is_ready=linked.exists,
+            before_start=lambda: linked.unlink(missing_ok=True), working_folder=self.folder.root,
+        )  # fmt: skip
 
     def _service(
         self, name: str, environment: Mapping[str, str], *, ready: Callable[[], bool] | None = None

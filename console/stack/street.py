@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from urllib.parse import quote, urlsplit
@@ -24,7 +24,7 @@ from console.stack.registers import declare_absences, foreign_homes
 from console.stack.story import load_choice
 from firmware_sim.live import Live, open_street
 from firmware_sim.people import Community
-from firmware_sim.publish import BrokerPublisher, Notice, Publisher
+from firmware_sim.publish import BrokerPublisher, Connected, Notice, Publisher
 from firmware_sim.street import Outgoing, Street
 from kaimen.clock import Clock, open_clock
 from kaimen.database import connect
@@ -37,18 +37,34 @@ log = get_logger()
 
 
 class BridgePublisher:
-    """Publishes for some doors as a Zigbee2MQTT bridge does, and for all others as they speak themselves."""
+    """Publishes for some doors as a Zigbee2MQTT bridge does, and for all others as they speak themselves.
 
-    def __init__(self, inner: Publisher, label_by_door: dict[str, str]) -> None:
+    ``on_all_linked`` is called once, when every gateway that wants a session has one.
+    """
+
+    def __init__(
+        self, inner: Publisher, label_by_door: dict[str, str], on_all_linked: Callable[[], None]
+    ) -> None:
         self._inner = inner
         self._labels = label_by_door
         self._contact: dict[str, bool] = {}
+        self._missing: set[str] = set()
+        self._standing: set[str] = set()
+        self._on_all_linked: Callable[[], None] | None = on_all_linked
 
     def want(self, gateway_id: str, *, linked: bool, will: tuple[str, bytes]) -> None:
+        if self._on_all_linked is not None and linked:
+            self._missing.add(gateway_id)
         self._inner.want(gateway_id, linked=linked, will=will)
 
     def notices(self, timeout_s: float) -> list[Notice]:
-        return self._inner.notices(timeout_s)
+        found = self._inner.notices(timeout_s)
+        if self._on_all_linked is not None:
+            self._standing |= {notice.gateway_id for notice in found if isinstance(notice, Connected)}
+            if self._missing <= self._standing:
+                self._on_all_linked()
+                self._on_all_linked = None
+        return found
 
     def has_room(self) -> bool:
         return self._inner.has_room()
@@ -142,7 +158,7 @@ def main() -> int:
     street = Street(community, choice.now_ms, real_link=True)
     state = open_street(street, folder.street_state)
     labels = {home.door_id: home.label for home in foreign_homes(community)}
-    publisher = BridgePublisher(BrokerPublisher(_broker_url()), labels)
+    publisher = BridgePublisher(BrokerPublisher(_broker_url()), labels, folder.street_linked.touch)
     office = threading.Thread(
         target=Office(community, os.environ["KAIMEN_DATABASE_URL"], clock, stop).run, name="office"
     )
