@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-_RECHECK_S = 0.02
+#: Wall seconds after which every reader of a replaced clock file has the new one.
+RECHECK_S = 0.02
 
 
 class Clock(Protocol):
@@ -119,7 +120,7 @@ class FileClock:
 
     def setting(self) -> ClockSetting:
         monotonic = time.monotonic()
-        if monotonic - self._looked >= _RECHECK_S:
+        if monotonic - self._looked >= RECHECK_S:
             self._looked = monotonic
             stat = self._path.stat()
             if (stat.st_mtime_ns, stat.st_ino) != self._stamp:

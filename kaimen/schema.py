@@ -40,12 +40,19 @@ def list_migrations() -> list[Migration]:
 
 
 def ask_tier(connection: psycopg.Connection[tuple[object, ...]]) -> str:
-    """Say which form of the event table the server offers: ``timescale`` or ``plain``."""
-    loaded = connection.execute(
-        "SELECT coalesce(current_setting('shared_preload_libraries', true), '') LIKE '%timescaledb%'"
-        " AND EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb')"
+    """Say which form of the event table the server offers: ``timescale`` or ``plain``.
+
+    TimescaleDB counts where it is in this database already, or where it is loaded and this role may add it. Its own
+    settings exist only where it is loaded, and unlike the list of libraries every role may ask for them.
+    """
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'timescaledb')"
+        " OR (EXISTS (SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb')"
+        "     AND coalesce(current_setting('timescaledb.disable_load', true),"
+        "                  current_setting('timescaledb.license', true)) IS NOT NULL"
+        "     AND (SELECT rolsuper FROM pg_roles WHERE rolname = current_user))"
     ).fetchone()
-    return "timescale" if loaded and loaded[0] else "plain"
+    return "timescale" if row and row[0] else "plain"
 
 
 def migrate(url: str) -> int:

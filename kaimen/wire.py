@@ -31,6 +31,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Boot = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{16}\Z")]
 # A NUL can stand in JSON text but in no text column: such a message could never be stored.
 Word = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"^[^\x00]*$")]
+Label = Annotated[str, msgspec.Meta(max_length=64, pattern=r"^[^\x00]*$")]
 Text = Annotated[str, msgspec.Meta(max_length=256, pattern=r"^[^\x00]*$")]
 ClockQuality = Literal["ntp", "rtc", "unsynced"]
 
@@ -55,9 +56,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     clk: ClockQuality
     type: Word
     door: Text | None = None
-    state: Word | None = None
-    dir: Word | None = None
-    method: Word | None = None
+    state: Label | None = None
+    dir: Label | None = None
+    method: Label | None = None
     cred: Text | None = None
     opens: Count | None = None
     reason: Text | None = None
