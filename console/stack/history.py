@@ -129,8 +129,9 @@ def read_frames(stream: IO[bytes]) -> Iterator[Delivery]:
     """
     while True:
         head = stream.read(4)
-        body = stream.read(int.from_bytes(head, "big")) if len(head) == 4 else b""
-        if not body:
+        length = int.from_bytes(head, "big")
+        body = stream.read(length)
+        if len(head) < 4 or len(body) < length:
             raise EOFError("the history ends too early")
         deliveries = _decoder.decode(body)
         if not deliveries:

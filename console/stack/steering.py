@@ -25,8 +25,8 @@ ARRIVAL_MARGIN_MS = 2_000
 #: A killed supervisor last noted the time at most so long ago (wall time).
 NOTED_EVERY_S = 1.0
 _LOST_AT_MOST_S = 2.0
-#: Every process has read a new clock file after so long. A change holds from then on, so that nobody who still goes
-#: by the old one is ahead of the new one: at a day per half minute 20 ms are a minute.
+#: Every process has read a new clock file after so long. A slower clock holds from then on, so that nobody who still
+#: goes by the old one is ahead of the new one: at a day per half minute 20 ms are a minute.
 _KNOWN_AFTER_MS = 30
 
 _wall = SystemClock()
@@ -81,10 +81,12 @@ class Steering:
 
     def _obey(self, wish: Wish) -> None:
         write_json(self._path, asdict(wish))
-        wall_ms = _wall.now_ms() + _KNOWN_AFTER_MS
-        community_ms = self._setting().at(wall_ms)
+        before, wall_ms = self._setting(), _wall.now_ms()
+        if wish.effective_speed < before.speed:
+            wall_ms += _KNOWN_AFTER_MS
         write_clock(
-            self._folder.clock, ClockSetting(wall_ms, community_ms, wish.effective_speed, wish.until_ms)
+            self._folder.clock,
+            ClockSetting(wall_ms, before.at(wall_ms), wish.effective_speed, wish.until_ms),
         )
 
     def play(self) -> None:

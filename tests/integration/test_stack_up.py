@@ -1,0 +1,345 @@
+"""The whole stack by its one command: a door that stays shut, processes that are killed, stops and second starts.
+
+One demo is prepared for all tests of this file; each test finds it running, or starts it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from console.stack.folder import StackFolder, read_json
+from console.stack.processes import ProcessMark, is_alive
+from console.stack.story import load_choice
+from firmware_sim.control import order
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+REPOSITORY = Path(__file__).parents[2]
+START_WITHIN_S = 420.0
+SPEED = 2_880
+PROCESSES = ("postgres", "nats", "edge", "ingest", "alerts", "console", "street")
+
+
+def eventually(is_so: Callable[[], Any], what: str, within_s: float = 120.0) -> Any:
+    deadline = time.monotonic() + within_s
+    while not (found := is_so()):
+        assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
+        time.sleep(0.2)
+    return found
+
+
+class Stack:
+    """``kaimen up`` as a process, and the API of its console."""
+
+    def __init__(self, root: Path, *arguments: str) -> None:
+        self.folder = StackFolder(root)
+        self.output = root.with_name(f"{root.name}.out")
+        self._arguments = arguments
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def start(self) -> Stack:
+        if self.is_running:
+            return self
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("KAIMEN_")}
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "console.cli", "up", "--dir", str(self.folder.root), "--port", "0", *self._arguments],
+                cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT, env=environment, start_new_session=True,
+            )  # fmt: skip
+        eventually(self._said_its_address, "the address is said", START_WITHIN_S)
+        return self
+
+    def _said_its_address(self) -> bool:
+        assert self.is_running, self.output.read_text()[-4_000:]
+        return "http://127.0.0.1:" in self.output.read_text()
+
+    @property
+    def url(self) -> str:
+        found = re.search(r"http://127\.0\.0\.1:\d+", self.output.read_text())
+        assert found is not None
+        return found.group(0)
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+    def end(self) -> None:
+        if self.is_running:
+            assert self.process is not None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.stop()
+            self.process.kill()
+
+    def ask(self, path: str, role: str = "property_clerk") -> Any:
+        token = json.loads(self.folder.sign_ins.read_text())[role]["token"]
+        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return json.load(answer)
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=20) as answer:
+                return bool(json.load(answer)["ready"])
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def status_of(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=20) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def open_case(self, household_id: str) -> dict[str, Any] | None:
+        items = self.ask("/api/cases?limit=200")["items"]
+        return next(
+            (item for item in items if item["household"] == household_id and item["state"] != "closed"), None
+        )
+
+    def do(self, **command: str) -> dict[str, Any]:
+        path = order(self.folder.street_orders, **command)
+        found: dict[str, Any] = eventually(lambda: read_json(path), "the street obeys", 30)
+        assert found["ok"], found
+        return found
+
+    def mark_of(self, name: str) -> ProcessMark:
+        found = read_json(self.folder.run / f"{name}.json")
+        assert found is not None, name
+        return ProcessMark(found["pid"], found["started"], found["boot"])
+
+    def marks(self) -> dict[str, ProcessMark]:
+        return {name: self.mark_of(name) for name in PROCESSES}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    stack = Stack(tmp_path_factory.mktemp("stack") / "demo", "--demo", "--speed", str(SPEED))
+    try:
+        yield stack.start()
+    finally:
+        stack.end()
+
+
+@pytest.fixture
+def demo(prepared: Stack) -> Stack:
+    """The demo, running and keeping up with its clock."""
+    prepared.start()
+    eventually(prepared.is_ready, "the demo is ready")
+    return prepared
+
+
+def a_quiet_home(demo: Stack) -> str:
+    """A watched home without a case whose gateway is heard."""
+    choice = load_choice(demo.folder)
+    assert choice is not None
+    for home in choice.make().watched:
+        found = demo.ask(f"/api/households/{home.household_id}")
+        if found["known"] and found["stage"] in (None, "normal") and found["inactive_s"] < 12 * 3600:
+            if found["absent_until"] is None and demo.open_case(home.household_id) is None:
+                return home.household_id
+    raise AssertionError("no quiet home in the whole street")
+
+
+def test_a_door_that_stays_shut_is_warned_of_called_about_visited_and_opened(demo: Stack) -> None:
+    home = a_quiet_home(demo)
+    demo.do(do="keep_shut", household=home)
+    stages: list[str] = []
+
+    def reached_visit() -> bool:
+        case = demo.open_case(home)
+        if case is not None and case["stage"] not in (None, *stages[-1:]):
+            stages.append(case["stage"])
+        return "visit" in stages
+
+    eventually(reached_visit, "a visit", within_s=3.5 * 86_400 / SPEED * 2 + 60)
+    assert stages == ["warning", "call", "visit"]
+    demo.do(do="release", household=home)
+    demo.do(do="open_door", household=home)
+
+    def closed_or_proposed() -> bool:
+        case = demo.open_case(home)
+        return case is None or demo.ask(f"/api/cases/{case['id']}")["proposal_at"] is not None
+
+    eventually(closed_or_proposed, "the opening proposes to close")
+
+
+def test_the_demo_begins_with_something_going_on(demo: Stack) -> None:
+    items = demo.ask("/api/cases?limit=200")["items"]
+    assert {"warning", "call", "visit"} <= {item["stage"] for item in items}
+    assert any(item["state"] == "closed" for item in items)
+    assert any(item["cause"] == "technical" for item in items)
+
+
+def test_everybody_may_sign_in_and_the_sign_ins_are_for_the_owner_alone(demo: Stack) -> None:
+    sign_ins = json.loads(demo.folder.sign_ins.read_text())
+    assert {"property_clerk", "police_officer", "family", "admin"} <= set(sign_ins)
+    assert stat.S_IMODE(demo.folder.sign_ins.stat().st_mode) == 0o600
+    for role, found in sign_ins.items():
+        assert set(found) == {"user", "password", "token"}
+        assert demo.ask("/api/me", role)["role"] == role
+        assert found["password"] in demo.output.read_text()
+
+
+def test_doors_of_another_maker_reach_the_database_through_the_edge(demo: Stack) -> None:
+    sources = json.loads(demo.folder.edge_devices.read_text())
+    assert len(sources) >= 10
+    assert all(source["source"].startswith("zigbee2mqtt/") for source in sources)
+    edge_metrics = _metrics_of(demo, "edge")
+    assert re.search(r"^kaimen_edge_\w*frames\w*\{.*zigbee2mqtt.*\} [1-9]", edge_metrics, re.MULTILINE), (
+        edge_metrics
+    )
+
+
+def _metrics_of(demo: Stack, name: str) -> str:
+    environment = Path(f"/proc/{demo.mark_of(name).pid}/environ").read_bytes().split(b"\0")
+    port = next(
+        item.partition(b"=")[2].decode() for item in environment if item.startswith(b"KAIMEN_METRICS_PORT=")
+    )
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_killed_process_comes_back_and_the_stack_does_its_work_again(demo: Stack, name: str) -> None:
+    before = demo.mark_of(name)
+    os.kill(before.pid, signal.SIGKILL)
+    eventually(lambda: demo.mark_of(name) != before, f"{name} is started again")
+    eventually(demo.is_ready, f"the stack is ready without the {name} that was killed")
+    assert is_alive(demo.mark_of(name))
+
+
+def test_an_unplugged_gateway_makes_homes_unknown_and_sends_nobody(demo: Stack) -> None:
+    choice = load_choice(demo.folder)
+    assert choice is not None
+    community = choice.make()
+    unit = max(
+        community.units,
+        key=lambda unit: sum(home.gateway_id == unit.gateway_id for home in community.watched),
+    )
+    homes = [home.household_id for home in community.watched if home.gateway_id == unit.gateway_id]
+    known = [home for home in homes if demo.ask(f"/api/households/{home}")["absent_until"] is None]
+    before = {home: (demo.open_case(home) or {}).get("stage") for home in known}
+    demo.do(do="unplug_gateway", gateway=unit.gateway_id)
+    try:
+        eventually(
+            lambda: not any(demo.ask(f"/api/households/{home}")["known"] for home in known), "all are unknown"
+        )
+        after = {home: (demo.open_case(home) or {}).get("stage") for home in known}
+        raised = [home for home in known if before[home] is None and after[home] == "visit"]
+        assert not raised
+    finally:
+        demo.do(do="plug_gateway", gateway=unit.gateway_id)
+    eventually(
+        lambda: all(demo.ask(f"/api/households/{home}")["known"] for home in known), "all are known again"
+    )
+
+
+def test_ctrl_c_leaves_no_process_and_a_second_start_goes_on_with_the_data(demo: Stack) -> None:
+    marks = demo.marks()
+    cases = {item["id"] for item in demo.ask("/api/cases?limit=200")["items"]}
+    before_at = demo.ask("/api/me")["now"]
+    assert demo.stop() == 0
+    assert not [name for name, mark in marks.items() if is_alive(mark)]
+    assert not list(demo.folder.run.iterdir())
+    stopped = time.monotonic()
+    demo.start()
+    assert time.monotonic() - stopped < 90
+    eventually(demo.is_ready, "the demo is ready again")
+    after = demo.ask("/api/me")["now"]
+    assert after >= before_at
+    assert cases <= {item["id"] for item in _all_cases(demo)}
+
+
+def _all_cases(demo: Stack) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    page = demo.ask("/api/cases?limit=200")
+    while True:
+        found += page["items"]
+        if not page["next"]:
+            return found
+        page = demo.ask(f"/api/cases?limit=200&after={page['next']}")
+
+
+def test_a_killed_supervisor_takes_everything_with_it_and_the_next_start_finds_its_data(demo: Stack) -> None:
+    marks = demo.marks()
+    newest = max(item["id"] for item in demo.ask("/api/cases?limit=200")["items"])
+    assert demo.process is not None
+    demo.process.kill()
+    demo.process.wait()
+    demo.start()
+    assert not [name for name, mark in marks.items() if is_alive(mark)]
+    eventually(demo.is_ready, "the demo is ready again")
+    assert newest in {item["id"] for item in _all_cases(demo)}
+
+
+def refused(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "console.cli", "up", *arguments], cwd=REPOSITORY, capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode != 0
+    return done.stderr
+
+
+def test_a_second_start_in_the_same_directory_is_refused(demo: Stack) -> None:
+    assert "in use by process" in refused("--demo", "--dir", str(demo.folder.root), "--port", "0")
+
+
+def test_a_demo_never_becomes_production(demo: Stack) -> None:
+    demo.stop()
+    told = refused("--dir", str(demo.folder.root), "--port", "0", "--mqtt-port", "0")
+    assert "stays one" in told
+
+
+def test_a_demo_opens_nothing_beyond_this_machine() -> None:
+    assert "this machine alone" in refused("--demo", "--host", "0.0.0.0")
+    assert "this machine alone" in refused("--demo", "--mqtt-host", "0.0.0.0")
+    assert "TLS" in refused("--mqtt-host", "0.0.0.0")
+    assert "demo" in refused("--speed", "60")
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> Iterator[Stack]:
+    stack = Stack(tmp_path / "data", "--mqtt-port", "0")
+    try:
+        yield stack.start()
+    finally:
+        stack.end()
+
+
+def test_an_installation_lives_by_the_machines_clock_and_says_its_first_sign_in_once(
+    production: Stack,
+) -> None:
+    said = production.output.read_text()
+    assert re.search(r"first sign-in, said only now: +admin +\S{20}", said)
+    eventually(production.is_ready, "the installation is ready")
+    assert production.status_of("/demo") in (303, 404)
+    assert production.status_of("/sign-in") == 200
+    assert not production.folder.clock.exists()
+    assert not production.folder.sign_ins.exists()
+    assert production.stop() == 0
+    production.start()
+    assert "first sign-in" not in production.output.read_text()
+    eventually(production.is_ready, "the installation is ready again")
+    production.stop()
+    assert "stays one" in refused("--demo", "--dir", str(production.folder.root), "--port", "0")
