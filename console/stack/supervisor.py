@@ -155,9 +155,8 @@ class Supervisor:
                     process=path.stem,
                     pid=mark.pid,
                 )
-                stop_process(
-                    mark.pid, ask=signal.Signals(found.get("stop_signal", signal.SIGTERM)), group=True
-                )
+                asked = signal.Signals(found.get("stop_signal", signal.SIGTERM))
+                stop_process(mark.pid, ask=asked, within_s=STOP_WITHIN_S, group=True)
                 count += 1
             path.unlink(missing_ok=True)
         return count

@@ -154,9 +154,9 @@ def a_quiet_home(demo: Stack) -> str:
     assert choice is not None
     for home in choice.make().watched:
         found = demo.ask(f"/api/households/{home.household_id}")
-        if found["known"] and found["stage"] in (None, "normal") and found["inactive_s"] < 12 * 3600:
-            if found["absent_until"] is None and demo.open_case(home.household_id) is None:
-                return home.household_id
+        quiet = found["known"] and found["stage"] in (None, "normal") and found["absent_until"] is None
+        if quiet and found["inactive_s"] < 12 * 3600 and demo.open_case(home.household_id) is None:
+            return home.household_id
     raise AssertionError("no quiet home in the whole street")
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -95,7 +96,7 @@ def test_the_back_off_grows_while_a_program_keeps_dying(
     supervisor.start(Program("one", python(code)))
     watch_until(supervisor, lambda: marks.exists() and len(marks.read_text().split()) >= 4)
     at = [float(line) for line in marks.read_text().split()]
-    pauses = [later - earlier for earlier, later in zip(at, at[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(at)]
     assert pauses[0] >= 0.2
     assert pauses[1] >= 0.4
     assert pauses[2] >= 0.8
@@ -225,7 +226,7 @@ def _said(tmp_path: Path, name: str) -> str:
 def test_a_killed_supervisor_leaves_nothing_after_the_next_start(
     started: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("console.stack.processes.STOP_WITHIN_S", 0.5)
+    monkeypatch.setattr(supervising, "STOP_WITHIN_S", 0.5)
     tame, deaf = pid_of(tmp_path, "tame"), pid_of(tmp_path, "deaf")
     started.kill()
     started.wait()
