@@ -9,7 +9,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+import ingest
 from console.stack.folder import StackFolder
 from console.stack.nats import Nats
 from console.stack.postgres import Postgres
@@ -67,7 +69,16 @@ class Stack:
         }
 
     def database_environment(self) -> dict[str, str]:
-        return {**self.shared_environment(), "KAIMEN_DATABASE_URL": self.postgres.url}
+        return {
+            **self.shared_environment(), **self._compiler_environment(), "KAIMEN_DATABASE_URL": self.postgres.url,
+        }  # fmt: skip
+
+    def _compiler_environment(self) -> dict[str, str]:
+        """Keep compiled code in the directory where it cannot be kept beside the program."""
+        beside = Path(ingest.__file__).parent / "detector"
+        if "NUMBA_CACHE_DIR" in os.environ or os.access(beside, os.W_OK):
+            return {}
+        return {"NUMBA_CACHE_DIR": str(self.folder.root / "compiled")}
 
     def broker_environment(self, user: str) -> dict[str, str]:
         """Return the settings of a service that speaks MQTT as ``user``."""
