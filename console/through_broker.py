@@ -36,7 +36,7 @@ from kaimen.policy import HOUR_MS
 from kaimen.schema import migrate
 
 #: A sensor that is not touched checks in this often; it may be silent three times as long.
-CHECK_IN_MS = 2 * HOUR_MS
+CHECK_IN_MS = 4 * HOUR_MS
 SUPERVISION_S = 3 * CHECK_IN_MS // 1000
 SECOND_MS = 1000
 #: Wall seconds within which a step must be through the stack, a killed process' restart included.
@@ -97,29 +97,39 @@ class Step:
 
 
 def frames_of(home: Home) -> Iterator[Frame]:
-    """Yield a home's frames: closed at the beginning, every change, and check-ins in between, to the last row."""
+    """Yield a home's frames: closed at the beginning, every change, and check-ins on a common grid, to the last row."""
+    first_ms = home.recording.first_ms + home.shift_ms
     for sensor, sensor_id in home.sensor_ids().items():
         changes = [
             (at + home.shift_ms, state) for at, name, state in home.recording.front_states if name == sensor
         ]
-        state, said_ms = False, home.recording.first_ms + home.shift_ms
-        yield Frame(sensor_id, said_ms, False, False)
+        is_open, grid_ms = False, first_ms
         for at, wanted in [*changes, (home.last_ms, None)]:
-            while said_ms + CHECK_IN_MS < at:
-                said_ms += CHECK_IN_MS
-                yield Frame(sensor_id, said_ms, state, False)
-            new = state if wanted is None else wanted
-            yield Frame(sensor_id, at, new, new != state)
-            state, said_ms = new, at
+            while grid_ms < at:
+                yield Frame(sensor_id, grid_ms, is_open, False)
+                grid_ms += CHECK_IN_MS
+            new = is_open if wanted is None else wanted
+            yield Frame(sensor_id, at, new, new != is_open)
+            is_open = new
 
 
 def steps_of(homes: Sequence[Home]) -> list[Step]:
-    """Return all frames of all homes as ascending steps."""
-    steps: dict[int, Step] = {}
+    """Return all frames of all homes as ascending steps; a closing travels with the next step, as a slow frame may."""
+    by_instant: dict[int, list[Frame]] = {}
     for home in homes:
         for frame in frames_of(home):
-            steps.setdefault(frame.at_ms, Step(frame.at_ms)).frames.append(frame)
-    return [steps[at] for at in sorted(steps)]
+            by_instant.setdefault(frame.at_ms, []).append(frame)
+    steps: list[Step] = []
+    carried: list[Frame] = []
+    last = max(by_instant)
+    ends = {home.last_ms for home in homes}
+    for at in sorted(by_instant):
+        carried += by_instant[at]
+        waits = any(not frame.edge or frame.is_open for frame in by_instant[at])
+        if waits or at in ends or at == last:
+            steps.append(Step(at, carried))
+            carried = []
+    return steps
 
 
 class StepError(RuntimeError):
@@ -158,7 +168,8 @@ class Driver:
                     self._kill(self._kills[index])
                 self._wait_for(step.at_ms, client, step)
                 self._let_go(step.at_ms)
-                self._move_clock(_second_after(step.at_ms) + SECOND_MS)
+                if step.edges:
+                    self._move_clock(_second_after(step.at_ms) + SECOND_MS)
         finally:
             client.loop_stop()
             client.disconnect()
@@ -406,9 +417,9 @@ def _read_out(stack: Stack, homes: Sequence[Home]) -> dict[str, Any]:
             " WHERE cause = 'inactivity' ORDER BY opened_at, household_id"
         ).fetchall()
         deliveries = connection.execute(
-            "SELECT o.idempotency_key, o.state, count(d.id) AS attempts FROM outbox o JOIN cases c ON c.id = o.case_id"
-            " LEFT JOIN deliveries d ON d.outbox_id = o.id WHERE c.cause = 'inactivity'"
-            " GROUP BY o.idempotency_key, o.state ORDER BY o.idempotency_key"
+            "SELECT c.number, o.step, o.person, o.channel, o.repetition, o.state, count(d.id) AS attempts"
+            " FROM outbox o JOIN cases c ON c.id = o.case_id LEFT JOIN deliveries d ON d.outbox_id = o.id"
+            " WHERE c.cause = 'inactivity' GROUP BY c.number, o.id ORDER BY c.number, o.id"
         ).fetchall()
         stored = count_edges(connection)
     last_ms = {home.household_id: home.last_ms for home in homes}

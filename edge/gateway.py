@@ -10,7 +10,7 @@ nothing was lost", therefore it may continue over an interruption only where not
 - all frames of that device arrived with QoS 1 or more (QoS 0 is lost without a trace while we are away), and
 - the source broker said that it kept our session (``session_present``), so it also kept the frames, and
 - the machine was not restarted (its uptime, which measures ``up``, still counts from the same origin), and
-- we were away no longer than ``AWAY_MAX_MS`` (brokers bound the queue of an absent client and drop silently).
+- we were away no longer than ``AWAY_MAX_S`` of the machine's time (brokers bound the queue of an absent client and drop silently).
 
 Then boot, sequence and uptime continue from the spool; over a restart of the edge and over a loss of the source
 link alike. Otherwise the device's next frame begins a new random boot, and the time between is blind, as it was.
@@ -65,7 +65,7 @@ from kaimen.wire import (
     parse_topic,
 )
 
-AWAY_MAX_MS = 30 * 60_000
+AWAY_MAX_S = 30 * 60.0
 FRAMES_PER_TURN_MAX = 500
 IN_FLIGHT_MAX = 20
 COMMITTED_KEPT_MAX = 1_000
@@ -267,7 +267,7 @@ class Gateway:
             return
         self._source_epoch = item.epoch
         self._continued.clear()
-        self._resumed = item.session_present and self._away_ms(now_ms) <= AWAY_MAX_MS
+        self._resumed = item.session_present and self._away_s() <= AWAY_MAX_S
         self._subscribed = self._subscriptions()
 
     def _link_ready(self, item: LinkReady) -> None:
@@ -282,7 +282,7 @@ class Gateway:
             self._central_epoch = 0
             self._forget_flights()
         elif item.link == SOURCE and item.epoch == self._source_epoch:
-            self._note_alive(now_ms)
+            self._note_alive()
             self._source_epoch = 0
             self._source_ready = False
 
@@ -292,13 +292,16 @@ class Gateway:
         self._in_flight.clear()
         self._outbox.clear()
 
-    def _away_ms(self, now_ms: int) -> int:
-        alive = self._spool.load_fact("source_alive_ms")
-        return AWAY_MAX_MS + 1 if alive is None else max(0, now_ms - int(alive))
+    def _away_s(self) -> float:
+        """Return for how long the broker kept our frames; its queue runs on the machine's time, not the community's."""
+        alive = self._spool.load_fact("source_alive_s")
+        since = None if alive is None else time.monotonic() - float(alive)
+        # Negative: the machine was started anew; what was continued then is another boot anyway.
+        return AWAY_MAX_S + 1 if since is None or since < 0 else since
 
-    def _note_alive(self, now_ms: int) -> None:
+    def _note_alive(self) -> None:
         with self._spool.transaction():
-            self._spool.store_fact("source_alive_ms", str(now_ms))
+            self._spool.store_fact("source_alive_s", f"{time.monotonic():.3f}")
 
     def _is_due(self, name: str, every_s: float) -> bool:
         # Chores are paced by the machine's time; community time may be scaled.
@@ -313,7 +316,7 @@ class Gateway:
             self._refresh_table(now_ms)
             metrics.UNLISTED_SOURCES.set(self._spool.unlisted_count())
         if self._source_epoch and self._is_due("alive", ALIVE_EVERY_S):
-            self._note_alive(now_ms)
+            self._note_alive()
         if self._is_due("expire", EXPIRE_EVERY_S):
             self._expire(now_ms)
         beat_s = max(self._clock.wall_seconds(self._settings.edge_heartbeat_s * 1000), TURN_WAIT_S)

@@ -125,12 +125,12 @@ def test_a_devices_state_and_facts_are_kept(tmp_path: Path) -> None:
     spool = spool_of(path)
     with spool.transaction():
         spool.store_state(state)
-        spool.store_fact("source_alive_ms", "5")
+        spool.store_fact("source_alive_s", "5")
     spool.close()
     spool = spool_of(path)
     assert spool.load_state("d") == state
     assert spool.load_state("other") is None
-    assert spool.load_fact("source_alive_ms") == "5"
+    assert spool.load_fact("source_alive_s") == "5"
     spool.close()
 
 
