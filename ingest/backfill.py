@@ -15,8 +15,9 @@ from itertools import chain, islice
 from ingest import leases, replay
 from ingest.admission import Message
 from ingest.detector import Fact
-from ingest.pulse import Coverage, GroupState
+from ingest.group_state import GroupState
 from ingest.store import OutageFact, Store, StoredFact, Turn, load_book
+from ingest.unsaved import Coverage
 from kaimen.database import Connection, connect
 
 MESSAGES_PER_TRANSACTION = 10_000
@@ -145,9 +146,7 @@ def _chunks(
 ) -> Iterator[list[Message]]:
     newest_ms = start_ms
     waiting = chain([] if first is None else [first], rows)
-    while chunk := [
-        Message(topic, payload, at) for at, topic, payload in islice(waiting, messages_max)
-    ]:
+    while chunk := [Message(topic, payload, at) for at, topic, payload in islice(waiting, messages_max)]:
         for message in chunk:
             if message.received_ms < newest_ms:
                 raise ValueError(

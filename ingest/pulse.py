@@ -1,8 +1,7 @@
 """Batches of messages and the clock enter; one transaction per turn and the acknowledgement after it leave.
 
-``GroupState`` holds what one shard group knows and is thrown away at every failed commit. ``GroupLoop`` reads the
-clock once per turn (with the batch, so that everything received by then is in it), applies, pulses, writes, and
-only then answers the broker.
+``GroupLoop`` reads the clock once per turn (with the batch, so that everything received by then is in it), applies,
+pulses, writes, and only then answers the broker.
 """
 
 from __future__ import annotations
@@ -10,36 +9,28 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import psycopg
 
 from ingest import leases, metrics
 from ingest.admission import (
-    AdmittedEvent,
     AdmittedHeartbeat,
-    AdmittedState,
-    Item,
     Message,
-    Refused,
     admit,
     refuse,
 )
 from ingest.causes import Causes, OutageCause
-from ingest.detector import BootBase, CoveragePoint, Detector, OutageBegan
+from ingest.detector import Detector
 from ingest.faults import pass_point
+from ingest.group_state import PULSE_MS, GroupState
 from ingest.leases import Lease, LeaseLostError
 from ingest.own_clock import OwnClock
 from ingest.store import (
-    Book,
     DataRefusedError,
-    DeviceNote,
-    OutageFact,
     Store,
-    StoredEvent,
-    StoredFact,
     Turn,
     Waiting,
     forget_old_coverage,
@@ -48,19 +39,17 @@ from ingest.store import (
     load_book,
     load_replayable,
 )
+from ingest.unsaved import Coverage
 from kaimen import wire
 from kaimen.clock import Clock, FileClock
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.policy import DAY_MS
 from kaimen.settings import IngestSettings
-from kaimen.vocabulary import Admission, QuarantineReason
+from kaimen.vocabulary import QuarantineReason
 
 log = get_logger()
 
-PULSE_MS = 1000
-#: Folded heartbeats older than this are written early, as long as there are few.
-EARLY_FLUSH_MS = 60_000
 EARLY_ROWS_PER_S_MAX = 200
 #: Quarantined messages taken again in one turn.
 REPLAYED_PER_TURN_MAX = 2_000
@@ -77,325 +66,6 @@ CLOCK_VOTES_S = 300.0
 CLOCK_RETRY_S = 30.0
 CLOCK_PROOF_S = 180.0
 CLOCK_KEPT_MESSAGES_MAX = 100_000
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-
-
-class Unsaved(Generic[K, V]):
-    """Values that change often and are written seldom: at once when new, else after a while."""
-
-    def __init__(self, flush_ms: int) -> None:
-        self._flush_ms = flush_ms
-        self._waiting: dict[K, tuple[int, V]] = {}  # in the order in which they began to wait
-        self._urgent: dict[K, V] = {}
-
-    def offer(self, key: K, value: V, at_ms: int, *, urgent: bool) -> None:
-        """Note the newest value; ``urgent`` ones are written with the next turn."""
-        since_ms, _ = self._waiting.get(key, (at_ms, value))
-        self._waiting[key] = (since_ms, value)
-        if urgent or key in self._urgent:
-            self._urgent[key] = value
-
-    def due(self, now_ms: int, *, within_ms: int | None = None, rows_max: int | None = None) -> list[V]:
-        """Return what is to be written: what is urgent, and what has waited ``within_ms`` (default: its time)."""
-        span_ms = self._flush_ms if within_ms is None else min(self._flush_ms, within_ms)
-        found = dict(self._urgent)
-        for key, (since_ms, value) in self._waiting.items():
-            if now_ms - since_ms < span_ms or (rows_max is not None and len(found) >= rows_max):
-                break
-            found[key] = value
-        return list(found.values())
-
-    def everything(self) -> list[V]:
-        return [value for _, value in self._waiting.values()]
-
-    def confirm(self, pairs: Iterable[tuple[K, V]]) -> None:
-        """Note what is committed; what was heard since stays."""
-        for key, value in pairs:
-            if self._urgent.get(key) is value:
-                del self._urgent[key]
-            waiting = self._waiting.get(key)
-            if waiting is not None and waiting[1] is value:
-                del self._waiting[key]
-
-
-PointKey = tuple[str, str, int, int, int]
-
-
-def _point_key(point: CoveragePoint) -> PointKey:
-    return (point.device_id, point.boot, point.seq_last, point.opens, point.first_up_ms)
-
-
-def _boot_key(base: BootBase) -> tuple[str, str]:
-    return (base.device_id, base.boot)
-
-
-def _base_of(base: BootBase) -> tuple[int | None, ...]:
-    return (
-        base.ntp_up_ms, base.ntp_ts_ms, base.ntp_base_min_ms, base.ntp_base_max_ms, base.received_base_ms,
-        base.rtc_base_ms,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """The newest heartbeat of a device, for what it says of the device itself."""
-
-    device_id: str
-    heartbeat: wire.Heartbeat
-    received_ms: int
-    plausible: bool
-
-    def at_once(self) -> tuple[Any, ...]:
-        """Return the part whose change people should see at once; the rest may wait."""
-        heartbeat = self.heartbeat
-        return (heartbeat.fw, heartbeat.clk, self.plausible, heartbeat.basis, bool(heartbeat.unsent))
-
-    def as_note(self) -> DeviceNote:
-        heartbeat = self.heartbeat
-        facts = {
-            "battery": heartbeat.batt,
-            "signal": heartbeat.rssi,
-            "firmware": heartbeat.fw,
-            "unsent": heartbeat.unsent,
-            "first_seq": heartbeat.first_seq,
-            "clock": heartbeat.clk,
-            "clock_implausible": not self.plausible,
-            "basis": heartbeat.basis,
-        }
-        told = {name: value for name, value in facts.items() if value is not None}
-        return DeviceNote(self.device_id, None, self.received_ms, told)
-
-
-class Coverage:
-    """What the detector folded and the database does not have yet; outlives a thrown-away detector."""
-
-    def __init__(self, flush_ms: int) -> None:
-        self.points: Unsaved[PointKey, CoveragePoint] = Unsaved(flush_ms)
-        self.boots: Unsaved[tuple[str, str], BootBase] = Unsaved(flush_ms)
-        self.told: Unsaved[str, Told] = Unsaved(flush_ms)
-        self._in_turn: list[Told] = []
-        self._newest_key: dict[tuple[str, str], PointKey] = {}
-        self._written_base: dict[tuple[str, str], tuple[int | None, ...]] = {}
-        self._said: dict[str, tuple[Any, ...]] = {}
-
-    def collect(self, detector: Detector) -> None:
-        """Take over what changed in the detector."""
-        for point in detector.take_changed_points():
-            key, boot_key = _point_key(point), (point.device_id, point.boot)
-            self.points.offer(
-                key, point, point.last_received_ms, urgent=self._newest_key.get(boot_key) != key
-            )
-        for base in detector.take_changed_boots():
-            moved = self._written_base.get(_boot_key(base)) != _base_of(base)
-            self.boots.offer(_boot_key(base), base, base.newest_received_ms, urgent=moved)
-
-    def note(self, told: Told) -> None:
-        """Note what a heartbeat says of its device."""
-        said = told.at_once()
-        self.told.offer(told.device_id, told, told.received_ms, urgent=self._said.get(told.device_id) != said)
-        self._said[told.device_id] = said
-
-    def fill(self, turn: Turn, *, early_rows: int = 0, everything: bool = False) -> None:
-        """Put into the turn what is due; with room left, what would be due soon."""
-        if everything:
-            turn.points, turn.boots = self.points.everything(), self.boots.everything()
-            self._in_turn = self.told.everything()
-        else:
-            within_ms, rows_max = (EARLY_FLUSH_MS, early_rows) if early_rows else (None, None)
-            turn.points = self.points.due(turn.now_ms, within_ms=within_ms, rows_max=rows_max)
-            turn.boots = self.boots.due(turn.now_ms, within_ms=within_ms, rows_max=rows_max)
-            self._in_turn = self.told.due(turn.now_ms)
-        turn.notes = [note for note in turn.notes if note.status is not None]
-        turn.notes += [told.as_note() for told in self._in_turn]
-
-    def confirm(self, turn: Turn) -> None:
-        """The turn is committed."""
-        self.points.confirm((_point_key(point), point) for point in turn.points)
-        for point in turn.points:
-            self._newest_key[(point.device_id, point.boot)] = _point_key(point)
-        self.boots.confirm((_boot_key(base), base) for base in turn.boots)
-        for base in turn.boots:
-            self._written_base[_boot_key(base)] = _base_of(base)
-        self.told.confirm((told.device_id, told) for told in self._in_turn)
-
-
-class GroupState:
-    """What one shard group knows: the detector and the causes, and what they have to say since the last turn."""
-
-    def __init__(
-        self,
-        book: Book,
-        detector: Detector,
-        causes: Causes,
-        coverage: Coverage,
-        *,
-        pulse_ms: int,
-        own_clock: OwnClock | None = None,
-    ) -> None:
-        self.book = book
-        self.causes = causes
-        self.coverage = coverage
-        self._detector = detector
-        self._own_clock = own_clock
-        self._pulse_ms = pulse_ms
-        self._pulsed = False
-        self._owed_ms: int | None = None
-        self._turn = Turn(pulse_ms, None)
-        self.refused_events: frozenset[tuple[str, bytes]] = frozenset()
-
-    @property
-    def pulse_ms(self) -> int:
-        """The newest pulse."""
-        return self._pulse_ms
-
-    def replace_book(self, book: Book) -> None:
-        """Take over a changed registry."""
-        self.book = book
-        self._detector.replace_registry(book.registry)
-        self.causes.replace_wiring(book.wiring)
-        self._owe_pulse(self._pulse_ms)
-
-    def apply(self, messages: Sequence[Message], now_ms: int, *, may_pulse: bool = True) -> None:
-        """Take messages in the order received, each second pulsed with what had been received by then."""
-        for message in messages:
-            if may_pulse:
-                self._pulse_to((message.received_ms - 1) // PULSE_MS * PULSE_MS)
-            self.take(message)
-        if may_pulse:
-            self._pulse_to(now_ms // PULSE_MS * PULSE_MS)
-
-    def _pulse_to(self, pulse_ms: int) -> None:
-        """Pulse the second that first sees what was taken since the last pulse, then this one."""
-        if self._owed_ms is not None and self._owed_ms <= pulse_ms:
-            self._pulse_at(self._owed_ms)
-        # A rebuilt detector judges everybody at its first pulse, also when no second has passed since.
-        if pulse_ms > self._pulse_ms or not self._pulsed:
-            self._pulse_at(max(pulse_ms, self._pulse_ms))
-
-    def _pulse_at(self, pulse_ms: int) -> None:
-        self._pulse_ms = pulse_ms
-        self._owed_ms = None
-        self._pulsed = True
-        self._state_facts(self._detector.pulse(pulse_ms))
-        self._state_facts(self.causes.pulse(pulse_ms))
-
-    def _owe_pulse(self, from_ms: int) -> None:
-        """Note the first second that sees what is taken now: one that was pulsed already is not pulsed again."""
-        next_ms = self._pulse_ms + PULSE_MS if self._pulsed else self._pulse_ms
-        first_ms = max(-(-from_ms // PULSE_MS) * PULSE_MS, next_ms)
-        self._owed_ms = first_ms if self._owed_ms is None else min(self._owed_ms, first_ms)
-
-    def _state_facts(self, facts: Sequence[Any]) -> None:
-        for fact in facts:
-            stored: StoredFact = (
-                OutageFact(fact, self.causes.decide(fact)) if isinstance(fact, OutageBegan) else fact
-            )
-            self._turn.facts.append(stored)
-
-    def take(self, message: Message) -> list[Item]:
-        """Take one message without any pulse; return what admission made of it."""
-        self._owe_pulse(message.received_ms)
-        items = admit(
-            message.topic, message.payload, message.received_ms, self.book.registry, retained=message.retained
-        )
-        for item in items:
-            match item:
-                case AdmittedEvent():
-                    self._take_event(item, message.received_ms)
-                case AdmittedHeartbeat():
-                    self._take_heartbeat(item, message.received_ms)
-                case AdmittedState():
-                    self._take_state(item)
-                case Refused():
-                    self._refuse(item)
-        return items
-
-    def take_again(self, waiting: Waiting) -> None:
-        """Take a quarantined message as if it were just handled, with its own receipt."""
-        items = (
-            self.take(Message(waiting.topic, waiting.payload, waiting.received_ms)) if waiting.whole else []
-        )
-        refused_again = not waiting.whole or any(
-            isinstance(item, Refused) and item.reason is waiting.reason for item in items
-        )
-        (self._turn.refused_again_ids if refused_again else self._turn.replayed_ids).append(waiting.row_id)
-
-    def _take_event(self, item: AdmittedEvent, message_ms: int) -> None:
-        if self.refused_events and (item.topic, implausible_payload(item)) in self.refused_events:
-            self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, "the database refused this event"))
-            return
-        taken = self._detector.take_event(item.device_id, item.event, received_ms=item.received_ms)
-        metrics.EVENTS.labels(taken.admission.value).inc()
-        if taken.admission is Admission.DUPLICATE:
-            return
-        plausible = taken.admission is not Admission.IMPLAUSIBLE
-        instant_ms = message_ms if taken.instant_ms is None else taken.instant_ms
-        self._turn.events.append(StoredEvent(item, message_ms, instant_ms, taken.household_id, plausible))
-        if plausible:
-            self.causes.hear(item.device_id, min(instant_ms, message_ms))
-        else:
-            refusal = _refusal_of(
-                item,
-                QuarantineReason.IMPLAUSIBLE_TIME,
-                f"the event would have happened {_span_words(instant_ms - item.received_ms)} its receipt",
-            )
-            self._turn.refusals.append(refusal)
-            metrics.QUARANTINED.labels(refusal.reason.value).inc()
-
-    def _take_heartbeat(self, item: AdmittedHeartbeat, message_ms: int) -> None:
-        heartbeat = item.heartbeat
-        taken = self._detector.take_heartbeat(item.device_id, heartbeat, received_ms=item.received_ms)
-        metrics.HEARTBEATS.inc()
-        if self._own_clock is not None:
-            self._own_clock.observe(item.device_id, heartbeat, message_ms)
-        plausible = taken.admission is not Admission.IMPLAUSIBLE
-        if plausible:
-            self.causes.hear(item.device_id, message_ms)
-        self.coverage.note(Told(item.device_id, heartbeat, message_ms, plausible))
-
-    def _take_state(self, item: AdmittedState) -> None:
-        status = item.state.status
-        self.causes.note_state(item.device_id, status, item.received_ms, retained=item.retained)
-        heard_ms = item.received_ms if status == "online" and not item.retained else None
-        facts = {"firmware": item.state.fw} if item.state.fw else {}
-        self._turn.notes.append(DeviceNote(item.device_id, status, heard_ms, facts))
-
-    def _refuse(self, refused: Refused) -> None:
-        self._turn.refusals.append(refused)
-        metrics.QUARANTINED.labels(refused.reason.value).inc()
-        if refused.event_count:
-            metrics.EVENTS.labels(Admission.QUARANTINED.value).inc(refused.event_count)
-
-    def draft(self, now_ms: int) -> Turn:
-        """Return what there is to write; the same turn grows until ``confirm``."""
-        self.coverage.collect(self._detector)
-        self._turn.now_ms = now_ms
-        self._turn.pulse_ms = now_ms if self._pulsed else None
-        self._turn.views += self._detector.take_changed_views()
-        self.coverage.fill(self._turn)
-        return self._turn
-
-    def confirm(self, turn: Turn) -> None:
-        """The turn is committed: begin an empty one."""
-        assert turn is self._turn
-        self.coverage.confirm(turn)
-        self._turn = Turn(turn.now_ms, None)
-
-
-def _refusal_of(item: AdmittedEvent, reason: QuarantineReason, found: str) -> Refused:
-    return refuse(
-        reason, found, item.topic, item.device_id, implausible_payload(item), item.received_ms, event_count=1
-    )
-
-
-def _span_words(span_ms: int) -> str:
-    side = "after" if span_ms > 0 else "before"
-    return f"{abs(span_ms) // 1000} s {side}"
-
-
-# -- the loop ---------------------------------------------------------------------------------------------------
 
 
 class TakenBatch(Protocol):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ingest.pulse import Unsaved
 from ingest.store import boot_number, boot_text, is_of_group
 from ingest.subscriber import client_id_of, subscriptions_of
+from ingest.unsaved import Unsaved
 from kaimen.wire import shard_of
 
 

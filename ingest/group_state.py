@@ -1,0 +1,215 @@
+"""Messages and pulses of one shard group enter; what is to be written in one turn leaves. No I/O, no clock.
+
+The state is thrown away at every failed commit and built again from the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ingest import metrics
+from ingest.admission import (
+    AdmittedEvent,
+    AdmittedHeartbeat,
+    AdmittedState,
+    Item,
+    Message,
+    Refused,
+    admit,
+    refuse,
+)
+from ingest.causes import Causes
+from ingest.detector import Detector, OutageBegan
+from ingest.own_clock import OwnClock
+from ingest.store import (
+    Book,
+    DeviceNote,
+    OutageFact,
+    StoredEvent,
+    StoredFact,
+    Turn,
+    Waiting,
+    implausible_payload,
+)
+from ingest.unsaved import Coverage, Told
+from kaimen.vocabulary import Admission, QuarantineReason
+
+PULSE_MS = 1000
+
+
+class GroupState:
+    """What one shard group knows: the detector and the causes, and what they have to say since the last turn."""
+
+    def __init__(
+        self,
+        book: Book,
+        detector: Detector,
+        causes: Causes,
+        coverage: Coverage,
+        *,
+        pulse_ms: int,
+        own_clock: OwnClock | None = None,
+    ) -> None:
+        self.book = book
+        self.causes = causes
+        self.coverage = coverage
+        self._detector = detector
+        self._own_clock = own_clock
+        self._pulse_ms = pulse_ms
+        self._pulsed = False
+        self._owed_ms: int | None = None
+        self._turn = Turn(pulse_ms, None)
+        self.refused_events: frozenset[tuple[str, bytes]] = frozenset()
+
+    @property
+    def pulse_ms(self) -> int:
+        """The newest pulse."""
+        return self._pulse_ms
+
+    def replace_book(self, book: Book) -> None:
+        """Take over a changed registry."""
+        self.book = book
+        self._detector.replace_registry(book.registry)
+        self.causes.replace_wiring(book.wiring)
+        self._owe_pulse(self._pulse_ms)
+
+    def apply(self, messages: Sequence[Message], now_ms: int, *, may_pulse: bool = True) -> None:
+        """Take messages in the order received, each second pulsed with what had been received by then."""
+        for message in messages:
+            if may_pulse:
+                self._pulse_to((message.received_ms - 1) // PULSE_MS * PULSE_MS)
+            self.take(message)
+        if may_pulse:
+            self._pulse_to(now_ms // PULSE_MS * PULSE_MS)
+
+    def _pulse_to(self, pulse_ms: int) -> None:
+        """Pulse the second that first sees what was taken since the last pulse, then this one."""
+        if self._owed_ms is not None and self._owed_ms <= pulse_ms:
+            self._pulse_at(self._owed_ms)
+        # A rebuilt detector judges everybody at its first pulse, also when no second has passed since.
+        if pulse_ms > self._pulse_ms or not self._pulsed:
+            self._pulse_at(max(pulse_ms, self._pulse_ms))
+
+    def _pulse_at(self, pulse_ms: int) -> None:
+        self._pulse_ms = pulse_ms
+        self._owed_ms = None
+        self._pulsed = True
+        self._state_facts(self._detector.pulse(pulse_ms))
+        self._state_facts(self.causes.pulse(pulse_ms))
+
+    def _owe_pulse(self, from_ms: int) -> None:
+        """Note the first second that sees what is taken now: one that was pulsed already is not pulsed again."""
+        next_ms = self._pulse_ms + PULSE_MS if self._pulsed else self._pulse_ms
+        first_ms = max(-(-from_ms // PULSE_MS) * PULSE_MS, next_ms)
+        self._owed_ms = first_ms if self._owed_ms is None else min(self._owed_ms, first_ms)
+
+    def _state_facts(self, facts: Sequence[Any]) -> None:
+        for fact in facts:
+            stored: StoredFact = (
+                OutageFact(fact, self.causes.decide(fact)) if isinstance(fact, OutageBegan) else fact
+            )
+            self._turn.facts.append(stored)
+
+    def take(self, message: Message) -> list[Item]:
+        """Take one message without any pulse; return what admission made of it."""
+        self._owe_pulse(message.received_ms)
+        items = admit(
+            message.topic, message.payload, message.received_ms, self.book.registry, retained=message.retained
+        )
+        for item in items:
+            match item:
+                case AdmittedEvent():
+                    self._take_event(item, message.received_ms)
+                case AdmittedHeartbeat():
+                    self._take_heartbeat(item, message.received_ms)
+                case AdmittedState():
+                    self._take_state(item)
+                case Refused():
+                    self._refuse(item)
+        return items
+
+    def take_again(self, waiting: Waiting) -> None:
+        """Take a quarantined message as if it were just handled, with its own receipt."""
+        items = (
+            self.take(Message(waiting.topic, waiting.payload, waiting.received_ms)) if waiting.whole else []
+        )
+        refused_again = not waiting.whole or any(
+            isinstance(item, Refused) and item.reason is waiting.reason for item in items
+        )
+        (self._turn.refused_again_ids if refused_again else self._turn.replayed_ids).append(waiting.row_id)
+
+    def _take_event(self, item: AdmittedEvent, message_ms: int) -> None:
+        if self.refused_events and (item.topic, implausible_payload(item)) in self.refused_events:
+            self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, "the database refused this event"))
+            return
+        taken = self._detector.take_event(item.device_id, item.event, received_ms=item.received_ms)
+        metrics.EVENTS.labels(taken.admission.value).inc()
+        if taken.admission is Admission.DUPLICATE:
+            return
+        plausible = taken.admission is not Admission.IMPLAUSIBLE
+        instant_ms = message_ms if taken.instant_ms is None else taken.instant_ms
+        self._turn.events.append(StoredEvent(item, message_ms, instant_ms, taken.household_id, plausible))
+        if plausible:
+            self.causes.hear(item.device_id, min(instant_ms, message_ms))
+        else:
+            refusal = _refusal_of(
+                item,
+                QuarantineReason.IMPLAUSIBLE_TIME,
+                f"the event would have happened {_span_words(instant_ms - item.received_ms)} its receipt",
+            )
+            self._turn.refusals.append(refusal)
+            metrics.QUARANTINED.labels(refusal.reason.value).inc()
+
+    def _take_heartbeat(self, item: AdmittedHeartbeat, message_ms: int) -> None:
+        heartbeat = item.heartbeat
+        taken = self._detector.take_heartbeat(item.device_id, heartbeat, received_ms=item.received_ms)
+        metrics.HEARTBEATS.inc()
+        if self._own_clock is not None:
+            self._own_clock.observe(item.device_id, heartbeat, message_ms)
+        plausible = taken.admission is not Admission.IMPLAUSIBLE
+        if plausible:
+            self.causes.hear(item.device_id, message_ms)
+        self.coverage.note(Told(item.device_id, heartbeat, message_ms, plausible))
+
+    def _take_state(self, item: AdmittedState) -> None:
+        status = item.state.status
+        self.causes.note_state(item.device_id, status, item.received_ms, retained=item.retained)
+        heard_ms = item.received_ms if status == "online" and not item.retained else None
+        facts = {"firmware": item.state.fw} if item.state.fw else {}
+        self._turn.notes.append(DeviceNote(item.device_id, status, heard_ms, facts))
+
+    def _refuse(self, refused: Refused) -> None:
+        self._turn.refusals.append(refused)
+        metrics.QUARANTINED.labels(refused.reason.value).inc()
+        if refused.event_count:
+            metrics.EVENTS.labels(Admission.QUARANTINED.value).inc(refused.event_count)
+
+    def draft(self, now_ms: int) -> Turn:
+        """Return what there is to write; the same turn grows until ``confirm``."""
+        self.coverage.collect(self._detector)
+        self._turn.now_ms = now_ms
+        self._turn.pulse_ms = now_ms if self._pulsed else None
+        self._turn.views += self._detector.take_changed_views()
+        self.coverage.fill(self._turn)
+        return self._turn
+
+    def confirm(self, turn: Turn) -> None:
+        """The turn is committed: begin an empty one."""
+        assert turn is self._turn
+        self.coverage.confirm(turn)
+        self._turn = Turn(turn.now_ms, None)
+
+
+def _refusal_of(item: AdmittedEvent, reason: QuarantineReason, found: str) -> Refused:
+    return refuse(
+        reason, found, item.topic, item.device_id, implausible_payload(item), item.received_ms, event_count=1
+    )
+
+
+def _span_words(span_ms: int) -> str:
+    side = "after" if span_ms > 0 else "before"
+    return f"{abs(span_ms) // 1000} s {side}"
+
+
+# -- the loop ---------------------------------------------------------------------------------------------------

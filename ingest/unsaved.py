@@ -1,0 +1,159 @@
+"""Coverage that changes with every heartbeat enters; what must be written in this turn leaves.
+
+Heartbeats are never rows: a stretch of them is two points, written when it begins and then now and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from ingest.detector import BootBase, CoveragePoint, Detector
+from ingest.store import DeviceNote, Turn
+from kaimen import wire
+
+#: Folded heartbeats older than this are written early, as long as there are few.
+EARLY_FLUSH_MS = 60_000
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class Unsaved(Generic[K, V]):
+    """Values that change often and are written seldom: at once when new, else after a while."""
+
+    def __init__(self, flush_ms: int) -> None:
+        self._flush_ms = flush_ms
+        self._waiting: dict[K, tuple[int, V]] = {}  # in the order in which they began to wait
+        self._urgent: dict[K, V] = {}
+
+    def offer(self, key: K, value: V, at_ms: int, *, urgent: bool) -> None:
+        """Note the newest value; ``urgent`` ones are written with the next turn."""
+        since_ms, _ = self._waiting.get(key, (at_ms, value))
+        self._waiting[key] = (since_ms, value)
+        if urgent or key in self._urgent:
+            self._urgent[key] = value
+
+    def due(self, now_ms: int, *, within_ms: int | None = None, rows_max: int | None = None) -> list[V]:
+        """Return what is to be written: what is urgent, and what has waited ``within_ms`` (default: its time)."""
+        span_ms = self._flush_ms if within_ms is None else min(self._flush_ms, within_ms)
+        found = dict(self._urgent)
+        for key, (since_ms, value) in self._waiting.items():
+            if now_ms - since_ms < span_ms or (rows_max is not None and len(found) >= rows_max):
+                break
+            found[key] = value
+        return list(found.values())
+
+    def everything(self) -> list[V]:
+        return [value for _, value in self._waiting.values()]
+
+    def confirm(self, pairs: Iterable[tuple[K, V]]) -> None:
+        """Note what is committed; what was heard since stays."""
+        for key, value in pairs:
+            if self._urgent.get(key) is value:
+                del self._urgent[key]
+            waiting = self._waiting.get(key)
+            if waiting is not None and waiting[1] is value:
+                del self._waiting[key]
+
+
+PointKey = tuple[str, str, int, int, int]
+
+
+def _point_key(point: CoveragePoint) -> PointKey:
+    return (point.device_id, point.boot, point.seq_last, point.opens, point.first_up_ms)
+
+
+def _boot_key(base: BootBase) -> tuple[str, str]:
+    return (base.device_id, base.boot)
+
+
+def _base_of(base: BootBase) -> tuple[int | None, ...]:
+    return (
+        base.ntp_up_ms, base.ntp_ts_ms, base.ntp_base_min_ms, base.ntp_base_max_ms, base.received_base_ms,
+        base.rtc_base_ms,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The newest heartbeat of a device, for what it says of the device itself."""
+
+    device_id: str
+    heartbeat: wire.Heartbeat
+    received_ms: int
+    plausible: bool
+
+    def at_once(self) -> tuple[Any, ...]:
+        """Return the part whose change people should see at once; the rest may wait."""
+        heartbeat = self.heartbeat
+        return (heartbeat.fw, heartbeat.clk, self.plausible, heartbeat.basis, bool(heartbeat.unsent))
+
+    def as_note(self) -> DeviceNote:
+        heartbeat = self.heartbeat
+        facts = {
+            "battery": heartbeat.batt,
+            "signal": heartbeat.rssi,
+            "firmware": heartbeat.fw,
+            "unsent": heartbeat.unsent,
+            "first_seq": heartbeat.first_seq,
+            "clock": heartbeat.clk,
+            "clock_implausible": not self.plausible,
+            "basis": heartbeat.basis,
+        }
+        told = {name: value for name, value in facts.items() if value is not None}
+        return DeviceNote(self.device_id, None, self.received_ms, told)
+
+
+class Coverage:
+    """What the detector folded and the database does not have yet; outlives a thrown-away detector."""
+
+    def __init__(self, flush_ms: int) -> None:
+        self.points: Unsaved[PointKey, CoveragePoint] = Unsaved(flush_ms)
+        self.boots: Unsaved[tuple[str, str], BootBase] = Unsaved(flush_ms)
+        self.told: Unsaved[str, Told] = Unsaved(flush_ms)
+        self._in_turn: list[Told] = []
+        self._newest_key: dict[tuple[str, str], PointKey] = {}
+        self._written_base: dict[tuple[str, str], tuple[int | None, ...]] = {}
+        self._said: dict[str, tuple[Any, ...]] = {}
+
+    def collect(self, detector: Detector) -> None:
+        """Take over what changed in the detector."""
+        for point in detector.take_changed_points():
+            key, boot_key = _point_key(point), (point.device_id, point.boot)
+            self.points.offer(
+                key, point, point.last_received_ms, urgent=self._newest_key.get(boot_key) != key
+            )
+        for base in detector.take_changed_boots():
+            moved = self._written_base.get(_boot_key(base)) != _base_of(base)
+            self.boots.offer(_boot_key(base), base, base.newest_received_ms, urgent=moved)
+
+    def note(self, told: Told) -> None:
+        """Note what a heartbeat says of its device."""
+        said = told.at_once()
+        self.told.offer(told.device_id, told, told.received_ms, urgent=self._said.get(told.device_id) != said)
+        self._said[told.device_id] = said
+
+    def fill(self, turn: Turn, *, early_rows: int = 0, everything: bool = False) -> None:
+        """Put into the turn what is due; with room left, what would be due soon."""
+        if everything:
+            turn.points, turn.boots = self.points.everything(), self.boots.everything()
+            self._in_turn = self.told.everything()
+        else:
+            within_ms, rows_max = (EARLY_FLUSH_MS, early_rows) if early_rows else (None, None)
+            turn.points = self.points.due(turn.now_ms, within_ms=within_ms, rows_max=rows_max)
+            turn.boots = self.boots.due(turn.now_ms, within_ms=within_ms, rows_max=rows_max)
+            self._in_turn = self.told.due(turn.now_ms)
+        turn.notes = [note for note in turn.notes if note.status is not None]
+        turn.notes += [told.as_note() for told in self._in_turn]
+
+    def confirm(self, turn: Turn) -> None:
+        """The turn is committed."""
+        self.points.confirm((_point_key(point), point) for point in turn.points)
+        for point in turn.points:
+            self._newest_key[(point.device_id, point.boot)] = _point_key(point)
+        self.boots.confirm((_boot_key(base), base) for base in turn.boots)
+        for base in turn.boots:
+            self._written_base[_boot_key(base)] = _base_of(base)
+        self.told.confirm((told.device_id, told) for told in self._in_turn)
