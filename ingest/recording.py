@@ -2,6 +2,7 @@
 
 A recording is CSV (plain or gzip) with the columns ``home, time, sensor, kind, state``. It carries no heartbeats, so
 it is taken as heard throughout, from its first row to its last. Its times are the home's wall clock, read as UTC.
+Rows may come in any order; rows of one instant are put into an order of their own, so that theirs does not matter.
 """
 
 from __future__ import annotations
@@ -9,15 +10,19 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import zlib
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ingest.early.signals import FRONT_DOOR_KIND, LifeSignals, Place
 from kaimen.policy import DAY_MS, HOUR_MS, MINUTE_MS, THRESHOLDS_DEFAULT_MS
 
 YEAR_MS = 365.25 * DAY_MS
@@ -30,79 +35,151 @@ class RecordingError(ValueError):
 
 def open_text(path: Path) -> TextIO:
     """Open a text file that may be gzip."""
-    if path.suffix == ".gz":
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8", newline=""))
-    return path.open(encoding="utf-8", newline="")
+    if path.suffix == ".gz" or _is_gzip(path):
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.read(2) == b"\x1f\x8b"
+
+
+def _no_signals() -> NDArray[np.int64]:
+    return np.zeros((0, 3), np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One home: instants of its local wall clock, read as if it were UTC, in milliseconds."""
+    """One home: instants of its local wall clock, read as if it were UTC, in milliseconds.
+
+    ``signals`` (shape (N, 3)): instant, place and number of the sensor, per sign of life, ascending; ``sensors``: name
+    and kind of each sensor, by number; ``interior_sensor``: the one that was kept, if only one was.
+    """
 
     home: str
     first_ms: int
     last_ms: int
     openings_ms: list[int]
-    front_states: list[tuple[int, bool]]
+    front_states: list[tuple[int, str, bool]]
     activity_ms: list[int]
+    signals: NDArray[np.int64] = field(default_factory=_no_signals, compare=False)
+    sensors: tuple[tuple[str, str], ...] = ()
+    interior_sensor: str | None = None
 
     @property
     def days(self) -> float:
         return (self.last_ms - self.first_ms) / 86_400_000
 
 
-_COLUMNS = {"home", "time", "sensor", "kind", "state"}
+_Row = tuple[int, str, str, bool]
+_COLUMNS = ("home", "time", "sensor", "kind", "state")
 _OPEN_WORDS = {"on": True, "open": True, "1": True, "off": False, "close": False, "closed": False, "0": False}
 
 
 def read_recording(path: Path) -> list[Recording]:
-    """Read the homes of one recording (CSV with a header, plain or gzip, sorted by time).
+    """Read the homes of one recording (CSV with a header, plain or gzip).
 
     Raises
     ------
     RecordingError
         If a column is missing, a time cannot be read or a state is neither on nor off; with file and line.
     """
-    rows: dict[str, list[tuple[int, str, str, bool]]] = {}
+    rows: dict[str, list[_Row]] = {}
     try:
         with open_text(path) as stream:
-            reader = csv.DictReader(stream)
-            missing = _COLUMNS - set(reader.fieldnames or ())
-            if missing:
-                raise RecordingError(f"{path.name}: the header lacks {', '.join(sorted(missing))}")
-            for number, row in enumerate(reader, start=2):
-                rows.setdefault(row["home"], []).append(_parse_row(path, number, row))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reader = csv.reader(stream)
+            header = [name.strip() for name in next(reader, [])]
+            if missing := sorted(set(_COLUMNS) - set(header)):
+                raise RecordingError(f"{path.name}, line 1: the header lacks {', '.join(missing)}")
+            places = [header.index(name) for name in _COLUMNS]
+            for cells in reader:
+                if cells:
+                    home, row = _parse_row(path, reader.line_num, cells, places)
+                    rows.setdefault(home, []).append(row)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         raise RecordingError(f"{path.name}: cannot be read: {error}") from error
     return [_fold_home(home, sorted(found)) for home, found in rows.items()]
 
 
-def _parse_row(path: Path, number: int, row: dict[str, str]) -> tuple[int, str, str, bool]:
+def _parse_row(path: Path, number: int, cells: list[str], places: list[int]) -> tuple[str, _Row]:
     try:
-        at = datetime.fromisoformat(row["time"]).replace(tzinfo=UTC)
-    except (TypeError, ValueError) as error:
-        raise RecordingError(f"{path.name}, line {number}: time {row['time']!r} is not ISO 8601") from error
-    state = _OPEN_WORDS.get((row["state"] or "").strip().lower())
+        home, time, sensor, kind, word = [cells[place] for place in places]
+    except IndexError as error:
+        raise RecordingError(
+            f"{path.name}, line {number}: {len(cells)} columns where the header has more"
+        ) from error
+    try:
+        at = datetime.fromisoformat(time).replace(tzinfo=UTC)
+    except ValueError as error:
+        raise RecordingError(f"{path.name}, line {number}: time {time!r} is not ISO 8601") from error
+    state = _OPEN_WORDS.get(word.strip().lower())
     if state is None:
-        raise RecordingError(f"{path.name}, line {number}: state {row['state']!r} is neither on nor off")
-    return round(at.timestamp() * 1000), row["sensor"], row["kind"], state
+        raise RecordingError(f"{path.name}, line {number}: state {word!r} is neither on nor off")
+    return home, (round(at.timestamp() * 1000), sensor, kind.strip().lower(), state)
 
 
-def _fold_home(home: str, rows: list[tuple[int, str, str, bool]]) -> Recording:
-    """Turn states into Closed→Open edges of the front door, each of its sensors by itself."""
+def _fold_home(home: str, rows: list[_Row]) -> Recording:
+    """Turn states into Closed→Open edges of the front door, each of its sensors by itself, and into signs of life."""
     open_now: dict[str, bool] = {}
     openings: list[int] = []
-    states: list[tuple[int, bool]] = []
+    states: list[tuple[int, str, bool]] = []
     activity: list[int] = []
+    life = LifeSignals()
+    signals: list[tuple[int, int, int]] = []
+    kinds: dict[str, str] = {}
     for at, sensor, kind, state in rows:
-        if kind == "front_door":
+        kinds.setdefault(sensor, kind)
+        signal = life.take(at, sensor, kind, state)
+        if signal is not None:
+            signals.append(signal)
+        if kind == FRONT_DOOR_KIND:
             if state and not open_now.get(sensor, False):
                 openings.append(at)
             open_now[sensor] = state
-            states.append((at, state))
+            states.append((at, sensor, state))
         elif state:
             activity.append(at)
-    return Recording(home, rows[0][0], rows[-1][0], openings, states, activity)
+    return Recording(
+        home,
+        rows[0][0],
+        rows[-1][0],
+        openings,
+        states,
+        activity,
+        np.asarray(signals, np.int64).reshape(-1, 3),
+        tuple((name, kinds[name]) for name in life.sensors),
+    )
+
+
+_WET_NAMES = ("bath", "toilet", "kitchen", "shower", "basin", "flush", "fridge", "浴", "厕", "卫", "厨")
+
+
+def choose_sensor(recording: Recording) -> int | None:
+    """Return the number of the interior sensor that one would put up if there were but one.
+
+    The busiest that stands in a bathroom or kitchen, by its kind or name; else the busiest of all; None without any.
+    """
+    indoors = recording.signals[recording.signals[:, 1] == Place.INDOORS, 2]
+    counts = np.bincount(indoors, minlength=len(recording.sensors))
+    found = [number for number, count in enumerate(counts.tolist()) if count]
+    wet = [number for number in found if _is_wet(*recording.sensors[number])]
+    return max(wet or found, key=lambda number: (int(counts[number]), -number), default=None)
+
+
+def _is_wet(name: str, kind: str) -> bool:
+    return kind == "water" or any(word in name.lower() for word in _WET_NAMES)
+
+
+def with_one_sensor(recording: Recording) -> Recording:
+    """Return the recording as early watch would know it with the front door and one interior sensor."""
+    chosen = choose_sensor(recording)
+    signals = recording.signals
+    kept = signals[:, 1] == Place.FRONT_DOOR
+    if chosen is not None:
+        kept |= signals[:, 2] == chosen
+    name = None if chosen is None else recording.sensors[chosen][0]
+    return replace(recording, signals=signals[kept], interior_sensor=name)
 
 
 def crossings_of(
@@ -166,39 +243,89 @@ def _mean(values: list[float]) -> float | None:
     return round(sum(values) / len(values), 2) if values else None
 
 
+def _home_report(recording: Recording) -> dict[str, Any]:
+    """Return what every detector's report says of a home: the mandated ladder's crossings."""
+    counts = Counter(stage for stage, _ in crossings_of(recording))
+    return {
+        "home": recording.home,
+        "days": round(recording.days, 2),
+        "openings": len(recording.openings_ms),
+        "crossings": {"warning": counts[1], "call": counts[2], "visit": counts[3]},
+        "heard": "taken as heard throughout: the recording carries no heartbeats",
+    }
+
+
+def _total(homes: Sequence[dict[str, Any]], span_ms: int) -> dict[str, Any]:
+    years = span_ms / YEAR_MS
+    alerts = sum(home["false_alerts"] for home in homes)
+    latencies = [home["latency_hours_mean"] for home in homes if home["latency_hours_mean"] is not None]
+    return {
+        "home_years": round(years, 4),
+        "false_alerts_per_home_year": round(alerts / years, 2) if years else None,
+        "ci95": poisson_interval(alerts, years) if years else None,
+        "latency_hours_mean": _mean(latencies),
+    }
+
+
 def replay_recordings(recordings: Sequence[Recording]) -> dict[str, Any]:
     """Return the report of the mandated ladder over homes (shape: the ``replay`` contract of the README).
 
     ``false_alerts`` counts warnings: the recordings know of no emergency, absences count as false.
     """
-    homes: list[dict[str, Any]] = []
-    latencies: list[float] = []
-    for recording in recordings:
-        crossings = crossings_of(recording)
-        counts = [len([stage for stage, _ in crossings if stage == wanted]) for wanted in (1, 2, 3)]
-        latency = _mean(collapse_latencies_h(recording))
-        if latency is not None:
-            latencies.append(latency)
-        homes.append(
-            {
-                "home": recording.home,
-                "days": round(recording.days, 2),
-                "openings": len(recording.openings_ms),
-                "crossings": dict(zip(("warning", "call", "visit"), counts, strict=True)),
-                "false_alerts": counts[0],
-                "latency_hours_mean": latency,
-                "heard": "taken as heard throughout: the recording carries no heartbeats",
-            }
-        )
-    years = sum(recording.last_ms - recording.first_ms for recording in recordings) / YEAR_MS
-    alerts = sum(home["false_alerts"] for home in homes)
+    homes = [
+        {
+            **(report := _home_report(recording)),
+            "false_alerts": report["crossings"]["warning"],
+            "latency_hours_mean": _mean(collapse_latencies_h(recording)),
+        }
+        for recording in recordings
+    ]
+    span_ms = sum(recording.last_ms - recording.first_ms for recording in recordings)
+    return {"detector": "ladder", "homes": homes, "total": _total(homes, span_ms)}
+
+
+def replay_early(recordings: Sequence[Recording], method: str, *, one_sensor: bool = False) -> dict[str, Any]:
+    """Return the report of an early-watch method over homes, by the protocol of docs/replay.md.
+
+    ``crossings`` stay those of the mandated ladder. Where she was in is told by all sensors, also if the method hears
+    one alone. A home not longer than the warm-up has no latency and counts with the days and alerts it has.
+    """
+    from ingest.early import Method
+    from ingest.early.kernel import WARM_UP
+
+    homes = [_early_home(recording, Method(method), one_sensor=one_sensor) for recording in recordings]
+    span_ms = sum(recording.last_ms - recording.first_ms for recording in recordings)
+    after_ms = sum(max(0, recording.last_ms - recording.first_ms - WARM_UP) for recording in recordings)
+    after = _total([{**home, "false_alerts": home["false_alerts_after_warm_up"]} for home in homes], after_ms)
     return {
-        "detector": "ladder",
+        "detector": method,
+        "sensors": "door+1" if one_sensor else "all",
         "homes": homes,
-        "total": {
-            "home_years": round(years, 4),
-            "false_alerts_per_home_year": round(alerts / years, 2) if years else None,
-            "ci95": poisson_interval(alerts, years) if years else None,
-            "latency_hours_mean": _mean(latencies),
-        },
+        "total": {**_total(homes, span_ms), "after_warm_up": after},
     }
+
+
+def _early_home(recording: Recording, method: Any, *, one_sensor: bool) -> dict[str, Any]:
+    from ingest.early.kernel import WARM_UP
+    from ingest.early.replaying import hours_inside, walk_home
+
+    first_ms, last_ms = recording.first_ms, recording.last_ms
+    inside = hours_inside(recording.signals, first_ms, last_ms)
+    heard = with_one_sensor(recording) if one_sensor else recording
+    walked = walk_home(heard.signals, method, first_ms=first_ms, last_ms=last_ms, inside=inside)
+    return {
+        **_home_report(recording),
+        "false_alerts": len(walked.alerts),
+        "false_alerts_after_warm_up": sum(at - first_ms >= WARM_UP for at, _ in walked.alerts),
+        "latency_hours_mean": _mean(walked.latencies_h),
+        "collapses": len(walked.latencies_h),
+        "interior_sensor": heard.interior_sensor,
+        "alerts": [{"at": _wall_clock(at), "reason": reason.name.lower()} for at, reason in walked.alerts],
+        "note": None
+        if last_ms - first_ms > WARM_UP
+        else "shorter than the warm-up of seven days: no latency",
+    }
+
+
+def _wall_clock(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).replace(tzinfo=None).isoformat(timespec="minutes")
