@@ -34,6 +34,7 @@ from console.pages import (
     morning,
     police,
     quarantine,
+    sessions,
     sign_in,
     tasks,
 )
@@ -54,7 +55,7 @@ log = get_logger()
 
 _PAGES = (
     sign_in, alarms, case, morning, tasks, household, buildings, access_log, devices, quarantine, family, police,
-    looked, admin,
+    looked, admin, sessions,
 )  # fmt: skip
 
 

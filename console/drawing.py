@@ -24,6 +24,7 @@ _EDGE = 8.0
 _BAR_TOP, _BAR_HEIGHT = 14.0, 8.0
 _LABEL_GAP = 16.0
 _LABEL_GAP_LARGE = 44.0
+_DAY_STEPS = (1, 2, 5, 10, 30, 90, 10_000)
 
 
 def number(value: float) -> str:
@@ -77,6 +78,18 @@ def hatching(x: float, y: float, width: float, height: float, *, step: float = 5
         offset += step
     outline = shape("rect", class_="blind-box", x=x, y=y, width=width, height=height)
     return outline + shape("path", class_="blind-lines", d="".join(strokes) or "M0 0")
+
+
+def watermark(words: str) -> str:
+    """Who read what, slanted over everything read, so that a photograph of the screen carries it too."""
+    lines = [
+        text(
+            words, x=column * 560 - row % 2 * 280, y=0, transform=f"translate(0 {60 + row * 110}) rotate(-14)"
+        )
+        for row in range(60)
+        for column in range(4)
+    ]
+    return f'<svg class="watermark-text" aria-hidden="true">{"".join(lines)}</svg>'
 
 
 # --- Marks -----------------------------------------------------------------------------------------------------
@@ -196,6 +209,7 @@ def _thresholds(line: DayLine, scale: _Scale, words: Words, *, large: bool) -> l
     parts = []
     gap = _LABEL_GAP_LARGE if large else _LABEL_GAP
     label_free_from = 84.0 if large else _EDGE
+    step_ms = _label_step_ms(scale, gap)
     for day_ms in _labelled(line, scale):
         x = scale.at_ms(scale.watched_ms(day_ms))
         if scale.watched_ms(day_ms) > scale.span_ms:
@@ -208,17 +222,26 @@ def _thresholds(line: DayLine, scale: _Scale, words: Words, *, large: bool) -> l
                 )
             parts.append(shape("line", class_="dl-tick", x1=x, x2=x, y1=9, y2=13))
             parts.append(shape("line", class_="dl-tick", x1=x, x2=x, y1=23, y2=27))
-        if x >= label_free_from and x < scale.length + _EDGE:
-            label = words.count("line.day", round(day_ms / DAY_MS)) if large else number(day_ms / DAY_MS)
+        # Beyond the fixed scale only evenly spaced days are named: 2, 4, 6 reads as a scale, 2, 3, 4, 6 does not.
+        named = scale.span_ms <= SPAN_FIXED_MS or day_ms % step_ms == 0
+        if named and x >= label_free_from and x < scale.length + _EDGE:
+            whole = day_ms % DAY_MS == 0
+            label = words.count("line.day", day_ms // DAY_MS) if large and whole else number(day_ms / DAY_MS)
             parts.append(text(label, class_="dl-label", x=x, y=42 if large else 38, text_anchor="middle"))
             label_free_from = x + gap
     return parts
 
 
+def _label_step_ms(scale: _Scale, gap: float) -> int:
+    """The least number of days between two labels that leaves room for both."""
+    day = scale.length * DAY_MS / scale.span_ms
+    return DAY_MS * next((step for step in _DAY_STEPS if step * day >= gap), _DAY_STEPS[-1])
+
+
 def _labelled(line: DayLine, scale: _Scale) -> list[int]:
     """The thresholds, and beyond the last one whole days at a step that leaves room."""
     days = scale.span_ms / DAY_MS
-    step = next(s for s in (1, 2, 5, 10, 30, 90, 10_000) if days / s <= 7)
+    step = next(s for s in _DAY_STEPS if days / s <= 7)
     last = line.thresholds_ms[-1] if line.thresholds_ms else 0
     further = (
         [n * step * DAY_MS for n in range(1, int(days / step) + 1)] if scale.span_ms > SPAN_FIXED_MS else []

@@ -136,8 +136,7 @@ SELECT service, at, turn FROM service_progress ORDER BY service
 
 -- name: shell_counts
 -- the numbers beside the navigation
-SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND c.state <> 'closed'
-          AND (c.stage >= 2 OR c.check_step >= 2 OR c.cause = 'technical')) AS alarms,
+SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND c.state <> 'closed') AS alarms,
        (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND c.state <> 'closed'
           AND c.cause = 'inactivity') AS morning,
        (SELECT count(*) FROM tasks t JOIN cases c ON c.id = t.case_id
@@ -280,7 +279,7 @@ SELECT h.no, h.id, h.label, h.building, h.unit, h.floor, h.room, h.grid, h.tenur
        EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch'
                AND k.withdrawn_at IS NULL) AS watch_consent,
        c.id AS case_id, c.number AS case_number, u.display_name AS case_holder, c.check_step AS case_check_step,
-       ed.no AS evidence_device_no
+       c.evidence_at AS case_evidence_at, ed.no AS evidence_device_no
 FROM households h
 JOIN sites si ON si.id = h.site_id
 LEFT JOIN LATERAL (
@@ -312,11 +311,10 @@ WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
   AND CASE %(state)s
         WHEN 'high' THEN s.stage >= 3 WHEN 'mid' THEN s.stage = 2 WHEN 'low' THEN s.stage = 1
         WHEN 'unknown' THEN NOT s.known AND s.stage = 0 AND s.absent_until IS NULL
-        WHEN 'away' THEN s.absent_until IS NOT NULL
         WHEN 'normal' THEN s.known AND s.stage = 0 AND s.absent_until IS NULL
         ELSE true
       END
-ORDER BY h.building, h.unit, h.floor, h.room, h.id
+ORDER BY CASE WHEN s.absent_until IS NULL THEN s.stage END DESC NULLS LAST, h.building, h.unit, h.floor, h.room, h.id
 LIMIT %(limit)s OFFSET %(offset)s
 
 -- name: api_household_ids

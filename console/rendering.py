@@ -88,6 +88,9 @@ class _Drawings:
     def opening_mark(self, kind: views.OpeningKind) -> Markup:
         return Markup(drawing_chart.opening_mark(kind, self._words))  # noqa: S704
 
+    def watermark(self, text: str) -> Markup:
+        return Markup(drawing.watermark(text))  # noqa: S704
+
     def building(
         self,
         building: views.Building,

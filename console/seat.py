@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -36,7 +36,10 @@ NOTICE_COOKIE = "kaimen_notice"
 STATEMENT_TIMEOUT_MS = 10_000
 ZONE_DEFAULT = "Asia/Shanghai"
 _NOTICE = re.compile(r"[a-z_.]{1,60}\Z")
-_LIVE = {Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.DEVICES}
+_LIVE = {
+    Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.DEVICES, Section.BUILDINGS,
+    Section.HOUSEHOLDS,
+}  # fmt: skip
 
 _NAV: dict[Section, tuple[str, str, str]] = {
     Section.ALARMS: ("service", "alarms", "/alarms"),
@@ -135,9 +138,16 @@ class Seat:
         section: Section | None = None,
         fragment: str | None = None,
         status: int = 200,
+        path: str | None = None,
+        live: bool = True,
     ) -> Response:
-        """Render a page, or one fragment of it, in the reader's language."""
+        """Render a page, or one fragment of it, in the reader's language.
+
+        ``path`` is the page's own address where a form was sent to another; a page that is shown once is not
+        ``live``.
+        """
         shell = make_shell(self, connection, section=section)
+        shell = replace(shell, path=path or shell.path, stream_url=shell.stream_url if live else None)
         try:
             text = render(template, shell=shell, page=page, fragment=fragment)
         except UnknownFragmentError as error:
@@ -311,7 +321,7 @@ def _navigation(viewer: Viewer, current: Section | None, counts: dict[str, int])
     groups: dict[str, list[NavItem]] = {}
     for section in sections_of(viewer.role):
         group, name, url = _NAV[section]
-        item = NavItem(name, url, counts.get(name), section is current)
+        item = NavItem(name, url, counts.get(name) or None, section is current)
         groups.setdefault(group, []).append(item)
     return tuple(NavGroup(name, tuple(items)) for name, items in groups.items())
 

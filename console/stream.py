@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ GATHER_S = 0.1
 CHANGES_MAX = 100
 RECONNECT_S = 1.0
 RECONNECT_MAX_S = 30.0
+
+#: Scripts cannot see comment lines: the beat is an event. It has no id, so that nobody resumes from it.
+ALIVE = b"event: alive\ndata: {}\n\n"
 
 CHANNELS = {"kaimen_cases": "cases", "kaimen_states": "states"}
 log = get_logger()
@@ -166,7 +170,7 @@ class Hub:
     ) -> AsyncGenerator[bytes, None]:
         """Yield the stream of one client until it leaves, its session ends, or the console stops.
 
-        ``stands`` is awaited at every heartbeat; a false answer ends the stream.
+        ``stands`` is awaited at every heartbeat, however busy the line is; a false answer ends the stream.
         """
         if len(self._clients) >= self._clients_max:
             raise TooManyClientsError
@@ -175,17 +179,21 @@ class Hub:
         self._clients.add(client)
         STREAM_CLIENTS.set(len(self._clients))
         try:
-            yield b"retry: 2000\n\n" + b"".join(told.format() for told in first)
+            # The first beat tells the page at once that from now on a silent line is a lost one.
+            yield b"retry: 2000\n\n" + b"".join(told.format() for told in first) + ALIVE
+            beat_at = time.monotonic() + heartbeat_s
             while not self.is_stopping():
-                told = await self._next(client, heartbeat_s)
+                told = await self._next(client, max(0.0, beat_at - time.monotonic()))
                 if self.is_stopping():
                     break
                 if told is not None:
                     yield told.format()
-                elif await stands():
-                    yield b": alive\n\n"
-                else:
+                if time.monotonic() < beat_at:
+                    continue
+                if not await stands():
                     break
+                yield ALIVE
+                beat_at = time.monotonic() + heartbeat_s
         finally:
             self._clients.discard(client)
             STREAM_CLIENTS.set(len(self._clients))

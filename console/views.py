@@ -15,6 +15,8 @@ address                              fields
 ===================================  ==========================================================================
 /sign-in                             name, password, next
 /sign-out                            -
+/sessions/{id}/end                   -
+/admin/users/{name}/disable, enable  -
 /language                            language (zh, en), next
 /cases/{id}/claim, /release          -
 /cases/{id}/note                     note
@@ -82,6 +84,9 @@ MARK_BY_STAGE = {
     Stage.CALL: Mark.MID,
     Stage.VISIT: Mark.HIGH,
 }
+
+
+_CALLING = (Mark.HIGH, Mark.MID, Mark.LOW, Mark.UNKNOWN)
 
 
 class Presumed(StrEnum):
@@ -301,6 +306,7 @@ class CaseRow:
     line: DayLine | None = None
     grounds: Grounds | None = None
     act: TaskKind | None = None
+    next_action: str = ""  # what happens at ``due_at`` where no task is open: list, hold_ends, …
     due_at: datetime | None = None
     holder: str | None = None
     holder_role: Role | None = None
@@ -330,11 +336,15 @@ class TabItem:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
+    """What happened; the same thing ``count`` times in a row is told once, since ``first_at``."""
+
     at: datetime
     phrase: Phrase
     who: str | None = None
     who_role: Role | None = None
     note: str | None = None
+    count: int = 1
+    first_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +355,7 @@ class Contact:
     role: str  # family, neighbour_watcher, stairwell_liaison, safety_guardian, grid_worker
     relation: str = ""
     phone: str | None = None
+    phone_kept: bool = False  # there is a number, and it is not shown here
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,6 +418,7 @@ class CaseView:
     hand_over_roles: tuple[str, ...] = ()
     confirm_form: Form | None = None  # proposal at VISIT: yes or no
     reveal_purposes: tuple[str, ...] = ()  # this reader may see the full name, once, for one of these
+    reveal_form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,6 +451,7 @@ class AlarmsPage:
 class CasePage:
     case: CaseView
     back_url: str = "/alarms"
+    back_name: str = "alarms"  # a word below ``nav.``
 
 
 # --- Household -------------------------------------------------------------------------------------------------
@@ -905,11 +918,21 @@ class Building:
     name: str
     units: tuple[Unit, ...]
 
+    @property
+    def marks(self) -> tuple[tuple[Mark, int], ...]:
+        """How many homes carry each mark that calls for somebody; the gravest first."""
+        found = [home.mark for unit in self.units for home in unit.homes]
+        return tuple((mark, found.count(mark)) for mark in _CALLING if mark in found)
+
 
 @dataclass(frozen=True, slots=True)
 class BuildingsPage:
     buildings: tuple[Building, ...]
     selected: HouseholdLine | None = None
+
+    @property
+    def troubled(self) -> tuple[Building, ...]:
+        return tuple(building for building in self.buildings if building.marks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -944,6 +967,25 @@ class SignInPage:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRow:
+    """One of the reader's own sign-ins; times are wall time. ``device`` and ``browser`` are names, not addresses."""
+
+    id: str
+    created_at: datetime
+    seen_at: datetime
+    device: str = ""
+    browser: str = ""
+    current: bool = False
+    end_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsPage:
+    rows: tuple[SessionRow, ...]
+    wall_now: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorPage:
     """``status`` 400, 401, 403, 404, 405, 409, 422, 429, 500, 503; ``word`` names the refusal (below ``error.``)."""
 
@@ -974,6 +1016,7 @@ TEMPLATES: dict[str, tuple[type, str]] = {
     "police.html": (PolicePage, "/police"),  # fragment: list
     "look_up.html": (LookUpPage, "/police/look-up"),
     "admin.html": (AdminPage, "/admin"),
+    "sessions.html": (SessionsPage, "/sessions"),
     "demo.html": (DemoPage, "/demo"),  # ?home=; fragment: street
     "error.html": (ErrorPage, ""),
     "offline.html": (ErrorPage, "/offline"),

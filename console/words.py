@@ -191,7 +191,7 @@ class Words:
         hours, rest = divmod(rest, HOUR_MS)
         minutes = rest // MINUTE_MS
         if days:
-            return self._units(("d", days), ("h", hours))
+            return self._units(("d", days), ("h", hours)) if hours else self._units(("d", days))
         if hours:
             return self._units(("h", hours), ("min", minutes)) if minutes else self._units(("h", hours))
         return self._units(("min", minutes)) if minutes else self.say("duration.moment")

@@ -10,7 +10,18 @@ from typing import Any
 from console import views
 from console.loaders import Reader
 from console.loaders.households import LoadedHousehold, Row, load_households
-from console.scope import Act, CaseFacts, Sight, TaskFacts, Viewer, may_act, see_case, see_task, show_name
+from console.scope import (
+    Act,
+    CaseFacts,
+    RevealPurpose,
+    Sight,
+    TaskFacts,
+    Viewer,
+    may_act,
+    see_case,
+    see_task,
+    show_name,
+)
 from console.views import (
     CaseRow,
     CaseView,
@@ -166,6 +177,7 @@ def row_of(
         line=None if case.household is None else _line_of(case, closed),
         grounds=None if case.household is None else case.household.grounds,
         act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
+        next_action="" if row["task_kind"] is not None else row["next_action"] or "",
         due_at=row["task_due_at"] or row["next_action_at"],
         holder=row["holder_name"] or row["assignee_name"],
         holder_role=_role(row["holder_role"] or row["assignee_role"]),
@@ -277,12 +289,21 @@ def load_case_view(
         hand_over_form=form_for(Act.HAND_OVER),
         hand_over_roles=tuple(role.value for role in HAND_OVER_ROLES),
         confirm_form=form_for(Act.CONFIRM_CLOSING) if proposes else None,
+        reveal_purposes=_reveal_purposes(viewer, case),
     )
+
+
+def _reveal_purposes(viewer: Viewer, case: LoadedCase) -> tuple[str, ...]:
+    """For what the full name may be read, where it is kept back and there is one."""
+    has_name = case.household is not None and bool(case.household.row["name"])
+    if not has_name or case.sight is not Sight.MASKED or not may_act(viewer, Act.REVEAL, case.facts):
+        return ()
+    return tuple(purpose.value for purpose in RevealPurpose)
 
 
 def load_timeline(connection: Connection, case: LoadedCase) -> tuple[TimelineEntry, ...]:
     rows = connection.execute(queries("console")["case_entries"], {"case_id": case.id}).fetchall()
-    return tuple(
+    return fold_entries(
         TimelineEntry(
             row["at"],
             Phrase(row["words"], _args(row["args"])),
@@ -292,6 +313,24 @@ def load_timeline(connection: Connection, case: LoadedCase) -> tuple[TimelineEnt
         )
         for row in rows
     )
+
+
+def fold_entries(entries: Iterable[TimelineEntry]) -> tuple[TimelineEntry, ...]:
+    """Tell once what happened many times in a row (a reminder every half hour); newest first, as it came."""
+    folded: list[TimelineEntry] = []
+    for entry in entries:
+        last = folded[-1] if folded else None
+        if last is not None and _same(last, entry):
+            folded[-1] = replace(last, count=last.count + 1, first_at=entry.at)
+        else:
+            folded.append(entry)
+    return tuple(folded)
+
+
+def _same(left: TimelineEntry, right: TimelineEntry) -> bool:
+    # What a person did or wrote is told each time.
+    by_nobody = not (left.who or right.who or left.note or right.note)
+    return by_nobody and left.phrase == right.phrase
 
 
 def _args(args: Mapping[str, Any]) -> dict[str, Any]:
@@ -323,6 +362,7 @@ def contact_of(row: Mapping[str, Any], *, named: bool, with_phone: bool) -> Cont
         role=row["role"],
         relation=row["relation_words"],
         phone=row["phone"] if with_phone else None,
+        phone_kept=bool(row["phone"]) and not with_phone,
     )
 
 

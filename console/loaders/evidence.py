@@ -98,14 +98,19 @@ def _kind_of(row: Mapping[str, Any], household_id: str, *, named: bool) -> Openi
     return OpeningKind.OWN_CREDENTIAL if own else OpeningKind.CONTACT
 
 
-def load_usual(connection: Connection, reader: Reader, household_id: str) -> Usual | None:
-    """Return her own rhythm from watched days alone; None until there are a few."""
-    begin = reader.day_begin - timedelta(days=USUAL_DAYS)
-    past = load_past(connection, household_id, reader.seen_until)
+def load_usual(connection: Connection, reader: Reader, row: Mapping[str, Any]) -> Usual | None:
+    """Return her own rhythm from watched days alone; None until there are a few.
+
+    The time an open case is about is what is held against the rhythm, and no part of it.
+    """
+    past = load_past(connection, row["id"], reader.seen_until)
     if past is None:
         return None
     zone = ZoneInfo(reader.zone)
-    seen = [opening.at for opening in _passages(past, begin, named=True)]
+    until = min(reader.day_begin, row["case_evidence_at"] or reader.day_begin)
+    last = until.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    begin = last - timedelta(days=USUAL_DAYS)
+    seen = [opening.at for opening in _passages(past, begin, named=True) if opening.at <= until]
     counts = Counter(at.astimezone(zone).date() for at in seen)
     days = [
         (begin + timedelta(days=number)).astimezone(zone)

@@ -51,10 +51,12 @@ class LoadedHousehold:
 
     def in_list(self) -> HouseholdLine:
         case_id = self.row["case_id"]
+        # Nobody learns from a list which home is empty: an absence looks like a home that nobody watches.
+        away = self.line is not None and self.line.away_until is not None
         return HouseholdLine(
             household=self.name,
-            line=self.line,
-            grounds=self.grounds,
+            line=None if away else self.line,
+            grounds=None if away else self.grounds,
             case_url=None if case_id is None else f"/cases/{case_id}",
             case_number=self.row["case_number"],
             holder=self.row["case_holder"],

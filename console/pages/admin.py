@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import isfinite
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
@@ -44,7 +46,7 @@ def _load(connection: Connection, seat: Seat) -> views.AdminPage:
         users=tuple(
             views.UserRow(
                 row["name"], row["display_name"], Role(row["role"]), row["created_at"], row["seen_at"],
-                row["disabled_at"],
+                row["disabled_at"], _act_on(row, seat),
             )
             for row in users
         ),
@@ -60,6 +62,15 @@ def _load(connection: Connection, seat: Seat) -> views.AdminPage:
     )  # fmt: skip
 
 
+def _act_on(row: dict[str, Any], seat: Seat) -> views.Act | None:
+    """Disable or enable; nobody herself, and nobody of another community."""
+    elsewhere = seat.viewer.community_id is not None and row["community_id"] != seat.viewer.community_id
+    if row["id"] == seat.viewer.user_id or elsewhere:
+        return None
+    name = "disable" if row["disabled_at"] is None else "enable"
+    return views.Act(name, f"/admin/users/{quote(row['name'], safe='')}/{name}", post=True)
+
+
 def load_services(connection: Connection, seat: Seat) -> tuple[views.ServiceRow, ...]:
     """Return how far each service has done its work; healthy is half a minute of a person's time."""
     rows = {row["service"]: row for row in connection.execute(queries("console")["progress"]).fetchall()}
@@ -71,8 +82,10 @@ def _service(name: str, row: dict[str, Any] | None, seat: Seat) -> views.Service
         return views.ServiceRow(name, None, 0, 0, False)
     at: datetime = row["at"]
     behind_ms = max(0, round((seat.now - at).total_seconds() * 1000))
-    healthy = behind_ms <= 2_000 or seat.services.clock.wall_seconds(behind_ms) <= 30
-    return views.ServiceRow(name, at, row["turn"], behind_ms, healthy)
+    # What a person waits: a scaled clock makes every lag look long.
+    waited_s = seat.services.clock.wall_seconds(behind_ms)
+    waited_ms = round(1000 * waited_s) if isfinite(waited_s) else behind_ms
+    return views.ServiceRow(name, at, row["turn"], waited_ms, waited_ms <= 30_000)
 
 
 @router.post("/admin/users/{name}/disable", dependencies=[CheckedForm])

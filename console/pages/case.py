@@ -68,13 +68,17 @@ def _answer(
     form_name: str = "",
     form: views.Form | None = None,
     status: int = 200,
+    live: bool = True,
 ) -> Response:
     view = loader.load_case_view(connection, seat.reader(connection), case)
     if form is not None:
         view = replace(view, **cast(Any, {form_name: form}))
     section = next((item for item in _BACK if may_enter(seat.viewer, item)), Section.ALARMS)
-    page = views.CasePage(view, back_url=_BACK.get(section, "/"))
-    return seat.answer(connection, "case.html", page, section=section, fragment=fragment, status=status)
+    page = views.CasePage(view, back_url=_BACK.get(section, "/"), back_name=section.value)
+    return seat.answer(
+        connection, "case.html", page, section=section, fragment=fragment, status=status,
+        path=f"/cases/{case.id}", live=live,
+    )  # fmt: skip
 
 
 def _back_to(request: Request, case_id: int) -> str:
@@ -209,10 +213,11 @@ def confirm_closing(
 @router.post("/cases/{case_id}/reveal", dependencies=[CheckedForm])
 def reveal(seat: Guard, case_id: CaseId, purpose: Annotated[str, Form(max_length=40)] = "") -> Response:
     """Show the full name once, to whoever says why; the reading is written down before it is shown."""
-    if purpose not in {item.value for item in RevealPurpose}:
-        raise RefusedError(422, "purpose_missing")
     with seat.transaction() as connection:
         case = _load(connection, seat, case_id)
+        if purpose not in {item.value for item in RevealPurpose}:
+            form = views.Form({}, {"purpose": "purpose_missing"})
+            return _answer(connection, seat, case, form_name="reveal_form", form=form, status=422)
         if case.household is None or not may_act(seat.viewer, Act.REVEAL, case.facts):
             raise RefusedError(403)
         seat.audit(
@@ -221,4 +226,5 @@ def reveal(seat: Guard, case_id: CaseId, purpose: Annotated[str, Form(max_length
         )  # fmt: skip
         named = replace(case.household.name, name=case.household.row["name"] or "")
         case = replace(case, household=replace(case.household, name=named), sight=Sight.NAMED)
-        return _answer(connection, seat, case)
+        # Shown once: a page that fetched itself again would hide the name under the reader's eyes.
+        return _answer(connection, seat, case, live=False)

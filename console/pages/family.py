@@ -59,7 +59,13 @@ def _answer(
         homes.append(_home(connection, reader, found[row["household_id"]], row["relation_words"], mine))
     page = views.FamilyPage(tuple(homes), open_form=open_form)
     return seat.answer(
-        connection, "family.html", page, section=Section.FAMILY, fragment=fragment, status=status
+        connection,
+        "family.html",
+        page,
+        section=Section.FAMILY,
+        fragment=fragment,
+        status=status,
+        path="/family",
     )
 
 

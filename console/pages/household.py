@@ -79,6 +79,10 @@ def _page_url(query: str, state: str, after: int) -> str:
 def household(seat: Guard, household_id: HouseholdId, fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
         found = _load(connection, seat.reader(connection), household_id)
+        if fragment is None:
+            seat.audit(
+                connection, "household_read", purpose="care", object_kind="household", object_id=household_id
+            )
         return _answer(connection, seat, found, fragment=fragment)
 
 
@@ -105,7 +109,7 @@ def _answer(
     contacts = connection.execute(queries("console")["contacts"], {"ids": [row["id"]]}).fetchall()
     grounds = found.grounds
     if grounds is not None:
-        grounds = replace(grounds, usual=load_usual(connection, reader, row["id"]))
+        grounds = replace(grounds, usual=load_usual(connection, reader, row))
     page = views.HouseholdPage(
         household=found.name,
         line=found.line,
@@ -129,8 +133,9 @@ def _answer(
         looked_url=f"/looked?household={row['id']}",
     )
     return seat.answer(
-        connection, "household.html", page, section=Section.HOUSEHOLDS, fragment=fragment, status=status
-    )
+        connection, "household.html", page, section=Section.HOUSEHOLDS, fragment=fragment, status=status,
+        path=f"/households/{row['id']}",
+    )  # fmt: skip
 
 
 def _log_url(device_rows: list[dict[str, Any]]) -> str | None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends, Form, Query
 from starlette.responses import Response
@@ -72,12 +74,16 @@ def _load_named(connection: Connection, reader: Reader) -> list[case_loader.Load
             "only_visit": True, "task_role": None, "user_id": reader.viewer.user_id, "limit": CASES_SHOWN,
         },
     ).fetchall()  # fmt: skip
-    return case_loader.load_cases(connection, reader, [row["id"] for row in rows])
+    cases = case_loader.load_cases(connection, reader, [row["id"] for row in rows])
+    return sorted(cases, key=_pressing)
+
+
+def _pressing(case: case_loader.LoadedCase) -> tuple[int, datetime]:
+    """The gravest first, then whoever was seen the longest ago."""
+    return -int(case.row["stage"]), case.row["evidence_at"] or case.row["opened_at"]
 
 
 def _case_row(case: case_loader.LoadedCase, reader: Reader) -> views.CaseRow:
-    from dataclasses import replace
-
     return replace(case_loader.row_of(case, reader), url=f"/cases/{case.id}")
 
 
@@ -113,9 +119,15 @@ def look_up_page(
     """The form; with a ticket of one's own, its rows, each reading of which is written down with its count."""
     with seat.transaction() as connection:
         if ticket is None:
-            return _answer(connection, seat, views.Form())
+            return _answer(connection, seat, views.Form(_day_before(seat, seat.reader(connection).zone)))
         opened = _load_ticket(connection, seat, ticket)
         return _answer_rows(connection, seat, opened, log_loader.parse_place(place))
+
+
+def _day_before(seat: Seat, zone: str) -> dict[str, str]:
+    """The window most often asked for: the day before now."""
+    local = seat.now.astimezone(ZoneInfo(zone))
+    return {"from": f"{local - timedelta(days=1):%Y-%m-%dT%H:%M}", "to": f"{local:%Y-%m-%dT%H:%M}"}
 
 
 def _load_ticket(connection: Connection, seat: Seat, ticket: int) -> dict[str, Any]:
@@ -146,6 +158,10 @@ def _answer(
     return seat.answer(connection, "look_up.html", page, section=Section.LOOK_UP, status=status)
 
 
+def _local(text: str, zone: str) -> str:
+    return f"{datetime.fromisoformat(text).astimezone(ZoneInfo(zone)):%Y-%m-%dT%H:%M}"
+
+
 def _answer_rows(
     connection: Connection, seat: Seat, opened: dict[str, Any], place: log_loader.Place | None
 ) -> Response:
@@ -165,7 +181,11 @@ def _answer_rows(
     page_url = "/police/look-up?" + urlencode({"ticket": opened["id"]})
     form = views.Form(
         {key: detail[key] for key in ("case_number", "basis", "door", "building", "unit")}
-        | {"purpose": opened["purpose"]}
+        | {
+            "purpose": opened["purpose"],
+            "from": _local(detail["from"], reader.zone),
+            "to": _local(detail["to"], reader.zone),
+        }
     )
     return _answer(
         connection,

@@ -151,11 +151,12 @@ def sign_out(request: Request, seat: SignedIn) -> Response:
     assert seat.session is not None
     with seat.transaction() as connection:
         identity.end_session(connection, seat.session.token_hash)
-    response = RedirectResponse("/sign-in", 303)
-    response.delete_cookie(
-        session_cookie(seat.services), path="/", secure=secure_cookies(seat.services), httponly=True
-    )
-    # Not "storage": an outcome that waits there for a signal must not be lost.
+    return forget_cookie(RedirectResponse("/sign-in", 303), seat.services)
+
+
+def forget_cookie(response: Response, services: Services) -> Response:
+    """Take the session's cookie back, and what the browser kept of the pages it opened."""
+    response.delete_cookie(session_cookie(services), path="/", secure=secure_cookies(services), httponly=True)
     response.headers["Clear-Site-Data"] = '"cache"'
     return response
 

@@ -18,6 +18,7 @@ from console.loaders.cases import LoadedCase
 from console.loaders.households import Row
 from console.metrics import ACTS
 from console.pages.case import notice_of, refusal_word
+from console.pages.household import ABSENCE_MAX
 from console.scope import Act, Section, Sight, show_name
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here, parse_local_time
 from kaimen.database import Connection, queries
@@ -82,8 +83,9 @@ def _answer(
     near = _is_near(seat, task, case)
     page = _field_page(connection, reader, view, case, near=near)
     return seat.answer(
-        connection, "field.html", page, section=Section.TASKS, fragment=fragment, status=status
-    )
+        connection, "field.html", page, section=Section.TASKS, fragment=fragment, status=status,
+        path=f"/tasks/{view.id}",
+    )  # fmt: skip
 
 
 def _field_page(
@@ -113,7 +115,8 @@ def _address_words(connection: Connection, reader: Reader, name: views.Household
     community = connection.execute(
         queries("console")["community"], {"id": reader.viewer.community_id}
     ).fetchone()
-    return f"{community['name'] if community else ''} {name.label}".strip()
+    place = f"{name.building} 栋 {name.unit} 单元 {name.room}" if name.building and name.unit else name.label
+    return f"{community['name'] if community else ''} {place}".strip()
 
 
 def _contacts(
@@ -203,7 +206,7 @@ def outcome(
     with seat.transaction() as connection:
         task, case = _load(connection, seat, task_id)
         zone = seat.reader(connection).zone
-        errors, until = _check_outcome(values, zone)
+        errors, until = _check_outcome(values, zone, seat.now)
         if errors:
             return _answer(connection, seat, task, case, form=views.Form(values, errors), status=422)
     return _perform(
@@ -223,7 +226,9 @@ def outcome(
     )  # fmt: skip
 
 
-def _check_outcome(values: dict[str, str], zone: str) -> tuple[dict[str, str], datetime | None]:
+def _check_outcome(
+    values: dict[str, str], zone: str, now: datetime
+) -> tuple[dict[str, str], datetime | None]:
     errors = {}
     if values["outcome"] not in {item.value for item in Outcome}:
         errors["outcome"] = "not_an_outcome"
@@ -232,4 +237,8 @@ def _check_outcome(values: dict[str, str], zone: str) -> tuple[dict[str, str], d
     until = parse_local_time(values["absence_until"], zone) if values["absence_until"] else None
     if values["absence_until"] and until is None:
         errors["absence_until"] = "absence_needs_end"
+    elif until is not None and until - now > ABSENCE_MAX:
+        errors["absence_until"] = "absence_too_long"
+    elif until is not None and until <= now:
+        errors["absence_until"] = "from_after_to"
     return errors, until

@@ -16,23 +16,30 @@ function tickClock() {
   const now = Number(words.now) + (performance.now() - startedAt) * Number(words.speed);
   for (const place of document.querySelectorAll("[data-clock]")) place.textContent = clockFormat.format(now);
 }
-if (words.now) setInterval(tickClock, 1000);
+// A page that is not live shows the instant it was made: a running clock would make it look fresh.
+if (words.now && words.stream) setInterval(tickClock, 1000);
 
 // --- Fragments -------------------------------------------------------------------------------------------------
 
 let heldRows = null; // a newer order that waits until neither pointer nor focus is in the list
 
+// The page's own address, not the browser's: after a refused form that one is the form's.
+let pagePath = words.path ?? location.pathname + location.search;
+
 function fragmentUrl(name) {
-  const url = new URL(location.href);
+  const url = new URL(pagePath, location.origin);
   url.searchParams.set("fragment", name);
-  url.hash = "";
   return url;
 }
 
+class AwayError extends Error {}
+
 async function refresh(place) {
   const answer = await fetch(fragmentUrl(place.dataset.fragment), { headers: { accept: "text/html" } });
-  if (answer.status === 401) location.reload();
-  if (!answer.ok) return;
+  if (answer.status === 401) location.assign(pagePath);
+  // What is no longer there, or no longer this reader's, is said by the whole page.
+  if (answer.status === 403 || answer.status === 404) location.assign(pagePath);
+  if (!answer.ok) throw new AwayError(String(answer.status));
   const fresh = document.createElement("div");
   fresh.innerHTML = new DOMParser().parseFromString(await answer.text(), "text/html").body.innerHTML;
   const oldRows = place.querySelector("[data-rows]");
@@ -47,7 +54,9 @@ async function refresh(place) {
   if (isBeingEdited(place)) return;
   const known = new Set([...place.querySelectorAll("[data-row]")].map((row) => row.dataset.row));
   const focused = document.activeElement?.dataset?.row;
+  const open = unfolded(place);
   place.replaceChildren(...fresh.childNodes);
+  unfold(place, open);
   if (known.size) {
     for (const row of place.querySelectorAll("[data-row]")) if (!known.has(row.dataset.row)) row.classList.add("is-new");
   }
@@ -60,11 +69,24 @@ async function refresh(place) {
 
 const isBusy = (rows) => rows.matches(":hover") || rows.contains(document.activeElement);
 
-// A half-filled form or an open disclosure is never swapped away under the hand.
+// A half-filled form is never swapped away under the hand, and what was unfolded stays unfolded.
 function isBeingEdited(place) {
-  if (place.querySelector("details[open] form")) return true;
+  if (place.querySelector("form[data-touched]")) return true;
   const field = document.activeElement;
   return place.contains(field) && field.matches("input, textarea, select");
+}
+
+document.addEventListener("input", (event) => {
+  const form = event.target.form;
+  if (form?.method === "post") form.dataset.touched = "yes";
+});
+
+const unfolded = (place) => [...place.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
+
+function unfold(place, titles) {
+  for (const summary of place.querySelectorAll("details > summary")) {
+    if (titles.includes(summary.textContent)) summary.parentElement.open = true;
+  }
 }
 
 // Same rows: new content, old place. New ones wait below; gone ones are greyed until the list is put in order.
@@ -115,64 +137,112 @@ document.addEventListener("pointerout", () => {
   if (heldRows && list() && !isBusy(list())) putInOrder();
 });
 
-let waiting = null;
+// Changes come in bursts, a slow server must not be asked faster than it answers, and a page nobody looks at
+// asks seldom. What fails is tried again, and until it succeeds the list looks as old as it is.
+const GAP_MS = 1500;
+const GAP_HIDDEN_MS = 15_000;
+let planned = null;
+let asking = false;
+let askAgain = false;
+let askedAt = -GAP_HIDDEN_MS;
+let tookMs = 0;
+
 function refreshAll() {
-  clearTimeout(waiting);
-  waiting = setTimeout(() => {
-    for (const place of document.querySelectorAll("[data-fragment]")) refresh(place).catch(() => {});
-  }, 200);
+  if (asking) { askAgain = true; return; }
+  const gap = Math.max(document.hidden ? GAP_HIDDEN_MS : GAP_MS, 4 * tookMs);
+  planned ??= setTimeout(ask, Math.max(150, askedAt + gap - performance.now()));
 }
+
+async function ask() {
+  planned = null;
+  asking = true;
+  askedAt = performance.now();
+  const places = [...document.querySelectorAll("[data-fragment]")];
+  const results = await Promise.allSettled(places.map(refresh));
+  tookMs = performance.now() - askedAt;
+  askedAt = performance.now();
+  asking = false;
+  const failed = results.some((result) => result.status === "rejected");
+  oldSince = failed ? (oldSince ?? Date.now()) : null;
+  showAge();
+  if (failed) setTimeout(refreshAll, 3000 + Math.random() * 2000);
+  else if (askAgain) { askAgain = false; refreshAll(); }
+}
+
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden || planned === null) return;
+  clearTimeout(planned);
+  planned = null;
+  askedAt = -GAP_HIDDEN_MS;
+  refreshAll();
+});
 
 // --- The stream: lost means grey, with its age -----------------------------------------------------------------
 
+const SILENT_MS = 40_000; // the server beats every 15 s
+let stream = null;
 let heardAt = performance.now();
-let lostSince = null;
-let beats = false; // the server sends "alive" events: then their absence is a lost line, too
+let lostSince = null; // the line is lost
+let oldSince = null; // the line stands, but the list could not be fetched
 
-function showLive() {
+function showAge() {
+  const since = lostSince ?? oldSince;
+  const lost = since !== null;
+  body.classList.toggle("is-stale", lost);
+  body.classList.toggle("is-lost", lost);
+  body.classList.toggle("is-live", !lost);
+  document.querySelector("[data-lost]").hidden = !lost;
+  for (const place of document.querySelectorAll("span[data-live-word]")) place.textContent = lost ? words.wordLost : words.wordLive;
+  if (!lost) return;
+  const seconds = Math.max(0, Math.round((Date.now() - since) / 1000));
+  const [value, unit] = seconds < 100 ? [seconds, "second"] : [Math.round(seconds / 60), "minute"];
+  const format = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit, unitDisplay: "long" });
+  document.querySelector("[data-lost-age]").textContent = format.format(value);
+}
+
+function heard() {
   heardAt = performance.now();
+  const was = lostSince;
   lostSince = null;
-  body.classList.remove("is-stale");
-  body.classList.replace("is-lost", "is-live") || body.classList.add("is-live");
-  document.querySelector("[data-lost]").hidden = true;
-  for (const place of document.querySelectorAll("[data-live-word]")) if (place !== body) place.textContent = words.wordLive;
+  if (was !== null) refreshAll();
+  showAge();
 }
 
-function showLost() {
+function lose() {
   lostSince ??= Date.now() - (performance.now() - heardAt);
-  body.classList.add("is-stale", "is-lost");
-  body.classList.remove("is-live");
-  document.querySelector("[data-lost]").hidden = false;
-  for (const place of document.querySelectorAll("[data-live-word]")) if (place !== body) place.textContent = words.wordLost;
+  showAge();
 }
 
-function tellAge() {
-  if (beats && performance.now() - heardAt > 40_000) showLost();
-  if (lostSince === null) return;
-  const seconds = Math.round((Date.now() - lostSince) / 1000);
-  const unit = seconds < 100 ? [seconds, "second"] : [Math.round(seconds / 60), "minute"];
-  const format = new Intl.NumberFormat(document.documentElement.lang, { style: "unit", unit: unit[1], unitDisplay: "long" });
-  document.querySelector("[data-lost-age]").textContent = format.format(unit[0]);
+function watchLine() {
+  if (performance.now() - heardAt > SILENT_MS) {
+    lose();
+    // A line that died without a word never says so itself: hang up and dial again.
+    if (stream?.readyState === EventSource.OPEN) { stream.close(); listen(); }
+  }
+  if (lostSince !== null || oldSince !== null) showAge();
 }
 
 function listen() {
-  const stream = new EventSource(words.stream); // the browser resumes with Last-Event-ID by itself
-  const heard = () => { const was = lostSince; showLive(); if (was !== null) refreshAll(); };
-  stream.addEventListener("open", heard);
-  stream.addEventListener("error", () => {
-    showLost();
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, 3000 + Math.random() * 4000);
+  const opened = new EventSource(words.stream); // the browser resumes with Last-Event-ID by itself
+  stream = opened;
+  opened.addEventListener("open", heard);
+  opened.addEventListener("error", () => {
+    if (stream !== opened) return;
+    lose();
+    if (opened.readyState === EventSource.CLOSED) setTimeout(listen, 3000 + Math.random() * 4000);
   });
-  stream.addEventListener("alive", () => { beats = true; heard(); });
+  for (const name of ["alive", "here"]) opened.addEventListener(name, heard);
   for (const name of ["cases", "states", "demo", "refetch", "message"]) {
-    stream.addEventListener(name, () => { heard(); refreshAll(); });
+    opened.addEventListener(name, () => { heard(); refreshAll(); });
   }
-  window.addEventListener("pagehide", () => stream.close(), { once: true });
 }
 if (words.stream) {
   listen();
-  setInterval(tellAge, 1000);
-  window.addEventListener("offline", showLost);
+  setInterval(watchLine, 1000);
+  window.addEventListener("offline", lose);
+  window.addEventListener("pagehide", () => stream.close());
+  // A page taken back out of the browser's memory is as old as its last answer.
+  window.addEventListener("pageshow", (event) => { if (event.persisted) { listen(); refreshAll(); } });
 }
 
 // --- Rows and the case beside them -----------------------------------------------------------------------------
@@ -183,7 +253,8 @@ async function select(row) {
   for (const other of row.parentElement.querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
   row.setAttribute("aria-current", "true");
   history.replaceState(null, "", row.href);
-  await refresh(aside);
+  pagePath = location.pathname + location.search;
+  await refresh(aside).catch(refreshAll);
   aside.scrollTop = 0;
   return true;
 }
@@ -272,6 +343,17 @@ function tone() {
 }
 showSound();
 if (list()) announce(list());
+
+// --- Forms: one press, one act ---------------------------------------------------------------------------------
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  form.dataset.sent = "yes";
+  form.setAttribute("aria-busy", "true");
+  setTimeout(() => { delete form.dataset.sent; form.removeAttribute("aria-busy"); }, 5000);
+});
 
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;

@@ -787,10 +787,37 @@ DEMO_USERS = (
     v.DemoUser("family", "demo-family", Role.FAMILY),
     v.DemoUser("admin", "demo-admin", Role.ADMIN),
 )
+SESSIONS = v.SessionsPage(
+    (
+        v.SessionRow(
+            "00ff00ff00ff00ff", ago(hours=8), ago(minutes=1), "Windows", "Edge", True, "/sessions/00ff/end"
+        ),
+        v.SessionRow(
+            "11ff00ff00ff00ff", ago(days=9), ago(days=2), "Android", "微信", False, "/sessions/11ff/end"
+        ),
+        v.SessionRow("22ff00ff00ff00ff", ago(days=30), ago(days=12), end_url="/sessions/22ff/end"),
+    ),
+    NOW,
+)
 ADMIN = v.AdminPage(
     (
-        v.UserRow("limin", "李敏", Role.PROPERTY_CLERK, ago(days=100), ago(minutes=20)),
-        v.UserRow("old", "周*", Role.GRID_WORKER, ago(days=300), None, ago(days=30)),
+        v.UserRow(
+            "limin",
+            "李敏",
+            Role.PROPERTY_CLERK,
+            ago(days=100),
+            ago(minutes=20),
+            act=v.Act("disable", "/admin/users/limin/disable", post=True),
+        ),
+        v.UserRow(
+            "old",
+            "周*",
+            Role.GRID_WORKER,
+            ago(days=300),
+            None,
+            ago(days=30),
+            act=v.Act("enable", "/admin/users/old/enable", post=True),
+        ),
     ),
     (
         v.ServiceRow("ingest", ago(minutes=0.02), 184_233, 1_000, True),
@@ -964,6 +991,7 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     ),
     "looked": ("looked.html", lambda: LOOKED, {"current": "looked"}),
     "admin": ("admin.html", lambda: ADMIN, {"current": "admin", "role": Role.ADMIN}),
+    "sessions": ("sessions.html", lambda: SESSIONS, {"current": ""}),
     "demo": ("demo.html", lambda: DEMO, {"current": "demo", "speed": 720.0}),
     "sign-in": (
         "sign_in.html",

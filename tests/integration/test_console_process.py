@@ -34,7 +34,9 @@ class Stream:
             if line.startswith((":", "retry")):
                 continue
             if not line and "event" in found:
-                return found
+                if found["event"] != "alive":
+                    return found
+                found = {}
             if line:
                 name, _, value = line.partition(": ")
                 found[name] = value

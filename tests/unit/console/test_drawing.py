@@ -89,7 +89,7 @@ def test_the_bar_has_passed_exactly_the_marks_of_the_stages_reached(
 
 def test_both_ages_are_told_where_they_differ_by_more_than_a_tenth(words: Words) -> None:
     told = label(day_line(line(57, blind_hours=(45, 36), stage=Stage.CALL), words))
-    assert "实计 2 天 0 小时" in told
+    assert "实计 2 天 · " in told
     assert "距最后开门 2 天 9 小时" in told
     assert "离线 9 小时不计" in told
     assert "实计" not in label(day_line(line(57, blind_hours=(45, 42)), words))

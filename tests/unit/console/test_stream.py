@@ -51,7 +51,7 @@ def _parse(part: bytes) -> list[dict[str, Any]]:
     found = []
     for block in part.decode().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
-        if "event" in fields:
+        if fields.get("event", "alive") != "alive":
             found.append({"id": fields["id"], "event": fields["event"], "data": json.loads(fields["data"])})
     return found
 
@@ -124,7 +124,26 @@ def test_the_line_is_kept_alive_and_ends_with_the_session() -> None:
 
         client = hub.follow(lambda _: {}, last_id=None, stands=stands, heartbeat_s=0.01)
         parts = [part async for part in client]
-        assert parts[1:] == [b": alive\n\n"]
+        assert parts[0].endswith(b"event: alive\ndata: {}\n\n")
+        assert parts[1:] == [b"event: alive\ndata: {}\n\n"]
+
+    asyncio.run(story())
+
+
+def test_a_busy_line_beats_too_and_ends_with_the_session() -> None:
+    async def story() -> None:
+        hub, standing = Hub(), [True, False]
+
+        async def stands() -> bool:
+            return standing.pop(0)
+
+        client = hub.follow(lambda _: {}, last_id=None, stands=stands, heartbeat_s=0.02)
+        parts = []
+        async for part in client:
+            hub.publish([CASE])
+            parts.append(part)
+        assert parts.count(b"event: alive\ndata: {}\n\n") == 1
+        assert sum(b"event: cases" in part for part in parts) >= 2
 
     asyncio.run(story())
 
