@@ -335,6 +335,8 @@ def learn_hazard(home: Home) -> None:
     excess = 0.0
     for place in range(found - count, found):
         excess += (ascending[place] - level) / count
+    # A right rate leaves excesses of mean one; less is a few regular days' luck, which the first late morning ends.
+    excess = max(excess, 1.0)
     yearly = 365.25 * count / max(days, 1.0)
     home.level[THRESHOLD] = level + count * excess * ((yearly / FALSE_ALERTS_WANTED) ** (1.0 / count) - 1.0)
 
@@ -594,8 +596,14 @@ def is_alert(reason: int) -> bool:
 
 @compiled
 def usual_until(home: Home, method: int, to_ms: int) -> int:
-    """Return until when the silence that ends at ``to_ms`` counts as usual: until its alert, if it had one."""
+    """Return until when the silence that ends at ``to_ms`` counts as usual: until its alert, if it had one.
+
+    Not at all if it has an absence's length. Were alerted silences learned whole, one real emergency, or one outing
+    that no door told of, would teach the home's line to wait for the next.
+    """
     last = home.marks[LAST]
+    if last != NEVER and to_ms - last > ABSENT_AFTER:
+        return last
     if last == NEVER or to_ms - last < HOUR or not is_alert(judge(home, method, to_ms)[3]):
         return to_ms
     at = last + SLOT
