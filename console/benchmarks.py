@@ -54,34 +54,35 @@ def bench_detect(households: int) -> list[dict[str, Any]]:
 
     chance = np.random.default_rng(7)
     state = WatchState(households)
-    size = len(state.due_ms)
-    state.thresholds_ms[:, :3] = (DAY_MS, 2 * DAY_MS, 3 * DAY_MS)
-    state.evidence_ms[:] = state.anchor_ms[:] = chance.integers(0, DAY_MS // 2, size)
-    state.known_until_ms[:] = 10 * DAY_MS
-    state.simple[:] = 1
-    state.due_ms[:] = state.anchor_ms + DAY_MS
-    state.bound_ms[:] = state.due_ms.reshape(len(state.bound_ms), -1).min(axis=1)
+    size = len(state.due_s)
+    start = 1_767_225_600_000
+    state.set_thresholds(0, (DAY_MS, 2 * DAY_MS, 3 * DAY_MS))
+    state.evidence_ms[:] = state.origin_ms[:] = start + chance.integers(0, DAY_MS // 2, size)
+    state.known_until_ms[:] = start + 10 * DAY_MS
+    state.level[:] = 0
+    state.due_s[:] = (state.origin_ms + DAY_MS) // 1000
+    state.bound_s[:] = state.due_s.reshape(len(state.bound_s), -1).min(axis=1)
     found = np.empty(size, np.int64)
-    before = int(state.due_ms.min()) - 1
-    idle = seconds(lambda: kernel.pulse(state, before, found))
-    limit = seconds(lambda: int(state.bound_ms.sum()))
-    plain = seconds(lambda: np.flatnonzero(state.due_ms <= before))
+    before_s = int(state.due_s.min()) - 1
+    idle = seconds(lambda: kernel.pulse(state, before_s * 1000, found))
+    limit = seconds(lambda: int(state.bound_s.sum()))
+    plain = seconds(lambda: np.flatnonzero(state.due_s <= before_s))
 
     due = chance.choice(size, max(1, size // 1000), replace=False)
 
     def rearm() -> None:
-        state.due_ms[due] = before
-        np.minimum.at(state.bound_ms, due // 1024, before)
-        kernel.pulse(state, before, found)
+        state.due_s[due] = before_s
+        np.minimum.at(state.bound_s, due // 1024, before_s)
+        kernel.pulse(state, before_s * 1000, found)
 
     def rearm_in_numpy() -> None:
-        late = np.flatnonzero(state.due_ms <= before)
-        inactive = state.base_ms + before - state.anchor_ms
-        np.count_nonzero((state.thresholds_ms <= inactive[:, None]).sum(axis=1) != state.level)
-        state.due_ms[late] = state.anchor_ms[late] + DAY_MS
+        late = np.flatnonzero(state.due_s <= before_s)
+        inactive = before_s * 1000 - state.origin_ms
+        np.count_nonzero(np.searchsorted(state.thresholds_ms[0], inactive, side="right") != state.level)
+        state.due_s[late] = (state.origin_ms[late] + DAY_MS) // 1000
 
     busy = seconds(rearm, 3)
-    scan = seconds(lambda: int(state.due_ms.sum()), 3)
+    scan = seconds(lambda: int(state.due_s.sum()), 3)
     peer = seconds(rearm_in_numpy, 3)
     giga = households / 1e9
     words = f"{households:,} households"

@@ -549,10 +549,12 @@ WHERE NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id) ORDER BY
 -- name: police_buildings
 -- counts per building; nobody is named by them
 SELECT h.building, count(*) AS watched,
-       count(*) FILTER (WHERE s.stage = 1) AS warning, count(*) FILTER (WHERE s.stage = 2) AS call,
-       count(*) FILTER (WHERE s.stage >= 3) AS visit,
-       count(*) FILTER (WHERE NOT s.known AND s.stage = 0 AND s.absent_until IS NULL) AS unknown
+       count(*) FILTER (WHERE greatest(s.stage, c.stage) = 1) AS warning,
+       count(*) FILTER (WHERE greatest(s.stage, c.stage) = 2) AS call,
+       count(*) FILTER (WHERE greatest(s.stage, c.stage) >= 3) AS visit,
+       count(*) FILTER (WHERE NOT s.known AND greatest(s.stage, c.stage) = 0 AND s.absent_until IS NULL) AS unknown
 FROM households h JOIN sites si ON si.id = h.site_id JOIN household_states s ON s.household_id = h.id
+LEFT JOIN cases c ON c.household_id = h.id AND c.cause = 'inactivity' AND c.state <> 'closed'
 WHERE si.community_id = %(community_id)s
   AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
 GROUP BY h.building ORDER BY h.building
@@ -581,10 +583,12 @@ SELECT coalesce((SELECT tier FROM schema_migrations ORDER BY version DESC LIMIT 
 
 -- name: street
 -- every home of a community with what its window shows
-SELECT h.id, h.label, h.building, h.unit, h.floor, h.room, s.stage, s.known, s.absent_until, s.door_open_since,
+SELECT h.id, h.label, h.building, h.unit, h.floor, h.room, greatest(s.stage, c.stage) AS stage, s.known,
+       s.absent_until, s.door_open_since,
        EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch'
                AND k.withdrawn_at IS NULL) AS watched
 FROM households h JOIN sites si ON si.id = h.site_id LEFT JOIN household_states s ON s.household_id = h.id
+LEFT JOIN cases c ON c.household_id = h.id AND c.cause = 'inactivity' AND c.state <> 'closed'
 WHERE si.community_id = %(community_id)s ORDER BY h.building, h.unit, h.floor DESC, h.room
 
 -- name: unit_gateways

@@ -72,7 +72,9 @@ def row_why(row: CaseRow, words: Words) -> str:
     if row.technical is not None:
         return technical_why(row.technical, words)
     parts = [line_caption(row.line, words)] if row.line is not None else []
-    if row.proposal_at is not None:
+    if row.proposal_by == "deceased":
+        parts.append(words.say("why.proposal.deceased"))
+    elif row.proposal_at is not None:
         parts.append(words.say("why.proposal", at=row.proposal_at))
     if row.grounds is not None:
         parts += grounds_why(row.grounds, words)

@@ -312,7 +312,8 @@ class CaseRow:
     holder_role: Role | None = None
     held_until: datetime | None = None
     held_reason: str | None = None
-    proposal_at: datetime | None = None  # evidence proposes closing; a person confirms
+    proposal_at: datetime | None = None  # when the evidence was, or the word, that proposes closing
+    proposal_by: str = ""  # evidence, deceased; empty: nothing is proposed
     closed_at: datetime | None = None
     outcome: Outcome | None = None
     unacknowledged: bool = False

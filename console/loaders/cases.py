@@ -183,7 +183,8 @@ def row_of(
         holder_role=_role(row["holder_role"] or row["assignee_role"]),
         held_until=held,
         held_reason=row["held_reason"] if held else None,
-        proposal_at=row["proposal_at"],
+        proposal_at=_proposed_at(row),
+        proposal_by=str((row["proposal"] or {}).get("kind", "")),
         closed_at=row["closed_at"],
         outcome=_outcome(row["outcome"]),
         unacknowledged=not closed and row["holder_id"] is None and held is None and rank >= Stage.CALL,
@@ -198,6 +199,12 @@ def _line_of(case: LoadedCase, closed: bool) -> views.DayLine | None:
     if line is None or closed:
         return line
     return replace(line, stage=max(line.stage, Stage(min(case.row["stage"], Stage.VISIT))))
+
+
+def _proposed_at(row: Row) -> datetime | None:
+    """The instant of the evidence itself, which is what a person is asked about."""
+    found = _instant(str((row["proposal"] or {}).get("evidence_at", "")))
+    return found if isinstance(found, datetime) else row["proposal_at"]
 
 
 def _role(text: str | None) -> Role | None:

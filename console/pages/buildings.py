@@ -79,9 +79,9 @@ def _home(row: Mapping[str, Any], base: str) -> Home:
 def _mark(row: Mapping[str, Any]) -> Mark:
     if not row["watched"] or row["stage"] is None:
         return Mark.NORMAL
+    if row["stage"] and row["absent_until"] is None:
+        return views.MARK_BY_STAGE[Stage(min(row["stage"], Stage.VISIT))]
     if row["absent_until"] is not None:
         # A board hangs on the wall: nobody learns from it which home is empty.
         return Mark.NORMAL
-    if row["stage"]:
-        return views.MARK_BY_STAGE[Stage(min(row["stage"], Stage.VISIT))]
     return Mark.NORMAL if row["known"] else Mark.UNKNOWN

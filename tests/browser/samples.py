@@ -223,6 +223,7 @@ PROPOSED_ROW = row(
     household=ZHENG,
     line=GOOD_LINE,
     proposal_at=ago(hours=2.5),
+    proposal_by="evidence",
     act=TaskKind.CONFIRM_CLOSING,
     due_at=NOW + timedelta(minutes=25),
     holder="李敏",

@@ -34,6 +34,8 @@ class Street:
         self.changed = threading.Condition()
         self.turn = 0
         self.broken = False
+        self.refuses = False  # no new stream; the open ones stay, and say nothing
+        self.fails = False  # the list cannot be made
         self.resumed_from: list[str | None] = []
         self.url = ""
 
@@ -71,6 +73,8 @@ class Handler(BaseHTTPRequestHandler):
             file = STATIC / Path(where.path).name
             kind = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}[file.suffix]
             self.answer(file.read_bytes(), kind)
+        elif self.street.fails:
+            self.send_error(503)
         else:
             self.answer(self.street.page(parse_qs(where.query)).encode(), "text/html; charset=utf-8")
 
@@ -83,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def stream(self) -> None:
-        if self.street.broken:
+        if self.street.broken or self.street.refuses:
             self.send_response(503)
             self.end_headers()
             return
@@ -209,6 +213,36 @@ def test_a_lost_line_greys_the_list_and_coming_back_asks_for_what_was_missed(
     desk.wait_for_selector("#case-99", timeout=20_000)
     desk.wait_for_selector("body.is-live")
     assert desk.locator("[data-lost]").is_hidden()
+
+
+def test_a_silent_line_is_a_lost_one(page: Page, street: Street) -> None:
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.clock.install()
+    page.goto(street.url)
+    page.wait_for_selector("body.is-live")
+    street.refuses = True
+    page.clock.fast_forward(30_000)
+    assert page.locator("body.is-live").count() == 1
+    page.clock.fast_forward(15_000)
+    page.wait_for_selector("body.is-stale")
+    assert "45" in page.inner_text("[data-lost-age]")
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('[data-rows]').parentElement).filter")
+        != "none"
+    )
+    street.refuses = False
+    page.clock.fast_forward(10_000)
+    page.wait_for_selector("body.is-live")
+
+
+def test_a_list_that_cannot_be_fetched_looks_old_until_it_can(desk: Page, street: Street) -> None:
+    desk.mouse.move(5, 5)
+    street.fails = True
+    street.show(NEW_ROW, *samples.ALARMS.rows)
+    desk.wait_for_selector("body.is-stale")
+    street.fails = False
+    desk.wait_for_selector("#case-99")
+    desk.wait_for_selector("body.is-live")
 
 
 def test_a_half_written_form_is_never_swapped_away(desk: Page, street: Street) -> None:
