@@ -14,8 +14,9 @@ from typing import Any
 
 import msgspec
 
-from ingest.detector.engine import PULSE_MS, Detector, Registry, pulse_at_or_after
+from ingest.detector.engine import Detector, Registry, pulse_at_or_after
 from ingest.detector.facts import Crossing, Withdrawal
+from ingest.detector.state import PULSE_MS
 from ingest.recording import RecordingError, open_text
 from kaimen import wire
 from kaimen.policy import FUTURE_MAX_MS, LATE_AFTER_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS

@@ -29,12 +29,10 @@ from ingest.detector.facts import (
     Withdrawal,
 )
 from ingest.detector.rule import HouseholdRule, Judgement
-from ingest.detector.state import FOREVER, THRESHOLDS_MAX, WatchState
+from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
 from kaimen import wire
 from kaimen.policy import LATE_AFTER_MS
 from kaimen.vocabulary import Admission, Credential, Device, DoorRole, EventType, EvidenceKind, Household
-
-PULSE_MS = 1000
 
 _LIVES = frozenset({EventType.DOOR_PHYSICAL_STATE.value, EventType.ACCESS_TAKEN.value})
 #: Types that say whose an opening was, or that the device cannot be trusted: they change more than coverage.
@@ -110,7 +108,7 @@ class Detector:
         before = self._watches
         watched = [item for item in self._registry.households.values() if item.consent]
         self._state = WatchState(len(watched))
-        self._found = np.empty(len(self._state.due_ms), np.int64)
+        self._found = np.empty(len(self._state.due_s), np.int64)
         self._watches = {}
         self._order: list[_Watch] = []
         self._dwellers: dict[str, list[_Watch]] = {}
@@ -126,8 +124,7 @@ class Detector:
             self._order.append(watch)
             self._dirty.add(household.household_id)
             self._state.set_due(index, max(household.watched_from_ms, self._pulse_ms))
-            count = min(len(household.thresholds_ms), THRESHOLDS_MAX)
-            self._state.thresholds_ms[index, :count] = household.thresholds_ms[:count]
+            self._state.set_thresholds(index, household.thresholds_ms)
             for binding, _ in rule.doors:
                 side = self._dwellers if binding.role == DoorRole.DWELLING else self._sharers
                 side.setdefault(binding.device_id, []).append(watch)
@@ -192,7 +189,7 @@ class Detector:
             return
         known_until = track.known_until()
         for watch in dwellers:
-            if known_until is not None and self._state.simple[watch.index]:
+            if known_until is not None and self._state.level[watch.index] != PLAIN:
                 self._state.known_until_ms[watch.index] = known_until
 
     def _household_of(self, device_id: str, instant_ms: int) -> str | None:
@@ -225,20 +222,20 @@ class Detector:
 
     def next_due_ms(self) -> int:
         """Return the instant before which no pulse without messages can change anything."""
-        return int(self._state.bound_ms.min())
+        return int(self._state.bound_s.min()) * PULSE_MS
 
     def _catch_up(self, watch: _Watch, pulse_ms: int, facts: list[Fact]) -> None:
         """Judge the household at each instant it was due at, in order, up to the pulse."""
-        due = pulse_at_or_after(int(self._state.due_ms[watch.index]))
+        due = self._state.due_pulse_ms(watch.index)
         while due <= pulse_ms:
             self._judge(watch, due, facts)
-            after = pulse_at_or_after(int(self._state.due_ms[watch.index]))
+            after = self._state.due_pulse_ms(watch.index)
             due = max(after, due + PULSE_MS)
 
     def _judge(self, watch: _Watch, pulse_ms: int, facts: list[Fact]) -> None:
         household = watch.rule.household
         if pulse_ms < household.watched_from_ms:
-            self._state.simple[watch.index] = 0
+            self._state.level[watch.index] = PLAIN
             self._state.set_due(watch.index, household.watched_from_ms)
             return
         judgement = watch.rule.judge(pulse_ms)
@@ -353,16 +350,14 @@ class Detector:
 
     def _arm(self, watch: _Watch, judgement: Judgement) -> None:
         state, index, rule = self._state, watch.index, watch.rule
-        state.level[index] = len(watch.standing)
-        state.simple[index] = 0
+        state.level[index] = PLAIN
         if self._is_simple(watch, judgement):
             track = rule.dwelling[0][1]
             known_until = track.known_until()
             assert known_until is not None
-            state.simple[index] = 1
+            state.level[index] = judgement.stage
             state.evidence_ms[index] = judgement.evidence.instant_ms
-            state.base_ms[index] = judgement.inactive_ms
-            state.anchor_ms[index] = judgement.pulse_ms
+            state.origin_ms[index] = judgement.pulse_ms - judgement.inactive_ms
             state.known_until_ms[index] = known_until
             state.other_due_ms[index] = min(
                 (low for low, _ in rule.absences if low > judgement.pulse_ms), default=FOREVER

@@ -6,7 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.detector.compiled import compiled
-from ingest.detector.state import BLOCK, FOREVER, Instants, WatchState
+from ingest.detector.state import (
+    BLOCK,
+    FOREVER,
+    NEVER_S,
+    PLAIN,
+    PULSE_MS,
+    Instants,
+    Levels,
+    Seconds,
+    WatchState,
+)
 
 
 @compiled
@@ -22,38 +32,35 @@ def count_stage(thresholds_ms: Instants, inactive_ms: int) -> int:
 @compiled
 def next_due(
     thresholds_ms: Instants,
-    pulse_ms: int,
+    now_ms: int,
     evidence_ms: int,
-    base_ms: int,
-    anchor_ms: int,
+    origin_ms: int,
     known_until_ms: int,
     other_due_ms: int,
 ) -> int:
     """Return the next instant at which a growing household may change by itself; all in milliseconds."""
     due = min(known_until_ms + 1, other_due_ms)
-    inactive = base_ms + pulse_ms - anchor_ms
     for threshold in thresholds_ms:
         if threshold == FOREVER:
             break
-        if threshold > inactive:
-            due = min(due, pulse_ms + threshold - inactive)
-        if evidence_ms + threshold > pulse_ms:
+        if origin_ms + threshold > now_ms:
+            due = min(due, origin_ms + threshold)
+        if evidence_ms + threshold > now_ms:
             due = min(due, evidence_ms + threshold)
     return due
 
 
 @compiled
 def take_due(
-    pulse_ms: int,
-    due_ms: Instants,
-    bound_ms: Instants,
-    simple: NDArray[np.uint8],
-    level: NDArray[np.int8],
+    pulse_s: int,
+    due_s: Seconds,
+    bound_s: Seconds,
+    level: Levels,
     evidence_ms: Instants,
-    base_ms: Instants,
-    anchor_ms: Instants,
+    origin_ms: Instants,
     known_until_ms: Instants,
     other_due_ms: Instants,
+    policy: NDArray[np.uint16],
     thresholds_ms: Instants,
     found: NDArray[np.int64],
 ) -> int:
@@ -63,33 +70,34 @@ def take_due(
     known and which has no check to be made is re-armed here; every other due one is left to the plain rule.
     """
     count = 0
-    for block in range(bound_ms.shape[0]):
-        if bound_ms[block] > pulse_ms:
+    now_ms = pulse_s * PULSE_MS
+    for block in range(bound_s.shape[0]):
+        if bound_s[block] > pulse_s:
             continue
-        lowest = FOREVER
+        lowest = NEVER_S
         for index in range(block * BLOCK, (block + 1) * BLOCK):
-            if due_ms[index] <= pulse_ms:
+            if due_s[index] <= pulse_s:
                 still = False
-                if simple[index] and pulse_ms <= known_until_ms[index] and pulse_ms < other_due_ms[index]:
-                    inactive = base_ms[index] + pulse_ms - anchor_ms[index]
-                    stage = count_stage(thresholds_ms[index], inactive)
-                    elapsed = count_stage(thresholds_ms[index], pulse_ms - evidence_ms[index])
+                if level[index] != PLAIN and now_ms <= known_until_ms[index] and now_ms < other_due_ms[index]:
+                    limits = thresholds_ms[policy[index]]
+                    stage = count_stage(limits, now_ms - origin_ms[index])
+                    elapsed = count_stage(limits, now_ms - evidence_ms[index])
                     still = stage == level[index] and elapsed == stage
                 if still:
-                    due_ms[index] = next_due(
-                        thresholds_ms[index],
-                        pulse_ms,
+                    due = next_due(
+                        thresholds_ms[policy[index]],
+                        now_ms,
                         evidence_ms[index],
-                        base_ms[index],
-                        anchor_ms[index],
+                        origin_ms[index],
                         known_until_ms[index],
                         other_due_ms[index],
                     )
+                    due_s[index] = min((due + PULSE_MS - 1) // PULSE_MS, NEVER_S)
                 else:
                     found[count] = index
                     count += 1
-            lowest = min(lowest, due_ms[index])
-        bound_ms[block] = lowest
+            lowest = min(lowest, due_s[index])
+        bound_s[block] = lowest
     return count
 
 
@@ -117,16 +125,15 @@ def fold_recording(
 def pulse(state: WatchState, pulse_ms: int, found: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the indices that the plain rule must judge at ``pulse_ms``; they stay due until it arms them."""
     count = take_due(
-        pulse_ms,
-        state.due_ms,
-        state.bound_ms,
-        state.simple,
+        pulse_ms // PULSE_MS,
+        state.due_s,
+        state.bound_s,
         state.level,
         state.evidence_ms,
-        state.base_ms,
-        state.anchor_ms,
+        state.origin_ms,
         state.known_until_ms,
         state.other_due_ms,
+        state.policy,
         state.thresholds_ms,
         found,
     )

@@ -1,44 +1,84 @@
 """The hot part of the detector: one array per field, one index per household; nothing else lives here.
 
-Shapes: ``H`` households padded to whole blocks of ``BLOCK``; ``B = H / BLOCK``. All instants are int64 UTC
-milliseconds, ``FOREVER`` where there is none. ``bound_ms[b]`` is a lower bound of ``due_ms`` of block ``b``: an
-opening or a heartbeat only moves a due instant later, so the bound stays true without being touched.
+Shapes: ``H`` households padded to whole blocks of ``BLOCK``; ``B = H / BLOCK``. A pulse reads ``due_s`` and ``level``
+(5 bytes a household) and of those only the blocks whose ``bound_s`` has passed: an opening or a heartbeat only moves
+a due instant later, so the bound stays a true lower bound without being touched. The other arrays (34 bytes) are read
+for a household that is due.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 1024
+PULSE_MS = 1000
 FOREVER = 1 << 62
+#: Seconds since 1970 fit into 32 bits until 2106; the last value means never.
+NEVER_S = (1 << 32) - 1
 THRESHOLDS_MAX = 8
+#: The level of a household that only the plain rule may judge.
+PLAIN = -1
 
 Instants = NDArray[np.int64]
+Seconds = NDArray[np.uint32]
+Levels = NDArray[np.int8]
 
 
 class WatchState:
-    """Arrays of ``count`` households."""
+    """Arrays of ``count`` households; instants are UTC milliseconds (int64) or whole seconds (uint32)."""
 
     def __init__(self, count: int) -> None:
         blocks = max(1, -(-count // BLOCK))
         size = blocks * BLOCK
         self.count = count
-        self.due_ms: Instants = np.full(size, FOREVER, np.int64)
-        self.bound_ms: Instants = np.full(blocks, FOREVER, np.int64)
+        #: The first pulse at which something may change.
+        self.due_s: Seconds = np.full(size, NEVER_S, np.uint32)
+        self.bound_s: Seconds = np.full(blocks, NEVER_S, np.uint32)
+        #: How many stages stand announced, where the compiled kernel may judge the household (one door, watched up
+        #: to now, nothing dated ahead); else ``PLAIN``.
+        self.level: Levels = np.full(size, PLAIN, np.int8)
         self.evidence_ms: Instants = np.zeros(size, np.int64)
-        self.base_ms: Instants = np.zeros(size, np.int64)
-        self.anchor_ms: Instants = np.zeros(size, np.int64)
+        #: Where inactivity would have begun without blind time: ``inactive(now) = now - origin_ms``.
+        self.origin_ms: Instants = np.zeros(size, np.int64)
         self.known_until_ms: Instants = np.zeros(size, np.int64)
         self.other_due_ms: Instants = np.full(size, FOREVER, np.int64)
-        self.thresholds_ms: Instants = np.full((size, THRESHOLDS_MAX), FOREVER, np.int64)
-        self.level: NDArray[np.int8] = np.zeros(size, np.int8)
-        #: 1: the compiled kernel may judge it (one door, watched up to now, nothing dated ahead); 0: the plain rule
-        self.simple: NDArray[np.uint8] = np.zeros(size, np.uint8)
+        self.policy: NDArray[np.uint16] = np.zeros(size, np.uint16)
+        #: Thresholds by policy, ascending, padded with ``FOREVER``; shape (P, THRESHOLDS_MAX).
+        self.thresholds_ms: Instants = np.full((1, THRESHOLDS_MAX), FOREVER, np.int64)
+        self._policy_by_thresholds: dict[tuple[int, ...], int] = {}
+
+    def set_thresholds(self, index: int, thresholds_ms: Sequence[int]) -> None:
+        """Give a household its ascending thresholds, in milliseconds; equal ones are one row of the table."""
+        key = tuple(thresholds_ms)[:THRESHOLDS_MAX]
+        policy = self._policy_by_thresholds.get(key)
+        if policy is None:
+            policy = self._policy_by_thresholds[key] = len(self._policy_by_thresholds)
+            row = np.full((1, THRESHOLDS_MAX), FOREVER, np.int64)
+            row[0, : len(key)] = key
+            self.thresholds_ms = row if policy == 0 else np.concatenate([self.thresholds_ms, row])
+        self.policy[index] = policy
 
     def set_due(self, index: int, due_ms: int) -> None:
-        """Arm one household; its block's bound is lowered where needed."""
-        self.due_ms[index] = due_ms
+        """Arm one household for the first pulse at or after ``due_ms``; its block's bound is lowered where needed."""
+        due_s = min(-(-due_ms // PULSE_MS), NEVER_S)
+        self.due_s[index] = due_s
         block = index // BLOCK
-        if due_ms < self.bound_ms[block]:
-            self.bound_ms[block] = due_ms
+        if due_s < self.bound_s[block]:
+            self.bound_s[block] = due_s
+
+    def due_pulse_ms(self, index: int) -> int:
+        """Return the pulse at which a household is due; far beyond any clock where it never is."""
+        due_s = int(self.due_s[index])
+        return FOREVER if due_s == NEVER_S else due_s * PULSE_MS
+
+    def hot_bytes(self) -> int:
+        """Return what a pulse may have to read of a household."""
+        return self.due_s.itemsize + self.level.itemsize
+
+    def all_bytes(self) -> int:
+        """Return what a household takes in all arrays together."""
+        cold = (self.evidence_ms, self.origin_ms, self.known_until_ms, self.other_due_ms, self.policy)
+        return self.hot_bytes() + sum(array.itemsize for array in cold)

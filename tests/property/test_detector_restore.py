@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from ingest.detector import CheckDue, CoveragePoint, Crossing, Detector, OutageBegan, Registry, Withdrawal
-from ingest.detector.engine import PULSE_MS, pulse_at_or_after
+from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import BootBase, CheckEnded, Fact, OutageEnded
+from ingest.detector.state import PULSE_MS
 from ingest.judging import _Admitter, _Counts, _Line, parse_registry
 from kaimen import wire
 from tests.property.strategies_wire import random_case

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.detector import kernel
-from ingest.detector.state import BLOCK, FOREVER, WatchState
+from ingest.detector.state import BLOCK, FOREVER, PLAIN, WatchState
 
 thresholds = st.lists(st.integers(1, 500), min_size=1, max_size=4, unique=True).map(sorted)
 
@@ -28,57 +30,63 @@ def test_the_stage_is_the_number_of_thresholds_passed(limits: list[int], inactiv
 @given(
     thresholds,
     st.integers(0, 300),
-    st.integers(0, 300),
+    st.integers(300, 600),
     st.integers(0, 900),
     st.integers(1, 1000),
 )
 def test_nothing_changes_before_the_next_due_instant(
-    limits: list[int], base: int, anchor: int, known_for: int, other: int
+    limits: list[int], inactive: int, now: int, known_for: int, other: int
 ) -> None:
     padded = np.full(8, FOREVER, np.int64)
     padded[: len(limits)] = limits
-    pulse = anchor
-    due = kernel.next_due(padded, pulse, anchor - base, base, anchor, pulse + known_for, pulse + other)
-    assert due > pulse
-    before = plain_stage(limits, base)
-    for instant in range(pulse, min(due, pulse + 1100)):
-        assert plain_stage(limits, base + instant - anchor) == before
-        assert instant <= pulse + known_for
-        assert instant < pulse + other
+    origin = now - inactive
+    due = kernel.next_due(padded, now, origin, origin, now + known_for, now + other)
+    assert due > now
+    before = plain_stage(limits, inactive)
+    for instant in range(now, min(due, now + 1100)):
+        assert plain_stage(limits, instant - origin) == before
+        assert instant <= now + known_for
+        assert instant < now + other
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.randoms(use_true_random=False), st.integers(1, 3000))
-def test_every_changed_household_is_found_and_every_other_armed_again(chance: object, count: int) -> None:
-    from random import Random
-
-    assert isinstance(chance, Random)
+@given(st.integers(0, 2**32), st.integers(1, 3000))
+def test_every_changed_household_is_found_and_every_other_armed_again(seed: int, count: int) -> None:
+    chance = Random(seed)
     state = WatchState(count)
+    limits = {0: (100_000, 200_000, 300_000), 1: (50_000,)}
+    chosen = []
     for index in range(count):
-        state.thresholds_ms[index, :3] = (100, 200, 300)
-        state.evidence_ms[index] = state.anchor_ms[index] = chance.randrange(0, 400)
-        state.known_until_ms[index] = state.anchor_ms[index] + chance.randrange(0, 800)
-        state.level[index] = chance.randrange(0, 3)
-        state.simple[index] = chance.random() < 0.9
-        state.set_due(index, chance.randrange(0, 900))
-    pulse = 500
+        policy = chance.randrange(2)
+        chosen.append(limits[policy])
+        state.set_thresholds(index, limits[policy])
+        state.evidence_ms[index] = state.origin_ms[index] = chance.randrange(0, 400_000)
+        state.known_until_ms[index] = state.origin_ms[index] + chance.randrange(0, 800_000)
+        state.level[index] = chance.randrange(0, 3) if chance.random() < 0.9 else PLAIN
+        state.set_due(index, chance.randrange(0, 900_000))
+    pulse = 500_000
     changed = set()
     for index in range(count):
-        if state.due_ms[index] > pulse:
+        if state.due_pulse_ms(index) > pulse:
             continue
-        inactive = pulse - int(state.anchor_ms[index])
         settled = (
-            state.simple[index]
+            state.level[index] != PLAIN
             and pulse <= state.known_until_ms[index]
-            and plain_stage([100, 200, 300], inactive) == state.level[index]
+            and plain_stage(list(chosen[index]), pulse - int(state.origin_ms[index])) == state.level[index]
         )
         if not settled:
             changed.add(index)
-    found = np.empty(len(state.due_ms), np.int64)
+    found = np.empty(len(state.due_s), np.int64)
     assert set(kernel.pulse(state, pulse, found).tolist()) == changed
     for index in range(count):
-        assert index in changed or state.due_ms[index] > pulse
-        assert state.bound_ms[index // BLOCK] <= state.due_ms[index]
+        assert index in changed or state.due_pulse_ms(index) > pulse
+        assert state.bound_s[index // BLOCK] <= state.due_s[index]
+
+
+def test_a_household_takes_five_hot_bytes() -> None:
+    state = WatchState(1)
+    assert state.hot_bytes() == 5
+    assert state.all_bytes() == 39
 
 
 @settings(max_examples=100, deadline=None)
