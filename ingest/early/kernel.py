@@ -603,7 +603,7 @@ def usual_until(home: Home, method: int, to_ms: int) -> int:
     """
     last = home.marks[LAST]
     if last != NEVER and to_ms - last > ABSENT_AFTER:
-        return last
+        return int(last)
     if last == NEVER or to_ms - last < HOUR or not is_alert(judge(home, method, to_ms)[3]):
         return to_ms
     at = last + SLOT
