@@ -13,6 +13,8 @@ from enum import StrEnum
 
 from ingest.detector.facts import OutageBegan, OutageEnded
 
+_FAR_MS = 1 << 62
+
 
 class OutageCause(StrEnum):
     OWN = "own"
@@ -93,10 +95,13 @@ class Causes:
         self._standing = {outage.device_id: outage for outage in standing}
         self._started_ms = now_ms
         self.gap: Gap | None = None
+        #: No gateway can fall silent before; 0 after anything that may bring one back or silence it at once.
+        self._quiet_until_ms = 0
         self.replace_wiring(wiring)
 
     def replace_wiring(self, wiring: Iterable[Wiring]) -> None:
         """Take over a changed registry."""
+        self._quiet_until_ms = 0
         self._wiring = {w.device_id: w for w in wiring}
         self._gateways = [w for w in self._wiring.values() if w.is_gateway]
         self._site: dict[str, list[Wiring]] = {}
@@ -108,11 +113,14 @@ class Causes:
         if received_ms > self._heard_ms.get(device_id, -1):
             self._heard_ms[device_id] = received_ms
         self._offline.discard(device_id)
+        if device_id in self._standing:
+            self._quiet_until_ms = 0
 
     def note_state(self, device_id: str, status: str, received_ms: int, *, retained: bool) -> None:
         """Note a birth or a last will; a retained one says nothing about when."""
         if status == "offline":
             self._offline.add(device_id)
+            self._quiet_until_ms = 0
         elif not retained:
             self.hear(device_id, received_ms)
 
@@ -129,6 +137,9 @@ class Causes:
     def pulse(self, now_ms: int) -> list[OutageBegan | OutageEnded]:
         """Say which gateways fell silent or came back by this pulse; gateways' own facts only."""
         facts: list[OutageBegan | OutageEnded] = []
+        if now_ms < self._quiet_until_ms:
+            return facts
+        quiet_until_ms = _FAR_MS
         for gateway in self._gateways:
             heard_ms = self._heard_ms.get(gateway.device_id)
             since_ms = self._started_ms if heard_ms is None else heard_ms
@@ -144,6 +155,9 @@ class Causes:
             elif not silent and standing is not None:
                 del self._standing[gateway.device_id]
                 facts.append(OutageEnded(gateway.device_id, standing.began_ms, now_ms))
+            if not silent:
+                quiet_until_ms = min(quiet_until_ms, since_ms + gateway.supervision_ms)
+        self._quiet_until_ms = quiet_until_ms
         return facts
 
     def decide(self, outage: OutageBegan) -> Cause:

@@ -6,13 +6,13 @@ This is the reference. The compiled kernel decides the common case faster and is
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ingest.detector.coverage import DeviceTrack, Interval, Opening
 from kaimen.policy import ABSENCE_MAX_MS, ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS
-from kaimen.vocabulary import Credential, CredentialClass, DoorRole, EvidenceKind, Household
+from kaimen.vocabulary import Credential, CredentialClass, DoorBinding, DoorRole, EvidenceKind, Household
 
 _OTHERS = frozenset({CredentialClass.STAFF, CredentialClass.GUARD, CredentialClass.VISITOR})
 REMOTE_OFFICE = "remote_office"
@@ -85,14 +85,37 @@ class History:
     tampered: list[Interval]
 
 
+def tokens_by_household(credentials: Mapping[str, Credential]) -> dict[str, list[str]]:
+    """Return the residents' credentials of each household."""
+    tokens: dict[str, list[str]] = {}
+    for credential in credentials.values():
+        if credential.household_id is not None and credential.klass == CredentialClass.RESIDENT:
+            tokens.setdefault(credential.household_id, []).append(credential.token)
+    return tokens
+
+
+def _instant_of(opening: Opening) -> int:
+    return opening.instant_ms
+
+
 class HouseholdRule:
     """One household, its devices' tracks and the credentials, asked at instants."""
 
     def __init__(
-        self, household: Household, tracks: Mapping[str, DeviceTrack], credentials: Mapping[str, Credential]
+        self,
+        household: Household,
+        tracks: Mapping[str, DeviceTrack],
+        credentials: Mapping[str, Credential],
+        own_tokens: Sequence[str] | None = None,
     ) -> None:
         self.household = household
         self.credentials = credentials
+        #: Resident's credentials of this household: at a shared door nothing else counts.
+        self.own_tokens = (
+            tokens_by_household(credentials).get(household.household_id, ())
+            if own_tokens is None
+            else own_tokens
+        )
         self.doors = [
             (binding, tracks[binding.device_id]) for binding in household.doors if binding.device_id in tracks
         ]
@@ -162,19 +185,29 @@ class HouseholdRule:
             opening.instant_ms, kind, track.device_id, opening.boot, opening.seq, opening.method
         )
 
+    def _candidates(self, binding: DoorBinding, track: DeviceTrack) -> Iterator[list[Opening]]:
+        """Yield ascending lists of the openings of one door that may be evidence here."""
+        if binding.role == DoorRole.DWELLING:
+            yield track.openings
+            return
+        for token in self.own_tokens:
+            if token in track.taken:
+                yield track.taken[token]
+
     def _newest_opening(self, pulse_ms: int) -> EvidenceAt | None:
         newest: EvidenceAt | None = None
         for binding, track in self.doors:
-            index = bisect_right(track.openings, pulse_ms, key=lambda opening: opening.instant_ms)
-            for opening in reversed(track.openings[:index]):
-                if newest is not None and opening.instant_ms <= newest.instant_ms:
-                    break
-                if not binding.holds_at(opening.instant_ms):
-                    continue
-                kind = self.shows_life(track, opening, binding.role)
-                if kind is not None:
-                    newest = self._as_evidence(track, opening, kind)
-                    break
+            for openings in self._candidates(binding, track):
+                index = bisect_right(openings, pulse_ms, key=_instant_of)
+                for opening in reversed(openings[:index]):
+                    if newest is not None and opening.instant_ms <= newest.instant_ms:
+                        break
+                    if not binding.holds_at(opening.instant_ms):
+                        continue
+                    kind = self.shows_life(track, opening, binding.role)
+                    if kind is not None:
+                        newest = self._as_evidence(track, opening, kind)
+                        break
         return newest
 
     def _newest_counted(self, pulse_ms: int) -> EvidenceAt | None:
@@ -182,7 +215,8 @@ class HouseholdRule:
         for binding, track in self.dwelling:
             track.watched()
             index = bisect_right(track.counter_openings, pulse_ms)
-            for instant in reversed(track.counter_openings[:index]):
+            for number in range(index - 1, -1, -1):
+                instant = track.counter_openings[number]
                 if newest is not None and instant <= newest.instant_ms:
                     break
                 if binding.holds_at(instant):
@@ -200,13 +234,14 @@ class HouseholdRule:
                 found.append(verified.instant_ms)
                 break
         for binding, track in self.doors:
-            index = bisect_left(track.openings, from_ms, key=lambda opening: opening.instant_ms)
-            for opening in track.openings[index:]:
-                if opening.instant_ms >= before_ms:
-                    break
-                if binding.holds_at(opening.instant_ms) and self.shows_life(track, opening, binding.role):
-                    found.append(opening.instant_ms)
-                    break
+            for openings in self._candidates(binding, track):
+                for position in range(bisect_left(openings, from_ms, key=_instant_of), len(openings)):
+                    opening = openings[position]
+                    if opening.instant_ms >= before_ms:
+                        break
+                    if binding.holds_at(opening.instant_ms) and self.shows_life(track, opening, binding.role):
+                        found.append(opening.instant_ms)
+                        break
         for binding, track in self.dwelling:
             track.watched()
             index = bisect_left(track.counter_openings, from_ms)
@@ -351,7 +386,7 @@ class HouseholdRule:
             EvidenceAt(word.instant_ms, EvidenceKind.VERIFIED, source=word.source) for word in self.verified
         )
         for binding, track in self.doors:
-            for opening in track.openings:
+            for opening in (one for openings in self._candidates(binding, track) for one in openings):
                 if binding.holds_at(opening.instant_ms):
                     kind = self.shows_life(track, opening, binding.role)
                     if kind is not None:
