@@ -75,7 +75,8 @@ test: $(VENV)/.installed
 		--numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 integration: $(VENV)/.installed
-	$(BIN)/python -m pytest -m "integration or browser or packaging or simulation or slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m "integration or browser or packaging or simulation or slow" \
+		--numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

@@ -19,6 +19,7 @@ _MARK_BY_FIXTURE = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before anybody selects by mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what starts a server or a browser, so that nobody has to remember it."""
     for item in items:

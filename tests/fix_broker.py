@@ -6,14 +6,18 @@ discard; with it every test that asks for a broker runs on both.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from tests.fix_servers import NatsServer, nats_server, wait_until
+from tests.fix_servers import NatsServer, nats_server, speaks_mqtt, wait_until
 
 _MOSQUITTO_URL = os.environ.get("KAIMEN_TEST_BROKER_MOSQUITTO", "")
 _BROKERS = ["nats", "mosquitto"] if _MOSQUITTO_URL else ["nats"]
@@ -32,8 +36,27 @@ class Broker:
         return urlsplit(self.url).port or 1883
 
 
+@contextmanager
+def _alone_with(port: int) -> Iterator[None]:
+    """Let one test process at a time use a broker that several share."""
+    with (Path(tempfile.gettempdir()) / f"kaimen-test-broker-{port}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _discard_sessions(port: int) -> None:
+    """End the sessions that services keep under fixed names; others belong to tests, which choose fresh ones."""
+    from ingest.subscriber import client_id_of
+    from kaimen.settings import EdgeSettings
+
+    edge_id = EdgeSettings.model_fields["edge_id"].default
+    groups = [client_id_of(group_no, count) for count in (1, 2, 4, 8, 16) for group_no in range(count)]
+    for client_id in (edge_id, f"{edge_id}-source", *groups):
+        assert speaks_mqtt(port, client_id), f"mosquitto does not answer on port {port}"
+
+
 def _discard_retained(port: int) -> None:
-    """Empty a shared broker of retained messages; sessions are the tests' own business (fresh client ids)."""
+    """Empty a shared broker of retained messages."""
     import paho.mqtt.client as mqtt
 
     found: list[str] = []
@@ -70,8 +93,10 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     """Each broker in turn: embedded ``nats`` always, ``mosquitto`` where one is named."""
     if request.param == "mosquitto":
         shared = Broker("mosquitto", _MOSQUITTO_URL)
-        _discard_retained(shared.port)
-        yield shared
+        with _alone_with(shared.port):
+            _discard_sessions(shared.port)
+            _discard_retained(shared.port)
+            yield shared
         return
     with nats_server() as server:
         yield Broker("nats", server.url, server)

@@ -43,9 +43,12 @@ def accepts(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def speaks_mqtt(port: int) -> bool:
-    """Say whether a broker on a loopback port accepts a session; an open port alone does not promise that."""
-    name = f"probe-{os.urandom(6).hex()}".encode()
+def speaks_mqtt(port: int, client_id: str | None = None) -> bool:
+    """Say whether a broker on a loopback port accepts a session; an open port alone does not promise that.
+
+    The session is a clean one: what the broker kept for ``client_id`` (default: nobody's) is discarded.
+    """
+    name = (client_id or f"probe-{os.urandom(6).hex()}").encode()
     variable = b"\x00\x04MQTT\x04\x02\x00\x0a" + len(name).to_bytes(2, "big") + name
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as probe:
