@@ -372,6 +372,9 @@ class DeviceTrack:
         self.supervision_ms = supervision_ms
         self.boots: dict[str, BootTrack] = {}
         self.openings: list[Opening] = []
+        self.taken: dict[
+            str, list[Opening]
+        ] = {}  # taken accesses by credential: what counts at a shared door
         self.passages: list[
             tuple[int, str, str]
         ] = []  # instant, credential, method of grants and taken accesses
@@ -394,11 +397,13 @@ class DeviceTrack:
             self._restart(track)
         instant, rebased = track.instant_ms(event.ts, event.up, event.clk)
         if not received_ms - PAST_MAX_MS <= instant <= received_ms + FUTURE_MAX_MS:
-            return EventVerdict(instant, rebased, plausible=False, fresh=not repeated, extended=False)
+            return EventVerdict(
+                instant, rebased, plausible=False, fresh=not repeated, extended=False, moved=moved
+            )
         if repeated:
             return EventVerdict(instant, rebased, plausible=True, fresh=False, extended=False, moved=moved)
         if moved:
-            return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False)
+            return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False, moved=True)
         heard_before = self._heard_ms
         extended = self._append_event(track, event, instant)
         self._index(track, event, instant)
@@ -436,12 +441,12 @@ class DeviceTrack:
         received_ms = beat[5]
         instant, rebased = track.instant_ms(beat[1], beat[0], beat[2])
         if not received_ms - PAST_MAX_MS <= instant <= received_ms + FUTURE_MAX_MS:
-            return EventVerdict(instant, rebased, plausible=False, fresh=True, extended=False)
+            return EventVerdict(instant, rebased, plausible=False, fresh=True, extended=False, moved=moved)
         added = track.append_beat(beat)
         if moved or added is None or self._stale or self._tampered_now():
             track.mark_stale()
             self._stale = True
-            return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False)
+            return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False, moved=moved)
         heard_before = self._heard_ms
         extended = self._extend(track, added)
         if not extended:
@@ -470,6 +475,7 @@ class DeviceTrack:
         self._stale = True
         for name in ("openings", "passages", "forced", "edges", "tampers"):
             setattr(self, name, [])
+        self.taken = {}
         for other in self.boots.values():
             for instant, mark in plausible_marks(other):
                 self._index(other, mark.event, instant)
@@ -484,10 +490,10 @@ class DeviceTrack:
         if event.type in _PASSAGE:
             insort(self.passages, (instant, event.cred or "", event.method or ""))
         if event.is_open_edge or event.type == EventType.ACCESS_TAKEN:
-            insort(
-                self.openings,
-                Opening(instant, track.boot, event.seq, event.is_open_edge, event.method, event.cred),
-            )
+            opening = Opening(instant, track.boot, event.seq, event.is_open_edge, event.method, event.cred)
+            insort(self.openings, opening)
+            if event.cred and not event.is_open_edge:
+                insort(self.taken.setdefault(event.cred, []), opening)
 
     def _extend(self, track: BootTrack, added: Interval) -> bool:
         """Lengthen the last watched interval where that is all that happened; say whether it was."""

@@ -28,7 +28,7 @@ from ingest.detector.facts import (
     Taken,
     Withdrawal,
 )
-from ingest.detector.rule import HouseholdRule, Judgement
+from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
 from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
 from kaimen import wire
 from kaimen.policy import LATE_AFTER_MS
@@ -113,8 +113,10 @@ class Detector:
         self._order: list[_Watch] = []
         self._dwellers: dict[str, list[_Watch]] = {}
         self._sharers: dict[str, list[_Watch]] = {}
+        tokens = tokens_by_household(self._registry.credentials)
         for index, household in enumerate(watched):
-            rule = HouseholdRule(household, self._tracks, self._registry.credentials)
+            own = tokens.get(household.household_id, ())
+            rule = HouseholdRule(household, self._tracks, self._registry.credentials, own)
             watch = _Watch(index, rule)
             old = before.pop(household.household_id, None)
             if old is not None:
@@ -155,6 +157,7 @@ class Detector:
         admission = self._classify(verdict, received_ms)
         if verdict.fresh or verdict.moved:
             self._touch(device_id, track, verdict, tells=event.type in _TELLS)
+            self._touch_sharers(device_id, verdict, event)
         household_id = self._household_of(device_id, verdict.instant_ms)
         lives = admission in (Admission.ACCEPTED, Admission.LATE) and event.type in _LIVES
         return Taken(admission, verdict.instant_ms, verdict.rebased, household_id, lives)
@@ -165,6 +168,10 @@ class Detector:
         verdict = track.take_heartbeat(heartbeat, received_ms)
         self._changed_boots[(device_id, heartbeat.boot)] = track.boots[heartbeat.boot]
         self._touch(device_id, track, verdict, tells=False)
+        if verdict.moved:
+            self._dirty.update(
+                watch.rule.household.household_id for watch in self._sharers.get(device_id, ())
+            )
         admission = Admission.ACCEPTED if verdict.plausible else Admission.IMPLAUSIBLE
         return Taken(admission, verdict.instant_ms, verdict.rebased, None, False)
 
@@ -184,13 +191,17 @@ class Detector:
         if tells or was_silent or not verdict.extended:
             for watch in dwellers:
                 self._dirty.add(watch.rule.household.household_id)
-            for watch in self._sharers.get(device_id, ()):
-                self._dirty.add(watch.rule.household.household_id)
             return
         known_until = track.known_until()
         for watch in dwellers:
             if known_until is not None and self._state.level[watch.index] != PLAIN:
                 self._state.known_until_ms[watch.index] = known_until
+
+    def _touch_sharers(self, device_id: str, verdict: EventVerdict, event: wire.Event) -> None:
+        """A shared door tells a household only of its own people; where the base moved, perhaps of their instants."""
+        for watch in self._sharers.get(device_id, ()):
+            if verdict.moved or event.cred in watch.rule.own_tokens:
+                self._dirty.add(watch.rule.household.household_id)
 
     def _household_of(self, device_id: str, instant_ms: int) -> str | None:
         for watch in self._dwellers.get(device_id, ()):
