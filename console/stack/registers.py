@@ -121,7 +121,7 @@ def _fill_households(connection: Connection, community: Community) -> None:
         [
             (
                 home.household_id, home.site_id, home.label, str(home.building), str(home.unit), home.floor,
-                home.room, home.grid_id, _TENURES[home.tenure],
+                home.room, home.grid_id.rpartition("-grid")[2], _TENURES[home.tenure],
                 as_datetime(home.watched_from_ms) if home.watched else None,
             )
             for home in community.households
