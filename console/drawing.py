@@ -24,6 +24,7 @@ _EDGE = 8.0
 _BAR_TOP, _BAR_HEIGHT = 14.0, 8.0
 _LABEL_GAP = 16.0
 _LABEL_GAP_LARGE = 44.0
+_LABEL_HALF_LARGE = 20.0
 _DAY_STEPS = (1, 2, 5, 10, 30, 90, 10_000)
 
 
@@ -224,7 +225,9 @@ def _thresholds(line: DayLine, scale: _Scale, words: Words, *, large: bool) -> l
             parts.append(shape("line", class_="dl-tick", x1=x, x2=x, y1=23, y2=27))
         # Beyond the fixed scale only evenly spaced days are named: 2, 4, 6 reads as a scale, 2, 3, 4, 6 does not.
         named = scale.span_ms <= SPAN_FIXED_MS or day_ms % step_ms == 0
-        if named and x >= label_free_from and x < scale.length + _EDGE:
+        if named and label_free_from <= x <= scale.length + 2 * _EDGE - (
+            _LABEL_HALF_LARGE if large else _EDGE
+        ):
             whole = day_ms % DAY_MS == 0
             label = words.count("line.day", day_ms // DAY_MS) if large and whole else number(day_ms / DAY_MS)
             parts.append(text(label, class_="dl-label", x=x, y=42 if large else 38, text_anchor="middle"))

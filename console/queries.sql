@@ -223,12 +223,14 @@ JOIN household_states s ON s.household_id = ch.household_id
 WHERE ch.case_id = %(case_id)s AND ch.to_at IS NULL ORDER BY s.evidence_at LIMIT 100
 
 -- name: case_household_counts
--- per technical case: how many homes it stands for, and for how many of them somebody has to ask
+-- per technical case: how many homes it stands for, for how many of them somebody has to ask, and the home not
+-- seen for the longest (never one whose people are away)
 SELECT ch.case_id, count(*) AS household_count,
        count(*) FILTER (WHERE EXISTS (
          SELECT 1 FROM checks_due d WHERE d.household_id = ch.household_id
-         AND NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = d.id))) AS check_count
-FROM case_households ch WHERE ch.case_id = ANY(%(ids)s) AND ch.to_at IS NULL GROUP BY ch.case_id
+         AND NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = d.id))) AS check_count,
+       (array_agg(ch.household_id ORDER BY s.evidence_at) FILTER (WHERE s.absent_until IS NULL))[1] AS longest_unseen
+FROM case_households ch LEFT JOIN household_states s ON s.household_id = ch.household_id WHERE ch.case_id = ANY(%(ids)s) AND ch.to_at IS NULL GROUP BY ch.case_id
 
 -- name: case_id_of_household
 -- the open inactivity case of a household

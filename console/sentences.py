@@ -96,6 +96,11 @@ def grounds_why(grounds: Grounds, words: Words) -> list[str]:
 
 def technical_why(technical: Technical, words: Words) -> str:
     parts = [words.say("why.unknown")]
+    longest = technical.longest
+    if longest is not None and longest.line is not None:
+        parts.append(
+            words.say("why.longest", label=longest.household.label, elapsed_ms=longest.line.elapsed_ms)
+        )
     if technical.check_count:
         parts.append(words.count("why.checks", technical.check_count))
     return words.say("join.dot").join(parts)

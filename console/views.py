@@ -235,6 +235,7 @@ class Technical:
     since: datetime
     household_count: int
     check_count: int = 0  # people listed for a call or visit because of it
+    longest: HouseholdLine | None = None  # the home not seen for the longest
 
 
 # --- The shell -------------------------------------------------------------------------------------------------

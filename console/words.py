@@ -217,6 +217,15 @@ class Words:
         known = _RELATIONS.get(relation, relation)
         return self.named("relation", known) if self.has(f"relation.{known}") else relation
 
+    def place(self, place: str) -> str:
+        """A place as devices name it, 5-1 or 5-1-1201, said out loud; any other name as it is."""
+        parts = place.split("-")
+        if len(parts) not in (2, 3) or not all(part.isdecimal() for part in parts):
+            return place
+        if len(parts) == 2:
+            return self.say("place.unit", building=parts[0], unit=parts[1])
+        return self.say("place.full", building=parts[0], unit=parts[1], room=parts[2])
+
     def number(self, value: int | float) -> str:
         return f"{value:,}"
 

@@ -118,7 +118,9 @@ def load_case(connection: Connection, reader: Reader, case_id: int) -> LoadedCas
     return found[0] if found else None
 
 
-def load_technical(connection: Connection, cases: Sequence[LoadedCase]) -> dict[int, Technical]:
+def load_technical(
+    connection: Connection, reader: Reader, cases: Sequence[LoadedCase]
+) -> dict[int, Technical]:
     """Return what each technical case stands for."""
     ids = [case.id for case in cases if case.facts.cause is CaseCause.TECHNICAL]
     if not ids:
@@ -128,6 +130,8 @@ def load_technical(connection: Connection, cases: Sequence[LoadedCase]) -> dict[
         for row in connection.execute(queries("console")["case_household_counts"], {"ids": ids}).fetchall()
     }
     places = _load_places(connection, cases)
+    longest = [row["longest_unseen"] for row in counts.values() if row["longest_unseen"]]
+    homes = load_households(connection, reader, longest)
     community = places.get("", "")
     found = {}
     for case in cases:
@@ -135,6 +139,7 @@ def load_technical(connection: Connection, cases: Sequence[LoadedCase]) -> dict[
             continue
         cause, _, cause_id = (case.row["cause_key"] or "own").partition(":")
         count = counts.get(case.id)
+        home = homes.get(count["longest_unseen"]) if count else None
         found[case.id] = Technical(
             cause=cause,
             cause_id=cause_id,
@@ -142,6 +147,7 @@ def load_technical(connection: Connection, cases: Sequence[LoadedCase]) -> dict[
             since=case.row["stage_at"],
             household_count=count["household_count"] if count else 0,
             check_count=count["check_count"] if count else 0,
+            longest=None if home is None or case.facts.state is CaseState.CLOSED else home.in_list(),
         )
     return found
 
@@ -273,7 +279,7 @@ def load_case_view(
 ) -> CaseView:
     """Make the aside and the case page of a case."""
     viewer = reader.viewer
-    technical = load_technical(connection, [case]).get(case.id)
+    technical = load_technical(connection, reader, [case]).get(case.id)
     is_open = case.facts.state is not CaseState.CLOSED
 
     def form_for(act: Act) -> Form | None:

@@ -28,7 +28,7 @@ def alarms(
         ids = loader.load_alarm_ids(connection, reader, tab, after)
         more = len(ids) > loader.CASES_PAGE
         shown = loader.load_cases(connection, reader, ids[: loader.CASES_PAGE])
-        technical = loader.load_technical(connection, shown)
+        technical = loader.load_technical(connection, reader, shown)
         selected = next((item for item in shown if item.id == case), None)
         if case is not None and selected is None:
             selected = loader.load_case(connection, reader, case)

@@ -394,3 +394,56 @@ def test_who_looked_is_shown_by_household_to_the_desk_and_without_subject_to_the
     assert "clerk display" in admin and "3-1-1201" not in admin
     assert world.browser("clerk-b").get("/looked?household=h-wang").status_code == 404
     assert "<td" not in world.browser("clerk-b").get("/looked").text
+
+
+def test_an_absence_heard_on_the_telephone_ends_within_thirty_days(world: World) -> None:
+    clerk = world.browser("clerk")
+    path = f"/tasks/{world.task_ids['zhao']}/outcome"
+
+    def until(days: float) -> str:
+        return (world.now + timedelta(hours=8, days=days)).strftime("%Y-%m-%dT%H:%M")
+
+    for days in (31, -1):
+        refused = world.post(clerk, path, outcome="away", absence_until=until(days))
+        assert refused.status_code == 422 and 'id="error-absence_until"' in refused.text
+    assert world.rows("SELECT 1 FROM absences") == []
+    assert world.post(clerk, path, outcome="away", absence_until=until(29)).status_code == 303
+    assert len(world.rows("SELECT 1 FROM absences")) == 1
+
+
+def test_no_list_of_the_desk_tells_which_home_is_empty(world: World) -> None:
+    clerk = world.browser("clerk")
+    world.write(
+        "UPDATE cases SET state = 'closed', closed_at = %s, outcome = 'resumed', next_action = NULL, next_action_at = NULL WHERE household_id = 'h-sun'",
+        world.now,
+    )
+    for change in (
+        "UPDATE household_states SET stage = 0, absent_until = as_of + interval '9 days' WHERE household_id = 'h-sun'",
+        "UPDATE consents SET withdrawn_at = given_at WHERE household_id = 'h-sun'",
+    ):
+        world.write(change)
+        rows = clerk.get("/households?query=1-3-0601").text.split('data-row="home-h-sun"')[1].split("</a>")[0]
+        # Away and not watched look the same.
+        assert "现在没有看护" in rows and "<svg" not in rows
+        assert "away" not in clerk.get("/buildings").text.split("<main")[1].split("state-legend")[1]
+    # Asking the list for the empty ones asks for nothing at all.
+    assert clerk.get("/households?state=away").text.count('data-row="home-') == 4
+
+
+def test_reading_a_household_is_written_down_and_its_live_part_is_not(world: World) -> None:
+    clerk = world.browser("clerk")
+    clerk.get("/households/h-sun")
+    clerk.get("/households/h-sun?fragment=household")
+    assert _actions(world) == ["household_read"]
+
+
+def test_a_death_is_confirmed_in_its_own_words_by_a_second_person(world: World) -> None:
+    clerk = world.browser("clerk")
+    path = f"/tasks/{world.task_ids['wang']}"
+    world.post(clerk, f"{path}/begin")
+    world.post(clerk, f"{path}/outcome", outcome="deceased", note="家属在场")
+    page = clerk.get(f"/cases/{world.case_ids['wang']}").text
+    assert "登记为去世" in page and "门开过，可以结案吗" not in page
+    refused = world.post(clerk, f"/cases/{world.case_ids['wang']}/confirm-closing", confirmed="yes")
+    assert refused.status_code == 409
+    assert _state(world, "wang")["state"] != "closed"

@@ -150,7 +150,7 @@ def test_the_chart_shows_fourteen_days_with_their_openings_gaps_and_crossings(wo
         _store(connection, world, detector, events)
         row = load_households(connection, _reader(world), ["h-wang"])["h-wang"].row
         chart = load_chart(connection, _reader(world), row)
-        usual = load_usual(connection, _reader(world), "h-wang")
+        usual = load_usual(connection, _reader(world), {**row, "case_evidence_at": None})
     assert chart is not None and chart.day_count == 14
     assert len(chart.openings) == len(events)
     assert len(chart.blind) == 1 and [mark.stage for mark in chart.crossings][-3:] == [1, 2, 3]

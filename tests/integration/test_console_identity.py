@@ -185,3 +185,26 @@ def test_expired_sessions_and_old_failures_are_forgotten(world: World) -> None:
     with transaction(world.pool) as connection:
         identity.forget_expired(connection, now=later)
     assert world.rows("SELECT 1 FROM sessions") == [] and world.rows("SELECT 1 FROM sign_in_failures") == []
+
+
+def test_people_see_and_end_their_own_sessions_and_nobody_elses(world: World) -> None:
+    here, there, other = world.browser("clerk"), world.browser("clerk"), world.browser("police")
+    page = here.get("/sessions").text
+    ends = re.findall(r"/sessions/([0-9a-f]{16})/end", page)
+    assert len(ends) == 2
+    assert other.get("/sessions").text.count("/end") == 1
+    own = identity.hash_token(there.cookies["__Host-kaimen_session"]).hex()[:16]
+    assert own in ends
+    assert world.post(other, f"/sessions/{own}/end").status_code == 404
+    assert there.get("/alarms").status_code == 200
+    assert world.post(here, f"/sessions/{own}/end").status_code == 303
+    assert there.get("/alarms").status_code == 303
+    this = next(end for end in ends if end != own)
+    signed_out = world.post(here, f"/sessions/{this}/end")
+    assert signed_out.headers["location"] == "/sign-in"
+    assert here.get("/alarms").status_code == 303
+
+
+def test_the_administrator_is_offered_what_she_may_do_to_others_and_nothing_to_herself(world: World) -> None:
+    page = world.browser("admin").get("/admin").text
+    assert "/admin/users/clerk/disable" in page and "/admin/users/admin/disable" not in page

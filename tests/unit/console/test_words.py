@@ -221,3 +221,17 @@ def test_the_usual_names_of_relatives_are_said_in_both_languages() -> None:
     assert words("en").relation("妈妈") == "Mum"
     assert words("zh").relation("mother") == "妈妈"
     assert words("en").relation("二姨") == "二姨"
+
+
+@pytest.mark.parametrize(
+    ("place", "chinese", "english"),
+    [
+        ("5-1", "5 栋 1 单元", "Building 5, unit 1"),
+        ("5-1-1201", "5 栋 1 单元 1201", "Building 5, unit 1, 1201"),
+        ("东门岗亭", "东门岗亭", "东门岗亭"),
+        ("A-1", "A-1", "A-1"),
+    ],
+)
+def test_a_place_is_said_as_one_says_it(place: str, chinese: str, english: str) -> None:
+    assert words("zh").place(place) == chinese
+    assert words("en").place(place) == english
