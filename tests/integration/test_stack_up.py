@@ -6,6 +6,7 @@ One demo is prepared for all tests of this file; each test finds it running, or 
 from __future__ import annotations
 
 import contextlib
+import http.cookiejar
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ import pytest
 
 from console.stack.folder import StackFolder, read_json
 from console.stack.processes import ProcessMark, is_alive
+from console.stack.steering import Steering
 from console.stack.story import load_choice
 from firmware_sim.control import order
 
@@ -51,6 +54,7 @@ class Stack:
         self.output = root.with_name(f"{root.name}.out")
         self._arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
+        self.steering = Steering(self.folder)
 
     @property
     def is_running(self) -> bool:
@@ -290,6 +294,46 @@ def test_a_killed_supervisor_takes_everything_with_it_and_the_next_start_finds_i
     assert not [name for name, mark in marks.items() if is_alive(mark)]
     eventually(demo.is_ready, "the demo is ready again")
     assert newest in {item["id"] for item in _all_cases(demo)}
+
+
+def test_a_visitor_breaks_the_demo_from_its_page(demo: Stack) -> None:
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+
+    def ask(path: str, **fields: str) -> str:
+        body = urllib.parse.urlencode(fields).encode() if fields else None
+        with browser.open(demo.url + path, body, timeout=30) as answer:
+            return str(answer.read().decode())
+
+    def token_in(page: str) -> str:
+        found = re.search(r'name="csrf" value="([^"]+)"', page)
+        assert found is not None
+        return found.group(1)
+
+    user = json.loads(demo.folder.sign_ins.read_text())["property_clerk"]
+    ask(
+        "/sign-in", name=user["user"], password=user["password"], csrf=token_in(ask("/sign-in")), next="/demo"
+    )
+    page = ask("/demo")
+    assert "演示" in page
+    csrf = token_in(page)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        ask("/demo/clock", act="pause", csrf="forged")
+    ask("/demo/clock", act="pause", csrf=csrf)
+    standing = demo.ask("/api/me")["now"]
+    time.sleep(0.3)
+    assert demo.ask("/api/me")["now"] == standing
+    ask("/demo/clock", act="next_crossing", csrf=csrf)
+    eventually(lambda: demo.steering.wish().until_ms is None, "the clock has arrived")
+    assert demo.steering.wish().paused
+    assert demo.ask("/api/me")["now"] > standing
+    ask("/demo/clock", act="play", csrf=csrf)
+    gateway = re.search(r'name="target" value="(baihe-g\d+)"', page)
+    assert gateway is not None
+    assert 'value="plug"' in ask("/demo/act", act="unplug", target=gateway.group(1), csrf=csrf)
+    ask("/demo/act", act="plug", target=gateway.group(1), csrf=csrf)
+    before = demo.mark_of("ingest")
+    ask("/demo/act", act="kill_ingest", csrf=csrf)
+    eventually(lambda: demo.mark_of("ingest") != before, "ingest is started again")
 
 
 def refused(*arguments: str) -> str:
