@@ -9,8 +9,9 @@ outer two do not say, so it is dropped; where the folding could ever matter (``r
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from ingest.detector.facts import BootBase
 from kaimen import wire
@@ -349,7 +350,7 @@ def subtract(intervals: list[Interval], holes: list[Interval]) -> list[Interval]
     return left
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Opening:
     """An event that may be evidence: an Open edge or a taken access, at its instant."""
 
@@ -357,11 +358,23 @@ class Opening:
     boot: str
     seq: int
     edge: bool
-    method: str | None = field(compare=False)
-    credential: str | None = field(compare=False)
+    method: str | None
+    credential: str | None
+
+    def __lt__(self, other: Opening) -> bool:
+        return self.instant_ms < other.instant_ms
 
 
 FOREVER = 1 << 62
+Put = Callable[[list[Any], Any], None]
+
+
+def _append(listed: list[Any], item: Any) -> None:
+    listed.append(item)
+
+
+def _instant_of(opening: Opening) -> int:
+    return opening.instant_ms
 
 
 class DeviceTrack:
@@ -469,31 +482,46 @@ class DeviceTrack:
             track = self.boots[boot] = BootTrack(boot, retain=self._retain)
         return track
 
+    def load(self, stored: Iterable[tuple[wire.Event, int]]) -> None:
+        """Take events that were stored before, in any order, at once: what ``take_event`` ends in, without its answers."""
+        for event, received_ms in stored:
+            self._boot(event.boot).take_event(event, received_ms)
+        for track in self.boots.values():
+            track.mark_stale()
+        self._index_again()
+
     def _restart(self, track: BootTrack) -> None:
         """A boot's base moved: every instant of it may have moved."""
         track.mark_stale()
-        self._stale = True
-        for name in ("openings", "passages", "forced", "edges", "tampers"):
-            setattr(self, name, [])
-        self.taken = {}
-        for other in self.boots.values():
-            for instant, mark in plausible_marks(other):
-                self._index(other, mark.event, instant)
+        self._index_again()
 
-    def _index(self, track: BootTrack, event: wire.Event, instant: int) -> None:
+    def _index_again(self) -> None:
+        self._stale = True
+        self.openings, self.passages, self.forced, self.edges, self.tampers = [], [], [], [], []
+        self.taken = {}
+        for track in self.boots.values():
+            for instant, mark in plausible_marks(track):
+                self._index(track, mark.event, instant, put=_append)
+        self.openings.sort(key=_instant_of)
+        for openings in self.taken.values():
+            openings.sort(key=_instant_of)
+        for listed in (self.passages, self.forced, self.edges, self.tampers):
+            listed.sort()
+
+    def _index(self, track: BootTrack, event: wire.Event, instant: int, *, put: Put = insort) -> None:
         if event.type == EventType.DOOR_PHYSICAL_STATE:
-            insort(self.edges, (instant, event.state or ""))
+            put(self.edges, (instant, event.state or ""))
         elif event.type in _TAMPER:
-            insort(self.tampers, instant)
+            put(self.tampers, instant)
         elif event.type == EventType.DOOR_FORCED_OPEN:
-            insort(self.forced, instant)
+            put(self.forced, instant)
         if event.type in _PASSAGE:
-            insort(self.passages, (instant, event.cred or "", event.method or ""))
+            put(self.passages, (instant, event.cred or "", event.method or ""))
         if event.is_open_edge or event.type == EventType.ACCESS_TAKEN:
             opening = Opening(instant, track.boot, event.seq, event.is_open_edge, event.method, event.cred)
-            insort(self.openings, opening)
+            put(self.openings, opening)
             if event.cred and not event.is_open_edge:
-                insort(self.taken.setdefault(event.cred, []), opening)
+                put(self.taken.setdefault(event.cred, []), opening)
 
     def _extend(self, track: BootTrack, added: Interval) -> bool:
         """Lengthen the last watched interval where that is all that happened; say whether it was."""

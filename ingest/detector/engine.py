@@ -466,9 +466,12 @@ class Detector:
         for base in boots:
             if base.device_id in self._tracks:
                 self._tracks[base.device_id].restore_base(base.boot, base)
+        stored: dict[str, list[tuple[wire.Event, int]]] = {}
         for device_id, event, received_ms in events:
             if device_id in self._tracks:
-                self._tracks[device_id].take_event(event, received_ms)
+                stored.setdefault(device_id, []).append((event, received_ms))
+        for device_id, found in stored.items():
+            self._tracks[device_id].load(found)
         for point in points:
             if point.device_id in self._tracks:
                 for beat in _beats_of(point):
