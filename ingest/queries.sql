@@ -259,12 +259,13 @@ ORDER BY household_id, at, id;
 
 -- name: load_events
 -- Plausible events since an instant, and those around each household's newest evidence where that is older.
-SELECT device_no, received_at, boot, seq, ts_ms, up_ms, clock_quality, replayed, type, state, direction, method,
+-- Columns by position: device, receipt in milliseconds, then the event as the wire has it.
+SELECT device_no, (extract(epoch FROM received_at) * 1000)::bigint, boot, seq, ts_ms, up_ms, clock_quality, replayed, type, state, direction, method,
        credential, opens, reason, door
 FROM door_events
 WHERE plausible AND occurred_at >= %(since)s
 UNION ALL
-SELECT e.device_no, e.received_at, e.boot, e.seq, e.ts_ms, e.up_ms, e.clock_quality, e.replayed, e.type, e.state,
+SELECT e.device_no, (extract(epoch FROM e.received_at) * 1000)::bigint, e.boot, e.seq, e.ts_ms, e.up_ms, e.clock_quality, e.replayed, e.type, e.state,
        e.direction, e.method, e.credential, e.opens, e.reason, e.door
 FROM household_states s
 JOIN household_doors d ON d.household_id = s.household_id
@@ -274,7 +275,7 @@ JOIN door_events e ON e.device_no = v.no
 WHERE s.evidence_at < %(since)s AND e.plausible AND e.occurred_at < %(since)s;
 
 -- name: load_points
-SELECT * FROM coverage_points;
+SELECT * FROM coverage_points ORDER BY device_no, boot, seq_last, first_up_ms;
 
 -- name: load_boots
 SELECT * FROM boots;

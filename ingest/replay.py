@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from psycopg.rows import tuple_row
+
 from ingest.causes import Causes
 from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detector, OutageBegan
 from ingest.store import Book, boot_text, load_pulse
@@ -99,31 +101,27 @@ def _rows(connection: Connection, name: str, values: dict[str, Any]) -> Iterator
 
 
 def _load_events(connection: Connection, device_by_no: dict[int, str], now_ms: int) -> Iterator[StoredEvent]:
+    """Read events by position: at hundreds of thousands a start, a dict and a datetime each would be most of it."""
     since = as_datetime(now_ms) - timedelta(milliseconds=PAST_MAX_MS)
-    for row in _rows(connection, "load_events", {"since": since}):
-        device_id = device_by_no.get(row["device_no"])
-        if device_id is not None:
-            yield device_id, _event_of(row), as_ms(row["received_at"])
+    with connection.cursor(name="rebuild_load_events", binary=True, row_factory=tuple_row) as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
+        cursor.execute(_SQL["load_events"], {"since": since})
+        boots: dict[int, str] = {}
+        for device_no, received_ms, boot, *said in cursor:
+            device_id = device_by_no.get(device_no)
+            if device_id is not None:
+                name = boots.get(boot)
+                if name is None:
+                    name = boots[boot] = boot_text(boot)
+                yield device_id, _event_of(name, said), received_ms
 
 
-def _event_of(row: dict[str, Any]) -> wire.Event:
+def _event_of(boot: str, said: list[Any]) -> wire.Event:
+    seq, ts, up, clk, replayed, kind, state, direction, method, credential, opens, reason, door = said
     return wire.Event(
-        v=1,
-        boot=boot_text(row["boot"]),
-        seq=row["seq"],
-        ts=row["ts_ms"],
-        up=row["up_ms"],
-        clk=row["clock_quality"],
-        type=row["type"],
-        door=row["door"],
-        state=row["state"],
-        dir=row["direction"],
-        method=row["method"],
-        cred=row["credential"],
-        opens=row["opens"],
-        reason=row["reason"],
-        hist=row["replayed"],
-    )
+        v=1, boot=boot, seq=seq, ts=ts, up=up, clk=clk, type=kind, door=door, state=state, dir=direction,
+        method=method, cred=credential, opens=opens, reason=reason, hist=replayed,
+    )  # fmt: skip
 
 
 def _load_points(connection: Connection, device_by_no: dict[int, str]) -> Iterator[CoveragePoint]:
