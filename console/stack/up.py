@@ -28,6 +28,7 @@ MQTT_PORT_DEFAULT = 1_883
 #: The demo looks this far above the default port for one that is free.
 PORTS_TRIED = 50
 SERVICES = ("edge", "ingest", "alerts")
+METRICS_PORT_DEFAULT = 9464
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 log = get_logger()
@@ -176,8 +177,18 @@ def _open_stack(
         port=console_port,
         public_url=public_url
         or f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{console_port}",  # noqa: S104
-        metrics_ports={name: free_port() for name in SERVICES},
+        metrics_ports=_metrics_ports(demo=demo),
     )
+
+
+def _metrics_ports(*, demo: bool) -> dict[str, int]:
+    """Return each service's loopback port of metrics: the same at every start of an installation, where it is free."""
+    ports = {}
+    for number, name in enumerate(SERVICES):
+        usual = METRICS_PORT_DEFAULT + number
+        ports[name] = free_port() if demo or not is_free("127.0.0.1", usual) else usual
+        log.info("metrics", name=name, address=f"http://127.0.0.1:{ports[name]}/metrics")
+    return ports
 
 
 def _console_port(host: str, port: int | None, *, search: bool) -> int:
