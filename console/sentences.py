@@ -118,9 +118,11 @@ def next_words(step: NextStep, words: Words) -> str:
         parts.append(words.say("next.assigned", name=step.assignee))
     elif step.act:
         parts.append(words.say("next.nobody"))
-    if step.starts_at and words.left_ms(step.starts_at) > 0:
+    if step.begun_at:
+        parts.append(words.say("next.begun", at=step.begun_at))
+    elif step.starts_at and words.left_ms(step.starts_at) > 0:
         parts.append(words.say("next.starts", at=step.starts_at))
-    if step.due_at:
+    if step.due_at and not step.begun_at:
         parts.append(words.say(f"next.due.{act}", at=step.due_at))
     if step.keys_hidden:
         parts.append(words.say("next.keys_hidden"))

@@ -307,6 +307,7 @@ class CaseRow:
     line: DayLine | None = None
     grounds: Grounds | None = None
     act: TaskKind | None = None
+    begun_at: datetime | None = None  # somebody stands at the door since then
     next_action: str = ""  # what happens at ``due_at`` where no task is open: list, hold_ends, …
     due_at: datetime | None = None
     holder: str | None = None
@@ -399,6 +400,7 @@ class NextStep:
     primary: Act | None = None
     others: tuple[Act, ...] = ()
     keys_hidden: bool = False  # where a spare key is, is shown to the accepted visitor only
+    begun_at: datetime | None = None  # the visitor stands at the door
 
 
 @dataclass(frozen=True, slots=True)

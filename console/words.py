@@ -55,6 +55,19 @@ _RELATIONS = {
     "爷爷": "grandfather",
     "外公": "grandfather",
     "姥爷": "grandfather",
+    **dict.fromkeys(("姨母", "姨妈", "阿姨", "姑姑", "姑妈", "婶婶", "舅妈", "伯母"), "aunt"),
+    **dict.fromkeys(("叔叔", "伯伯", "舅舅", "姑父", "姨父"), "uncle"),
+    "女儿": "daughter",
+    "儿子": "son",
+    "儿媳": "daughter_in_law",
+    "女婿": "son_in_law",
+    **dict.fromkeys(("孙女", "外孙女"), "granddaughter"),
+    **dict.fromkeys(("孙子", "外孙"), "grandson"),
+    **dict.fromkeys(("侄女", "外甥女"), "niece"),
+    **dict.fromkeys(("侄子", "外甥"), "nephew"),
+    **dict.fromkeys(("姐姐", "妹妹"), "sister"),
+    **dict.fromkeys(("哥哥", "弟弟"), "brother"),
+    "邻居": "neighbour",
 }
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -213,7 +226,12 @@ class Words:
     # --- People -----------------------------------------------------------------------------------------------
 
     def relation(self, relation: str) -> str:
-        """What the family calls her; the usual words are said in the reader's language."""
+        """What the family calls her, as it was written down; the usual words are put into English.
+
+        Chinese keeps 外婆 and 奶奶, 姨母 and 姑姑 apart, so a Chinese reader is given the family's own word.
+        """
+        if self.language == "zh" and relation in _RELATIONS:
+            return relation
         known = _RELATIONS.get(relation, relation)
         return self.named("relation", known) if self.has(f"relation.{known}") else relation
 

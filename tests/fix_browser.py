@@ -28,9 +28,10 @@ def _find_chromium() -> str:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while playwright is there its loop runs in this thread, and no other test could run one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One headless browser for the session."""
+    """One headless browser for the tests of a file."""
     program = _find_chromium()
     from playwright.sync_api import sync_playwright
 

@@ -414,7 +414,8 @@ def test_an_absence_heard_on_the_telephone_ends_within_thirty_days(world: World)
 def test_no_list_of_the_desk_tells_which_home_is_empty(world: World) -> None:
     clerk = world.browser("clerk")
     world.write(
-        "UPDATE cases SET state = 'closed', closed_at = %s, outcome = 'resumed', next_action = NULL, next_action_at = NULL WHERE household_id = 'h-sun'",
+        "UPDATE cases SET state = 'closed', closed_at = %s, outcome = 'resumed', next_action = '',"
+        " next_action_at = NULL WHERE household_id = 'h-sun'",
         world.now,
     )
     for change in (

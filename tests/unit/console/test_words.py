@@ -235,3 +235,12 @@ def test_the_usual_names_of_relatives_are_said_in_both_languages() -> None:
 def test_a_place_is_said_as_one_says_it(place: str, chinese: str, english: str) -> None:
     assert words("zh").place(place) == chinese
     assert words("en").place(place) == english
+
+
+@pytest.mark.parametrize(
+    ("relation", "english"),
+    [("外婆", "Grandma"), ("姨母", "Aunt"), ("女儿", "daughter"), ("干妈", "干妈"), ("", "")],
+)
+def test_the_familys_own_word_is_kept_in_chinese_and_put_into_english(relation: str, english: str) -> None:
+    assert words("zh").relation(relation) == relation
+    assert words("en").relation(relation) == english
