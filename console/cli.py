@@ -74,6 +74,8 @@ _SHORT = {
     "sim": "Play a street of doors from a seed, to a broker or a file.",
     "replay": "Run a recording through the detector and say what it would have done.",
     "bench": "Measure against the machine's limit and the peers, as ratios.",
+    "import": "Enter communities, doors, households, people and consents from files.",
+    "user": "Add, list, disable and enable people who sign in, and set their passwords.",
 }
 
 
@@ -84,6 +86,8 @@ _SHORT = {
         "sim": "firmware_sim.__main__:command",
         "replay": "console.replaying:command",
         "bench": "console.benchmarks:command",
+        "import": "console.importing:command",
+        "user": "console.user_commands:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,0 +1,352 @@
+"""Reads the books: files or folders enter, cells with their row numbers leave, or why a file cannot be trusted.
+
+Text is never guessed. A file is in the encoding that was named, every byte of it, or it is refused with its rows: a
+name with a lost character is somebody else's name.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from console.books.faults import Fault, Origin
+from console.books.rows import BOOKS, safe_column
+
+Encoding = Literal["utf-8", "gb18030"]
+BYTES_MAX = 64 * 1024 * 1024
+CELL_LENGTH_MAX = 1000
+STDIN = "-"
+
+_ASK_AGAIN = "export the file again from its source as UTF-8, do not mend the letters by hand"
+_CJK = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
+#: What U+FFFD becomes when its bytes are read as GB18030; whatever the letters were, they are gone.
+_REPLACED = "锟斤拷"
+_OTHER_MARKS = {
+    b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK\x03\x04": "a spreadsheet", b"\xd0\xcf\x11\xe0": "a spreadsheet",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file as it was read; ``sha256`` is of its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The rows of one book: (row number, cells by column)."""
+
+    name: str
+    source: Source
+    rows: tuple[tuple[int, Mapping[str, Any]], ...]
+    #: The ids of wrong rows too: what refers to them is not wrong for that.
+    named: frozenset[str]
+
+    def origin(self, row: int) -> Origin:
+        return Origin(self.source.name, self.name, row)
+
+
+def read_books(paths: Sequence[str], *, encoding: Encoding) -> tuple[list[Book], frozenset[str], list[Fault]]:
+    """Read every file and folder named; return the books, the names of those nobody could read, and every fault."""
+    faults: list[Fault] = []
+    books: list[Book] = []
+    unread: set[str] = set()
+    for path in _files_of(paths, faults):
+        found = _read_file(path, encoding, faults)
+        books += found
+        if not found:
+            # A document nobody could read may have brought any book.
+            unread |= {path.stem.lower()} if path.suffix.lower() == ".csv" else set(BOOKS)
+    faults += _twice(books)
+    return books, frozenset(unread), faults
+
+
+def _read_file(path: Path, encoding: Encoding, faults: list[Fault]) -> list[Book]:
+    data = _read_bytes(path, faults)
+    if data is None:
+        return []
+    source = Source("stdin" if str(path) == STDIN else path.name, hashlib.sha256(data).hexdigest())
+    text = _decode(data, source.name, encoding, faults)
+    if text is None:
+        return []
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path.stem.lower(), source, text, faults)
+    return _read_json(source, text, faults)
+
+
+def _whole(file: str, what: str, mend: str, *, row: int = 0) -> Fault:
+    return Fault(Origin(file, "", row), "", what, mend)
+
+
+def _files_of(paths: Sequence[str], faults: list[Fault]) -> Iterator[Path]:
+    for path in map(Path, paths):
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(item for item in path.iterdir() if item.suffix.lower() == ".csv")
+        if not found:
+            faults.append(_whole(path.name, "is a folder without CSV files", f"name them {_names()}"))
+        yield from found
+
+
+def _names() -> str:
+    return ", ".join(f"{name}.csv" for name in BOOKS)
+
+
+def _read_bytes(path: Path, faults: list[Fault]) -> bytes | None:
+    if str(path) == STDIN:
+        data = sys.stdin.buffer.read(BYTES_MAX + 1)
+    elif path.suffix.lower() not in (".csv", ".json"):
+        faults.append(_whole(path.name, "is neither .csv nor .json", "export the sheet as CSV UTF-8"))
+        return None
+    else:
+        try:
+            with path.open("rb") as file:
+                data = file.read(BYTES_MAX + 1)
+        except OSError as error:
+            faults.append(
+                _whole(path.name, f"cannot be read ({error.strerror})", "see its name and its rights")
+            )
+            return None
+    if len(data) > BYTES_MAX:
+        faults.append(_whole(path.name, "is longer than 64 MiB", "import one community at a time"))
+        return None
+    return data
+
+
+# Encoding -----------------------------------------------------------------------------------------------------------
+
+
+def _decode(data: bytes, file: str, encoding: Encoding, faults: list[Fault]) -> str | None:
+    """Return the text if every line of it is in ``encoding``, else leave one fault for each line that is not."""
+    for mark, what in _OTHER_MARKS.items():
+        if data.startswith(mark):
+            faults.append(_whole(file, f"is {what}, not text in UTF-8", "save it as CSV UTF-8"))
+            return None
+    body = data.removeprefix(b"\xef\xbb\xbf")
+    if body is not data and len(body) < len(data) and encoding != "utf-8":
+        faults.append(_whole(file, "says of itself that it is UTF-8", "leave --encoding away"))
+        return None
+    # Neither encoding has a line feed inside a character.
+    lines = body.split(b"\n")
+    found = _damage(lines, file) if encoding == "utf-8" else _damage_gb18030(lines, file)
+    if found:
+        faults += found
+        return None
+    return body.decode(encoding)
+
+
+def _reads_as(line: bytes, encoding: str) -> str | None:
+    try:
+        return line.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+
+
+def _damage(lines: list[bytes], file: str) -> list[Fault]:
+    bad = [(row, line) for row, line in enumerate(lines, 1) if _reads_as(line, "utf-8") is None]
+    if not bad:
+        return []
+    others_are_utf8 = any(not line.isascii() and _reads_as(line, "utf-8") is not None for line in lines)
+    if not others_are_utf8 and all(_reads_as(line, "gb18030") is not None for _, line in bad):
+        mend = (
+            "if the whole file was saved as GB18030 (GBK, ANSI), say --encoding gb18030; otherwise "
+            + _ASK_AGAIN
+        )
+    else:
+        mend = _ASK_AGAIN
+    what = "is not UTF-8, while other rows are: encodings are mixed, or bytes were lost"
+    return [_whole(file, what if others_are_utf8 else "is not UTF-8", mend, row=row) for row, _ in bad]
+
+
+def _damage_gb18030(lines: list[bytes], file: str) -> list[Fault]:
+    found = []
+    for row, line in enumerate(lines, 1):
+        if line.isascii():
+            continue
+        as_utf8 = _reads_as(line, "utf-8")
+        if _reads_as(line, "gb18030") is None:
+            found.append(
+                _whole(file, "is not GB18030: bytes were lost, or encodings are mixed", _ASK_AGAIN, row=row)
+            )
+        elif as_utf8 is not None and _CJK.search(as_utf8):
+            found.append(
+                _whole(file, "is UTF-8, not GB18030", "leave --encoding away; " + _ASK_AGAIN, row=row)
+            )
+    return found
+
+
+def _unreadable(text: str) -> str | None:
+    """Say why a cell's text cannot be what somebody wrote; None where it can."""
+    if "\ufffd" in text or _REPLACED in text:
+        return "holds the sign for a lost character"
+    if "??" in text:
+        return "holds question marks where letters were lost"
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+        return "holds a control character, a line break or half a character"
+    if len(text) > CELL_LENGTH_MAX:
+        return "is too long"
+    return None if text.isascii() else _read_twice(text)
+
+
+def _read_twice(text: str) -> str | None:
+    for wrong in ("latin-1", "cp1252", "gb18030"):
+        try:
+            before = text.encode(wrong).decode("utf-8")
+        except UnicodeError:
+            continue
+        # Two characters of Chinese by chance in bytes of another encoding: no name is like that.
+        if wrong != "gb18030" or len(_CJK.findall(before)) >= 2:
+            return "was read in the wrong encoding once already"
+    return None
+
+
+# Rows ---------------------------------------------------------------------------------------------------------------
+
+
+def _check_cells(origin: Origin, cells: Iterable[tuple[str, Any]], faults: list[Fault]) -> bool:
+    right = True
+    for column, value in cells:
+        what = _unreadable(value) if isinstance(value, str) else None
+        if not isinstance(value, str | int | float | bool | None):
+            what = "is a list or an object"
+        if what is not None:
+            right = False
+            faults.append(Fault(origin, safe_column(column), what, _ASK_AGAIN))
+    return right
+
+
+def _read_csv(name: str, source: Source, text: str, faults: list[Fault]) -> list[Book]:
+    if name not in BOOKS:
+        faults.append(_whole(source.name, "is none of the books", f"name it one of {_names()}"))
+        return []
+    header_origin = Origin(source.name, name, 1)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[tuple[int, Mapping[str, Any]]] = []
+    named: set[str] = set()
+    header: list[str] | None = None
+    try:
+        # A cell with a line break would shift every number after it, so it is refused as it comes.
+        for row, cells in enumerate(reader, 1):
+            if row != reader.line_num:
+                mend = "write each row on one line; look for a quotation mark without its partner"
+                faults.append(Fault(Origin(source.name, name, row), "", "holds a line break", mend))
+                return []
+            if header is None:
+                header = [cell.strip().lower() for cell in cells]
+                if not _check_header(name, header_origin, header, faults):
+                    return []
+            elif any(cell.strip() for cell in cells):
+                named |= {cell.strip() for column, cell in zip(header, cells, strict=False) if column == "id"}
+                _take_cells(name, Origin(source.name, name, row), header, cells, rows, faults)
+    except csv.Error:
+        mend = "look for a quotation mark without its partner"
+        faults.append(Fault(Origin(source.name, name, reader.line_num), "", "is no CSV from here on", mend))
+        return []
+    if header is None:
+        faults.append(_whole(source.name, "is empty", "write at least the header"))
+        return []
+    return [Book(name, source, tuple(rows), frozenset(named))]
+
+
+def _take_cells(
+    name: str,
+    origin: Origin,
+    header: list[str],
+    cells: list[str],
+    rows: list[tuple[int, Mapping[str, Any]]],
+    faults: list[Fault],
+) -> None:
+    if len(cells) != len(header):
+        what = f"has {len(cells)} cells, the header has {len(header)}"
+        faults.append(Fault(origin, "", what, "put cells that hold a comma between quotation marks"))
+    elif _check_cells(origin, zip(header, cells, strict=True), faults):
+        rows.append((origin.row, dict(zip(header, cells, strict=True))))
+
+
+def _check_header(name: str, origin: Origin, header: list[str], faults: list[Fault]) -> bool:
+    columns = BOOKS[name].columns()
+    before = len(faults)
+    mend = f"the columns are {', '.join(columns)}, between commas"
+    for number, column in enumerate(header, 1):
+        if column not in columns:
+            # Not repeated: where the header is missing, this is somebody's row.
+            faults.append(Fault(origin, safe_column(column), f"column {number} is none of this book", mend))
+        elif column in header[: number - 1]:
+            faults.append(Fault(origin, column, "stands in the header twice", "leave one of them away"))
+    faults += [
+        Fault(origin, column, "is missing in the header", mend)
+        for column in columns
+        if column in BOOKS[name].required() and column not in header
+    ]
+    return len(faults) == before
+
+
+class _NamedTwiceError(ValueError):
+    pass
+
+
+def _pairs_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) != len(pairs):
+        raise _NamedTwiceError
+    return dict(pairs)
+
+
+def _read_json(source: Source, text: str, faults: list[Fault]) -> list[Book]:
+    try:
+        document = json.loads(text, object_pairs_hook=_pairs_once)
+    except json.JSONDecodeError as error:
+        faults.append(
+            _whole(source.name, "is no JSON at this line", "write it with a program", row=error.lineno)
+        )
+        return []
+    except (_NamedTwiceError, RecursionError):
+        faults.append(
+            _whole(source.name, "names something twice in one object, or nests too deep", "name it once")
+        )
+        return []
+    if not isinstance(document, dict) or not document:
+        faults.append(_whole(source.name, "is no object of books", 'write {"communities": [{…}], …}'))
+        return []
+    books = []
+    for name, items in document.items():
+        origin = Origin(source.name, safe_column(name), 0)
+        if name not in BOOKS:
+            faults.append(Fault(origin, "", "is none of the books", f"the books are {', '.join(BOOKS)}"))
+        elif not isinstance(items, list):
+            faults.append(Fault(origin, "", "is no list of rows", "write a list of objects"))
+        else:
+            books.append(_read_items(name, source, items, faults))
+    return books
+
+
+def _read_items(name: str, source: Source, items: list[Any], faults: list[Fault]) -> Book:
+    rows: list[tuple[int, Mapping[str, Any]]] = []
+    for row, item in enumerate(items, 1):
+        origin = Origin(source.name, name, row)
+        if not isinstance(item, dict):
+            faults.append(Fault(origin, "", "is no object", "write the row as {column: value}"))
+        elif _check_cells(origin, item.items(), faults):
+            rows.append((row, item))
+    named = frozenset(str(item.get("id", "")) for item in items if isinstance(item, dict))
+    return Book(name, source, tuple(rows), named)
+
+
+def _twice(books: list[Book]) -> list[Fault]:
+    first: dict[str, Book] = {}
+    return [
+        _whole(book.source.name, f"brings {book.name} a second time", "put all its rows into one file")
+        for book in books
+        if first.setdefault(book.name, book) is not book
+    ]

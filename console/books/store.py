@@ -1,0 +1,174 @@
+"""Reads what is stored beside the books and writes what they change: rows enter and leave one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+
+from console.books.checks import Key, Ledger, Line
+from console.books.rows import BOOKS, Entry, key_of
+from kaimen.database import Connection, queries
+
+_SQL = queries("console.books")
+_LOCK = 7_241_004
+#: The table of a book where it is not called like it.
+_TABLES = {"contacts": "household_contacts"}
+#: What a stored row is found by where the columns of its key may not be unique.
+_FOUND_BY = {"consents": ("id",), "absences": ("id",)}
+_IDENTITY_COLUMNS = ("name", "phone")
+
+
+def lock_imports(connection: Connection) -> None:
+    """Let one import at a time look and write."""
+    connection.execute(_SQL["one_at_a_time"], {"lock": _LOCK})
+
+
+def load_stored(
+    connection: Connection, entries: Mapping[str, list[Entry]]
+) -> dict[str, dict[Key, Mapping[str, Any]]]:
+    """Return the stored rows that the entries are, name, or may clash with, by book and key."""
+    asked = _asked(entries)
+    found: dict[str, dict[Key, Mapping[str, Any]]] = {}
+    for book in BOOKS:
+        rows = connection.execute(_SQL[f"stored_{book}"], asked).fetchall()
+        found[book] = {key_of(book, row): row for row in rows}
+        if book == "household_doors":
+            # Doors that are stored bring in households and devices of which no file speaks.
+            asked["households"] = _sorted({*asked["households"], *(row["household_id"] for row in rows)})
+            asked["devices"] = _sorted({*asked["devices"], *(row["device_id"] for row in rows)})
+    for book in ("households", "devices"):
+        rows = connection.execute(_SQL[f"stored_{book}"], asked).fetchall()
+        found[book] = {key_of(book, row): row for row in rows}
+    return found
+
+
+def _asked(entries: Mapping[str, list[Entry]]) -> dict[str, list[str]]:
+    def said(column: str, *books: str) -> set[str]:
+        every = (entry.said.get(column) for book in books for entry in entries.get(book, ()))
+        return {value for value in every if value is not None}
+
+    of_homes = ("household_doors", "persons", "contacts", "credentials", "consents", "absences")
+    own_homes = said("id", "households")
+    own_devices = said("id", "devices")
+    return {
+        name: _sorted(values)
+        for name, values in {
+            "communities": said("id", "communities") | said("community_id", "sites"),
+            "sites": said("id", "sites") | said("site_id", "devices", "households"),
+            "devices": own_devices | said("gateway_id", "devices") | said("device_id", "household_doors"),
+            "households": own_homes | said("household_id", *of_homes),
+            "labelled_sites": said("site_id", "households"),
+            "persons": said("id", "persons") | said("person_id", "contacts", "credentials"),
+            "tokens": said("token", "credentials"),
+            "own_households": own_homes
+            | said("household_id", "household_doors", "contacts", "consents", "absences"),
+            "own_devices": own_devices | said("device_id", "household_doors"),
+        }.items()
+    }
+
+
+def _sorted(values: Iterable[str]) -> list[str]:
+    return sorted(set(values))
+
+
+def load_policies(connection: Connection) -> frozenset[str]:
+    return frozenset(row["id"] for row in connection.execute(_SQL["policies"]).fetchall())
+
+
+# Writing ------------------------------------------------------------------------------------------------------------
+
+
+def write(connection: Connection, ledger: Ledger) -> None:
+    """Insert what is new and update what is changed, one statement each per table; nothing is deleted."""
+    for book in BOOKS:
+        lines = [line for line, _ in ledger.of_files(book)]
+        new = [line for line in lines if line.is_new]
+        changed = [line for line in lines if line.is_changed]
+        if book == "devices":
+            # A gateway has to be there before a device moves behind it.
+            _insert(connection, book, new)
+            _update(connection, book, changed)
+        else:
+            # A consent has to end before the next one stands.
+            _update(connection, book, changed)
+            _insert(connection, book, new)
+        if book == "persons" and (new or changed):
+            rows = [
+                {name: line.row[name] for name in ("id", *_IDENTITY_COLUMNS)} for line in (*new, *changed)
+            ]
+            connection.execute(_SQL["identities"], {"rows": _json(rows)})
+
+
+def _columns(book: str) -> list[str]:
+    names = BOOKS[book].columns()
+    return [name for name in names if book != "persons" or name not in _IDENTITY_COLUMNS]
+
+
+def _json(rows: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(rows, ensure_ascii=False, default=lambda at: at.isoformat())
+
+
+def _insert(connection: Connection, book: str, lines: Sequence[Line]) -> None:
+    if not lines:
+        return
+    names = _columns(book)
+    statement = sql.SQL(
+        "INSERT INTO {0} ({1}) SELECT {1} FROM jsonb_populate_recordset(NULL::{0}, %s)"
+    ).format(sql.Identifier(_TABLES.get(book, book)), sql.SQL(", ").join(map(sql.Identifier, names)))
+    connection.execute(statement, (_json([{name: line.row[name] for name in names} for line in lines]),))
+
+
+def _update(connection: Connection, book: str, lines: Sequence[Line]) -> None:
+    if not lines:
+        return
+    found_by = _FOUND_BY.get(book, BOOKS[book].key)
+    names = [name for name in _columns(book) if name not in found_by]
+    same = sql.SQL("t.{0} IS NOT DISTINCT FROM n.{0}")
+    equal = sql.SQL("t.{0} = n.{0}")
+    statement = sql.SQL(
+        "UPDATE {0} t SET ({1}) = ROW ({2}) FROM jsonb_populate_recordset(NULL::{0}, %s) n WHERE {3}"
+    ).format(
+        sql.Identifier(_TABLES.get(book, book)),
+        sql.SQL(", ").join(map(sql.Identifier, names)),
+        sql.SQL(", ").join(sql.SQL("n.{}").format(sql.Identifier(name)) for name in names),
+        sql.SQL(" AND ").join(
+            (same if name == "from_at" else equal).format(sql.Identifier(name)) for name in found_by
+        ),
+    )
+    rows = [{name: line.row[name] for name in (*found_by, *names)} for line in lines]
+    connection.execute(statement, (_json(rows),))
+
+
+# Reporting ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What stands in the database beside the files, in the communities they speak of."""
+
+    communities: list[str]
+    missing: dict[str, list[Key]]
+    not_watched: list[str]
+
+
+def look_around(
+    connection: Connection, entries: Mapping[str, list[Entry]], ledger: Ledger, *, now: datetime
+) -> Around:
+    """Say after writing which rows in force the files do not have, and who is not watched though she consents."""
+    asked = _asked(entries)
+    rows = connection.execute(_SQL["communities_spoken_of"], asked).fetchall()
+    communities = _sorted({*asked["communities"], *(row["community_id"] for row in rows)})
+    where = {"communities": communities, "now": now}
+    missing: dict[str, list[Key]] = {}
+    for book in entries:
+        of_files = {tuple(line.row[name] for name in BOOKS[book].key) for line, _ in ledger.of_files(book)}
+        stored = connection.execute(_SQL[f"missing_{book}"], where).fetchall()
+        keys = (key_of(book, row) for row in stored)
+        missing[book] = [key for key in keys if key not in of_files]
+    quiet = connection.execute(_SQL["not_watched"], where).fetchall()
+    return Around(communities, missing, [row["id"] for row in quiet])

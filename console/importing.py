@@ -1,0 +1,301 @@
+"""``kaimen import``: the office's books enter as files, a report leaves; all of it is written, or nothing.
+
+The report and the faults name files, rows, columns and pseudonymous ids, never what a cell holds about a person.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import psycopg
+
+from console.audit import Entry as AuditEntry
+from console.books import checks, store
+from console.books.checks import Key, Ledger
+from console.books.faults import Fault, ImportRefusedError, Origin
+from console.books.files import STDIN, Book, Encoding, Source, read_books
+from console.books.place import Place, entering, find_place, note, place_options
+from console.books.rows import BOOKS, Entry, parse_row
+from kaimen.clock import SystemClock, as_datetime
+from kaimen.database import Connection, queries
+
+_SQL = queries("console.books")
+FAULTS_SHOWN_MAX = 10_000
+KEYS_SHOWN_MAX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Rows of one book: what the import did with those of the files, and how many the files do not have."""
+
+    new: int
+    changed: int
+    same: int
+    missing: tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an import did; ``ended`` are rows whose stored end stands although the file says nothing of it."""
+
+    sources: tuple[Source, ...]
+    books: Mapping[str, Counts]
+    ended: tuple[tuple[Origin, str], ...]
+    not_watched: tuple[str, ...]
+    dry_run: bool
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True))
+@place_options
+@click.option("--dry-run", is_flag=True, help="Check and count everything, and write nothing.")
+@click.option(
+    "--encoding",
+    type=click.Choice(["utf-8", "gb18030"]),
+    default="utf-8",
+    show_default=True,
+    help="The encoding of every file; it is never guessed.",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."
+)
+@click.pass_context
+def command(
+    context: click.Context,
+    files: tuple[str, ...],
+    database_url: str | None,
+    directory: Path | None,
+    audit_key_file: Path | None,
+    dry_run: bool,
+    encoding: Encoding,
+    as_json: bool,
+) -> None:
+    """Enter communities, doors, households, people and consents from CSV files, a folder of them or a JSON document.
+
+    Every row is checked first, and nothing is written unless every row is right. The same files again change
+    nothing; a changed row is changed; nothing is ever deleted. FILE - is a JSON document on standard input.
+    """
+    place = find_place(database_url, directory, audit_key_file)
+    try:
+        report = import_books(
+            place, files, now=as_datetime(SystemClock().now_ms()), encoding=encoding, dry_run=dry_run
+        )
+    except ImportRefusedError as refusal:
+        _say_faults(refusal.faults, as_json=as_json)
+        context.exit(1)
+    click.echo(json.dumps(_as_dict(report), ensure_ascii=False, indent=2) if as_json else _format(report))
+
+
+def import_books(
+    place: Place,
+    paths: Sequence[str],
+    *,
+    now: datetime,
+    encoding: Encoding = "utf-8",
+    dry_run: bool = False,
+) -> Report:
+    """Check the files and write what is new or changed in one transaction.
+
+    Raises
+    ------
+    ImportRefusedError
+        With everything that is wrong; nothing was written.
+    click.ClickException
+        If the installation takes no import, or the database refuses.
+    """
+    books, unread, faults = read_books(paths, encoding=encoding)
+    entries, wrong = _parse(books)
+    faults += wrong
+    try:
+        with entering(place, service="import") as connection:
+            _refuse_demo(connection)
+            store.lock_imports(connection)
+            ledger, between = checks.build_ledger(
+                entries, store.load_stored(connection, entries), named={book.name: book.named for book in books},
+                policies=store.load_policies(connection), unread=unread, now=now,
+            )  # fmt: skip
+            faults += [*between, *checks.find_faults(ledger, now=now)]
+            if faults:
+                raise ImportRefusedError(faults)
+            store.write(connection, ledger)
+            around = store.look_around(connection, entries, ledger, now=now)
+            report = _report(books, ledger, around, dry_run=dry_run)
+            if dry_run:
+                connection.rollback()
+            else:
+                _sign(connection, place, books, ledger, around.communities, now)
+    except psycopg.IntegrityError as error:
+        diagnosis = error.diag
+        raise click.ClickException(
+            f"the database refused the rows of {diagnosis.table_name} ({diagnosis.constraint_name}); nothing was"
+            " written. Two rows that exchange a label or a time take two imports"
+        ) from error
+    return report
+
+
+def _parse(books: list[Book]) -> tuple[dict[str, list[Entry]], list[Fault]]:
+    entries: dict[str, list[Entry]] = {}
+    faults: list[Fault] = []
+    for book in books:
+        found = entries.setdefault(book.name, [])
+        for row, cells in book.rows:
+            result = parse_row(book.name, book.origin(row), cells)
+            if isinstance(result, list):
+                faults += result
+            else:
+                found.append(result)
+    return entries, faults
+
+
+def _refuse_demo(connection: Connection) -> None:
+    row = connection.execute(_SQL["installation"]).fetchone()
+    if row is not None and row["kind"] == "demo":
+        raise click.ClickException("this is a demo: its people are invented, and real ones never enter it")
+
+
+def _sign(
+    connection: Connection,
+    place: Place,
+    books: list[Book],
+    ledger: Ledger,
+    communities: list[str],
+    now: datetime,
+) -> None:
+    """Say what this database is, where nobody said it yet, and write one audit entry for each file that changed it."""
+    entries = []
+    if connection.execute(_SQL["installation"]).fetchone() is None:
+        connection.execute(_SQL["claim_production"], {"now": now})
+        entries.append(_audit("installation_begun", "installation", "production", now))
+    for source in dict.fromkeys(book.source for book in books):
+        names = [book.name for book in books if book.source == source]
+        counts = {name: _counts(ledger, name, ()) for name in names}
+        changes = {
+            name: {"new": count.new, "changed": count.changed}
+            for name, count in counts.items()
+            if count.new or count.changed
+        }
+        if changes:
+            detail = {
+                "books": changes,
+                "communities": communities,
+                "community": communities[0] if len(communities) == 1 else None,
+                "households": _households_touched(ledger, names),
+            }
+            entries.append(_audit("imported", "import", source.sha256, now, **detail))
+    note(connection, place, *entries)
+
+
+def _audit(action: str, object_kind: str, object_id: str, now: datetime, **detail: Any) -> AuditEntry:
+    return AuditEntry(now, "import", "system", action, "administration", object_kind, object_id, detail)
+
+
+def _households_touched(ledger: Ledger, names: list[str]) -> list[str]:
+    """Households that were there before and whose data changed: their 'who looked' lists the import."""
+    touched: set[str] = set()
+    for name in names:
+        column = "id" if name == "households" else "household_id"
+        for line, _ in ledger.of_files(name):
+            if line.is_new or line.is_changed:
+                touched |= {row[column] for row in (line.row, line.stored or {}) if row.get(column)}
+    known = ((id_, ledger.find("households", id_)) for id_ in touched)
+    return sorted(id_ for id_, home in known if home is not None and not home.is_new)
+
+
+# The report ---------------------------------------------------------------------------------------------------------
+
+
+def _counts(ledger: Ledger, name: str, missing: Sequence[Key]) -> Counts:
+    lines = [line for line, _ in ledger.of_files(name)]
+    new = sum(line.is_new for line in lines)
+    changed = sum(line.is_changed for line in lines)
+    return Counts(new, changed, len(lines) - new - changed, tuple(missing))
+
+
+def _report(books: list[Book], ledger: Ledger, around: store.Around, *, dry_run: bool) -> Report:
+    names = {book.name for book in books}
+    return Report(
+        tuple(dict.fromkeys(book.source for book in books)),
+        {name: _counts(ledger, name, around.missing[name]) for name in BOOKS if name in names},
+        tuple(checks.ends_that_stand(ledger)),
+        tuple(around.not_watched),
+        dry_run,
+    )
+
+
+def _key_words(key: Key) -> str:
+    return "/".join(part.isoformat() if isinstance(part, datetime) else str(part or "") for part in key)
+
+
+def _as_dict(report: Report) -> dict[str, Any]:
+    return {
+        "written": not report.dry_run,
+        "files": [{"file": source.name, "sha256": source.sha256} for source in report.sources],
+        "tables": {
+            name: {
+                "new": counts.new, "changed": counts.changed, "same": counts.same,
+                "missing": len(counts.missing), "missing_keys": [_key_words(key) for key in counts.missing],
+            }
+            for name, counts in report.books.items()
+        },
+        "ends_that_stand": [
+            {"file": origin.file, "table": origin.table, "row": origin.row, "column": column}
+            for origin, column in report.ended
+        ],
+        "not_watched": list(report.not_watched),
+        "errors": [],
+    }  # fmt: skip
+
+
+def _format(report: Report) -> str:
+    lines = [f"{'':<16}{'new':>9}{'changed':>9}{'same':>9}{'missing':>9}"]
+    for name, counts in report.books.items():
+        numbers = (counts.new, counts.changed, counts.same, len(counts.missing))
+        lines.append(f"{name:<16}" + "".join(f"{number:>9}" for number in numbers))
+    lines += _format_missing(report)
+    lines += [f"{origin}:{column}: ended in the database, and stays so" for origin, column in report.ended]
+    if report.not_watched:
+        what = "consent to the watch and are not watched: no watched_from, or no dwelling door now"
+        lines.append(f"{len(report.not_watched)} households {what}: {_some(report.not_watched)}")
+    lines.append("nothing was written: this was a dry run" if report.dry_run else "written")
+    return "\n".join(lines)
+
+
+def _format_missing(report: Report) -> list[str]:
+    return [
+        f"in the database and not in the files, left as they are, {name}: "
+        + _some([_key_words(key) for key in counts.missing])
+        for name, counts in report.books.items()
+        if counts.missing
+    ]
+
+
+def _some(words: Sequence[str]) -> str:
+    more = len(words) - KEYS_SHOWN_MAX
+    return ", ".join(words[:KEYS_SHOWN_MAX]) + (f" and {more} more (--json lists them)" if more > 0 else "")
+
+
+def _say_faults(faults: list[Fault], *, as_json: bool) -> None:
+    shown = faults[:FAULTS_SHOWN_MAX]
+    if as_json:
+        errors = [
+            {
+                "file": fault.origin.file, "table": fault.origin.table, "row": fault.origin.row,
+                "column": fault.column, "what": fault.what, "mend": fault.mend,
+            }
+            for fault in shown
+        ]  # fmt: skip
+        document = {"written": False, "error_count": len(faults), "errors": errors}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
+        return
+    for fault in shown:
+        click.echo(str(fault), err=True)
+    click.echo(f"{len(faults)} faults; nothing was written", err=True)
+
+
+__all__ = ["STDIN", "command", "import_books"]

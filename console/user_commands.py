@@ -1,0 +1,253 @@
+"""``kaimen user``: an operator's words enter; people who may sign in, their passwords and the audit of it leave.
+
+A password comes from a prompt or a file and is never printed, except one made here on request, once. This is also
+how an installation of containers gets its first administrator.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from console import identity
+from console.audit import Entry
+from console.books.place import Place, entering, find_place, note, place_options
+from console.scope import HELPER_ROLES
+from kaimen.clock import SystemClock, as_datetime
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import Role
+
+_SQL = queries("console")
+_OWN_SQL = queries("console.books")
+_NAME = re.compile(r"[^\s/]{1,64}")
+_NOBODY = {"user_id": 0, "community_id": None}
+#: Roles that see one community and would see nothing, or anything, without one.
+_PLACED = frozenset({Role.PROPERTY_CLERK, Role.POLICE_OFFICER}) | HELPER_ROLES
+
+
+@click.group()
+def command() -> None:
+    """Look after the people who sign in."""
+
+
+def _placed(function: Callable[..., None]) -> Callable[..., None]:
+    """Hand a command its installation instead of the options that name it."""
+
+    @wraps(function)
+    def run(
+        database_url: str | None, directory: Path | None, audit_key_file: Path | None, **options: Any
+    ) -> None:
+        function(find_place(database_url, directory, audit_key_file), **options)
+
+    return place_options(run)
+
+
+def _password_options(function: Callable[..., None]) -> Callable[..., None]:
+    file_option = click.option(
+        "--password-file",
+        type=click.File("r", encoding="utf-8"),
+        help="Its first line is the password; - is standard input.",
+    )
+    generate = click.option(
+        "--generate", is_flag=True, help="Make a random password and print it, this once."
+    )
+    return file_option(generate(function))
+
+
+def _choose_password(password_file: Any, *, generate: bool) -> str:
+    if generate and password_file is not None:
+        raise click.UsageError("--generate makes a password: leave --password-file away")
+    if generate:
+        return secrets.token_urlsafe(15)
+    if password_file is not None:
+        return str(password_file.readline()).rstrip("\r\n")
+    return str(click.prompt("password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _now() -> datetime:
+    return as_datetime(SystemClock().now_ms())
+
+
+def _note(
+    connection: Connection, place: Place, action: str, user_id: int, now: datetime, **detail: Any
+) -> None:
+    entry = Entry(now, "command-line", "system", action, "administration", "user", str(user_id), detail)
+    note(connection, place, entry)
+
+
+@command.command("add")
+@click.argument("name")
+@click.option(
+    "--role", required=True, type=click.Choice([role.value for role in Role]), help="What the person is here."
+)
+@click.option("--display-name", help="How the person is called on pages; the name, where it is left out.")
+@click.option("--community", help="The community the person works in; an admin without one has all of them.")
+@click.option(
+    "--household", "households", multiple=True, metavar="ID[=WORDS]",
+    help="A household the person is tied to, and what its resident is to her (h-1=母亲); may be repeated.",
+)  # fmt: skip
+@click.option("--language", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
+@click.option("--token", "with_token", is_flag=True, help="Also print a token for the JSON API, this once.")
+@_password_options
+@_placed
+def add(
+    place: Place,
+    name: str,
+    role: str,
+    display_name: str | None,
+    community: str | None,
+    households: tuple[str, ...],
+    language: str,
+    with_token: bool,
+    password_file: Any,
+    generate: bool,
+) -> None:
+    """Add a person who signs in."""
+    if not _NAME.fullmatch(name) or not name.isprintable():
+        raise click.ClickException("a name to sign in with has 1 to 64 characters, no spaces and no slash")
+    shown = (display_name or name).strip()
+    if not 1 <= len(shown) <= 100 or not shown.isprintable():
+        raise click.ClickException("a display name has 1 to 100 characters")
+    tied = {id_: words for id_, _, words in (item.partition("=") for item in households)}
+    password = _choose_password(password_file, generate=generate)
+    now = _now()
+    token = None
+    with entering(place, service="user") as connection:
+        community = _check_place(connection, Role(role), community, tied)
+        try:
+            user_id = identity.add_user(
+                connection, name=name, display_name=shown, password=password, role=Role(role),
+                community_id=community, now=now, language=language, households=tied,
+            )  # fmt: skip
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+        if with_token:
+            token = identity.add_api_token(connection, user_id=user_id, name="command line", now=now)
+        detail = {"role": role, "community": community, "households": sorted(tied), "token": with_token}
+        _note(connection, place, "user_added", user_id, now, **detail)
+    click.echo(f"{name} may sign in as {role}")
+    if generate:
+        click.echo(f"password, said only now:  {password}")
+    if token is not None:
+        click.echo(f"token, said only now:  {token}")
+
+
+def _check_place(
+    connection: Connection, role: Role, community: str | None, tied: dict[str, str]
+) -> str | None:
+    """Return the community the person belongs to; a relative belongs to her household's."""
+    rows = connection.execute(_OWN_SQL["household_communities"], {"households": list(tied)}).fetchall()
+    places = {row["id"]: str(row["community_id"]) for row in rows}
+    unknown = sorted(set(tied) - set(places))
+    if unknown:
+        raise click.ClickException(f"there is no household {', '.join(unknown)}: import it first")
+    if role is Role.FAMILY and not tied:
+        raise click.ClickException("a relative sees the households named: give at least one --household")
+    if role not in HELPER_ROLES and role is not Role.FAMILY and tied:
+        raise click.ClickException(f"{role.value} is tied to no household: leave --household away")
+    if community is None and role is Role.FAMILY and len(set(places.values())) == 1:
+        return next(iter(places.values()))
+    if community is None:
+        if role in _PLACED:
+            raise click.ClickException(f"{role.value} works in one community: give --community")
+        return None
+    known = connection.execute(_OWN_SQL["stored_communities"], {"communities": [community]}).fetchone()
+    if known is None:
+        raise click.ClickException("there is no such community: import it first")
+    if any(place != community for place in places.values()):
+        raise click.ClickException("a household named is of another community")
+    return community
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON on standard output, and nothing else.")
+@_placed
+def show(place: Place, as_json: bool) -> None:
+    """List who may sign in, and when each was last here."""
+    with entering(place, service="user") as connection:
+        rows = connection.execute(_OWN_SQL["every_user"]).fetchall()
+    lines = [
+        {
+            "name": row["name"], "role": row["role"], "community": row["community_id"],
+            "seen_at": row["seen_at"].isoformat(timespec="seconds") if row["seen_at"] else None,
+            "disabled": row["disabled_at"] is not None,
+        }
+        for row in rows
+    ]  # fmt: skip
+    if as_json:
+        click.echo(json.dumps({"users": lines}, ensure_ascii=False, indent=2))
+        return
+    for line in lines:
+        state = (
+            "disabled" if line["disabled"] else f"seen {line['seen_at']}" if line["seen_at"] else "never here"
+        )
+        click.echo(f"{line['name']:<24} {line['role']:<18} {line['community'] or '*':<20} {state}")
+
+
+@command.command()
+@click.argument("name")
+@_placed
+def disable(place: Place, name: str) -> None:
+    """Let NAME sign in no more, and end the sessions there are; tokens stop too."""
+    _switch(place, name, "disable")
+
+
+@command.command()
+@click.argument("name")
+@_placed
+def enable(place: Place, name: str) -> None:
+    """Let NAME sign in again."""
+    _switch(place, name, "enable")
+
+
+def _switch(place: Place, name: str, act: str) -> None:
+    now = _now()
+    with entering(place, service="user") as connection:
+        _require(connection, name)
+        changed = connection.execute(_SQL[f"user_{act}"], {"name": name, "now": now, **_NOBODY}).fetchone()
+        if changed is not None:
+            connection.execute(_SQL["sessions_of_user_end"], {"user_id": changed["id"]})
+            _note(connection, place, f"user_{act}d", changed["id"], now)
+    click.echo(f"{name} is {act}d" + ("" if changed else " already"))
+
+
+def _require(connection: Connection, name: str) -> None:
+    if connection.execute(_SQL["user_by_name"], {"name": name}).fetchone() is None:
+        raise click.ClickException("nobody signs in by this name")
+
+
+@command.command()
+@click.argument("name")
+@_password_options
+@_placed
+def password(place: Place, name: str, password_file: Any, generate: bool) -> None:
+    """Give NAME another password; every session ends, and waiting after wrong attempts too."""
+    chosen = _choose_password(password_file, generate=generate)
+    now = _now()
+    try:
+        stored = identity.hash_password(chosen)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    with entering(place, service="user") as connection:
+        _require(connection, name)
+        row = connection.execute(
+            _OWN_SQL["user_password"], {"name": name, "password_hash": stored}
+        ).fetchone()
+        assert row is not None
+        connection.execute(_SQL["sessions_of_user_end"], {"user_id": row["id"]})
+        connection.execute(_OWN_SQL["user_failures_forget"], {"name": name})
+        _note(connection, place, "user_password_changed", row["id"], now)
+    click.echo(f"{name} has a new password; every session has ended")
+    if generate:
+        click.echo(f"password, said only now:  {chosen}")
+
+
+__all__ = ["command"]
