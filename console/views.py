@@ -1008,7 +1008,7 @@ TEMPLATES: dict[str, tuple[type, str]] = {
     "door_list.html": (DoorListPage, "/morning/print"),
     "tasks.html": (TasksPage, "/tasks"),  # fragment: list
     "field.html": (FieldPage, "/tasks/{id}"),  # fragment: task
-    "households.html": (HouseholdsPage, "/households"),  # ?query= ?state= ?after=
+    "households.html": (HouseholdsPage, "/households"),  # ?query= ?state= ?after=; fragment: list
     "household.html": (HouseholdPage, "/households/{id}"),  # fragment: household
     "buildings.html": (BuildingsPage, "/buildings"),  # ?home=; fragment: street
     # ?door= ?building= ?unit= ?from= ?to= ?type= ?method= ?origin=

@@ -37,6 +37,7 @@ def households(
     query: Annotated[str, Query(max_length=64)] = "",
     state: Annotated[str, Query(max_length=16)] = "",
     after: Annotated[int, Query(ge=0, le=100_000)] = 0,
+    fragment: str | None = None,
 ) -> Response:
     with seat.transaction() as connection:
         reader = seat.reader(connection)
@@ -64,7 +65,7 @@ def households(
             newer_url=_page_url(query, state, max(0, after - PAGE)) if after else None,
             older_url=_page_url(query, state, after + PAGE) if after + PAGE < total else None,
         )
-        return seat.answer(connection, "households.html", page, section=Section.HOUSEHOLDS)
+        return seat.answer(connection, "households.html", page, section=Section.HOUSEHOLDS, fragment=fragment)
 
 
 def _literal(text: str) -> str:

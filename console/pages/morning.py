@@ -81,7 +81,8 @@ def door_list(seat: Guard, grid: Grid = "") -> Response:
             connection, "door_list_printed", purpose="visit", object_kind="community",
             object_id=str(seat.viewer.community_id), households=[found.row["id"] for found in ordered],
         )  # fmt: skip
-        return seat.answer(connection, "door_list.html", page, section=Section.MORNING)
+        # What is on its way to paper stands still.
+        return seat.answer(connection, "door_list.html", page, section=Section.MORNING, live=False)
 
 
 _WITH_CARDS = (MorningKind.VISIT, MorningKind.CALL, MorningKind.WARNING, MorningKind.UNKNOWN)

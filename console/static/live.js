@@ -42,6 +42,7 @@ async function refresh(place) {
   if (!answer.ok) throw new AwayError(String(answer.status));
   const fresh = document.createElement("div");
   fresh.innerHTML = new DOMParser().parseFromString(await answer.text(), "text/html").body.innerHTML;
+  if (fresh.querySelector("#main")) throw new AwayError("a whole page instead of a part");
   const oldRows = place.querySelector("[data-rows]");
   const newRows = fresh.querySelector("[data-rows]");
   if (oldRows && newRows && isBusy(oldRows)) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -215,3 +216,20 @@ def test_inactivity_is_not_counted_on_beyond_what_ingest_has_seen(world: World) 
     before = world.browser("clerk").get("/api/households/h-wang").json()["inactive_s"]
     world.clock.advance_to(world.clock.now_ms() + 10 * 3_600_000)
     assert world.browser("clerk").get("/api/households/h-wang").json()["inactive_s"] == before
+
+
+@pytest.mark.parametrize("name", ["clerk", "police", "family", "admin", "watcher"])
+def test_every_part_of_a_live_page_can_be_asked_for_alone(world: World, name: str) -> None:
+    client = world.browser(name)
+    paths = ("/alarms", "/morning", "/tasks", "/buildings", "/households", "/devices", "/police", "/family")
+    own = (f"/cases/{world.case_ids['wang']}", f"/tasks/{world.task_ids['wang']}", "/households/h-wang")
+    asked = 0
+    for path in (*paths, "/morning/print", "/admin", "/looked", "/quarantine", "/sessions", *own):
+        page = client.get(path)
+        if page.status_code != 200 or "data-stream" not in page.text:
+            continue
+        for fragment in set(re.findall(r'data-fragment="([a-z]+)"', page.text)):
+            part = client.get(f"{path}?fragment={fragment}")
+            assert part.status_code == 200 and 'id="main"' not in part.text, (path, fragment)
+            asked += 1
+    assert asked or name == "admin"
