@@ -494,7 +494,8 @@ def _household_item(connection: Connection, found: LoadedHousehold, reader: Read
         check_step=row["check_step"],
         last_evidence=instant(evidence_at),
         last_evidence_kind=evidence_kind(row["evidence"]).value,
-        absent_until=instant(row["absent_until"]),
+        # That a home stands empty is told to nobody by the way; her own family declared it.
+        absent_until=instant(row["absent_until"]) if reader.viewer.role is Role.FAMILY else None,
         as_of=instant(reader.seen_until),
     )
     return item

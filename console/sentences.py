@@ -124,8 +124,6 @@ def next_words(step: NextStep, words: Words) -> str:
         parts.append(words.say("next.starts", at=step.starts_at))
     if step.due_at and not step.begun_at:
         parts.append(words.say(f"next.due.{act}", at=step.due_at))
-    if step.keys_hidden:
-        parts.append(words.say("next.keys_hidden"))
     return words.say("join.space").join(parts)
 
 

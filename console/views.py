@@ -399,7 +399,6 @@ class NextStep:
     starts_at: datetime | None = None  # a call of the night starts in the morning
     primary: Act | None = None
     others: tuple[Act, ...] = ()
-    keys_hidden: bool = False  # where a spare key is, is shown to the accepted visitor only
     begun_at: datetime | None = None  # the visitor stands at the door
 
 

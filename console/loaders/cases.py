@@ -272,7 +272,6 @@ def next_step(case: LoadedCase, viewer: Viewer) -> NextStep | None:
         starts_at=row["task_start_at"],
         primary=_primary(case, viewer),
         others=tuple(others),
-        keys_hidden=row["task_kind"] == TaskKind.VISIT and row["task_assignee_id"] != viewer.user_id,
     )
 
 

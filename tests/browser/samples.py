@@ -348,7 +348,6 @@ NEXT = v.NextStep(
     None,
     v.Act("record_visit", "/cases/7#tasks"),
     (v.Act("reassign", "/cases/7"), v.Act("hand_over_police", "/cases/7", key="")),
-    keys_hidden=True,
 )
 
 
