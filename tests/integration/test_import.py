@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -172,8 +174,6 @@ def test_one_json_document_does_what_the_folder_does(
     again = report_of(run(write_folder(tmp_path / "books"), "--json"))
     assert sum(table["same"] for table in again["tables"].values()) == ROWS
     (entry,) = read(database_url, "SELECT object_id FROM audit_entries WHERE action = 'imported'")
-    import hashlib
-
     assert entry["object_id"] == hashlib.sha256(document.read_bytes()).hexdigest()
 
 
@@ -598,3 +598,14 @@ def test_the_defaults_of_new_rows_are_those_of_the_database(standing_url: str) -
             assert plain == (
                 None if default is None else str(default).lower() if default is False else str(default)
             )
+
+
+@pytest.mark.parametrize("page", ["import.md", "import.zh.md"])
+def test_the_page_on_importing_names_every_column_and_what_must_be_there(page: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    for book, model in BOOKS.items():
+        section = text.split(f"### {book}")[1].split("\n#")[0]
+        first_cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")]
+        bold = {name for cell in first_cells for name in re.findall(r"\*\*`(\w+)`\*\*", cell)}
+        every = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
+        assert (every, bold) == (set(model.columns()), model.required()), book
