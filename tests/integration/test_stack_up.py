@@ -38,7 +38,7 @@ SPEED = 2_880
 PROCESSES = ("postgres", "nats", "edge", "ingest", "alerts", "console", "street")
 
 
-def eventually(is_so: Callable[[], Any], what: str, within_s: float = 120.0) -> Any:
+def eventually(is_so: Callable[[], Any], what: str, within_s: float = 300.0) -> Any:
     deadline = time.monotonic() + within_s
     while not (found := is_so()):
         assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s"
