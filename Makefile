@@ -71,7 +71,7 @@ bench: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	env -u KAIMEN_TEST_DATABASE_TIMESCALE -u KAIMEN_TEST_BROKER_MOSQUITTO \
-		$(BIN)/python -m pytest -m "not browser and not packaging and not slow" \
+		$(BIN)/python -m pytest -m "not browser and not packaging and not slow and not simulation" \
 		--numprocesses $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 integration: $(VENV)/.installed

@@ -33,7 +33,7 @@ def test_nasty_streams_are_judged_as_the_protocol_defines(case: Case) -> None:
     assert ours == oracle
 
 
-@pytest.mark.parametrize("seed", [*range(120), 166, 364, 526, 663, 1349])
+@pytest.mark.parametrize("seed", [*range(60), 166, 364, 526, 663, 1349])
 def test_seeded_streams_are_judged_as_the_protocol_defines(seed: int) -> None:
     ours, oracle = both(random_case(seed))
     assert ours == oracle
