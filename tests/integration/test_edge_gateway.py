@@ -392,6 +392,7 @@ def test_canonical_frames_of_a_sites_own_broker_are_forwarded_as_they_are(site: 
     assert site.listener.beats(format_topic("garden", "c-1", "hb"))[0]["seq_last"] == 17
 
 
+@pytest.mark.slow
 def test_a_full_spool_stops_acknowledging_and_loses_nothing(site: Site) -> None:
     with Edge(site.settings(edge_spool_bytes_max=1_500)) as edge:
         site.sensor.say_timed(False)
