@@ -187,7 +187,7 @@ def _metrics_ports(*, demo: bool) -> dict[str, int]:
     for number, name in enumerate(SERVICES):
         usual = METRICS_PORT_DEFAULT + number
         ports[name] = free_port() if demo or not is_free("127.0.0.1", usual) else usual
-        log.info("metrics", name=name, address=f"http://127.0.0.1:{ports[name]}/metrics")
+        log.info("metrics", name=name, port=ports[name])
     return ports
 
 
