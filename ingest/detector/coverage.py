@@ -300,9 +300,6 @@ class BootTrack:
             self._rebuild()
         return self._counter_openings
 
-    def is_fresh(self) -> bool:
-        return not self._stale
-
 
 def _says_nothing(before: Point, middle: Point, after: Point) -> bool:
     return (
@@ -373,7 +370,7 @@ def _append(listed: list[Any], item: Any) -> None:
     listed.append(item)
 
 
-def _instant_of(opening: Opening) -> int:
+def instant_of(opening: Opening) -> int:
     return opening.instant_ms
 
 
@@ -502,9 +499,9 @@ class DeviceTrack:
         for track in self.boots.values():
             for instant, mark in plausible_marks(track):
                 self._index(track, mark.event, instant, put=_append)
-        self.openings.sort(key=_instant_of)
+        self.openings.sort(key=instant_of)
         for openings in self.taken.values():
-            openings.sort(key=_instant_of)
+            openings.sort(key=instant_of)
         for listed in (self.passages, self.forced, self.edges, self.tampers):
             listed.sort()
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ingest.detector.coverage import DeviceTrack, Interval, Opening
+from ingest.detector.coverage import DeviceTrack, Interval, Opening, instant_of
 from kaimen.policy import ABSENCE_MAX_MS, ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS
 from kaimen.vocabulary import Credential, CredentialClass, DoorBinding, DoorRole, EvidenceKind, Household
 
@@ -92,10 +92,6 @@ def tokens_by_household(credentials: Mapping[str, Credential]) -> dict[str, list
         if credential.household_id is not None and credential.klass == CredentialClass.RESIDENT:
             tokens.setdefault(credential.household_id, []).append(credential.token)
     return tokens
-
-
-def _instant_of(opening: Opening) -> int:
-    return opening.instant_ms
 
 
 class HouseholdRule:
@@ -198,7 +194,7 @@ class HouseholdRule:
         newest: EvidenceAt | None = None
         for binding, track in self.doors:
             for openings in self._candidates(binding, track):
-                index = bisect_right(openings, pulse_ms, key=_instant_of)
+                index = bisect_right(openings, pulse_ms, key=instant_of)
                 for opening in reversed(openings[:index]):
                     if newest is not None and opening.instant_ms <= newest.instant_ms:
                         break
@@ -235,7 +231,7 @@ class HouseholdRule:
                 break
         for binding, track in self.doors:
             for openings in self._candidates(binding, track):
-                for position in range(bisect_left(openings, from_ms, key=_instant_of), len(openings)):
+                for position in range(bisect_left(openings, from_ms, key=instant_of), len(openings)):
                     opening = openings[position]
                     if opening.instant_ms >= before_ms:
                         break
