@@ -9,6 +9,7 @@ LEFT JOIN devices d ON d.id = o.device_id
 LEFT JOIN households hh ON hh.id = h.household_id
 LEFT JOIN sites s ON s.id = coalesce(d.site_id, hh.site_id)
 WHERE h.handled_at IS NULL
+  AND h.kind NOT IN ('signal', 'signal_ended')
   AND NOT EXISTS (
     SELECT 1 FROM happenings b
     WHERE b.handled_at IS NULL AND b.retry_at > %(now)s AND b.id <= h.id
@@ -364,7 +365,8 @@ WHERE c.state <> 'closed' AND c.cause = 'technical' AND c.cause_key = %(prefix)s
 -- name: turn_state
 -- In one snapshot: what still waits and up to when ingest has told.
 SELECT
-  EXISTS (SELECT 1 FROM happenings h WHERE h.handled_at IS NULL AND (h.retry_at IS NULL OR h.retry_at <= %(now)s)
+  EXISTS (SELECT 1 FROM happenings h WHERE h.handled_at IS NULL AND h.kind NOT IN ('signal', 'signal_ended')
+          AND (h.retry_at IS NULL OR h.retry_at <= %(now)s)
           AND NOT EXISTS (SELECT 1 FROM happenings b WHERE b.handled_at IS NULL AND b.retry_at > %(now)s
                           AND b.id < h.id AND (b.household_id = h.household_id OR b.fact_id = h.fact_id))) AS waiting,
   EXISTS (SELECT 1 FROM cases WHERE state <> 'closed' AND next_action_at <= %(now)s AND NOT id = ANY(%(but)s)) AS due,

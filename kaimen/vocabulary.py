@@ -106,6 +106,32 @@ class HappeningKind(StrEnum):
     CHECK_ENDED = "check_ended"
     OUTAGE_BEGAN = "outage_began"
     OUTAGE_ENDED = "outage_ended"
+    SIGNAL = "signal"
+    SIGNAL_ENDED = "signal_ended"
+
+
+class SignalKind(StrEnum):
+    """Facts of doors and dwellings that are no inactivity; ``signals.kind``."""
+
+    SOS = "sos"
+    DURESS = "duress"
+    DOOR_FORCED = "door_forced"
+    DOOR_HELD = "door_held"
+    STRANGER_DENIALS = "stranger_denials"
+    EXPIRED_PASS = "expired_pass"  # noqa: S105 - a visitor's pass, not a password
+    CANCELLED_CARD = "cancelled_card"
+    VACANT_OPENED = "vacant_opened"
+    LEASE_ENDED_CREDENTIAL = "lease_ended_credential"
+    MORE_CREDENTIALS = "more_credentials"
+    DEVICE_FAULT = "device_fault"
+
+
+class PresenceState(StrEnum):
+    """Where somebody of a household is presumed to be; ``household_presence.state``."""
+
+    IN = "in"
+    OUT = "out"
+    UNSURE = "unsure"
 
 
 class CaseCause(StrEnum):
