@@ -82,7 +82,22 @@ class AlertsSettings(DatabaseSettings):
     alerts_webhook_url: str | None = None
     alerts_webhook_secret: str | None = None
     alerts_webhook_private_hosts: tuple[str, ...] = ()
+    alerts_private_hosts: tuple[str, ...] = Field(
+        default=(), description="hosts inside that messages may go to, over http too"
+    )
+    alerts_ca_file: Path | None = Field(default=None, description="an own authority for https and TLS")
+    alerts_answer_within_s: float = Field(default=10.0, gt=0, le=60)
+    address_key_file: Path | None = Field(
+        default=None,
+        description="key (32 bytes, base64) that addresses of people lie encrypted with; mode 0600",
+    )
     public_url: str = "http://127.0.0.1:8000"
+
+
+class ChannelSettings(BaseSettings):
+    """What one channel's own settings class derives from; its prefix is ``KAIMEN_`` and the channel's name."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore")
 
 
 class ConsoleSettings(DatabaseSettings):
