@@ -204,6 +204,10 @@ LEFT JOIN LATERAL (
 LEFT JOIN users a ON a.id = t.assignee_id
 WHERE c.id = ANY(%(ids)s)
 
+-- name: task_answered_by
+-- One row where this person ended this task with this outcome.
+SELECT 1 FROM tasks WHERE id = %(id)s AND state = 'done' AND done_by = %(user_id)s AND outcome = %(outcome)s
+
 -- name: case_tasks
 -- all tasks of some cases, newest first
 SELECT t.*, a.display_name AS assignee_name, d.display_name AS done_by_name

@@ -156,6 +156,8 @@ def _perform(
                     household=case.row["household_id"], case=case.id, **_audited(values),
                 )  # fmt: skip
         except acts.ActRefused as error:
+            if act is Act.OUTCOME and _is_said_again(connection, seat, task_id, (values or {})["outcome"]):
+                return _said_again(seat)
             ACTS.labels(act=act.value, result="refused").inc()
             word = refusal_word(error)
             task, case = _load(connection, seat, task_id)
@@ -204,6 +206,8 @@ def outcome(
         "outcome": outcome, "contacted": contacted, "witness": witness, "note": note, "absence_until": absence_until,
     }  # fmt: skip
     with seat.transaction() as connection:
+        if _is_said_again(connection, seat, task_id, outcome):
+            return _said_again(seat)
         task, case = _load(connection, seat, task_id)
         zone = seat.reader(connection).zone
         errors, until = _check_outcome(values, zone, seat.now)
@@ -224,6 +228,17 @@ def outcome(
         ),
         values,
     )  # fmt: skip
+
+
+def _is_said_again(connection: Connection, seat: Seat, task_id: int, outcome: str) -> bool:
+    """Say whether this very person has just recorded this outcome: a form sent twice is no mistake of hers."""
+    who = {"id": task_id, "user_id": seat.viewer.user_id, "outcome": outcome}
+    return connection.execute(queries("console")["task_answered_by"], who).fetchone() is not None
+
+
+def _said_again(seat: Seat) -> Response:
+    ACTS.labels(act=Act.OUTCOME.value, result="repeated").inc()
+    return seat.go("/tasks", "notice.outcome")
 
 
 def _check_outcome(
