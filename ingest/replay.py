@@ -113,10 +113,11 @@ def _load_events(connection: Connection, device_by_no: dict[int, str], now_ms: i
                 name = boots.get(boot)
                 if name is None:
                     name = boots[boot] = boot_text(boot)
-                yield device_id, _event_of(name, said), received_ms
+                yield device_id, event_of(name, said), received_ms
 
 
-def _event_of(boot: str, said: list[Any]) -> wire.Event:
+def event_of(boot: str, said: list[Any]) -> wire.Event:
+    """Return a stored event as the wire has it; ``said`` are the columns of ``load_events`` after the boot."""
     seq, ts, up, clk, replayed, kind, state, direction, method, credential, opens, reason, door = said
     return wire.Event(
         v=1, boot=boot, seq=seq, ts=ts, up=up, clk=clk, type=kind, door=door, state=state, dir=direction,
@@ -128,22 +129,32 @@ def _load_points(connection: Connection, device_by_no: dict[int, str]) -> Iterat
     for row in _rows(connection, "load_points", {}):
         device_id = device_by_no.get(row["device_no"])
         if device_id is not None:
-            yield CoveragePoint(
-                device_id, boot_text(row["boot"]), row["seq_last"], row["opens"],
-                row["first_up_ms"], row["first_ts_ms"], row["first_received_ms"], row["first_clock"],
-                row["last_up_ms"], row["last_ts_ms"], row["last_received_ms"], row["last_clock"],
-                row["by_check_in"],
-            )  # fmt: skip
+            yield point_of(device_id, row)
+
+
+def point_of(device_id: str, row: dict[str, Any]) -> CoveragePoint:
+    """Return a row of ``coverage_points`` as the detector takes it."""
+    return CoveragePoint(
+        device_id, boot_text(row["boot"]), row["seq_last"], row["opens"],
+        row["first_up_ms"], row["first_ts_ms"], row["first_received_ms"], row["first_clock"],
+        row["last_up_ms"], row["last_ts_ms"], row["last_received_ms"], row["last_clock"],
+        row["by_check_in"],
+    )  # fmt: skip
 
 
 def _load_boots(connection: Connection, device_by_no: dict[int, str]) -> Iterator[BootBase]:
     for row in _rows(connection, "load_boots", {}):
         device_id = device_by_no.get(row["device_no"])
         if device_id is not None:
-            yield BootBase(
-                device_id, boot_text(row["boot"]), row["ntp_up_ms"], row["ntp_ts_ms"], row["ntp_base_min_ms"],
-                row["ntp_base_max_ms"], row["received_base_ms"], row["rtc_base_ms"], row["newest_received_ms"],
-            )  # fmt: skip
+            yield base_of(device_id, row)
+
+
+def base_of(device_id: str, row: dict[str, Any]) -> BootBase:
+    """Return a row of ``boots`` as the detector takes it."""
+    return BootBase(
+        device_id, boot_text(row["boot"]), row["ntp_up_ms"], row["ntp_ts_ms"], row["ntp_base_min_ms"],
+        row["ntp_base_max_ms"], row["received_base_ms"], row["rtc_base_ms"], row["newest_received_ms"],
+    )  # fmt: skip
 
 
 def _load_crossings(connection: Connection) -> list[Crossing]:

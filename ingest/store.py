@@ -603,8 +603,10 @@ def is_of_group(site_id: str, group_no: int, groups: int) -> bool:
     return (shard_of(site_id) >> 4) * groups // 16 == group_no
 
 
-def load_book(connection: Connection, *, now_ms: int, group_no: int = 0, groups: int = 1) -> Book:
-    """Read the registry of one shard group as it holds at ``now_ms``."""
+def load_book(
+    connection: Connection, *, now_ms: int, group_no: int = 0, groups: int = 1, since_ms: int | None = None
+) -> Book:
+    """Read the registry of one shard group as it holds at ``now_ms``, with absences and words since ``since_ms``."""
     with connection.transaction():
         devices = [
             row
@@ -616,7 +618,8 @@ def load_book(connection: Connection, *, now_ms: int, group_no: int = 0, groups:
             for row in connection.execute(_SQL["load_households"], {"now": as_datetime(now_ms)}).fetchall()
             if is_of_group(row["site_id"], group_no, groups)
         ]
-        since = {"since": as_datetime(now_ms) - REGISTRY_MEMORY}
+        remembered = as_datetime(now_ms) - REGISTRY_MEMORY
+        since = {"since": remembered if since_ms is None else min(remembered, as_datetime(since_ms))}
         doors = connection.execute(_SQL["load_doors"]).fetchall()
         credentials = connection.execute(_SQL["load_credentials"]).fetchall()
         absences = connection.execute(_SQL["load_absences"], since).fetchall()

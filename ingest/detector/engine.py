@@ -474,7 +474,7 @@ class Detector:
             self._tracks[device_id].load(found)
         for point in points:
             if point.device_id in self._tracks:
-                for beat in _beats_of(point):
+                for beat in beats_of(point):
                     self._tracks[point.device_id].take_beat(point.boot, beat)
         for track in self._tracks.values():
             for boot in track.boots.values():
@@ -543,7 +543,8 @@ def _point_of(device_id: str, boot: str, first: Beat, last: Beat) -> CoveragePoi
     )  # fmt: skip
 
 
-def _beats_of(point: CoveragePoint) -> Iterable[Beat]:
+def beats_of(point: CoveragePoint) -> Iterable[Beat]:
+    """Yield the heartbeats a folded stretch stands for: its first and, where there was another, its last."""
     yield (
         point.first_up_ms, point.first_ts_ms, point.first_clock, point.seq_last, point.opens,
         point.first_received_ms, point.by_check_in,
