@@ -136,6 +136,7 @@ def test_no_open_case_is_without_a_future_after_days_of_neglect(town: Town) -> N
     assert town.row("SELECT at FROM service_progress WHERE service = 'alerts'")["at"] == town.now
 
 
+@pytest.mark.slow
 def test_the_service_follows_the_clock_of_the_file_and_stops_when_asked(town: Town, tmp_path: Path) -> None:
     clock = tmp_path / "clock.json"
     set_clock(clock, speed=0, now_ms=as_ms(MORNING))

@@ -266,6 +266,7 @@ def test_the_broker_takes_devices_by_tls_and_holds_them_to_their_own_name(deploy
             one.loop_stop()
 
 
+@pytest.mark.slow
 def test_every_service_becomes_healthy_by_its_own_command_and_stops_when_asked(
     deployment: Deployment,
 ) -> None:
@@ -284,6 +285,7 @@ def test_every_service_becomes_healthy_by_its_own_command_and_stops_when_asked(
     assert {name: status for name, status in statuses.items() if status != 0 and name != "broker"} == {}
 
 
+@pytest.mark.slow
 def test_a_service_without_its_broker_says_so_and_recovers(deployment: Deployment) -> None:
     deployment.start_all()
     deployment.wait_for_condition("ingest", "service_healthy")

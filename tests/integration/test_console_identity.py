@@ -31,6 +31,7 @@ def _sign_in(client: httpx.Client, name: str, password: str, after: str = "/") -
     return client.post("/sign-in", data={"csrf": token[1], "name": name, "password": password, "next": after})
 
 
+@pytest.mark.slow
 def test_each_role_arrives_where_it_works(world: World) -> None:
     for name, path in (
         ("clerk", "/alarms"), ("police", "/police"), ("family", "/family"), ("admin", "/admin"), ("watcher", "/tasks"),
@@ -70,6 +71,7 @@ def test_an_unknown_name_and_a_wrong_password_are_one_answer(world: World) -> No
     assert len(bodies) == 1
 
 
+@pytest.mark.slow
 def test_five_failures_lock_the_name_for_that_address_and_for_no_other(world: World) -> None:
     attacker = world.browser(address="198.51.100.9")
     for _ in range(5):
@@ -81,6 +83,7 @@ def test_five_failures_lock_the_name_for_that_address_and_for_no_other(world: Wo
     assert _sign_in(world.browser(address="198.51.100.9"), "clerk", PASSWORD).status_code == 303
 
 
+@pytest.mark.slow
 def test_success_forgets_the_failures_before_it(world: World) -> None:
     for _ in range(2):
         client = world.browser()

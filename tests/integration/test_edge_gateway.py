@@ -285,6 +285,7 @@ def test_a_lost_source_link_loses_nothing_and_keeps_the_boot(site: Site) -> None
     assert event["boot"] == site.listener.beats()[0]["boot"]
 
 
+@pytest.mark.slow
 def test_nothing_that_was_acknowledged_to_the_source_dies_with_the_edge(site: Site) -> None:
     environment = os.environ | {
         "KAIMEN_BROKER_URL": site.central.url,

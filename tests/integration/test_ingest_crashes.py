@@ -34,7 +34,7 @@ from tests.integration.ingest_street import (
     street,
 )
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 
 @pytest.fixture

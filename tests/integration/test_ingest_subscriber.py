@@ -89,6 +89,7 @@ def test_messages_come_in_order_and_are_answered_when_told(
     assert got == openings
 
 
+@pytest.mark.slow
 def test_a_redelivery_of_what_is_in_flight_is_answered_once_and_not_queued_again(
     broker_url: str, manual_clock: ManualClock, openings: list[tuple[str, bytes]]
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_redelivery_of_what_is_in_flight_is_answered_once_and_not_queued_again
         assert [message.payload for message in news.messages] == [openings[10][1]]
 
 
+@pytest.mark.slow
 def test_an_answer_to_an_older_connection_is_dropped(
     broker_url: str, manual_clock: ManualClock, openings: list[tuple[str, bytes]]
 ) -> None:

@@ -39,6 +39,7 @@ def crossings_in(report: dict[str, Any]) -> list[list[tuple[int, int]]]:
     return [[(item["stage"], item["at"]) for item in home["crossings_at"]] for home in report["homes"]]
 
 
+@pytest.mark.slow
 def test_a_door_that_stays_shut_becomes_one_case_of_three_stages_and_an_opening_closes_nothing_by_itself(
     tmp_path: Path,
 ) -> None:

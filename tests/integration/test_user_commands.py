@@ -153,6 +153,7 @@ def test_a_name_taken_and_a_short_password_are_refused(url: str, run: Callable[.
     assert len(read(url, "SELECT 1 FROM users")) == 1
 
 
+@pytest.mark.slow
 def test_a_new_password_ends_every_session_and_the_waiting(url: str, run: Callable[..., Result]) -> None:
     old = run("add", "root", "--role", "admin", "--generate").stdout.split(":")[-1].strip()
     assert isinstance(sign_in(url, "root", old), Viewer)

@@ -675,6 +675,7 @@ def test_chosen_pulses_say_the_same_as_every_second_in_plain_streams(case: Any) 
     assert judge(messages, registry, until) == judge(messages, registry, until, pulses="all")
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(case=wire_cases("days"))
 def test_the_order_of_lines_and_their_number_change_nothing_but_the_counts(case: Any) -> None:

@@ -229,6 +229,7 @@ def test_only_who_consented_is_watched_and_who_withdraws_is_erased() -> None:
         assert np.array_equal(kept, empty)
 
 
+@pytest.mark.slow
 def test_a_late_event_counts_as_of_the_last_one() -> None:
     watch = a_watch()
     watch.update(indoors(MONDAY + HOUR))
