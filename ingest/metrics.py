@@ -54,3 +54,9 @@ DATABASE_FAILURES = Counter(
 CLOCK_REFUSALS = Counter(
     "kaimen_ingest_clock_refusals", "Times ingest stopped because its own clock is wrong"
 )
+SIGNALS = Counter(
+    "kaimen_ingest_signals", "Facts of doors and dwellings beside inactivity, by kind", ["kind"]
+)
+DOOR_FACTS_REFUSED = Counter(
+    "kaimen_ingest_door_facts_refused", "Turns whose presence and signals the database refused"
+)

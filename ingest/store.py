@@ -32,6 +32,7 @@ from ingest.detector import (
     Withdrawal,
 )
 from ingest.leases import Lease, LeaseLostError
+from ingest.signals.store import DoorFacts, DoorTurn, Heard, Register
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
 from kaimen.policy import DAY_MS, FUTURE_MAX_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
@@ -156,6 +157,7 @@ class Store:
         self._days_from: datetime | None = None
         self._days_to: datetime | None = None
         self._quarantined: int | None = None
+        self._doors = DoorFacts()
 
     def write(self, connection: Connection, lease: Lease, book: Book, turn: Turn) -> int:
         """Write one turn in one transaction and return its batch number.
@@ -178,11 +180,13 @@ class Store:
                 _write_notes(connection, book, turn)
                 _write_facts(connection, turn.facts)
                 _write_views(connection, turn.views)
+                self._doors.write(connection, _register(book), _door_turn(turn), token=lease.token)
                 _mark_replayed(connection, turn)
                 if turn.pulse_ms is not None:
                     connection.execute(_SQL["write_progress"], {"groups": lease.groups})
         except BaseException:
             self._forget_what_was_cached()
+            self._doors.forget()
             raise
         return batch
 
@@ -302,6 +306,23 @@ class Store:
             low, high = min(low, self._days_from), max(high, self._days_to)
         connection.execute(_SQL["ensure_partitions"], {"from_at": low, "to_at": high})
         self._days_from, self._days_to = low, high
+
+
+def _register(book: Book) -> Register:
+    return Register(book.device_no, book.household_no, book.registry.credentials)
+
+
+def _door_turn(turn: Turn) -> DoorTurn:
+    return DoorTurn(
+        turn.now_ms,
+        [
+            Heard(event.admitted.device_id, event.admitted.event, event.instant_ms)
+            for event in turn.events
+            if event.plausible
+        ],
+        {boot.device_id: boot.newest_received_ms for boot in turn.boots},
+        {view.household_id: view.known for view in turn.views},
+    )
 
 
 def _open_turn(connection: Connection, lease: Lease, turn: Turn) -> int:

@@ -1,0 +1,470 @@
+"""What doors and sensors inside said of one home enters; presumed in, out or unsure, and who came home, leave. Pure.
+
+A function of the set of signs: neither their order nor their number changes it, so late events date everything
+anew. "Out" is never concluded from silence alone: it takes a passage outwards, a declared absence, or a door that
+moved and a sensor that was heard saying nothing ever since.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from kaimen import wire
+from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, DAY_MS, MINUTE_MS
+from kaimen.vocabulary import (
+    Absence,
+    Credential,
+    CredentialClass,
+    DoorBinding,
+    DoorRole,
+    EventType,
+    PresenceState,
+)
+
+#: Signs of the door kept per home, newest ones.
+SIGNS_MAX = 24
+#: Minutes with activity inside kept per home, newest ones.
+ACTIVE_MINUTES_MAX = 128
+#: What is older than this says nothing about where somebody is now.
+MEMORY_MS = 7 * DAY_MS
+#: A door that moved with activity so shortly before, and none for so long after, was somebody leaving.
+WARM_BEFORE_MS = 60 * MINUTE_MS
+QUIET_AFTER_MS = 90 * MINUTE_MS
+#: A sensor near the door still fires while somebody leaves.
+SETTLE_MS = 2 * MINUTE_MS
+#: The door of the house and the door of the home are one coming home.
+ONE_HOMECOMING_MS = 30 * MINUTE_MS
+REMOTE_OFFICE = "remote_office"
+
+_INSIDE = frozenset(
+    {EventType.MOTION.value, EventType.OCCUPANCY.value, EventType.WATER_USE.value, EventType.POWER_USE.value}
+)
+_ACCESS = frozenset({EventType.ACCESS_TAKEN.value, EventType.ACCESS_GRANTED.value})
+#: Types of events this module looks at; a reader of stored events asks for no others.
+TYPES = tuple(
+    sorted(
+        _INSIDE
+        | _ACCESS
+        | {
+            EventType.DOOR_PHYSICAL_STATE.value, EventType.DOOR_FORCED_OPEN.value, EventType.EXIT.value,
+            EventType.ACCESS_NOT_TAKEN.value,
+        }
+    )
+)  # fmt: skip
+
+
+class Move(StrEnum):
+    """What one event of a door says about who moved which way."""
+
+    INWARD = "inward"  # with her own credential
+    OUTWARD = "outward"  # with her own credential, or by the button inside
+    OPENED = "opened"  # the door moved, nobody says who
+    OPENED_IN = "opened_in"  # from outside, with a key
+    OPENED_OUT = "opened_out"  # from inside
+    OTHER = "other"  # staff, guard, visitor, family, the office, force
+    NOT_TAKEN = "not_taken"  # what was granted was not used
+
+
+class Reason(StrEnum):
+    """On what a presence rests."""
+
+    NOTHING_HEARD = "nothing_heard"
+    DOOR_NOT_KNOWN = "door_not_known"
+    ABSENCE_DECLARED = "absence_declared"
+    OWN_CREDENTIAL = "own_credential"
+    DIRECTION = "direction"
+    ACTIVITY_AFTER = "activity_after"
+    OPENING_AFTER_OUT = "opening_after_out"
+    QUIET_AFTER_DOOR = "quiet_after_door"
+    OPENED_SINCE = "opened_since"
+    OTHERS_MAY_BE_IN = "others_may_be_in"
+    GUEST_MAY_HAVE_LEFT = "guest_may_have_left"
+
+
+class Sign(NamedTuple):
+    """One event of a door; the order of the fields is the order of signs."""
+
+    at_ms: int
+    device_id: str
+    boot: str
+    seq: int
+    move: Move
+    granted: bool = False  # only granted: nobody passed unless the door moved
+
+    def ground(self) -> dict[str, Any]:
+        return {"device": self.device_id, "boot": self.boot, "seq": self.seq, "at_ms": self.at_ms}
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """What the registry says of a home; ``tells``: somebody consented to be told, so homecomings are kept."""
+
+    household_id: str
+    doors: tuple[DoorBinding, ...] = ()
+    sensors: frozenset[str] = frozenset()
+    residents: int = 1
+    absences: tuple[Absence, ...] = ()
+    tells: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Where somebody of a home is presumed to be, why, and since when (None: nothing was ever heard)."""
+
+    state: PresenceState
+    reason: Reason
+    since_ms: int | None = None
+    sign: Sign | None = None
+
+    def ground(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"reason": self.reason.value}
+        return found if self.sign is None else found | self.sign.ground()
+
+
+UNHEARD = Presence(PresenceState.UNSURE, Reason.NOTHING_HEARD)
+
+
+@dataclass(frozen=True, slots=True)
+class Homecoming:
+    household_id: str
+    sign: Sign
+    reason: Reason
+
+    @property
+    def key(self) -> str:
+        return f"{self.household_id}:{self.sign.device_id}:{self.sign.boot}:{self.sign.seq}"
+
+
+def decide_move(
+    event: wire.Event, role: DoorRole, household_id: str, credential: Credential | None
+) -> Move | None:
+    """Say what an event at one of a household's doors tells about its people; None: nothing."""
+    if event.type in _ACCESS:
+        return _access_move(event, role, household_id, credential)
+    if event.type == EventType.ACCESS_NOT_TAKEN:
+        return Move.NOT_TAKEN
+    if role is DoorRole.SHARED:
+        return None  # of a door that many use only a credential says who
+    if event.type == EventType.EXIT:
+        return Move.OUTWARD
+    if event.type == EventType.DOOR_FORCED_OPEN:
+        return Move.OTHER
+    if event.is_open_edge:
+        return {"in": Move.OPENED_IN, "out": Move.OPENED_OUT}.get(event.dir or "", Move.OPENED)
+    return None
+
+
+def _access_move(
+    event: wire.Event, role: DoorRole, household_id: str, credential: Credential | None
+) -> Move | None:
+    own = (
+        credential is not None
+        and credential.klass is CredentialClass.RESIDENT
+        and credential.household_id == household_id
+    )
+    if role is DoorRole.SHARED:
+        # At the stairwell's door a card without a direction says only that she is about.
+        return {"in": Move.INWARD, "out": Move.OUTWARD}.get(event.dir or "") if own else None
+    if event.method == REMOTE_OFFICE or (credential is not None and not own):
+        return Move.OTHER
+    if not own and event.cred is None:
+        return {"in": Move.OPENED_IN, "out": Move.OPENED_OUT}.get(event.dir or "", Move.OPENED)
+    # Readers stand outside: without a direction her card at her own door is her coming in.
+    return Move.OUTWARD if event.dir == "out" else Move.INWARD
+
+
+def is_inside_activity(event: wire.Event) -> bool:
+    """Say whether a sensor's report shows somebody at home; "vacant" and "off" are the sensor's own doing."""
+    return event.type in _INSIDE and (event.state or "").lower() not in ("vacant", "off", "clear", "none")
+
+
+@dataclass(slots=True)
+class HomeSigns:
+    """What is kept of one home: its newest signs, the newest minutes with activity, when sensors were heard."""
+
+    signs: list[Sign] = field(default_factory=list)
+    minutes: list[int] = field(default_factory=list)
+    sensors_heard_ms: int = 0
+
+    def add_sign(self, sign: Sign) -> bool:
+        """Keep a sign if it is new and among the newest; say whether it was kept."""
+        return _keep(self.signs, sign, SIGNS_MAX)
+
+    def add_activity(self, at_ms: int) -> bool:
+        self.sensors_heard_ms = max(self.sensors_heard_ms, at_ms)
+        return _keep(self.minutes, at_ms // MINUTE_MS, ACTIVE_MINUTES_MAX)
+
+    def hear_sensor(self, heard_ms: int) -> bool:
+        newer = heard_ms > self.sensors_heard_ms
+        self.sensors_heard_ms = max(self.sensors_heard_ms, heard_ms)
+        return newer
+
+
+def _keep(kept: list[Any], item: Any, count_max: int) -> bool:
+    """Insert into a sorted list without copies, bounded to the newest: the same whatever the order of arrival."""
+    index = bisect_left(kept, item)
+    if (index < len(kept) and kept[index] == item) or (index == 0 and len(kept) == count_max):
+        return False
+    insort(kept, item)
+    if len(kept) > count_max:
+        del kept[0]
+    return True
+
+
+# -- the decision -----------------------------------------------------------------------------------------------
+
+
+def decide_presence(home: Home, kept: HomeSigns, *, known: bool, now_ms: int) -> Presence:
+    """Say where somebody of a home is presumed to be at ``now_ms``."""
+    return _Walk(home, kept, now_ms).presence(known=known)
+
+
+def find_homecomings(home: Home, kept: HomeSigns, *, now_ms: int) -> list[Homecoming]:
+    """Return who came home, oldest first: her own credential inwards, or an opening after she was presumed out."""
+    return _Walk(home, kept, now_ms).homecomings
+
+
+def next_look_ms(home: Home, kept: HomeSigns, now_ms: int) -> int | None:
+    """Return when the presence may change without any message; None: not at all."""
+    dues = [absence.from_ms for absence in home.absences] + [absence.to_ms for absence in home.absences]
+    if kept.signs and home.sensors:
+        dues.append(kept.signs[-1].at_ms + QUIET_AFTER_MS)
+    oldest = [sign.at_ms + MEMORY_MS + 1 for sign in kept.signs[-1:]]
+    return min((due for due in [*dues, *oldest] if due > now_ms), default=None)
+
+
+def passages(signs: Sequence[Sign]) -> list[Sign]:
+    """Return one sign per passage: an edge that a credential explains is no passage of its own.
+
+    What was only granted becomes a passage with the edge that follows it, and nothing without one.
+    """
+    found: list[Sign] = []
+    for sign in signs:
+        if sign.move is Move.NOT_TAKEN or (sign.granted and not _was_used(sign, signs)):
+            continue
+        if sign.move in _EDGES and _is_explained(sign, signs):
+            continue
+        found.append(sign)
+    return found
+
+
+_EDGES = frozenset({Move.OPENED, Move.OPENED_IN, Move.OPENED_OUT})
+
+
+def _was_used(granted: Sign, signs: Sequence[Sign]) -> bool:
+    until_ms = granted.at_ms + ATTRIBUTION_AFTER_GRANT_MS
+    after = [
+        sign for sign in signs if sign.device_id == granted.device_id and granted.at_ms <= sign.at_ms <= until_ms
+    ]  # fmt: skip
+    taken = any(sign.move is granted.move and not sign.granted for sign in after)
+    refused = any(sign.move is Move.NOT_TAKEN for sign in after)
+    return not taken and not refused and any(sign.move in _EDGES for sign in after)
+
+
+def _is_explained(edge: Sign, signs: Sequence[Sign]) -> bool:
+    return any(
+        sign.move not in _EDGES
+        and sign.move is not Move.NOT_TAKEN
+        and sign.device_id == edge.device_id
+        and sign.at_ms - ATTRIBUTION_FORCED_MS <= edge.at_ms <= sign.at_ms + ATTRIBUTION_AFTER_GRANT_MS
+        for sign in signs
+    )
+
+
+class _Walk:
+    """Goes through a home's passages in order of time, with what sensors said between them."""
+
+    def __init__(self, home: Home, kept: HomeSigns, now_ms: int) -> None:
+        self._home = home
+        self._kept = kept
+        self._now_ms = now_ms
+        self._state = UNHEARD
+        self._guest = False
+        self._last: Sign | None = None
+        self.homecomings: list[Homecoming] = []
+        recent = [sign for sign in kept.signs if now_ms - MEMORY_MS <= sign.at_ms <= now_ms]
+        for sign in passages(recent):
+            self._look_between(sign.at_ms)
+            self._take(sign)
+            self._last = sign
+        self._look_between(now_ms)
+
+    def presence(self, *, known: bool) -> Presence:
+        if not known:
+            return Presence(
+                PresenceState.UNSURE, Reason.DOOR_NOT_KNOWN, self._state.since_ms, self._state.sign
+            )
+        away = self._absence()
+        return self._state if away is None else away
+
+    def _absence(self) -> Presence | None:
+        """A declared absence holds until something hers is heard inside it."""
+        for absence in self._home.absences:
+            if absence.from_ms <= self._now_ms < absence.to_ms:
+                inside = self._last is not None and self._last.at_ms >= absence.from_ms
+                inside = inside or self._activity_in(absence.from_ms, self._now_ms) is not None
+                if not inside:
+                    return Presence(PresenceState.OUT, Reason.ABSENCE_DECLARED, absence.from_ms)
+        return None
+
+    def _take(self, sign: Sign) -> None:
+        was_out = self._state.state is PresenceState.OUT
+        match sign.move:
+            case Move.INWARD:
+                self._come_home(sign, Reason.OWN_CREDENTIAL)
+                self._guest = False
+            case Move.OPENED_IN:
+                if was_out:
+                    self._come_home(sign, Reason.OPENING_AFTER_OUT)
+                else:
+                    self._set(PresenceState.IN, Reason.DIRECTION, sign)
+            case Move.OPENED:
+                if was_out:
+                    self._come_home(sign, Reason.OPENING_AFTER_OUT)
+                else:
+                    self._set(PresenceState.UNSURE, Reason.OPENED_SINCE, sign)
+            case Move.OUTWARD | Move.OPENED_OUT:
+                self._go_out(sign)
+            case Move.OTHER:
+                self._guest = True
+
+    def _go_out(self, sign: Sign) -> None:
+        if self._guest and sign.move is Move.OPENED_OUT:
+            self._guest = False
+            if self._state.state is not PresenceState.OUT:
+                self._set(PresenceState.UNSURE, Reason.GUEST_MAY_HAVE_LEFT, sign)
+        elif self._home.residents > 1:
+            self._set(PresenceState.UNSURE, Reason.OTHERS_MAY_BE_IN, sign)
+        else:
+            own = sign.move is Move.OUTWARD
+            self._set(PresenceState.OUT, Reason.OWN_CREDENTIAL if own else Reason.DIRECTION, sign)
+
+    def _come_home(self, sign: Sign, reason: Reason) -> None:
+        self._set(PresenceState.IN, reason, sign)
+        last = self.homecomings[-1].sign.at_ms if self.homecomings else None
+        if last is None or sign.at_ms - last > ONE_HOMECOMING_MS:
+            self.homecomings.append(Homecoming(self._home.household_id, sign, reason))
+
+    def _set(self, state: PresenceState, reason: Reason, sign: Sign) -> None:
+        self._state = Presence(state, reason, sign.at_ms, sign)
+
+    # What sensors inside said between the last passage and the next.
+
+    def _look_between(self, until_ms: int) -> None:
+        from_ms = self._last.at_ms + SETTLE_MS if self._last is not None else until_ms - MEMORY_MS
+        active_ms = self._activity_in(from_ms, until_ms)
+        if active_ms is not None:
+            if self._state.state is not PresenceState.IN:
+                self._state = Presence(PresenceState.IN, Reason.ACTIVITY_AFTER, active_ms, self._last)
+        elif self._last is not None and self._went_quiet(self._last, until_ms):
+            self._set(PresenceState.OUT, Reason.QUIET_AFTER_DOOR, self._last)
+
+    def _went_quiet(self, last: Sign, until_ms: int) -> bool:
+        """The door moved while somebody was up, and then a sensor that was heard said nothing for long."""
+        if self._state.sign != last or self._state.reason not in (
+            Reason.OPENED_SINCE,
+            Reason.GUEST_MAY_HAVE_LEFT,
+        ):
+            return False
+        quiet_ms = last.at_ms + QUIET_AFTER_MS
+        return (
+            bool(self._home.sensors)
+            and self._home.residents == 1
+            and until_ms >= quiet_ms
+            and self._kept.sensors_heard_ms >= quiet_ms
+            and self._activity_in(last.at_ms - WARM_BEFORE_MS, last.at_ms) is not None
+            and self._remembers(last.at_ms - WARM_BEFORE_MS)
+        )
+
+    def _activity_in(self, from_ms: int, until_ms: int) -> int | None:
+        """Return the newest whole minute with activity in a span, as its beginning; None: there was none."""
+        minutes = self._kept.minutes
+        index = bisect_right(minutes, (until_ms // MINUTE_MS) - (until_ms % MINUTE_MS == 0)) - 1
+        if index < 0 or minutes[index] * MINUTE_MS < from_ms:
+            return None
+        return minutes[index] * MINUTE_MS
+
+    def _remembers(self, at_ms: int) -> bool:
+        """Say whether activity as old as this would still be kept."""
+        minutes = self._kept.minutes
+        return len(minutes) < ACTIVE_MINUTES_MAX or minutes[0] * MINUTE_MS <= at_ms
+
+
+# -- many homes -------------------------------------------------------------------------------------------------
+
+
+class Homes:
+    """The homes of one shard group: events enter, households to be decided anew leave; rebuilt at every start."""
+
+    def __init__(self, homes: Mapping[str, Home], credentials: Mapping[str, Credential]) -> None:
+        self.kept: dict[str, HomeSigns] = {}
+        self.changed: set[str] = set()
+        self.replace(homes, credentials)
+
+    def replace(self, homes: Mapping[str, Home], credentials: Mapping[str, Credential]) -> None:
+        """Take over a changed registry; who is no longer in it is forgotten."""
+        self.homes = dict(homes)
+        self.credentials = credentials
+        self.kept = {key: self.kept[key] for key in self.homes if key in self.kept}
+        self.changed |= set(self.homes)
+        self._doors: dict[str, list[tuple[str, DoorBinding]]] = {}
+        self._shared: dict[tuple[str, str], list[DoorBinding]] = {}
+        self._sensors: dict[str, str] = {}
+        for home in self.homes.values():
+            for door in home.doors:
+                if door.role is DoorRole.SHARED:
+                    self._shared.setdefault((door.device_id, home.household_id), []).append(door)
+                else:
+                    self._doors.setdefault(door.device_id, []).append((home.household_id, door))
+            for device_id in home.sensors:
+                self._sensors[device_id] = home.household_id
+
+    def take(self, device_id: str, event: wire.Event, at_ms: int) -> None:
+        """Note an event at its instant, in any order and any number of times."""
+        inside = self._sensors.get(device_id)
+        if inside is not None:
+            if is_inside_activity(event) and self._of(inside).add_activity(at_ms):
+                self.changed.add(inside)
+            return
+        credential = self.credentials.get(event.cred) if event.cred is not None else None
+        for household_id, door in self._doors.get(device_id, ()):
+            self._take_at(household_id, door, event, at_ms, credential)
+        if credential is not None and credential.household_id is not None:
+            # Of a door that a whole stairwell uses, a card concerns one home and a bare edge none.
+            for door in self._shared.get((device_id, credential.household_id), ()):
+                self._take_at(credential.household_id, door, event, at_ms, credential)
+
+    def _take_at(
+        self,
+        household_id: str,
+        door: DoorBinding,
+        event: wire.Event,
+        at_ms: int,
+        credential: Credential | None,
+    ) -> None:
+        move = decide_move(event, door.role, household_id, credential) if door.holds_at(at_ms) else None
+        if move is None:
+            return
+        granted = event.type == EventType.ACCESS_GRANTED
+        if self._of(household_id).add_sign(Sign(at_ms, door.device_id, event.boot, event.seq, move, granted)):
+            self.changed.add(household_id)
+
+    def hear(self, device_id: str, heard_ms: int) -> None:
+        """Note that a sensor inside was heard, whatever it said."""
+        inside = self._sensors.get(device_id)
+        if inside is not None and self._of(inside).hear_sensor(heard_ms):
+            self.changed.add(inside)
+
+    def _of(self, household_id: str) -> HomeSigns:
+        found = self.kept.get(household_id)
+        if found is None:
+            found = self.kept[household_id] = HomeSigns()
+        return found
+
+    def signs_of(self, household_id: str) -> HomeSigns:
+        """Return what is kept of a home; nothing where nothing was heard."""
+        return self.kept.get(household_id) or HomeSigns()

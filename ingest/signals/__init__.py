@@ -1,0 +1,1 @@
+"""Facts of doors and dwellings that are no inactivity: stored events and registers enter, ``signals`` rows leave."""

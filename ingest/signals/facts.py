@@ -1,0 +1,88 @@
+"""Begins and ends of facts enter; rows of ``signals``, ``signal_ends`` and ``happenings`` leave."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from ingest import metrics
+from ingest.signals.dwellings import Mismatch, Over
+from ingest.signals.episodes import Begin, End
+from kaimen.clock import as_datetime
+from kaimen.database import Connection, queries
+from kaimen.policy import LATE_AFTER_MS
+
+_SQL = queries("ingest.signals")
+
+
+def write_begin(connection: Connection, device_id: str, begin: Begin, *, now_ms: int) -> None:
+    """Write what began at a device."""
+    episode = begin.episode
+    evidence = episode.evidence()
+    if now_ms - episode.at_ms > LATE_AFTER_MS:
+        evidence["late"] = True
+    _write(
+        connection, key=begin.key, kind=episode.kind.value, household_id=episode.household_id,
+        device_id=device_id, at_ms=episode.at_ms, now_ms=now_ms, evidence=evidence,
+    )  # fmt: skip
+
+
+def write_mismatch(connection: Connection, item: Mismatch, *, now_ms: int) -> None:
+    """Write what does not fit at a dwelling."""
+    _write(
+        connection, key=item.key, kind=item.kind.value, household_id=item.household_id, device_id=item.device_id,
+        at_ms=item.at_ms, now_ms=now_ms, evidence=item.evidence,
+    )  # fmt: skip
+
+
+def _write(
+    connection: Connection,
+    *,
+    key: str,
+    kind: str,
+    household_id: str | None,
+    device_id: str | None,
+    at_ms: int,
+    now_ms: int,
+    evidence: dict[str, Any],
+) -> None:
+    written = connection.execute(
+        _SQL["write_signal"],
+        {
+            "key": key,
+            "kind": kind,
+            "household_id": household_id,
+            "device_id": device_id,
+            "at": as_datetime(at_ms),
+            "noticed_at": as_datetime(now_ms),
+            "evidence": Jsonb(evidence),
+        },
+    )
+    if written.rowcount == 1:
+        metrics.SIGNALS.labels(kind).inc()
+
+
+def write_end(connection: Connection, end: End, *, now_ms: int) -> None:
+    """Write that what began is over."""
+    _end(connection, end.key, end.at_ms, end.reason.value, end.evidence, now_ms)
+
+
+def write_over(connection: Connection, item: Over, *, now_ms: int) -> None:
+    """Write that a dwelling fits its books again."""
+    _end(connection, item.key, now_ms, item.reason.value, {}, now_ms)
+
+
+def _end(
+    connection: Connection, key: str, at_ms: int, reason: str, evidence: dict[str, Any], now_ms: int
+) -> None:
+    connection.execute(
+        _SQL["end_signal"],
+        {
+            "key": key,
+            "at": as_datetime(at_ms),
+            "noticed_at": as_datetime(now_ms),
+            "reason": reason,
+            "evidence": Jsonb(evidence),
+        },
+    )

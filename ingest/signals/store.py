@@ -1,0 +1,468 @@
+"""The events of a turn enter, inside its transaction; presence, homecomings, signals and their ends are written.
+
+Episodes are judged from the stored events around the new ones, so that what is told depends on the set of events
+alone. What is kept in memory (the newest signs of each home) is disposable and rebuilt after every failure.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+
+from ingest import metrics
+from ingest.presence import (
+    MEMORY_MS,
+    ONE_HOMECOMING_MS,
+    Home,
+    Homes,
+    Presence,
+    decide_presence,
+    find_homecomings,
+    next_look_ms,
+)
+from ingest.presence import (
+    TYPES as SIGN_TYPES,
+)
+from ingest.signals import sweep
+from ingest.signals.episodes import (
+    BEGINNING_TYPES,
+    Begin,
+    DeviceEvent,
+    Pass,
+    Told,
+    find_episodes,
+    reconcile,
+)
+from ingest.signals.facts import write_begin, write_end
+from kaimen import wire
+from kaimen.clock import as_datetime, as_ms
+from kaimen.database import Connection, notify, queries
+from kaimen.logs import get_logger
+from kaimen.policy import DAY_MS, HOUR_MS, MINUTE_MS
+from kaimen.vocabulary import Absence, Credential, CredentialClass, DoorBinding, DoorRole, EventType
+
+log = get_logger()
+_SQL = queries("ingest.signals")
+
+#: Stored events looked at around a new one: an episode and its neighbours lie within.
+AROUND_MS = DAY_MS
+#: Events that begin episodes read of one device at once, the newest; words about the door are looked up for each.
+DEVICE_EVENTS_MAX = 1_000
+#: After a start, devices with something to judge in this time are judged again.
+JUDGED_AGAIN_MS = 2 * DAY_MS
+#: After the database refused something of ours: how long to leave it alone.
+RETRY_MS = 10 * MINUTE_MS
+#: Homecomings are kept no longer.
+HOMECOMINGS_KEPT_MS = 45 * DAY_MS
+_LATCHED = frozenset({"DoorForcedOpen", "DoorOpenTooLong", "DoorTamper", "DoorFault"})
+_ACCESS = frozenset({"AccessGranted", "AccessTaken", "Denied"})
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A plausible event of this turn at its instant."""
+
+    device_id: str
+    event: wire.Event
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class DoorTurn:
+    """What a turn has for this store: events, when devices were heard, which households became known or not."""
+
+    now_ms: int
+    events: Sequence[Heard] = ()
+    heard_ms: Mapping[str, int] = field(default_factory=dict)
+    known: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The registry of the shard group as the turn has it."""
+
+    device_no: Mapping[str, int]
+    household_no: Mapping[str, int]
+    credentials: Mapping[str, Credential]
+
+
+def boot_number(boot: str) -> int:
+    number = int(boot, 16)
+    return number - (1 << 64) if number >= 1 << 63 else number
+
+
+def boot_text(number: int) -> str:
+    return f"{number & ((1 << 64) - 1):016x}"
+
+
+class DoorFacts:
+    """Presence and signals of one shard group."""
+
+    def __init__(self) -> None:
+        self._token: int | None = None
+        self._retry_ms: int | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Throw away what is in memory: it is built again at the next turn."""
+        self._homes: Homes | None = None
+        self._register: Register | None = None
+        self._registry_id = -1
+        self._known: dict[str, bool] = {}
+        self._written: dict[str, Presence] = {}
+        self._homecomings: set[str] = set()
+        self._standing: dict[str, int] = {}
+        self._dues: list[tuple[int, str]] = []
+        self._due_of: dict[str, int] = {}
+        self._swept_hour = -1
+
+    def write(self, connection: Connection, register: Register, turn: DoorTurn, *, token: int) -> None:
+        """Write what a turn means; a refusal of the database is counted and never stops the turn.
+
+        Call it last in the turn's transaction: the events are stored already.
+        """
+        if token != self._token:
+            self.forget()
+            self._token = token
+        if self._retry_ms is not None and turn.now_ms < self._retry_ms:
+            return
+        try:
+            with connection.transaction():
+                self._write(connection, register, turn)
+        except (psycopg.DataError, psycopg.IntegrityError) as error:
+            # The elders' rule must go on; a household deleted under us is gone from the registry at the next try.
+            log.error("presence and signals were refused", error=type(error).__name__)
+            metrics.DOOR_FACTS_REFUSED.inc()
+            self.forget()
+            self._retry_ms = turn.now_ms + RETRY_MS
+        else:
+            self._retry_ms = None
+
+    def _write(self, connection: Connection, register: Register, turn: DoorTurn) -> None:
+        triggers = self._look_after_registry(connection, register, turn.now_ms)
+        assert self._homes is not None
+        for heard in turn.events:
+            self._homes.take(heard.device_id, heard.event, heard.at_ms)
+        for device_id, heard_ms in turn.heard_ms.items():
+            self._homes.hear(device_id, min(heard_ms, turn.now_ms))
+        for household_id, known in turn.known.items():
+            if self._known.get(household_id) != known:
+                self._known[household_id] = known
+                self._homes.changed.add(household_id)
+        self._add_triggers(connection, turn.events, triggers)
+        written = 0
+        for device_id, (from_ms, to_ms) in sorted(triggers.items()):
+            written += self._judge(connection, register, device_id, from_ms, to_ms, turn.now_ms)
+        self._write_presences(connection, turn.now_ms)
+        hour = turn.now_ms // HOUR_MS
+        if hour != self._swept_hour:
+            self._swept_hour = hour
+            written += sweep.sweep_dwellings(connection, register.household_no, now_ms=turn.now_ms)
+            before = as_datetime(turn.now_ms - HOMECOMINGS_KEPT_MS)
+            connection.execute(_SQL["forget_homecomings"], {"before": before})
+        if written:
+            notify(connection, "kaimen_happenings")
+
+    # -- registry and rebuild -------------------------------------------------------------------------------
+
+    def _look_after_registry(
+        self, connection: Connection, register: Register, now_ms: int
+    ) -> dict[str, tuple[int, int]]:
+        """Read the registry where it changed, everything at a start; return the devices to judge for that."""
+        row = connection.execute(_SQL["newest_registry_change"]).fetchone()
+        assert row is not None
+        same_credentials = self._register is not None and self._register.credentials is register.credentials
+        if self._homes is not None and row["id"] == self._registry_id and same_credentials:
+            return {}
+        self._registry_id, self._register = row["id"], register
+        homes = load_homes(connection, register, now_ms=now_ms)
+        if self._homes is not None:
+            self._take_over(connection, register, homes, now_ms)
+            return {}
+        self._homes = Homes(homes, register.credentials)
+        self._known = {
+            row["household_id"]: row["known"] for row in connection.execute(_SQL["load_known"]).fetchall()
+        }
+        since = {"since": as_datetime(now_ms - MEMORY_MS - DAY_MS)}
+        keys = connection.execute(_SQL["load_homecoming_keys"], since).fetchall()
+        self._homecomings = {row["key"] for row in keys}
+        self._standing = {
+            row["device_id"]: as_ms(row["at"])
+            for row in connection.execute(_SQL["standing_devices"]).fetchall()
+        }
+        self._load_signs(connection, register, homes, now_ms)
+        stale = connection.execute(_SQL["load_presence"]).fetchall()
+        gone = [row["household_id"] for row in stale if row["household_id"] in register.household_no]
+        gone = [household_id for household_id in gone if household_id not in homes]
+        if gone:
+            connection.execute(_SQL["forget_presence"], {"ids": gone})
+        return self._recent_triggers(connection, register, now_ms)
+
+    def _forget_gone(self, connection: Connection) -> None:
+        assert self._homes is not None
+        gone = [household_id for household_id in self._written if household_id not in self._homes.homes]
+        for household_id in gone:
+            del self._written[household_id]
+        if gone:
+            connection.execute(_SQL["forget_presence"], {"ids": gone})
+
+    def _take_over(
+        self, connection: Connection, register: Register, homes: dict[str, Home], now_ms: int
+    ) -> None:
+        """Go on with a changed registry; what is stored of new homes, and of other doors, is heard now."""
+        assert self._homes is not None
+        before = self._homes.homes
+        other = {
+            key: home
+            for key, home in homes.items()
+            if key not in before or (before[key].doors, before[key].sensors) != (home.doors, home.sensors)
+        }
+        for key in other:
+            self._homes.kept.pop(key, None)
+        self._homes.replace(homes, register.credentials)
+        if other:
+            self._load_signs(connection, register, other, now_ms)
+        self._forget_gone(connection)
+
+    def _load_signs(
+        self, connection: Connection, register: Register, homes: Mapping[str, Home], now_ms: int
+    ) -> None:
+        assert self._homes is not None
+        devices = {door.device_id for home in homes.values() for door in home.doors}
+        sensors = {device_id for home in homes.values() for device_id in home.sensors}
+        by_no = {register.device_no[item]: item for item in devices | sensors if item in register.device_no}
+        args = {"since": as_datetime(now_ms - MEMORY_MS), "devices": list(by_no), "types": list(SIGN_TYPES)}
+        with connection.cursor(name="load_signs", binary=True, row_factory=tuple_row) as cursor:
+            cursor.itersize = 20_000
+            cursor.execute(_SQL["load_signs"], args)
+            for no, at_ms, boot, seq, kind, state, direction, method, credential in cursor:
+                event = wire.Event(
+                    v=1, boot=boot_text(boot), seq=seq, ts=at_ms, up=0, clk="ntp", type=kind, state=state,
+                    dir=direction, method=method, cred=credential,
+                )  # fmt: skip
+                self._homes.take(by_no[no], event, at_ms)
+        inside = [register.device_no[item] for item in sensors if item in register.device_no]
+        for row in connection.execute(_SQL["load_heard"], {"devices": inside}).fetchall():
+            self._homes.hear(by_no[row["device_no"]], min(row["heard_ms"], now_ms))
+
+    def _recent_triggers(
+        self, connection: Connection, register: Register, now_ms: int
+    ) -> dict[str, tuple[int, int]]:
+        by_no = {no: device_id for device_id, no in register.device_no.items()}
+        args = {"since": as_datetime(now_ms - JUDGED_AGAIN_MS), "types": list(BEGINNING_TYPES)}
+        rows = connection.execute(_SQL["recent_triggers"], args).fetchall()
+        found = {
+            by_no[row["device_no"]]: (as_ms(row["first_at"]), as_ms(row["last_at"]))
+            for row in rows
+            if row["device_no"] in by_no
+        }
+        for device_id in self._standing:
+            if device_id in register.device_no:
+                found.setdefault(device_id, (now_ms, now_ms))
+        return found
+
+    # -- signals --------------------------------------------------------------------------------------------
+
+    def _add_triggers(
+        self, connection: Connection, events: Sequence[Heard], triggers: dict[str, tuple[int, int]]
+    ) -> None:
+        """Note which devices said something that may begin or end an episode, and when."""
+        over = self._over_credentials(connection, events)
+        for heard in events:
+            event, at_ms = heard.event, heard.at_ms
+            begins = event.type in BEGINNING_TYPES
+            used = (
+                event.type in _ACCESS and event.cred is not None and over.get(event.cred, at_ms + 1) <= at_ms
+            )
+            ends = event.type == EventType.DOOR_PHYSICAL_STATE and heard.device_id in self._standing
+            if begins or used or ends:
+                low, high = triggers.get(heard.device_id, (at_ms, at_ms))
+                triggers[heard.device_id] = (min(low, at_ms), max(high, at_ms))
+
+    def _over_credentials(self, connection: Connection, events: Sequence[Heard]) -> dict[str, int]:
+        tokens = {heard.event.cred for heard in events if heard.event.type in _ACCESS and heard.event.cred}
+        if not tokens:
+            return {}
+        rows = connection.execute(_SQL["over_credentials"], {"tokens": sorted(tokens)}).fetchall()
+        return {row["token"]: as_ms(row["valid_to"]) for row in rows if row["valid_to"] is not None}
+
+    def _judge(
+        self,
+        connection: Connection,
+        register: Register,
+        device_id: str,
+        from_ms: int,
+        to_ms: int,
+        now_ms: int,
+    ) -> int:
+        since_ms = min(from_ms, self._standing.get(device_id, from_ms)) - AROUND_MS
+        events = load_device_events(connection, register.device_no[device_id], since_ms, to_ms + AROUND_MS)
+        passes = load_passes(connection, events)
+        told = [
+            Told(row["key"], row["ended"])
+            for row in connection.execute(
+                _SQL["told_signals"], {"device_id": device_id, "since": as_datetime(since_ms - AROUND_MS)}
+            ).fetchall()
+        ]
+        episodes = find_episodes(events, passes)
+        news = reconcile(device_id, episodes, told)
+        for item in news:
+            if isinstance(item, Begin):
+                write_begin(connection, device_id, item, now_ms=now_ms)
+            else:
+                write_end(connection, item, now_ms=now_ms)
+        open_ms = [
+            episode.events[0].at_ms
+            for episode in episodes
+            if episode.ended_by is None and episode.events[0].type in _LATCHED
+        ]
+        if open_ms:
+            self._standing[device_id] = min(open_ms)
+        else:
+            self._standing.pop(device_id, None)
+        return len(news)
+
+    # -- presence -------------------------------------------------------------------------------------------
+
+    def _write_presences(self, connection: Connection, now_ms: int) -> None:
+        assert self._homes is not None
+        while self._dues and self._dues[0][0] <= now_ms:
+            _, household_id = heapq.heappop(self._dues)
+            self._homes.changed.add(household_id)
+        changed, self._homes.changed = self._homes.changed, set()
+        news: list[tuple[str, Presence]] = []
+        for household_id in sorted(changed):
+            home = self._homes.homes.get(household_id)
+            if home is None:
+                continue
+            kept = self._homes.signs_of(household_id)
+            presence = decide_presence(home, kept, known=self._known.get(household_id, True), now_ms=now_ms)
+            if self._written.get(household_id) != presence:
+                news.append((household_id, presence))
+            if home.tells:
+                self._write_homecomings(connection, home, now_ms)
+            self._note_due(household_id, next_look_ms(home, kept, now_ms))
+        if news:
+            connection.execute(
+                _SQL["write_presence"],
+                {
+                    "ids": [household_id for household_id, _ in news],
+                    "states": [presence.state.value for _, presence in news],
+                    "grounds": [Jsonb(presence.ground()) for _, presence in news],
+                    "sinces": [None if p.since_ms is None else as_datetime(p.since_ms) for _, p in news],
+                    "as_of": as_datetime(now_ms),
+                },
+            )
+            self._written.update(news)
+
+    def _note_due(self, household_id: str, due_ms: int | None) -> None:
+        if due_ms is not None and self._due_of.get(household_id) != due_ms:
+            self._due_of[household_id] = due_ms
+            heapq.heappush(self._dues, (due_ms, household_id))
+
+    def _write_homecomings(self, connection: Connection, home: Home, now_ms: int) -> None:
+        assert self._homes is not None
+        kept = self._homes.signs_of(home.household_id)
+        for found in find_homecomings(home, kept, now_ms=now_ms):
+            if found.key in self._homecomings:
+                continue
+            self._homecomings.add(found.key)
+            connection.execute(
+                _SQL["write_homecoming"],
+                {
+                    "key": found.key,
+                    "household_id": found.household_id,
+                    "at": as_datetime(found.sign.at_ms),
+                    "noticed_at": as_datetime(now_ms),
+                    "ground": Jsonb({"reason": found.reason.value, **found.sign.ground()}),
+                    "apart": timedelta(milliseconds=ONE_HOMECOMING_MS),
+                },
+            )
+
+
+# -- reading ----------------------------------------------------------------------------------------------------
+
+
+def load_homes(connection: Connection, register: Register, *, now_ms: int) -> dict[str, Home]:
+    """Read the homes of the shard group whose presence may be derived."""
+    doors: dict[str, list[DoorBinding]] = {}
+    for row in connection.execute(_SQL["load_doors"]).fetchall():
+        if row["device_id"] in register.device_no:
+            from_ms = None if row["from_at"] is None else as_ms(row["from_at"])
+            to_ms = None if row["to_at"] is None else as_ms(row["to_at"])
+            binding = DoorBinding(row["device_id"], DoorRole(row["role"]), from_ms, to_ms)
+            doors.setdefault(row["household_id"], []).append(binding)
+    sensors: dict[str, set[str]] = {}
+    for row in connection.execute(_SQL["load_sensors"]).fetchall():
+        sensors.setdefault(row["household_id"], set()).add(row["device_id"])
+    absences: dict[str, list[Absence]] = {}
+    since = {"since": as_datetime(now_ms - MEMORY_MS)}
+    for row in connection.execute(_SQL["load_absences"], since).fetchall():
+        span = Absence(as_ms(row["from_at"]), as_ms(row["to_at"]))
+        absences.setdefault(row["household_id"], []).append(span)
+    homes = {}
+    for row in connection.execute(_SQL["load_homes"]).fetchall():
+        key = row["id"]
+        if key in register.household_no and (row["watched"] or row["tells"]):
+            inside = frozenset(sensors.get(key, ()))
+            outside = tuple(door for door in doors.get(key, ()) if door.device_id not in inside)
+            homes[key] = Home(
+                key, outside, inside, row["residents"], tuple(absences.get(key, ())), tells=row["tells"]
+            )
+    return homes
+
+
+def load_device_events(connection: Connection, device_no: int, from_ms: int, to_ms: int) -> list[DeviceEvent]:
+    """Read what begins episodes at a device in a span, and the words about the door that may end them."""
+    rows = connection.execute(
+        _SQL["device_events"],
+        {
+            "device_no": device_no,
+            "from_at": as_datetime(from_ms),
+            "to_at": as_datetime(to_ms),
+            "types": list(BEGINNING_TYPES),
+            "limit": DEVICE_EVENTS_MAX,
+        },
+    ).fetchall()
+    latched = [row for row in rows if row["type"] in _LATCHED]
+    if latched:
+        rows += connection.execute(
+            _SQL["device_words"],
+            {
+                "device_no": device_no,
+                "ats": [as_datetime(row["at_ms"]) for row in latched],
+                "boots": [row["boot"] for row in latched],
+                "seqs": [row["seq"] for row in latched],
+            },
+        ).fetchall()
+    return [_device_event(row) for row in rows]
+
+
+def _device_event(row: Mapping[str, Any]) -> DeviceEvent:
+    return DeviceEvent(
+        row["at_ms"], boot_text(row["boot"]), row["seq"], row["type"], row["state"], row["credential"],
+        row["reason"], row["method"],
+    )  # fmt: skip
+
+
+def load_passes(connection: Connection, events: Sequence[DeviceEvent]) -> dict[str, Pass]:
+    """Read what the register says of the credentials in some events."""
+    tokens = sorted({event.credential for event in events if event.credential is not None})
+    if not tokens:
+        return {}
+    rows = connection.execute(_SQL["over_credentials"], {"tokens": tokens}).fetchall()
+    return {
+        row["token"]: Pass(
+            CredentialClass(row["class"]),
+            row["household_id"],
+            None if row["valid_to"] is None else as_ms(row["valid_to"]),
+        )
+        for row in rows
+    }
