@@ -26,7 +26,7 @@ BENCHES := decode detect replay
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK_TOOL := build/lock-tool
 COMPILE := $(LOCK_TOOL)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
-	--all-extras --generate-hashes --custom-compile-command "make lock"
+	--generate-hashes --custom-compile-command "make lock"
 
 .PHONY: help install demo test check format integration bench lock clean distclean
 
@@ -56,8 +56,8 @@ install: $(VENV)/.installed
 lock:
 	@test -x $(LOCK_TOOL)/bin/uv || { .ci/make-venv $(LOCK_TOOL) && \
 		$(LOCK_TOOL)/bin/python -m pip install --quiet uv==$(UV_VERSION); }
-	$(COMPILE) --group dev --output-file requirements.lock $(ARGS)
-	$(COMPILE) --group build --constraint requirements.lock --output-file requirements-run.lock $(ARGS)
+	$(COMPILE) --all-extras --group dev --output-file requirements.lock $(ARGS)
+	$(COMPILE) --extra all --group build --constraint requirements.lock --output-file requirements-run.lock $(ARGS)
 
 # ---- use ----------------------------------------------------------------------------------------------------
 

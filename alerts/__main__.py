@@ -5,25 +5,31 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 
 import psycopg
 
 from alerts import metrics
-from alerts.channels import Channel, open_channels
+from alerts.addresses import AddressBook, open_address_book
+from alerts.channels import Channel, Lane, open_channels, traits_of
 from alerts.courier import Courier
+from alerts.digest import Digest
+from alerts.mirror import Mirror
 from alerts.recipients import CONSOLE
 from alerts.worker import Worker
 from kaimen.clock import Clock, SystemClock, as_datetime, open_clock
-from kaimen.database import Pool, open_pool, transaction
+from kaimen.database import Connection, Pool, open_pool, queries, transaction
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.metrics import serve_metrics
 from kaimen.settings import AlertsSettings
 
 log = get_logger()
 
-COURIERS = 2
+_OUTBOX = queries("alerts", "outbox.sql")
+#: A day of attempts is all that any bound counts.
+_FORGET_AFTER = timedelta(days=1)
 _MEASURE_EVERY_S = 5.0
 _COURIER_WAIT_S = 0.5
 _COURIER_WAIT_SCALED_S = 0.05
@@ -50,10 +56,10 @@ def _serve(
     settings: AlertsSettings, pool: Pool, clock: Clock, channels: dict[str, Channel], stop: threading.Event
 ) -> int:
     scaled = settings.clock != "system"
-    couriers = [
-        Courier(pool, clock, channels, f"{settings.alerts_worker}/{number}", settings.public_url)
-        for number in range(COURIERS)
-    ]
+    addresses = open_address_book(settings.address_key_file)
+    couriers = make_couriers(settings, pool, clock, channels, addresses)
+    with transaction(pool) as connection:
+        note_channels(connection, channels)
 
     def wake_couriers() -> None:
         for courier in couriers:
@@ -64,7 +70,9 @@ def _serve(
         clock=clock,
         name=settings.alerts_worker,
         claim_max=settings.alerts_claim_max,
-        outside_channels=tuple(name for name in channels if name != CONSOLE),
+        outside_channels=tuple(
+            name for name, channel in channels.items() if name != CONSOLE and not traits_of(channel).personal
+        ),
         on_messages=wake_couriers,
     )
     wait_s = _COURIER_WAIT_SCALED_S if scaled else _COURIER_WAIT_S
@@ -73,12 +81,49 @@ def _serve(
         for courier in couriers
     ]
     threads.append(threading.Thread(target=_measure, args=(pool, clock, worker, stop), name="measure"))
+    mirror = Mirror(pool, clock, channels, settings.public_url)
+    threads.append(threading.Thread(target=mirror.run, args=(stop,), name="mirror"))
+    personal = tuple(name for name, channel in channels.items() if traits_of(channel).personal)
+    if personal:
+        digest = Digest(pool, clock, personal)
+        threads.append(threading.Thread(target=digest.run, args=(stop,), name="digest"))
     with _running(threads, stop), _listening(settings, worker, threads):
         log.info("alerts runs", worker=settings.alerts_worker, count=len(channels))
         worker.run(stop, database_url=settings.database_url, turn_s=settings.alerts_turn_s, scaled=scaled)
         wake_couriers()
     log.info("alerts stopped", worker=settings.alerts_worker)
     return 0
+
+
+def make_couriers(
+    settings: AlertsSettings,
+    pool: Pool,
+    clock: Clock,
+    channels: Mapping[str, Channel],
+    addresses: AddressBook,
+) -> list[Courier]:
+    """Return the senders: one for each channel, so that a provider in trouble holds up no other; for channels that
+    go outside a second one, which sends the life lane alone and never waits behind a list.
+    """
+    couriers = []
+    for name, channel in channels.items():
+        for lane, word in ((Lane.DIGEST, "all"), (Lane.LIFE, "life")):
+            if name == CONSOLE and lane is Lane.LIFE:
+                continue
+            worker = f"{settings.alerts_worker}/{name}/{word}"
+            courier = Courier(pool, clock, {name: channel}, worker, settings.public_url)
+            courier.lane_max, courier.addresses = lane, addresses
+            couriers.append(courier)
+    return couriers
+
+
+def note_channels(connection: Connection, channels: Mapping[str, Channel]) -> None:
+    """Tell the database which channels there are: acts at the console and its page of channels look there."""
+    wall = as_datetime(SystemClock().now_ms())
+    for name, channel in channels.items():
+        values = {"channel": name, "wall": wall, "personal": traits_of(channel).personal}
+        connection.execute(_OUTBOX["channel_opened"], values)
+    connection.execute(_OUTBOX["channels_closed"], {"channels": list(channels)})
 
 
 @contextmanager
@@ -120,6 +165,8 @@ def _measure(pool: Pool, clock: Clock, worker: Worker, stop: threading.Event) ->
             with transaction(pool) as connection:
                 now = as_datetime(clock.now_ms())
                 metrics.measure(connection, now=now, done_up_to=worker.done_up_to)
+                before = as_datetime(SystemClock().now_ms()) - _FORGET_AFTER
+                connection.execute(_OUTBOX["forget_sendings"], {"before": before})
         except psycopg.OperationalError as error:
             log.warning("the database is away", error=type(error).__name__)
 

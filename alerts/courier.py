@@ -1,7 +1,9 @@
 """The loop that sends: outbox rows enter, one attempt at a time goes to a channel, delivery rows leave.
 
 A row is leased, sent, and then its result written. Killed between the last two, the lease runs out in wall time and
-the row is sent again with the same key: nothing is lost, and at most one copy too many arrives.
+the row is taken again with the same key: nothing is lost, and at most one copy too many arrives; where the provider
+can be asked for the key, not even that. The life lane goes first, keeps a part of every provider's budget, and has
+couriers of its own.
 """
 
 from __future__ import annotations
@@ -15,53 +17,45 @@ from typing import Any
 import psycopg
 
 from alerts import metrics
-from alerts.channels import Channel, DeliveryError, Message
-from alerts.messages import case_link, render_texts
+from alerts.addresses import AddressBook, AddressKeyError
+from alerts.channels import (
+    AfterDoubt,
+    Channel,
+    DeliveryError,
+    Finds,
+    Lane,
+    Limit,
+    Message,
+    Receipt,
+    traits_of,
+)
+from alerts.delivery import (
+    ATTEMPTS_MAX,
+    DETAIL_LENGTH_MAX,
+    Result,
+    back_off,
+    judge_failure,
+    permitted,
+    person_limits,
+)
+from alerts.messages import case_link, render_texts, token_link
+from alerts.outbox import apply_receipt, bring_forward, tell_people
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, queries, transaction
 from kaimen.logs import get_logger
 
+__all__ = ["ATTEMPTS_MAX", "LEASE", "Courier", "Result", "back_off", "judge_failure"]
+
 log = get_logger()
 
-_SQL = queries("alerts")
+_SQL = queries("alerts", "outbox.sql")
 
-#: Longer than any channel may take.
+#: Longer than any channel may take that does not say so itself.
 LEASE = timedelta(seconds=60)
-ATTEMPTS_MAX = 10
-_BACK_OFF_FIRST_S = 5
-_BACK_OFF_MAX_S = 1_800
-DETAIL_LENGTH_MAX = 200
+_LEASE_MARGIN = timedelta(seconds=30)
 _PATIENCE_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How an attempt ended: the state of the message, and when (wall time) another attempt is due."""
-
-    state: str
-    result: str
-    detail: str
-    provider_id: str | None = None
-    retry_at: datetime | None = None
-
-
-def back_off(attempts: int) -> timedelta:
-    """Return how long to wait after so many attempts: 5 s, doubling, half an hour at most."""
-    return timedelta(seconds=min(_BACK_OFF_FIRST_S * 2 ** (attempts - 1), _BACK_OFF_MAX_S))
-
-
-def judge_failure(error: DeliveryError, *, attempts: int, wall: datetime) -> Result:
-    """Say what becomes of a message after a failed attempt."""
-    detail = str(error)[:DETAIL_LENGTH_MAX]
-    result = (
-        "uncertain" if error.uncertain else ("failed_permanent" if error.permanent else "failed_temporary")
-    )
-    last = attempts >= ATTEMPTS_MAX
-    if error.uncertain:
-        return Result("uncertain", result, detail, retry_at=None if last else wall + back_off(attempts))
-    if error.permanent or last:
-        return Result("failed_permanent", result, detail)
-    return Result("planned", result, detail, retry_at=wall + back_off(attempts))
+#: So many messages in a row may turn out to be too early for their address before the courier looks elsewhere.
+_HELD_BACK_MAX = 50
 
 
 @dataclass(slots=True)
@@ -75,6 +69,8 @@ class Courier:
     public_url: str
     wall: Clock = field(default_factory=SystemClock)
     wake: threading.Event = field(default_factory=threading.Event)
+    lane_max: Lane = Lane.DIGEST
+    addresses: AddressBook = field(default_factory=AddressBook)
 
     def send_one(self) -> bool:
         """Send the most pressing message that is due; say whether there was one."""
@@ -86,63 +82,189 @@ class Courier:
         metrics.DELIVERIES.labels(row["channel"], result.result).inc()
         return True
 
+    # --- taking a message -----------------------------------------------------------------------------------------
+
     def _lease(self) -> dict[str, Any] | None:
         wall = as_datetime(self.wall.now_ms())
         now = as_datetime(self.clock.now_ms())
+        with transaction(self.pool) as connection:
+            all_lanes, life_only = self._open_budgets(connection, wall)
+            for _ in range(_HELD_BACK_MAX):
+                row = self._lease_next(connection, all_lanes, life_only, now, wall)
+                if row is None:
+                    self._end_lost(connection, now, wall)
+                    return None
+                if self._hold_back(connection, row, wall):
+                    continue
+                if row["found_as"] == "leased":
+                    self._note_lost(connection, row["id"], row["attempts_before"], now)
+                return row
+        return None
+
+    def _lease_next(
+        self,
+        connection: Connection,
+        all_lanes: list[str],
+        life_only: list[str],
+        now: datetime,
+        wall: datetime,
+    ) -> dict[str, Any] | None:
+        longest = max((traits_of(channel).takes_at_most_s for channel in self.channels.values()), default=0)
         args = {
             "owner": self.name,
-            "lease_until": wall + LEASE,
+            "lease_until": wall + max(LEASE, timedelta(seconds=longest) + _LEASE_MARGIN),
             "attempts_max": ATTEMPTS_MAX,
-            "channels": list(self.channels),
+            "channels": all_lanes,
+            "life_channels": life_only,
+            "lane_max": int(self.lane_max),
             "now": now,
             "wall": wall,
         }
-        with transaction(self.pool) as connection:
-            row = connection.execute(_SQL["lease_message"], args).fetchone()
-            if row is None:
-                self._end_lost(connection, now, wall)
-            elif row["found_as"] == "leased":
-                self._note_lost(connection, row["id"], row["attempts_before"], now)
-        return row
+        return connection.execute(_SQL["lease_message"], args).fetchone()
+
+    def _open_budgets(self, connection: Connection, wall: datetime) -> tuple[list[str], list[str]]:
+        """Return the channels that may send for every lane, and those that may only for the life lane."""
+        paused = {row["channel"] for row in connection.execute(_SQL["channel_pauses"], {"wall": wall})}
+        all_lanes, life_only = [], []
+        for name, channel in sorted(self.channels.items()):
+            if name in paused:
+                continue
+            limits = traits_of(channel).limits
+            if limits:
+                # Held until the lease commits, so that two couriers never count the same place twice.
+                connection.execute(_SQL["lock_channel"], {"channel": name})
+            used = [(limit, self._used(connection, name, limit, wall)) for limit in limits]
+            if all(count < permitted(limit, lane=Lane.ROUTINE, shared=True) for limit, count in used):
+                all_lanes.append(name)
+            elif all(count < limit.count for limit, count in used):
+                life_only.append(name)
+        return all_lanes, life_only
+
+    def _used(self, connection: Connection, name: str, limit: Limit, wall: datetime) -> int:
+        args = {"channel": name, "since": wall - timedelta(seconds=limit.per_s)}
+        row = connection.execute(_SQL["count_sendings"], args).fetchone()
+        assert row is not None
+        return int(row["count"])
+
+    def _hold_back(self, connection: Connection, row: Mapping[str, Any], wall: datetime) -> bool:
+        """Put a message back that its address cannot be sent yet; otherwise note the attempt."""
+        name, traits = row["channel"], traits_of(self.channels[row["channel"]])
+        address = "" if row["address_id"] is None else str(row["address_id"])
+        if address:
+            for limit in person_limits(traits, Lane(row["lane"])):
+                args = {"channel": name, "address": address, "since": wall - timedelta(seconds=limit.per_s)}
+                used = connection.execute(_SQL["count_address_sendings"], args).fetchone()
+                if used and used["count"] >= limit.count:
+                    self._put_back(connection, row, used["oldest"] + timedelta(seconds=limit.per_s))
+                    metrics.HELD_BACK.labels(name).inc()
+                    return True
+        if address or traits.limits:
+            connection.execute(_SQL["insert_sending"], {"channel": name, "address": address, "at": wall})
+        return False
+
+    def _put_back(self, connection: Connection, row: Mapping[str, Any], retry_at: datetime) -> None:
+        # A lease that ran out is not as it was: whether it arrived, nobody knows.
+        state = "uncertain" if row["found_as"] == "leased" else row["found_as"]
+        args = {"id": row["id"], "fence": row["fence"], "state": state, "retry_at": retry_at}
+        connection.execute(_SQL["put_back"], args)
 
     def _end_lost(self, connection: Connection, now: datetime, wall: datetime) -> None:
         args = {"wall": wall, "attempts_max": ATTEMPTS_MAX}
         for row in connection.execute(_SQL["end_lost_messages"], args).fetchall():
             self._note_lost(connection, row["id"], row["attempts"], now)
+            self._give_up(connection, row, "delivery_uncertain", now)
 
     def _note_lost(self, connection: Connection, outbox_id: int, attempt: int, now: datetime) -> None:
         lost = Result("uncertain", "uncertain", "the sender was lost before it wrote the result")
         _write_delivery(connection, outbox_id, attempt, now, lost)
 
+    # --- sending it -----------------------------------------------------------------------------------------------
+
     def _attempt(self, row: Mapping[str, Any]) -> Result:
         wall_ms = self.wall.now_ms()
-        link = case_link(self.public_url, row["case_id"])
+        channel = self.channels[row["channel"]]
         try:
-            message = Message(
-                key=row["idempotency_key"],
-                person=row["person"],
-                number=row["number"],
-                link=link,
-                texts=render_texts(row["template"], number=row["number"], link=link),
-                sent_s=wall_ms // 1000,
-            )
-            receipt = self.channels[row["channel"]].deliver(message)
+            message = self._message(row, wall_ms)
+            receipt = self._find(channel, row, message) or channel.deliver(message)
         except DeliveryError as error:
-            return judge_failure(error, attempts=row["attempts"], wall=as_datetime(wall_ms))
+            failure = error
+        except AddressKeyError as error:
+            failure = DeliveryError(str(error), permanent=False)
         except Exception as error:  # noqa: BLE001 - one broken message or channel must not stop the others
             log.error("a channel failed", channel=row["channel"], error=type(error).__name__)
-            broken = DeliveryError(type(error).__name__, permanent=False, uncertain=True)
-            return judge_failure(broken, attempts=row["attempts"], wall=as_datetime(wall_ms))
-        return Result(receipt.state, receipt.state, receipt.detail[:DETAIL_LENGTH_MAX], receipt.provider_id)
+            failure = DeliveryError(type(error).__name__, permanent=False, uncertain=True)
+        else:
+            return Result(
+                receipt.state, receipt.state, receipt.detail[:DETAIL_LENGTH_MAX], receipt.provider_id
+            )
+        return judge_failure(
+            failure, attempts=row["attempts"], wall=as_datetime(wall_ms), traits=traits_of(channel),
+            lane=Lane(row["lane"]), has_next=row["has_next"],
+        )  # fmt: skip
+
+    def _message(self, row: Mapping[str, Any], wall_ms: int) -> Message:
+        if row["address_ended_at"] is not None:
+            raise DeliveryError("the address was taken back", permanent=True)
+        link = _link(self.public_url, row)
+        number = row["number"] or str(row["args"].get("number", ""))
+        address = "" if row["address"] is None else self.addresses.open(row["channel"], row["address"])
+        return Message(
+            key=row["idempotency_key"],
+            person=row["person"],
+            number=number,
+            link=link,
+            texts=render_texts(row["template"], number=number, link=link, channel=row["channel"]),
+            sent_s=wall_ms // 1000,
+            address=address,
+            language=row["language"],
+            lane=Lane(row["lane"]),
+            template=row["template"],
+            provider_id=row["provider_id"] or "",
+        )
+
+    def _find(self, channel: Channel, row: Mapping[str, Any], message: Message) -> Receipt | None:
+        """Ask the provider for the key before anything is sent a second time, where it can be asked."""
+        in_doubt = row["found_as"] in ("uncertain", "leased")
+        if in_doubt and traits_of(channel).after_doubt is AfterDoubt.ASK and isinstance(channel, Finds):
+            return channel.find(message)
+        return None
+
+    # --- writing what came of it ----------------------------------------------------------------------------------
 
     def _finish(self, row: Mapping[str, Any], result: Result) -> None:
-        now = as_datetime(self.clock.now_ms())
-        args = {"id": row["id"], "fence": row["fence"], "state": result.state, "retry_at": result.retry_at}
+        now, wall = as_datetime(self.clock.now_ms()), as_datetime(self.wall.now_ms())
+        args = {
+            "id": row["id"],
+            "fence": row["fence"],
+            "state": result.state,
+            "retry_at": result.retry_at,
+            "provider_id": result.provider_id,
+        }
         with transaction(self.pool) as connection:
             # Zero rows: another sender took it over, or a person has confirmed it meanwhile. The attempt was made
             # all the same.
-            connection.execute(_SQL["finish_message"], args)
+            ours = connection.execute(_SQL["finish_message"], args).rowcount == 1
             _write_delivery(connection, row["id"], row["attempts"], now, result)
+            _write_channel_state(connection, row["channel"], result, wall)
+            if ours and result.state in ("answered", "confirmed"):
+                apply_receipt(
+                    connection,
+                    row["id"],
+                    state="confirmed" if result.state == "confirmed" else "answered",
+                    now=now,
+                )
+            if ours and result.frees_next(wall):
+                words = "delivery_uncertain" if result.state == "uncertain" else "delivery_failed"
+                self._give_up(connection, row, words if result.is_final else "", now)
+
+    def _give_up(self, connection: Connection, row: Mapping[str, Any], words: str, now: datetime) -> None:
+        """Use the recipient's next channel; where there is none, or nobody knows, a person is told."""
+        has_next = bring_forward(connection, row["id"], now)
+        if words and row["case_id"] is not None and (not has_next or words == "delivery_uncertain"):
+            tell_people(
+                connection, case_id=row["case_id"], outbox_id=row["id"], words=words, channel=row["channel"],
+                now=now,
+            )  # fmt: skip
 
     def run(self, stop: threading.Event, *, wait_s: float) -> None:
         """Send until ``stop`` is set; look again when woken or after ``wait_s``."""
@@ -155,6 +277,21 @@ class Courier:
                 metrics.DATABASE_AWAY.inc()
                 log.warning("the database is away", error=type(error).__name__)
                 stop.wait(_PATIENCE_S)
+
+
+def _link(public_url: str, row: Mapping[str, Any]) -> str:
+    if row["token"] is not None:
+        return token_link(public_url, row["token"])
+    return case_link(public_url, row["case_id"]) if row["case_id"] is not None else public_url.rstrip("/")
+
+
+def _write_channel_state(connection: Connection, channel: str, result: Result, wall: datetime) -> None:
+    if result.state in ("accepted", "delivered", "answered", "confirmed"):
+        connection.execute(_SQL["channel_ok"], {"channel": channel, "wall": wall})
+        return
+    paused_until = wall + timedelta(seconds=result.pause_s) if result.pause_s else None
+    args = {"channel": channel, "wall": wall, "detail": result.detail, "paused_until": paused_until}
+    connection.execute(_SQL["channel_refused"], args)
 
 
 def _write_delivery(

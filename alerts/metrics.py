@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from prometheus_client import Counter, Gauge
 
@@ -28,7 +28,23 @@ SET_ASIDE = Gauge(
     "kaimen_alerts_happenings_set_aside", "Happenings whose handling failed, waiting to be tried again"
 )
 
+WAITING = Gauge("kaimen_alerts_channel_waiting", "Messages due and not sent, by channel", ["channel"])
+UNCERTAIN = Gauge(
+    "kaimen_alerts_channel_uncertain",
+    "Messages of the last day of which nobody knows whether they arrived",
+    ["channel"],
+)
+FAILED = Gauge("kaimen_alerts_channel_failed", "Messages of the last day that were given up", ["channel"])
+OK_AT = Gauge("kaimen_alerts_channel_ok_timestamp_seconds", "Wall time a provider last accepted", ["channel"])
+FAILURES_IN_ROW = Gauge(
+    "kaimen_alerts_channel_failures_in_row", "Failed attempts since the last good one", ["channel"]
+)
+HELD_BACK = Counter(
+    "kaimen_alerts_held_back_total", "Messages held back by a bound of a provider", ["channel"]
+)
+
 _SQL = queries("alerts")
+_OUTBOX = queries("alerts", "outbox.sql")
 
 
 def count_decision(decision: Decision, community_id: str) -> None:
@@ -52,5 +68,19 @@ def measure(connection: Connection, *, now: datetime, done_up_to: datetime | Non
     oldest = connection.execute(_SQL["outbox_age"], {"now": now}).fetchone()
     waited = (now - oldest["oldest"]).total_seconds() if oldest and oldest["oldest"] else 0.0
     OUTBOX_AGE.set(waited)
+    measure_channels(connection, now=now)
     aside = connection.execute(_SQL["count_set_aside"]).fetchone()
     SET_ASIDE.set(aside["count"] if aside else 0)
+
+
+def measure_channels(connection: Connection, *, now: datetime) -> None:
+    """Set the gauges of every channel."""
+    args = {"now": now, "since": now - timedelta(days=1)}
+    for row in connection.execute(_OUTBOX["channel_overview"], args):
+        channel = row["channel"]
+        WAITING.labels(channel).set(row["waiting"])
+        UNCERTAIN.labels(channel).set(row["uncertain"])
+        FAILED.labels(channel).set(row["failed"])
+        FAILURES_IN_ROW.labels(channel).set(row["failures_in_row"])
+        if row["last_ok_at"] is not None:
+            OK_AT.labels(channel).set(row["last_ok_at"].timestamp())

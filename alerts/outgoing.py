@@ -13,7 +13,8 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -166,33 +167,46 @@ def request(
     connection.sock = connect(
         target, answer_within_s=answer_within_s, tls=tls if target.scheme == "https" else None
     )
-    late = threading.Event()
-    deadline = threading.Timer(answer_within_s, _cut, [connection, late])
-    deadline.start()
     try:
-        connection.request(method, path or target.path, body, {"User-Agent": "kaimen", **headers})
-        answer = connection.getresponse()
-        text = answer.read(ANSWER_BYTES_MAX)
-        if late.is_set():
-            raise TimeoutError
+        with bounded(lambda: connection.sock, answer_within_s):
+            connection.request(method, path or target.path, body, {"User-Agent": "kaimen", **headers})
+            answer = connection.getresponse()
+            text = answer.read(ANSWER_BYTES_MAX)
     except (OSError, http.client.HTTPException) as error:
         raise DeliveryError(f"no answer: {type(error).__name__}", permanent=False, uncertain=True) from None
     finally:
-        deadline.cancel()
         connection.close()
     return Answer(
         answer.status, text, _retry_after_s(answer.getheader("Retry-After"), answer.getheader("Date"))
     )
 
 
-def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
-    # A peer that sends a byte now and then would never run into the socket's own time-out.
-    late.set()
-    if connection.sock is not None:
-        try:
-            connection.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+@contextmanager
+def bounded(line_of: Callable[[], socket.socket | None], within_s: float) -> Iterator[None]:
+    """Cut a line when the time is up: a peer that sends a byte now and then never runs into a socket's time-out.
+
+    Raises
+    ------
+    TimeoutError
+        At the end, if the line was cut.
+    """
+    late = threading.Event()
+
+    def cut() -> None:
+        late.set()
+        line = line_of()
+        if line is not None:
+            with suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    deadline = threading.Timer(within_s, cut)
+    deadline.start()
+    try:
+        yield
+    finally:
+        deadline.cancel()
+    if late.is_set():
+        raise TimeoutError
 
 
 def _retry_after_s(value: str | None, date: str | None) -> int | None:

@@ -242,24 +242,6 @@ WHERE id = %(id)s
 INSERT INTO case_entries (case_id, at, words, args, note, user_id, fact)
 VALUES (%(case_id)s, %(at)s, %(words)s, %(args)s, %(note)s, %(user_id)s, %(fact)s)
 
--- name: insert_message
--- A message to one recipient; its key makes it one.
-INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key, template, args, state, created_at,
-  not_before)
-VALUES (%(case_id)s, %(step)s, %(person)s, %(channel)s, %(repetition)s, %(key)s, %(template)s, %(args)s, 'planned',
-  %(now)s, %(not_before)s)
-
--- name: supersede_messages
--- What is planned and not sent goes to nobody. A leased row is on its way and keeps its own end.
-UPDATE outbox SET state = 'superseded'
-WHERE case_id = %(case_id)s AND state IN ('planned', 'uncertain')
-
--- name: confirm_messages
--- A person has answered: the console annunciations of a case count as confirmed.
-UPDATE outbox SET state = 'confirmed'
-WHERE case_id = %(case_id)s AND channel = 'console' AND person LIKE 'community:%%' AND not_before <= %(now)s
-  AND state IN ('planned', 'leased', 'delivered', 'accepted')
-
 -- name: insert_verified
 -- A person's word that she is well.
 INSERT INTO verified_contacts (household_id, at, how, witness, case_id, succession, real_evidence_at, recorded_at)
@@ -383,44 +365,6 @@ ON CONFLICT (service) DO UPDATE SET at = greatest(service_progress.at, excluded.
 SELECT id FROM cases
 WHERE state <> 'closed' AND (next_action_at IS NULL OR next_action_at <= %(now)s)
 ORDER BY id
-
--- name: lease_message
--- Takes the most pressing message that may go out now, or one whose worker is gone.
-UPDATE outbox o SET state = 'leased', lease_owner = %(owner)s, lease_expires_at = %(lease_until)s,
-  fence = o.fence + 1, attempts = o.attempts + 1
-FROM (
-  SELECT q.id, q.state AS found_as, q.attempts AS attempts_before, c.number, c.state AS case_state
-  FROM outbox q JOIN cases c ON c.id = q.case_id
-  WHERE q.attempts < %(attempts_max)s AND q.channel = ANY(%(channels)s) AND q.not_before <= %(now)s
-    AND (q.state IN ('planned', 'uncertain') AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= %(wall)s)
-         OR q.state = 'leased' AND q.lease_expires_at <= %(wall)s)
-  ORDER BY c.stage DESC, q.not_before, q.id
-  LIMIT 1
-  FOR UPDATE OF q SKIP LOCKED
-) found
-WHERE o.id = found.id
-RETURNING o.id, o.case_id, o.step, o.person, o.channel, o.repetition, o.idempotency_key, o.template, o.args,
-  o.fence, o.attempts, found.found_as, found.attempts_before, found.number, found.case_state
-
--- name: end_lost_messages
--- Messages whose last permitted attempt died with its worker: whether they arrived, nobody knows.
-UPDATE outbox SET state = 'uncertain', lease_owner = NULL
-WHERE state = 'leased' AND lease_expires_at <= %(wall)s AND attempts >= %(attempts_max)s
-RETURNING id, attempts, channel
-
--- name: finish_message
--- Ends an attempt that is still ours; a retry of a case closed meanwhile goes to nobody.
-UPDATE outbox o SET lease_owner = NULL, lease_expires_at = %(retry_at)s,
-  state = CASE WHEN %(state)s IN ('planned', 'uncertain')
-                 AND (SELECT c.state FROM cases c WHERE c.id = o.case_id) = 'closed'
-               THEN 'superseded' ELSE %(state)s END
-WHERE id = %(id)s AND fence = %(fence)s AND state = 'leased'
-
--- name: insert_delivery
--- One attempt and its result.
-INSERT INTO deliveries (outbox_id, attempt, at, result, provider_id, detail)
-VALUES (%(outbox_id)s, %(attempt)s, %(at)s, %(result)s, %(provider_id)s, %(detail)s)
-ON CONFLICT (outbox_id, attempt) DO NOTHING
 
 -- name: count_open_cases
 -- Open cases by community, cause and stage.

@@ -7,11 +7,14 @@ needs them, when it needs them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime, time
+from itertools import groupby
 
 from alerts.case import Annunciate, Circumstances
-from kaimen.vocabulary import Role
+from alerts.delivery import after_quiet, answer_within, breaks_quiet, lane_of
+from kaimen.vocabulary import Role, Stage
 
 #: The three helper roles in the order in which they are asked, then the grid worker.
 HELPER_ORDER = (Role.NEIGHBOUR_WATCHER, Role.STAIRWELL_LIAISON, Role.SAFETY_GUARDIAN, Role.GRID_WORKER)
@@ -21,18 +24,45 @@ _KEY_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """One of a recipient's addresses, in her order; ``role`` is that of somebody who signs in, else empty."""
+
+    id: int
+    recipient: str
+    channel: str
+    language: str = ""
+    zone: str = "Asia/Shanghai"
+    quiet_from: time | None = None
+    quiet_until: time | None = None
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Roster:
-    """Who can be reached for one case; ``family_user_ids`` only with the consent to notify the family."""
+    """Who can be reached for one case; family only with the consent to notify the family.
+
+    ``outside_channels`` have one address for everybody; ``community`` are groups of this community's own, which take
+    the place of the same channel's one address.
+    """
 
     community_id: str
     family_user_ids: tuple[int, ...] = ()
     outside_channels: tuple[str, ...] = ()
+    family: tuple[Address, ...] = ()
+    staff: tuple[Address, ...] = ()
+    community: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedMessage:
+    """One message; ``position`` counts a recipient's channels, the first is 0, and each follows the one before."""
+
     person: str
     channel: str
+    not_before: datetime | None = None
+    address_id: int | None = None
+    language: str = ""
+    position: int = 0
 
 
 def visit_chain(around: Circumstances, *, night: bool) -> tuple[str, ...]:
@@ -48,15 +78,41 @@ def next_in_chain(around: Circumstances, asked: Collection[str], *, night: bool)
 
 
 def plan_messages(wanted: Annunciate, roster: Roster) -> list[PlannedMessage]:
-    """Turn one annunciation into one message for each recipient and channel."""
+    """Turn one annunciation into one message for each recipient and channel.
+
+    A recipient with several addresses has a chain: the second is used when the first was refused or not answered in
+    time. ``not_before`` None means the annunciation's own instant.
+    """
     planned = [PlannedMessage(f"community:{roster.community_id}/{role}", CONSOLE) for role in wanted.roles]
     if wanted.family:
         planned += [PlannedMessage(f"user:{user_id}", CONSOLE) for user_id in roster.family_user_ids]
     if wanted.outside:
-        planned += [
-            PlannedMessage(f"community:{roster.community_id}", channel) for channel in roster.outside_channels
-        ]
+        planned += _to_community(roster)
+        planned += _chains((item for item in roster.staff if item.role in wanted.roles), wanted)
+    if wanted.family and (wanted.outside or wanted.step == Stage.WARNING.api_name):
+        planned += _chains(roster.family, wanted)
     return planned
+
+
+def _to_community(roster: Roster) -> Iterator[PlannedMessage]:
+    person = f"community:{roster.community_id}"
+    own = {item.channel for item in roster.community}
+    for item in roster.community:
+        yield PlannedMessage(person, item.channel, address_id=item.id, language=item.language)
+    for channel in roster.outside_channels:
+        if channel not in own:
+            yield PlannedMessage(person, channel)
+
+
+def _chains(addresses: Iterable[Address], wanted: Annunciate) -> Iterator[PlannedMessage]:
+    wait = answer_within(lane_of(wanted.step))
+    for recipient, chain in groupby(addresses, key=lambda item: item.recipient):
+        at = wanted.not_before
+        for position, item in enumerate(chain):
+            if not breaks_quiet(wanted.step):
+                at = after_quiet(at, quiet_from=item.quiet_from, quiet_until=item.quiet_until, zone=item.zone)
+            yield PlannedMessage(recipient, item.channel, at, item.id, item.language, position)
+            at += wait
 
 
 def idempotency_key(*, case_id: int, step: str, person: str, channel: str, repetition: int) -> str:

@@ -43,12 +43,14 @@ from alerts.case import (
     stage_of,
 )
 from alerts.ladder import SET_ASIDE_CAUSE, asked_to_check_device, cause_key, new_technical_case
-from alerts.recipients import HELPER_ORDER, Roster, idempotency_key, plan_messages
+from alerts.outbox import load_roster, supersede_messages, write_messages
+from alerts.recipients import HELPER_ORDER, Roster
 from kaimen.database import Connection, notify, queries
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import CaseCause, CaseState, HappeningKind, Outcome, Stage, TaskKind, TaskState
 
 _SQL = queries("alerts")
+_OUTBOX = queries("alerts", "outbox.sql")
 FAILURE_LENGTH_MAX = 500
 #: After so long without an opening, a word or a sight of her, somebody goes and looks, whatever anyone pressed.
 REMOTE_ONLY_MAX = timedelta(days=5)
@@ -189,7 +191,7 @@ def load_surroundings(
         if row is None:
             raise LookupError("a device without a community")
         around = Circumstances(community_id=key.community_id)
-        roster = Roster(key.community_id, (), outside_channels)
+        roster = load_roster(connection, key.community_id, None, (), outside_channels)
         return Surroundings(around, LadderPolicy(zone=row["zone"]), roster)
     row = connection.execute(
         _SQL["household_circumstances"], {"household_id": key.household_id, "now": now}
@@ -207,7 +209,8 @@ def load_surroundings(
         remote_well_max=policy.remote_well_max,
         real_evidence_at=row["real_evidence_at"],
     )
-    roster = Roster(row["community_id"], tuple(row["family_user_ids"]), outside_channels)
+    family_user_ids = tuple(row["family_user_ids"])
+    roster = load_roster(connection, row["community_id"], key.household_id, family_user_ids, outside_channels)
     return Surroundings(around, policy, roster)
 
 
@@ -478,8 +481,14 @@ def save(
         _update_case(connection, new)
     _write_tasks(connection, case_id, old, new)
     messages = 0
+    # Whom the desk leaves waiting is annunciated again; what the family is being told meanwhile goes on.
+    keep_step = next(
+        (item.step for item in decision.actions if isinstance(item, Annunciate) and not item.family), ""
+    )
     for action in decision.actions:
-        messages += _write_action(connection, case_id, new, action, surroundings, now=now, fact=fact)
+        messages += _write_action(
+            connection, case_id, new, action, surroundings, now=now, fact=fact, keep_step=keep_step
+        )
         if isinstance(action, Entry):
             fact = None
     if new.cause is CaseCause.TECHNICAL and not new.is_open:
@@ -550,17 +559,18 @@ def _write_action(
     *,
     now: datetime,
     fact: str | None,
+    keep_step: str = "",
 ) -> int:
     """Write one action; return how many messages it planned."""
     match action:
         case Entry():
             _write_entry(connection, case_id, action, now, fact)
         case Annunciate():
-            return _write_messages(connection, case_id, action, surroundings.roster, now)
+            return write_messages(connection, case_id, action, surroundings.roster, now)
         case SupersedeMessages():
-            connection.execute(_SQL["supersede_messages"], {"case_id": case_id})
+            supersede_messages(connection, case_id, keep_step=keep_step)
         case ConfirmMessages():
-            connection.execute(_SQL["confirm_messages"], {"case_id": case_id, "now": now})
+            connection.execute(_OUTBOX["confirm_messages"], {"case_id": case_id, "now": now})
         case RecordVerified():
             _write_verified(connection, case_id, action, surroundings.around, now)
         case DeclareAbsence():
@@ -592,37 +602,6 @@ def _write_entry(connection: Connection, case_id: int, entry: Entry, now: dateti
             "fact": fact,
         },
     )
-
-
-def _write_messages(
-    connection: Connection, case_id: int, wanted: Annunciate, roster: Roster, now: datetime
-) -> int:
-    messages = plan_messages(wanted, roster)
-    for message in messages:
-        key = idempotency_key(
-            case_id=case_id,
-            step=wanted.step,
-            person=message.person,
-            channel=message.channel,
-            repetition=wanted.repetition,
-        )
-        connection.execute(
-            _SQL["insert_message"],
-            {
-                "case_id": case_id,
-                "step": wanted.step,
-                "person": message.person,
-                "channel": message.channel,
-                "repetition": wanted.repetition,
-                "key": key,
-                "template": "case",
-                "args": Jsonb({"case_id": case_id}),
-                "now": now,
-                "not_before": wanted.not_before,
-            },
-        )
-    notify(connection, "kaimen_outbox")
-    return len(messages)
 
 
 def _write_verified(
