@@ -16,6 +16,7 @@ from alerts.addresses import AddressBook, open_address_book
 from alerts.channels import Channel, Lane, open_channels, traits_of
 from alerts.courier import Courier
 from alerts.digest import Digest
+from alerts.homecoming import HomeNotices
 from alerts.mirror import Mirror
 from alerts.recipients import CONSOLE
 from alerts.worker import Worker
@@ -84,6 +85,10 @@ def _serve(
     mirror = Mirror(pool, clock, channels, settings.public_url)
     threads.append(threading.Thread(target=mirror.run, args=(stop,), name="mirror"))
     personal = tuple(name for name, channel in channels.items() if traits_of(channel).personal)
+    notices = HomeNotices(pool, clock, wake_couriers, personal)
+    threads.append(
+        threading.Thread(target=notices.run, args=(stop,), kwargs={"scaled": scaled}, name="homecoming")
+    )
     if personal:
         digest = Digest(pool, clock, personal)
         threads.append(threading.Thread(target=digest.run, args=(stop,), name="digest"))

@@ -282,7 +282,9 @@ class Courier:
 def _link(public_url: str, row: Mapping[str, Any]) -> str:
     if row["token"] is not None:
         return token_link(public_url, row["token"])
-    return case_link(public_url, row["case_id"]) if row["case_id"] is not None else public_url.rstrip("/")
+    if row["case_id"] is not None:
+        return case_link(public_url, row["case_id"])
+    return f"{public_url.rstrip('/')}{row['path'] or ''}"
 
 
 def _write_channel_state(connection: Connection, channel: str, result: Result, wall: datetime) -> None:

@@ -92,7 +92,7 @@ FROM (
   FOR UPDATE OF q SKIP LOCKED
 ) found
 WHERE o.id = found.id
-RETURNING o.id, o.case_id, o.step, o.person, o.channel, o.repetition, o.idempotency_key, o.template, o.args,
+RETURNING o.id, o.case_id, o.path, o.step, o.person, o.channel, o.repetition, o.idempotency_key, o.template, o.args,
   o.fence, o.attempts, o.lane, o.address_id, o.token, o.language, o.provider_id, found.found_as,
   found.attempts_before, found.number, found.case_state, found.address, found.address_ended_at, found.has_next
 

@@ -92,7 +92,7 @@ def find_faults(ledger: Ledger, *, now: datetime) -> list[Fault]:
     faults: list[Fault] = []
     for check in (_references, _devices, _households, _persons, _doors, _credentials):
         faults += check(ledger)
-    return [*faults, *_consents(ledger, now), *_absences(ledger, now)]
+    return [*faults, *_consents(ledger, now), *_absences(ledger, now), *_leases(ledger)]
 
 
 _REFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -105,6 +105,7 @@ _REFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
     "credentials": (("household_id", "households"), ("person_id", "persons")),
     "consents": (("household_id", "households"),),
     "absences": (("household_id", "households"),),
+    "leases": (("household_id", "households"),),
 }
 
 
@@ -268,6 +269,11 @@ def _absences(ledger: Ledger, now: datetime) -> Iterator[Fault]:
         yield from _past(line, origin, now, "declared_at", "revoked_at")
         if line.row["to_at"] - line.row["from_at"] > ABSENCE_MAX:
             yield Fault(origin, "to_at", "is more than 90 days after from_at", "renew it when the time comes")
+
+
+def _leases(ledger: Ledger) -> Iterator[Fault]:
+    for line, origin in ledger.of_files("leases"):
+        yield from _window(line, origin, "from_at", "to_at")
 
 
 def ends_that_stand(ledger: Ledger) -> Iterator[tuple[Origin, str]]:

@@ -57,6 +57,9 @@ WHERE household_id = ANY(%(own_households)s) ORDER BY id FOR NO KEY UPDATE
 SELECT id, household_id, from_at, to_at, reason, declared_by, declared_at, revoked_at FROM absences
 WHERE household_id = ANY(%(own_households)s) ORDER BY id FOR NO KEY UPDATE
 
+-- name: stored_leases
+SELECT id, household_id, from_at, to_at, occupants, registration, recorded_at FROM leases WHERE id = ANY(%(leases)s)
+
 -- name: communities_spoken_of
 -- the communities the rows of the files belong to
 SELECT community_id FROM sites WHERE id = ANY(%(sites)s)
@@ -102,6 +105,10 @@ WHERE s.community_id = ANY(%(communities)s) AND c.withdrawn_at IS NULL
 SELECT a.household_id, a.from_at
 FROM absences a JOIN households h ON h.id = a.household_id JOIN sites s ON s.id = h.site_id
 WHERE s.community_id = ANY(%(communities)s) AND a.revoked_at IS NULL AND a.to_at > %(now)s
+
+-- name: missing_leases
+SELECT l.id FROM leases l JOIN households h ON h.id = l.household_id JOIN sites s ON s.id = h.site_id
+WHERE s.community_id = ANY(%(communities)s) AND (l.to_at IS NULL OR l.to_at > %(now)s)
 
 -- name: not_watched
 -- households that consent to the watch and yet nobody watches: without a beginning or without a door of their own

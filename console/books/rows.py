@@ -214,6 +214,16 @@ class AbsenceRow(Row):
     revoked_at: Instant | None = Field(None, description=_TIME)
 
 
+class LeaseRow(Row):
+    id: Id
+    household_id: Id
+    from_at: Instant
+    to_at: Instant | None = Field(None, description=_TIME)
+    occupants: int | None = Field(None, ge=0, le=1000, description="write how many people are registered")
+    registration: Words = ""
+    recorded_at: Instant | None = Field(None, description=_TIME)
+
+
 #: Every book by the name of its file, in the order in which rows may refer to one another.
 BOOKS: dict[str, type[Row]] = {
     "communities": CommunityRow,
@@ -226,10 +236,11 @@ BOOKS: dict[str, type[Row]] = {
     "credentials": CredentialRow,
     "consents": ConsentRow,
     "absences": AbsenceRow,
+    "leases": LeaseRow,
 }
 #: What the database demands and the file may leave out: then it is the moment of the import.
-STAMPED = {"devices": "registered_at", "absences": "declared_at"}
-_NEVER_CLEARED = {"registered_at", "declared_at", "name"}
+STAMPED = {"devices": "registered_at", "absences": "declared_at", "leases": "recorded_at"}
+_NEVER_CLEARED = {"registered_at", "declared_at", "recorded_at", "name"}
 
 _WHAT = {
     "missing": "is missing",

@@ -52,7 +52,7 @@ def _asked(entries: Mapping[str, list[Entry]]) -> dict[str, list[str]]:
         every = (entry.said.get(column) for book in books for entry in entries.get(book, ()))
         return {value for value in every if value is not None}
 
-    of_homes = ("household_doors", "persons", "contacts", "credentials", "consents", "absences")
+    of_homes = ("household_doors", "persons", "contacts", "credentials", "consents", "absences", "leases")
     own_homes = said("id", "households")
     own_devices = said("id", "devices")
     return {
@@ -65,6 +65,7 @@ def _asked(entries: Mapping[str, list[Entry]]) -> dict[str, list[str]]:
             "labelled_sites": said("site_id", "households"),
             "persons": said("id", "persons") | said("person_id", "contacts", "credentials"),
             "tokens": said("token", "credentials"),
+            "leases": said("id", "leases"),
             "own_households": own_homes
             | said("household_id", "household_doors", "contacts", "consents", "absences"),
             "own_devices": own_devices | said("device_id", "household_doors"),

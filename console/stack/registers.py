@@ -69,6 +69,7 @@ def fill_registers(connection: Connection, community: Community, *, now_ms: int)
     _fill_people(connection, community)
     _fill_contacts(connection, community)
     _fill_credentials(connection, community)
+    _fill_leases(connection, community)
     _fill_consents(connection, community)
     declare_absences(connection, community.absences, until_ms=now_ms)
 
@@ -183,6 +184,23 @@ def _fill_credentials(connection: Connection, community: Community) -> None:
                 None if item.valid_to_ms is None else as_datetime(item.valid_to_ms),
             )
             for item in community.credentials
+        ],
+    )  # fmt: skip
+
+
+def _fill_leases(connection: Connection, community: Community) -> None:
+    """Write the registered tenancies, with what the office does not know left as it is."""
+    _insert(
+        connection, "leases",
+        ("id", "household_id", "from_at", "to_at", "occupants", "registration", "recorded_at"),
+        [
+            (
+                f"l-{home.household_id}", home.household_id, as_datetime(home.lease_from_ms),
+                None if home.lease_to_ms is None else as_datetime(home.lease_to_ms), home.registered_occupants,
+                f"R-{home.index:04d}", as_datetime(home.lease_from_ms),
+            )
+            for home in community.households
+            if home.lease_from_ms is not None
         ],
     )  # fmt: skip
 

@@ -64,6 +64,10 @@ BOOK_LINES: dict[str, list[str]] = {
         "household_id,from_at,to_at,reason,declared_by,declared_at",
         "h-1201,2025-11-05T00:00:00+08:00,2025-11-09T00:00:00+08:00,relatives,本人,2025-11-04T00:00:00+08:00",
     ],
+    "leases": [
+        "id,household_id,from_at,to_at,occupants,registration",
+        "l-1,h-1202,2025-01-01T00:00:00+08:00,2026-01-01T00:00:00+08:00,2,R-0017",
+    ],
 }
 ROWS = sum(len(lines) - 1 for lines in BOOK_LINES.values())
 
@@ -118,8 +122,8 @@ def write(url: str, statement: str, *values: object) -> None:
 def count_all(url: str) -> int:
     tables = [
         "installation", "communities", "sites", "devices", "households", "household_doors", "persons",
-        "person_identities", "household_contacts", "credentials", "consents", "absences", "audit_entries",
-        "registry_changes",
+        "person_identities", "household_contacts", "credentials", "consents", "absences", "leases",
+        "audit_entries", "registry_changes",
     ]  # fmt: skip
     parts = " UNION ALL ".join(f"SELECT count(*) AS count FROM {table}" for table in tables)
     return int(read(url, f"SELECT sum(count) AS count FROM ({parts}) counted")[0]["count"])
@@ -160,7 +164,15 @@ def test_a_running_ingest_is_told_of_every_row_it_must_take_over(
         assert run(write_folder(tmp_path / "books")).exit_code == 0
         assert [note.channel for note in listener.notifies(timeout=5, stop_after=1)] == ["kaimen_registry"]
     changes = read(database_url, "SELECT household_id, device_id FROM registry_changes")
-    of_registry = ("devices", "households", "household_doors", "credentials", "consents", "absences")
+    of_registry = (
+        "devices",
+        "households",
+        "household_doors",
+        "credentials",
+        "consents",
+        "absences",
+        "leases",
+    )
     assert len(changes) == sum(len(BOOK_LINES[name]) - 1 for name in of_registry)
     assert {"h-1201", "h-1202"} <= {row["household_id"] for row in changes}
 
@@ -258,6 +270,10 @@ def test_every_column_of_every_book_can_be_changed(
         "absences": [
             "household_id,from_at,to_at,reason,declared_by,declared_at,revoked_at",
             "h-1201,2025-11-04T16:00:00Z,2025-11-08T16:00:00Z,travel,女儿,2025-11-03T00:00Z,2025-11-06T00:00Z",
+        ],
+        "leases": [
+            "id,household_id,from_at,to_at,occupants,registration,recorded_at",
+            "l-1,h-1201,2025-02-01T00:00Z,-,3,-,2025-02-02T00:00Z",
         ],
     }  # fmt: skip
     report = report_of(run(write_folder(tmp_path / "changed", **changed), "--json"))  # type: ignore[arg-type]
@@ -463,6 +479,8 @@ WRONG_ROWS: list[tuple[str, str, list[str], str, str]] = [
      "h-1201,watch,x,2025-02-01T00:00Z,2025-01-01T00:00Z"], "2:withdrawn_at", "before"),
     ("two standing consents", "consents", [*BOOK_LINES["consents"], "h-1201,watch,x,2025-01-01T00:00Z,"],
      "3:given_at", "second"),
+    ("a lease that ends before it begins", "leases", [BOOK_LINES["leases"][0],
+     "l-1,h-1202,2026-01-01T00:00Z,2025-01-01T00:00Z,2,"], "2:to_at", "after"),
     ("away for 91 days", "absences", [BOOK_LINES["absences"][0],
      "h-1201,2025-01-01T00:00Z,2025-04-02T00:00:01Z,travel,x,"], "2:to_at", "90 days"),
     ("back before leaving", "absences", [BOOK_LINES["absences"][0],
