@@ -152,7 +152,7 @@ class HomeNotices:
         people = connection.execute(_SQL["wanting"], {"household_id": household_id, "late": late}).fetchall()
         written = 0
         for person in people:
-            where = {"user_id": person["user_id"], "channels": list(self.channels)}
+            where = {"user_id": person["user_id"], "channels": list(self.channels), "now": now}
             for address in connection.execute(_SQL["notice_addresses"], where).fetchall():
                 message = {
                     "step": "not_home" if late else "came_home",

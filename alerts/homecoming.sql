@@ -27,12 +27,17 @@ VALUES (NULL, '/family', %(step)s, %(person)s, %(channel)s, 0, %(key)s, 'coming_
 ON CONFLICT (idempotency_key) DO NOTHING
 
 -- name: notice_addresses
--- The console, and the first address of hers on a channel that is open.
+-- The console, and the first address of hers on a channel that is open; none in the hours she wants quiet.
 SELECT 'console' AS channel, NULL::bigint AS address_id, '' AS language
 UNION ALL
 SELECT * FROM (
   SELECT cc.channel, cc.id, cc.language FROM contact_channels cc
   WHERE cc.user_id = %(user_id)s AND cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
+    AND (cc.quiet_from IS NULL OR NOT CASE WHEN cc.quiet_from < cc.quiet_until
+      THEN (%(now)s::timestamptz AT TIME ZONE cc.zone)::time >= cc.quiet_from
+        AND (%(now)s::timestamptz AT TIME ZONE cc.zone)::time < cc.quiet_until
+      ELSE (%(now)s::timestamptz AT TIME ZONE cc.zone)::time >= cc.quiet_from
+        OR (%(now)s::timestamptz AT TIME ZONE cc.zone)::time < cc.quiet_until END)
   ORDER BY cc.position, cc.id LIMIT 1
 ) first
 
