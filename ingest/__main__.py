@@ -7,6 +7,7 @@ import threading
 from types import FrameType
 
 from ingest import replay
+from ingest.early_loop import EarlyLoop
 from ingest.leases import GroupsChangedError
 from ingest.pulse import GroupLoop
 from ingest.subscriber import Subscriber
@@ -54,6 +55,12 @@ class Worker:
         self.stop = threading.Event()
         self.failed: BaseException | None = None
         self.loops = [make_loop(settings, group_no, self.stop) for group_no in range(settings.ingest_groups)]
+        self._early = EarlyLoop(
+            settings,
+            clock=open_clock(settings.clock),
+            open_connection=lambda: connect(settings.database_url, service="early watch", autocommit=True),
+            stop=self.stop,
+        )
 
     def health(self) -> tuple[bool, str]:
         """Say for ``/healthz`` whether every group is served or stands by."""
@@ -66,20 +73,21 @@ class Worker:
             threading.Thread(target=self._run_one, args=(loop,), name=f"group-{index}")
             for index, loop in enumerate(self.loops)
         ]
+        threads.append(threading.Thread(target=self._run_one, args=(self._early,), name="early watch"))
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return 1 if self.failed is not None else 0
 
-    def _run_one(self, loop: GroupLoop) -> None:
+    def _run_one(self, loop: GroupLoop | EarlyLoop) -> None:
         try:
             loop.run()
         except GroupsChangedError as error:
             log.error("will not start", reason=str(error))
             self._fail(error)
         except BaseException as error:  # a programmer's fault: say it, end the process, be started again
-            log.exception("the group's loop failed", error=type(error).__name__)
+            log.exception("a loop failed", error=type(error).__name__)
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:

@@ -71,6 +71,9 @@ class IngestSettings(BrokerSettings, DatabaseSettings):
     ingest_lease_s: int = 15
     ingest_coverage_flush_s: int = 600
     ingest_database_patience_s: int = 10
+    early_method: Literal["hazard", "cuddihy", "wilhelm", "floeck", "tail"] = Field(
+        default="hazard", description="how early watch measures silence, in homes that agreed to it"
+    )
 
 
 class AlertsSettings(DatabaseSettings):

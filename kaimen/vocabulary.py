@@ -124,6 +124,7 @@ class SignalKind(StrEnum):
     LEASE_ENDED_CREDENTIAL = "lease_ended_credential"
     MORE_CREDENTIALS = "more_credentials"
     DEVICE_FAULT = "device_fault"
+    EARLY_WATCH = "early_watch"
 
 
 class PresenceState(StrEnum):

@@ -12,6 +12,7 @@ from ingest.signals.episodes import Begin, End
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, queries
 from kaimen.policy import LATE_AFTER_MS
+from kaimen.vocabulary import SignalKind
 
 _SQL = queries("ingest.signals")
 
@@ -34,6 +35,21 @@ def write_mismatch(connection: Connection, item: Mismatch, *, now_ms: int) -> No
         connection, key=item.key, kind=item.kind.value, household_id=item.household_id, device_id=item.device_id,
         at_ms=item.at_ms, now_ms=now_ms, evidence=item.evidence,
     )  # fmt: skip
+
+
+def write_early_watch(
+    connection: Connection, *, key: str, household_id: str, at_ms: int, now_ms: int, evidence: dict[str, Any]
+) -> None:
+    """Write that a home has been silent beyond its own line."""
+    _write(
+        connection, key=key, kind=SignalKind.EARLY_WATCH.value, household_id=household_id, device_id=None,
+        at_ms=at_ms, now_ms=now_ms, evidence=evidence,
+    )  # fmt: skip
+
+
+def end_early_watch(connection: Connection, *, key: str, at_ms: int, heard: bool, now_ms: int) -> None:
+    """Write that the silence is over, or that nobody asks about it any more."""
+    _end(connection, key, at_ms, "heard_again" if heard else "not_watched", {}, now_ms)
 
 
 def _write(
