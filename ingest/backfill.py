@@ -14,9 +14,9 @@ from itertools import chain, islice
 
 from ingest import leases, replay
 from ingest.admission import Message
-from ingest.detector import Fact
+from ingest.causes import OutageFact
 from ingest.group_state import GroupState
-from ingest.store import OutageFact, Store, StoredFact, Turn, load_book
+from ingest.store import Store, StoredFact, Turn, load_book
 from ingest.unsaved import Coverage
 from kaimen.database import Connection, connect
 
@@ -83,7 +83,15 @@ def backfill(
             rebuilt = replay.rebuild(connection, book, now_ms=start_ms)
             coverage = Coverage(_FLUSH_MS)
             pulse_ms = max(start_ms, rebuilt.pulse_ms or 0) // 1000 * 1000
-            state = GroupState(book, rebuilt.detector, rebuilt.causes, coverage, pulse_ms=pulse_ms)
+            state = GroupState(
+                book,
+                rebuilt.detector,
+                rebuilt.causes,
+                coverage,
+                pulse_ms=pulse_ms,
+                grace=rebuilt.grace,
+                losses=rebuilt.losses,
+            )
             writer = _Writer(connection, lease, state, coverage)
             for chunk in _chunks(first, rows, start_ms, messages_per_transaction):
                 # The second of the last receipt may have more messages: it is pulsed with the next.
@@ -134,7 +142,7 @@ class _Writer:
         )
 
 
-def _bare(fact: StoredFact) -> Fact:
+def _bare(fact: StoredFact) -> object:
     return fact.outage if isinstance(fact, OutageFact) else fact
 
 

@@ -5,8 +5,9 @@ The state is thrown away at every failed commit and built again from the databas
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from ingest import metrics
 from ingest.admission import (
@@ -19,13 +20,14 @@ from ingest.admission import (
     admit,
     refuse,
 )
-from ingest.causes import Causes
-from ingest.detector import Detector, OutageBegan
+from ingest.causes import Causes, OutageCause
+from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
+from ingest.grace import Grace
+from ingest.losses import Losses
 from ingest.own_clock import OwnClock
 from ingest.store import (
     Book,
     DeviceNote,
-    OutageFact,
     StoredEvent,
     StoredFact,
     Turn,
@@ -50,12 +52,16 @@ class GroupState:
         *,
         pulse_ms: int,
         own_clock: OwnClock | None = None,
+        grace: Grace | None = None,
+        losses: Losses | None = None,
     ) -> None:
         self.book = book
         self.causes = causes
         self.coverage = coverage
         self._detector = detector
         self._own_clock = own_clock
+        self._grace = grace or Grace(book.registry)
+        self._losses = losses or Losses()
         self._pulse_ms = pulse_ms
         self._pulsed = False
         self._owed_ms: int | None = None
@@ -72,7 +78,18 @@ class GroupState:
         self.book = book
         self._detector.replace_registry(book.registry)
         self.causes.replace_wiring(book.wiring)
+        self._grace.replace_registry(book.registry)
         self._owe_pulse(self._pulse_ms)
+
+    def begin_gap(self, kind: OutageCause, from_ms: int, *, restarted: bool = False) -> None:
+        """Note that since ``from_ms`` nobody could be heard; ``restarted``: we are back, but not listening yet."""
+        if self.causes.begin_gap(kind, from_ms, restarted=restarted) and restarted:
+            self._grace.begin(kind, self._pulse_ms)
+
+    def end_gap(self, to_ms: int) -> None:
+        """Note that devices can be heard again."""
+        if self.causes.end_gap(to_ms) and self.causes.gap is not None:
+            self._grace.listen(self.causes.gap.kind, to_ms)
 
     def apply(self, messages: Sequence[Message], now_ms: int, *, may_pulse: bool = True) -> None:
         """Take messages in the order received, each second pulsed with what had been received by then."""
@@ -95,21 +112,23 @@ class GroupState:
         self._pulse_ms = pulse_ms
         self._owed_ms = None
         self._pulsed = True
-        self._state_facts(self._detector.pulse(pulse_ms))
-        self._state_facts(self.causes.pulse(pulse_ms))
+        facts = self._detector.pulse(pulse_ms)
+        silences: list[OutageBegan | OutageEnded] = [*self.causes.pulse(pulse_ms)]
+        others: list[Fact] = []
+        for fact in facts:
+            if isinstance(fact, OutageBegan | OutageEnded):
+                silences.append(fact)
+            else:
+                others.append(fact)
+        stated: list[StoredFact] = [*self.causes.take(silences, pulse_ms)]
+        stated += self._grace.filter(others, pulse_ms)
+        self._turn.facts += stated
 
     def _owe_pulse(self, from_ms: int) -> None:
         """Note the first second that sees what is taken now: one that was pulsed already is not pulsed again."""
         next_ms = self._pulse_ms + PULSE_MS if self._pulsed else self._pulse_ms
         first_ms = max(-(-from_ms // PULSE_MS) * PULSE_MS, next_ms)
         self._owed_ms = first_ms if self._owed_ms is None else min(self._owed_ms, first_ms)
-
-    def _state_facts(self, facts: Sequence[Any]) -> None:
-        for fact in facts:
-            stored: StoredFact = (
-                OutageFact(fact, self.causes.decide(fact)) if isinstance(fact, OutageBegan) else fact
-            )
-            self._turn.facts.append(stored)
 
     def take(self, message: Message) -> list[Item]:
         """Take one message without any pulse; return what admission made of it."""
@@ -152,6 +171,7 @@ class GroupState:
         self._turn.events.append(StoredEvent(item, message_ms, instant_ms, taken.household_id, plausible))
         if plausible:
             self.causes.hear(item.device_id, min(instant_ms, message_ms))
+            self._losses.arrived(item.device_id, item.event.boot, item.event.seq)
         else:
             refusal = _refusal_of(
                 item,
@@ -170,6 +190,10 @@ class GroupState:
         plausible = taken.admission is not Admission.IMPLAUSIBLE
         if plausible:
             self.causes.hear(item.device_id, message_ms)
+            self._losses.note(item.device_id, heartbeat.boot, heartbeat.first_seq)
+        else:
+            self._losses.implausible_heartbeats[item.device_id] += 1
+            metrics.HEARTBEATS_IMPLAUSIBLE.inc()
         self.coverage.note(Told(item.device_id, heartbeat, message_ms, plausible))
 
     def _take_state(self, item: AdmittedState) -> None:
@@ -190,14 +214,27 @@ class GroupState:
         self.coverage.collect(self._detector)
         self._turn.now_ms = now_ms
         self._turn.pulse_ms = now_ms if self._pulsed else None
-        self._turn.views += self._detector.take_changed_views()
+        self._turn.views += [self._as_told(view) for view in self._detector.take_changed_views()]
+        self._turn.first_heard |= self.causes.take_first_heard()
+        self._turn.losses = self._losses.due(now_ms)
+        self._turn.implausible = dict(self._losses.implausible_heartbeats)
         self.coverage.fill(self._turn)
         return self._turn
+
+    def _as_told(self, view: HouseholdView) -> HouseholdView:
+        """A check that waits is nobody's work yet, and is not shown as such."""
+        held = self._grace.steps_held(view.household_id)
+        return (
+            replace(view, check_step=min([view.check_step, *(step - 1 for step in held)])) if held else view
+        )
 
     def confirm(self, turn: Turn) -> None:
         """The turn is committed: begin an empty one."""
         assert turn is self._turn
         self.coverage.confirm(turn)
+        self._losses.confirm(turn.losses, turn.now_ms)
+        self._losses.implausible_heartbeats.subtract(turn.implausible)
+        self._losses.implausible_heartbeats += Counter()  # keeps what is above nothing
         self._turn = Turn(turn.now_ms, None)
 
 

@@ -9,6 +9,10 @@ from prometheus_client import Counter, Gauge, Histogram
 
 EVENTS = Counter("kaimen_ingest_events", "Events by admission class", ["admission"])
 HEARTBEATS = Counter("kaimen_ingest_heartbeats", "Heartbeats taken")
+HEARTBEATS_IMPLAUSIBLE = Counter(
+    "kaimen_ingest_heartbeats_implausible",
+    "Heartbeats whose instant cannot be: counted, neither coverage nor sign",
+)
 QUARANTINED = Counter("kaimen_ingest_quarantined", "Refused messages by reason", ["reason"])
 QUARANTINE_OVERFLOW = Counter(
     "kaimen_ingest_quarantine_overflow", "Refused messages not kept because quarantine is full", ["reason"]

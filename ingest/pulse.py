@@ -25,8 +25,10 @@ from ingest.admission import (
 from ingest.causes import Causes, OutageCause
 from ingest.detector import Detector
 from ingest.faults import pass_point
+from ingest.grace import Grace
 from ingest.group_state import PULSE_MS, GroupState
 from ingest.leases import Lease, LeaseLostError
+from ingest.losses import Losses
 from ingest.own_clock import OwnClock
 from ingest.store import (
     DataRefusedError,
@@ -98,6 +100,10 @@ class RebuiltState(Protocol):
     def detector(self) -> Detector: ...
     @property
     def causes(self) -> Causes: ...
+    @property
+    def grace(self) -> Grace: ...
+    @property
+    def losses(self) -> Losses: ...
     @property
     def pulse_ms(self) -> int | None: ...
     @property
@@ -383,13 +389,15 @@ class GroupLoop:
             self._coverage,
             pulse_ms=pulse_ms,
             own_clock=self._own_clock,
+            grace=rebuilt.grace,
+            losses=rebuilt.losses,
         )
         state.refused_events = self._refused_events
         deaf_from_ms = self._heard_until_ms or rebuilt.pulse_ms
         if deaf_from_ms is not None:
-            state.causes.begin_gap(OutageCause.OWN, deaf_from_ms, restarted=True)
+            state.begin_gap(OutageCause.OWN, deaf_from_ms, restarted=True)
             if self.source.is_connected:
-                state.causes.end_gap(now_ms)
+                state.end_gap(now_ms)
         self._heard_until_ms = None
         self._state = state
         self._registry_changed = True  # what waited in quarantine is looked for
@@ -409,9 +417,9 @@ class GroupLoop:
 
     def _look_after_session(self, connection: Connection, lease: Lease, state: GroupState) -> None:
         if self.source.is_connected:
-            state.causes.end_gap(max(self._clock.now_ms(), state.pulse_ms))
+            state.end_gap(max(self._clock.now_ms(), state.pulse_ms))
             return
-        state.causes.begin_gap(OutageCause.BROKER, state.pulse_ms)
+        state.begin_gap(OutageCause.BROKER, state.pulse_ms)
         if self.source.may_connect():
             leases.renew(connection, lease)
             self.source.connect()

@@ -199,6 +199,75 @@ WITH due AS (
 INSERT INTO happenings (kind, fact_id, household_id, at)
 SELECT 'check_ended', check_id, %(household_id)s, %(ended_at)s FROM fact;
 
+-- name: write_first_heard
+INSERT INTO device_commissionings (device_id, heard_at) VALUES (%(device_id)s, %(heard_at)s)
+ON CONFLICT (device_id) DO NOTHING;
+
+-- name: count_lost
+-- Counts what never arrived of one start of a device below what it can still deliver.
+INSERT INTO boot_losses (device_no, boot, first_seq, lost, counted_at)
+SELECT %(device_no)s, %(boot)s, %(first_seq)s::bigint, greatest(0, %(first_seq)s::bigint - 1 - count(DISTINCT e.seq)), %(now)s
+FROM door_events e
+WHERE e.device_no = %(device_no)s AND e.boot = %(boot)s AND e.seq BETWEEN 1 AND %(first_seq)s::bigint - 1
+  AND e.plausible AND e.occurred_at >= %(since)s
+ON CONFLICT (device_no, boot) DO UPDATE
+SET first_seq = excluded.first_seq, lost = excluded.lost, counted_at = excluded.counted_at;
+
+-- name: count_implausible
+INSERT INTO device_tallies (device_id, implausible_heartbeats) VALUES (%(device_id)s, %(count)s)
+ON CONFLICT (device_id) DO UPDATE
+SET implausible_heartbeats = device_tallies.implausible_heartbeats + excluded.implausible_heartbeats;
+
+-- name: load_losses
+SELECT device_no, boot, first_seq FROM boot_losses;
+
+-- name: write_check_held
+-- A check that waits; one that waits already keeps the end of its wait.
+INSERT INTO checks_held (household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms, cause, held_until)
+VALUES (
+  %(household_id)s, %(step)s, %(at)s, %(noticed_at)s, %(evidence_at)s, %(evidence)s, %(inactive_ms)s, %(cause)s,
+  %(held_until)s
+)
+ON CONFLICT (household_id, step, evidence_at) DO UPDATE
+SET ended_at = NULL, ended_as = NULL, held_until = excluded.held_until, noticed_at = excluded.noticed_at
+WHERE checks_held.ended_at IS NOT NULL;
+
+-- name: write_check_let_go
+UPDATE checks_held SET ended_at = %(ended_at)s, ended_as = %(ended_as)s
+WHERE household_id = %(household_id)s AND step = %(step)s AND evidence_at = %(evidence_at)s AND ended_at IS NULL;
+
+-- name: load_held_checks
+SELECT household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms, cause, held_until
+FROM checks_held WHERE ended_at IS NULL ORDER BY noticed_at, household_id, step;
+
+-- name: write_outage_noted
+-- An outage whose cause may still turn out wider: nobody is told yet.
+INSERT INTO outages (device_id, cause, cause_id, began_at, heard_at)
+VALUES (%(device_id)s, %(cause)s, %(cause_id)s, %(began_at)s, %(heard_at)s)
+ON CONFLICT (device_id, began_at) DO NOTHING;
+
+-- name: write_outage_told
+-- The cause of a noted outage is settled: alerts is told, once.
+WITH fact AS (
+  UPDATE outages o SET cause = %(cause)s, cause_id = %(cause_id)s
+  WHERE o.device_id = %(device_id)s AND o.began_at = %(began_at)s
+    AND NOT EXISTS (SELECT 1 FROM happenings h WHERE h.kind = 'outage_began' AND h.fact_id = o.id)
+  RETURNING id
+)
+INSERT INTO happenings (kind, fact_id, household_id, at)
+SELECT 'outage_began', id, NULL, %(told_at)s FROM fact;
+
+-- name: write_outage_moved
+-- An outage alerts knows of belongs to another cause.
+WITH fact AS (
+  INSERT INTO outage_moves (outage_id, cause, cause_id, from_cause, from_cause_id, moved_at)
+  SELECT o.id, %(cause)s, %(cause_id)s, %(from_cause)s, %(from_cause_id)s, %(moved_at)s FROM outages o
+  WHERE o.device_id = %(device_id)s AND o.began_at = %(began_at)s
+  RETURNING id
+)
+INSERT INTO happenings (kind, fact_id, household_id, at)
+SELECT 'outage_moved', id, NULL, %(moved_at)s FROM fact;
+
 -- name: write_outage_began
 WITH fact AS (
   INSERT INTO outages (device_id, cause, cause_id, began_at, heard_at)
@@ -210,6 +279,7 @@ INSERT INTO happenings (kind, fact_id, household_id, at)
 SELECT 'outage_began', id, NULL, %(began_at)s FROM fact;
 
 -- name: write_outage_ended
+-- The end of an outage; alerts hears of it only where it was told of the outage.
 WITH began AS (
   SELECT id FROM outages WHERE device_id = %(device_id)s AND began_at = %(began_at)s
 ), fact AS (
@@ -217,12 +287,16 @@ WITH began AS (
   SELECT id, %(ended_at)s FROM began
   ON CONFLICT (outage_id) DO NOTHING
   RETURNING outage_id
+), told AS (
+  INSERT INTO happenings (kind, fact_id, household_id, at)
+  SELECT 'outage_ended', outage_id, NULL, %(ended_at)s FROM fact
+  WHERE EXISTS (SELECT 1 FROM happenings h WHERE h.kind = 'outage_began' AND h.fact_id = fact.outage_id)
 )
-INSERT INTO happenings (kind, fact_id, household_id, at)
-SELECT 'outage_ended', outage_id, NULL, %(ended_at)s FROM fact;
+SELECT outage_id FROM fact;
 
 -- name: load_devices
-SELECT no, id, site_id, kind, gateway_id, supervision_s, retired_at FROM devices;
+SELECT d.no, d.id, d.site_id, d.kind, d.gateway_id, d.supervision_s, d.registered_at, d.retired_at, c.commissioning_s
+FROM devices d JOIN sites s ON s.id = d.site_id JOIN communities c ON c.id = s.community_id;
 
 -- name: load_households
 -- Every household with its thresholds as they hold now and whether somebody consents to the watch.
@@ -293,10 +367,12 @@ WHERE NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = c.id)
 ORDER BY noticed_at, id;
 
 -- name: load_standing_outages
-SELECT device_id, began_at, heard_at
-FROM outages o
-WHERE NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)
-ORDER BY began_at, id;
+-- Outages that are not over, with the cause they stand under and whether alerts was told of them.
+SELECT o.device_id, o.began_at, o.heard_at, o.cause, o.cause_id,
+       EXISTS (SELECT 1 FROM happenings h WHERE h.kind = 'outage_began' AND h.fact_id = o.id) AS told
+FROM outages_now o
+WHERE o.ended_at IS NULL
+ORDER BY o.began_at, o.id;
 
 -- name: load_heard
 -- When each device was heard last, by what was folded and stored.

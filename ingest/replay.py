@@ -13,8 +13,10 @@ from typing import Any
 
 from psycopg.rows import tuple_row
 
-from ingest.causes import Causes
+from ingest.causes import Cause, Causes, OutageCause, StandingOutage
 from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detector, OutageBegan
+from ingest.grace import CheckHeld, Grace
+from ingest.losses import Losses
 from ingest.store import Book, boot_text, load_pulse
 from kaimen import wire
 from kaimen.clock import as_datetime, as_ms
@@ -33,6 +35,8 @@ class Rebuilt:
 
     detector: Detector
     causes: Causes
+    grace: Grace
+    losses: Losses
     pulse_ms: int | None
     event_count: int
 
@@ -57,24 +61,28 @@ def rebuild(
         pulse_ms = load_pulse(connection, group_no)
         start_ms = max(now_ms, pulse_ms or 0) // 1000 * 1000
         device_by_no = book.device_by_no()
-        outages = list(_load_outages(connection))
-        gateways = {wiring.device_id for wiring in book.wiring if wiring.is_gateway}
+        # Every group has its own: what stands for others is not ours to end.
+        outages = [item for item in _load_outages(connection) if item.outage.device_id in book.device_no]
+        held = [item for item in _load_held(connection) if item.check.household_id in book.household_no]
+        ours = {wiring.device_id for wiring in book.wiring if wiring.is_gateway or not wiring.is_required}
         detector = Detector(book.registry, now_ms=start_ms)
         detector.restore(
             events=counted.each(_load_events(connection, device_by_no, start_ms)),
             points=[*_load_points(connection, device_by_no), *unsaved],
             boots=_load_boots(connection, device_by_no),
             standing=_load_crossings(connection),
-            checks=_load_checks(connection),
-            outages=[outage for outage in outages if outage.device_id not in gateways],
+            checks=[*_load_checks(connection), *(item.check for item in held)],
+            outages=[item.outage for item in outages if item.outage.device_id not in ours],
         )
         causes = Causes(
             book.wiring,
             now_ms=start_ms,
             heard_ms_by_id=_load_heard(connection),
-            standing=[outage for outage in outages if outage.device_id in gateways],
+            standing=outages,
         )
-    return Rebuilt(detector, causes, pulse_ms, counted.count)
+        losses = Losses(_load_losses(connection, device_by_no))
+    grace = Grace(book.registry, held=held)
+    return Rebuilt(detector, causes, grace, losses, pulse_ms, counted.count)
 
 
 class _Counted:
@@ -178,10 +186,36 @@ def _load_checks(connection: Connection) -> list[CheckDue]:
     ]  # fmt: skip
 
 
-def _load_outages(connection: Connection) -> Iterator[OutageBegan]:
+def _load_held(connection: Connection) -> list[CheckHeld]:
+    return [
+        CheckHeld(
+            CheckDue(
+                row["household_id"], row["step"], as_ms(row["at"]), as_ms(row["noticed_at"]),
+                as_ms(row["evidence_at"]), row["evidence"], row["inactive_ms"],
+            ),
+            OutageCause(row["cause"]),
+            as_ms(row["held_until"]),
+        )
+        for row in connection.execute(_SQL["load_held_checks"]).fetchall()
+    ]  # fmt: skip
+
+
+def _load_losses(connection: Connection, device_by_no: dict[int, str]) -> dict[tuple[str, str], int]:
+    return {
+        (device_by_no[row["device_no"]], boot_text(row["boot"])): row["first_seq"]
+        for row in connection.execute(_SQL["load_losses"]).fetchall()
+        if row["device_no"] in device_by_no
+    }
+
+
+def _load_outages(connection: Connection) -> Iterator[StandingOutage]:
     for row in connection.execute(_SQL["load_standing_outages"]).fetchall():
         heard_ms = None if row["heard_at"] is None else as_ms(row["heard_at"])
-        yield OutageBegan(row["device_id"], as_ms(row["began_at"]), heard_ms)
+        yield StandingOutage(
+            OutageBegan(row["device_id"], as_ms(row["began_at"]), heard_ms),
+            Cause(OutageCause(row["cause"]), row["cause_id"]),
+            row["told"],
+        )
 
 
 def _load_heard(connection: Connection) -> dict[str, int]:

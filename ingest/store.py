@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from ingest import metrics
 from ingest.admission import PAYLOAD_KEPT_BYTES_MAX, AdmittedEvent, Refused
-from ingest.causes import Cause, Wiring
+from ingest.causes import OutageFact, OutageMoved, OutageTold, Wiring
 from ingest.detector import (
     BootBase,
     CheckDue,
@@ -31,7 +31,9 @@ from ingest.detector import (
     Registry,
     Withdrawal,
 )
+from ingest.grace import CheckHeld, CheckLetGo
 from ingest.leases import Lease, LeaseLostError
+from ingest.losses import Loss
 from ingest.signals.store import DoorFacts, DoorTurn, Heard, Register
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
@@ -90,15 +92,7 @@ class StoredEvent:
     plausible: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OutageFact:
-    """A fact of a silent device with the cause it is folded under."""
-
-    outage: OutageBegan
-    cause: Cause
-
-
-StoredFact = Fact | OutageFact
+StoredFact = Fact | OutageFact | OutageTold | OutageMoved | CheckHeld | CheckLetGo
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +120,16 @@ class Turn:
     notes: list[DeviceNote] = field(default_factory=list)
     replayed_ids: list[int] = field(default_factory=list)
     refused_again_ids: list[int] = field(default_factory=list)
+    first_heard: dict[str, int] = field(default_factory=dict)
+    losses: list[Loss] = field(default_factory=list)
+    #: Heartbeats that stand nowhere in time, by device; written with the next turn that has news or progress.
+    implausible: dict[str, int] = field(default_factory=dict)
 
     def has_news(self) -> bool:
         """Say whether there is anything beside progress to write."""
         return bool(
             self.events or self.refusals or self.facts or self.points or self.boots or self.views or self.notes
-            or self.replayed_ids or self.refused_again_ids
+            or self.replayed_ids or self.refused_again_ids or self.first_heard or self.losses
         )  # fmt: skip
 
 
@@ -178,6 +176,7 @@ class Store:
                 self._append_events(connection, book, turn, new, batch)
                 _write_coverage(connection, book, turn)
                 _write_notes(connection, book, turn)
+                _write_counts(connection, book, turn)
                 _write_facts(connection, turn.facts)
                 _write_views(connection, turn.views)
                 self._doors.write(connection, _register(book), _door_turn(turn), token=lease.token)
@@ -439,6 +438,39 @@ def _write_notes(connection: Connection, book: Book, turn: Turn) -> None:
             )
 
 
+def _write_counts(connection: Connection, book: Book, turn: Turn) -> None:
+    """Write what was heard for the first time, what is lost for good, and what stands nowhere in time."""
+    statements: list[tuple[str, list[dict[str, Any]]]] = [
+        (
+            "write_first_heard",
+            [
+                {"device_id": device_id, "heard_at": _storable(heard_ms, turn.now_ms)}
+                for device_id, heard_ms in turn.first_heard.items()
+            ],
+        ),
+        (
+            "count_lost",
+            [
+                {
+                    "device_no": book.device_no[loss.device_id],
+                    "boot": boot_number(loss.boot),
+                    "first_seq": loss.first_seq,
+                    "since": as_datetime(turn.now_ms - CLAMP_PAST_MS),
+                    "now": as_datetime(turn.now_ms),
+                }
+                for loss in turn.losses
+            ],
+        ),
+        (
+            "count_implausible",
+            [{"device_id": device_id, "count": count} for device_id, count in turn.implausible.items()],
+        ),
+    ]
+    for name, rows in statements:
+        if rows:
+            connection.cursor().executemany(_SQL[name], rows)
+
+
 def _write_views(connection: Connection, views: Sequence[HouseholdView]) -> None:
     if not views:
         return
@@ -521,15 +553,7 @@ def _fact_row(fact: StoredFact) -> tuple[str, dict[str, Any]]:
                 "late": fact.late,
             }
         case CheckDue():
-            return "check_due", {
-                "household_id": fact.household_id,
-                "step": fact.step,
-                "at": as_datetime(fact.at_ms),
-                "noticed_at": as_datetime(fact.noticed_ms),
-                "evidence_at": as_datetime(fact.evidence_ms),
-                "evidence": Jsonb(fact.evidence),
-                "inactive_ms": fact.inactive_ms,
-            }
+            return "check_due", _check_row(fact)
         case CheckEnded():
             return "check_ended", {
                 "household_id": fact.household_id,
@@ -539,8 +563,8 @@ def _fact_row(fact: StoredFact) -> tuple[str, dict[str, Any]]:
                 "evidence_at": as_datetime(fact.evidence_ms),
                 "evidence": Jsonb(fact.evidence),
             }
-        case OutageFact(outage, cause):
-            return "outage_began", {
+        case OutageFact(outage, cause, told):
+            return "outage_began" if told else "outage_noted", {
                 "device_id": outage.device_id,
                 "cause": cause.kind.value,
                 "cause_id": cause.cause_id,
@@ -553,8 +577,50 @@ def _fact_row(fact: StoredFact) -> tuple[str, dict[str, Any]]:
                 "began_at": as_datetime(fact.began_ms),
                 "ended_at": as_datetime(fact.ended_ms),
             }
+        case OutageTold():
+            return "outage_told", {
+                "device_id": fact.device_id,
+                "began_at": as_datetime(fact.began_ms),
+                "cause": fact.cause.kind.value,
+                "cause_id": fact.cause.cause_id,
+                "told_at": as_datetime(fact.at_ms),
+            }
+        case OutageMoved():
+            return "outage_moved", {
+                "device_id": fact.device_id,
+                "began_at": as_datetime(fact.began_ms),
+                "cause": fact.cause.kind.value,
+                "cause_id": fact.cause.cause_id,
+                "from_cause": fact.before.kind.value,
+                "from_cause_id": fact.before.cause_id,
+                "moved_at": as_datetime(fact.at_ms),
+            }
+        case CheckHeld(check, held_cause, until_ms):
+            return "check_held", {
+                **_check_row(check),
+                "cause": held_cause.value,
+                "held_until": as_datetime(until_ms),
+            }
+        case CheckLetGo(check, at_ms, why):
+            return "check_let_go", {
+                **_check_row(check),
+                "ended_at": as_datetime(at_ms),
+                "ended_as": why.value,
+            }
         case OutageBegan():
             raise AssertionError("an outage is written with its cause")
+
+
+def _check_row(check: CheckDue) -> dict[str, Any]:
+    return {
+        "household_id": check.household_id,
+        "step": check.step,
+        "at": as_datetime(check.at_ms),
+        "noticed_at": as_datetime(check.noticed_ms),
+        "evidence_at": as_datetime(check.evidence_ms),
+        "evidence": Jsonb(check.evidence),
+        "inactive_ms": check.inactive_ms,
+    }
 
 
 # -- quarantine -------------------------------------------------------------------------------------------------
@@ -648,10 +714,12 @@ def load_book(
     device_by_id = {
         row["id"]: Device(row["id"], row["site_id"], row["supervision_s"] * 1000) for row in devices
     }
+    household_by_id = _households(households, doors, absences, verified, device_by_id)
+    required = _required_devices(household_by_id.values(), now_ms)
     return Book(
         Registry(
             device_by_id,
-            _households(households, doors, absences, verified, device_by_id),
+            household_by_id,
             {
                 row["token"]: Credential(row["token"], CredentialClass(row["class"]), row["household_id"])
                 for row in credentials
@@ -659,17 +727,36 @@ def load_book(
         ),
         {row["id"]: row["no"] for row in devices},
         {row["id"]: row["no"] for row in households},
-        tuple(
-            Wiring(
-                row["id"],
-                row["site_id"],
-                row["supervision_s"] * 1000,
-                is_gateway=row["kind"] == "gateway" and row["retired_at"] is None,
-                gateway_id=row["gateway_id"],
-            )
-            for row in devices
-            if row["retired_at"] is None
-        ),
+        _wiring(devices, required),
+    )
+
+
+def _required_devices(households: Iterable[Household], now_ms: int) -> set[str]:
+    """Return the devices the detector watches now, or will, as the door of somebody's dwelling."""
+    return {
+        door.device_id
+        for household in households
+        if household.consent
+        for door in household.doors
+        if door.role is DoorRole.DWELLING and (door.to_ms is None or door.to_ms > now_ms)
+    }
+
+
+def _wiring(devices: Sequence[dict[str, Any]], required: set[str]) -> tuple[Wiring, ...]:
+    """A retired device counts no more, unless somebody's door still rests on it: then that must be seen."""
+    return tuple(
+        Wiring(
+            row["id"],
+            row["site_id"],
+            row["supervision_s"] * 1000,
+            is_gateway=row["kind"] == "gateway",
+            gateway_id=row["gateway_id"],
+            is_required=row["id"] in required,
+            registered_ms=as_ms(row["registered_at"]),
+            commissioning_ms=row["commissioning_s"] * 1000,
+        )
+        for row in devices
+        if row["retired_at"] is None or row["id"] in required
     )
 
 

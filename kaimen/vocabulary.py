@@ -105,6 +105,7 @@ class HappeningKind(StrEnum):
     CHECK_DUE = "check_due"
     CHECK_ENDED = "check_ended"
     OUTAGE_BEGAN = "outage_began"
+    OUTAGE_MOVED = "outage_moved"
     OUTAGE_ENDED = "outage_ended"
     SIGNAL = "signal"
     SIGNAL_ENDED = "signal_ended"
@@ -175,6 +176,7 @@ class Outcome(StrEnum):
     RESUMED = "resumed"
     LATE_EVIDENCE = "late_evidence"
     RESTORED = "restored"
+    FOLDED = "folded"
     CONSENT_WITHDRAWN = "consent_withdrawn"
 
 

@@ -181,7 +181,10 @@ def facts(url: str) -> dict[str, list[dict[str, Any]]]:
             " LEFT JOIN outage_ends e ON e.outage_id = o.id ORDER BY 2, 1",
         ),
         "happenings": rows(
-            url, "SELECT kind, household_id, at FROM happenings ORDER BY at, kind, household_id"
+            url,
+            # Whose fault an outage is depends on whether we were deaf ourselves; that it was one does not.
+            "SELECT kind, household_id, at FROM happenings WHERE kind <> 'outage_moved'"
+            " ORDER BY at, kind, household_id",
         ),
     }
 
