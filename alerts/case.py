@@ -32,10 +32,13 @@ class Reason(StrEnum):
     CLOSED_BY_EVIDENCE = "closed_by_evidence"
     NOTHING_OPEN = "nothing_open"
     OUTAGE_OPENED = "outage_opened"
+    NEVER_HEARD = "never_heard"
     OUTAGE_JOINED = "outage_joined"
     OUTAGE_PARTLY_OVER = "outage_partly_over"
     CLOSED_RESTORED = "closed_restored"
+    CLOSED_FOLDED = "closed_folded"
     SET_ASIDE = "set_aside"
+    QUARANTINE_WAITS = "quarantine_waits"
     REMOTE_ONLY = "remote_only"
     # What the clock said.
     LISTED = "listed"
@@ -276,6 +279,34 @@ class OutageEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageMoved:
+    """An outage belongs to another cause than was told: this one."""
+
+    outage_id: int
+    device_id: str
+    cause: str
+    cause_id: str
+    from_cause: str
+    from_cause_id: str
+    began_at: datetime
+    heard_at: datetime | None
+    moved_at: datetime
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutageLeft:
+    """The same, as the case it was told under sees it."""
+
+    outage_id: int
+    device_id: str
+    cause: str
+    to_cause: str
+    to_cause_id: str
+    moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TimerDue:
     """The case's ``next_action_at`` has come."""
 
@@ -301,6 +332,14 @@ class StandsUnanswered:
 class WorkSetAside:
     """Something of this community could not be handled (or, ``over``, all of it could be by now)."""
 
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineWaits:
+    """Messages of a site could not be stored and nobody has answered (or, ``over``, none waits by now)."""
+
+    site_id: str
     over: bool = False
 
 
@@ -374,11 +413,21 @@ class RemoteWell:
     user_id: int | None = None
 
 
-Fact: TypeAlias = Crossing | Withdrawal | CheckDue | CheckEnded | OutageBegan | OutageEnded
+Fact: TypeAlias = Crossing | Withdrawal | CheckDue | CheckEnded | OutageBegan | OutageMoved | OutageEnded
 Act: TypeAlias = (
     Claim | Release | AddNote | BeginVisit | RecordOutcome | ConfirmClosing | Hold | HandOver | RemoteWell
 )
-Happening: TypeAlias = Fact | TimerDue | ConsentWithdrawn | StandsUnanswered | WorkSetAside | RemoteOnly | Act
+Happening: TypeAlias = (
+    Fact
+    | OutageLeft
+    | TimerDue
+    | ConsentWithdrawn
+    | StandsUnanswered
+    | WorkSetAside
+    | QuarantineWaits
+    | RemoteOnly
+    | Act
+)
 
 
 # --- what a decision asks for beside the new case -----------------------------------------------------------------
@@ -492,7 +541,8 @@ class Circumstances:
 
     ``helpers`` are the helper roles that somebody of this household's contacts has, in the order in which they
     are asked; ``answered_at`` is the newest word of a person that she is well, or the begin of an absence that holds
-    now; ``queue`` counts the check tasks that already wait in the community; ``folded`` says that a technical case
+    now; ``queue`` counts the people of the community who are asked after before her, and ``staff`` those who may ask;
+    ``folded`` says that a technical case
     stands for this household; ``remote_well_count`` counts key presses since she was last heard, seen or opened.
     """
 
@@ -501,6 +551,7 @@ class Circumstances:
     helpers: tuple[str, ...] = ()
     answered_at: datetime | None = None
     queue: int = 0
+    staff: int = 1
     folded: bool = False
     remote_well_count: int = 0
     remote_well_max: int = 2

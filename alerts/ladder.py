@@ -13,7 +13,6 @@ from typing import Any
 
 from alerts.answers import decide_act
 from alerts.case import (
-    Action,
     CaseFacts,
     CheckDue,
     CheckEnded,
@@ -22,31 +21,34 @@ from alerts.case import (
     Crossing,
     Decision,
     Entry,
-    FoldHousehold,
     Happening,
     OutageBegan,
     OutageEnded,
+    OutageLeft,
+    OutageMoved,
+    QuarantineWaits,
     Reason,
     RemoteOnly,
     StandsUnanswered,
-    TaskFacts,
     TimerDue,
-    UnfoldHousehold,
     Withdrawal,
     WorkSetAside,
-    after,
     stage_of,
-    with_task,
     without_open_tasks,
 )
 from alerts.closing import DURING_VISIT, closed, proposed
 from alerts.holds import is_answered
+from alerts.technical import (
+    decide_outage_began,
+    decide_outage_ended,
+    decide_outage_left,
+    decide_quarantine,
+    decide_set_aside,
+)
 from alerts.timers import annunciate_by_rank, decide_timer, planned, unowned, with_owed_task
 from kaimen.policy import LadderPolicy
-from kaimen.vocabulary import CaseCause, CaseState, Outcome, Role, Stage, TaskKind, TaskState
+from kaimen.vocabulary import CaseCause, CaseState, Outcome, Stage, TaskKind
 
-#: What follows ``own:`` in the cause key of the case for happenings that were set aside.
-SET_ASIDE_CAUSE = "alerts"
 #: Words of the evidence that is the begin of a declared absence.
 _ABSENCE_KINDS = frozenset({"absence", "absence_began"})
 
@@ -73,14 +75,18 @@ def decide(
             return _decide_check_due(case, happening, now, policy, around)
         case CheckEnded():
             return _decide_check_ended(case, happening, now)
-        case OutageBegan():
-            return _decide_outage_began(case, happening, now, policy, around)
+        case OutageBegan() | OutageMoved():
+            return decide_outage_began(case, happening, now, policy, around)
         case OutageEnded():
-            return _decide_outage_ended(case, happening, now)
+            return decide_outage_ended(case, happening, now)
+        case OutageLeft():
+            return decide_outage_left(case, happening, now)
+        case QuarantineWaits():
+            return decide_quarantine(case, happening, now, policy, around)
         case StandsUnanswered():
             return _decide_unanswered(case, happening, now, policy, around)
         case WorkSetAside():
-            return _decide_set_aside(case, happening, now, policy, around)
+            return decide_set_aside(case, happening, now, policy, around)
         case RemoteOnly():
             return _decide_remote_only(case, happening, now, policy, around)
         case _ if case is None:
@@ -275,84 +281,3 @@ def _decide_consent_withdrawn(case: CaseFacts, now: datetime) -> Decision:
     return closed(
         case, Outcome.CONSENT_WITHDRAWN, now, by="consent", reason=Reason.CONSENT_WITHDRAWN, args={}
     )
-
-
-# --- outages -----------------------------------------------------------------------------------------------------
-
-
-def cause_key(cause: str, cause_id: str, community_id: str) -> str:
-    """Return what folds outages into one technical case; causes above a site get a case per community."""
-    if cause in ("own", "broker"):
-        return ":".join(part for part in (cause, cause_id, community_id) if part)
-    return f"{cause}:{cause_id}"
-
-
-def _decide_outage_began(
-    case: CaseFacts | None, fact: OutageBegan, now: datetime, policy: LadderPolicy, around: Circumstances
-) -> Decision:
-    fold = FoldHousehold(fact.device_id, fact.began_at)
-    if case is not None:
-        new = planned(replace(case, outages=case.outages | {fact.outage_id}), now)
-        return Decision(Reason.OUTAGE_JOINED, new, (fold,))
-    new = replace(
-        new_technical_case(around, policy, cause=fact.cause, cause_id=fact.cause_id, opened_at=fact.began_at),
-        evidence_at=fact.heard_at,
-        outages=frozenset({fact.outage_id}),
-    )
-    entry = Entry(Reason.OUTAGE_OPENED, {"cause": fact.cause})
-    if fact.gone:
-        return Decision(Reason.OUTAGE_OPENED, planned(new, now), (entry, fold))
-    new, actions = asked_to_check_device(new, now, now, around)
-    return Decision(Reason.OUTAGE_OPENED, new, (entry, fold, *actions))
-
-
-def new_technical_case(
-    around: Circumstances, policy: LadderPolicy, *, cause: str, cause_id: str, opened_at: datetime
-) -> CaseFacts:
-    """Return a technical case nobody has been told of yet."""
-    return CaseFacts(
-        cause=CaseCause.TECHNICAL,
-        community_id=around.community_id,
-        household_id=None,
-        cause_key=cause_key(cause, cause_id, around.community_id),
-        opened_at=opened_at,
-        stage_at=opened_at,
-        policy=policy,
-    )
-
-
-def asked_to_check_device(
-    case: CaseFacts, start_at: datetime, now: datetime, around: Circumstances
-) -> tuple[CaseFacts, tuple[Action, ...]]:
-    """Return the technical case with a device check owed from ``start_at`` on, and its annunciation."""
-    due_at = after(start_at, case.policy.device_sla_ms)
-    task = TaskFacts(TaskKind.DEVICE_CHECK, Role.PROPERTY_CLERK, TaskState.OPEN, now, start_at, due_at)
-    case = replace(with_task(case, task), deadline_at=due_at)
-    case, actions = annunciate_by_rank(case, now, around)
-    return planned(case, now), actions
-
-
-def _decide_outage_ended(case: CaseFacts | None, fact: OutageEnded, now: datetime) -> Decision:
-    if case is None:
-        return Decision(Reason.NOTHING_OPEN, None)
-    new = replace(case, outages=case.outages - {fact.outage_id})
-    unfold = UnfoldHousehold(fact.device_id, fact.ended_at)
-    if new.outages:
-        return Decision(Reason.OUTAGE_PARTLY_OVER, planned(new, now), (unfold,))
-    decision = closed(new, Outcome.RESTORED, now, by="evidence", reason=Reason.CLOSED_RESTORED, args={})
-    return replace(decision, actions=(*decision.actions, unfold))
-
-
-def _decide_set_aside(
-    case: CaseFacts | None, fact: WorkSetAside, now: datetime, policy: LadderPolicy, around: Circumstances
-) -> Decision:
-    """What we could not handle is a fault of our own, and an operator's case until it is handled."""
-    if fact.over:
-        if case is None:
-            return Decision(Reason.NOTHING_OPEN, None)
-        return closed(case, Outcome.RESTORED, now, by="evidence", reason=Reason.CLOSED_RESTORED, args={})
-    if case is not None:
-        return Decision(Reason.SET_ASIDE, case)
-    new = new_technical_case(around, policy, cause="own", cause_id=SET_ASIDE_CAUSE, opened_at=now)
-    new, actions = asked_to_check_device(new, now, now, around)
-    return Decision(Reason.SET_ASIDE, new, (Entry(Reason.SET_ASIDE), *actions))

@@ -1,20 +1,24 @@
 -- Statements of alerts: every decision's instant is a parameter, nothing here reads the database's clock.
 
 -- name: waiting_happenings
--- The oldest happenings nobody has handled, with what groups them; none behind one that was set aside.
-SELECT h.id, h.kind, h.household_id, o.cause, o.cause_id, s.community_id
-FROM happenings h
-LEFT JOIN outages o ON h.kind IN ('outage_began', 'outage_ended') AND o.id = h.fact_id
-LEFT JOIN devices d ON d.id = o.device_id
+-- The oldest happenings nobody has handled, with what groups them; none behind one that was set aside, and none of an
+-- outage behind one that is worked on under another cause.
+SELECT h.id, h.kind, h.household_id, h.cause, h.cause_id, s.community_id
+FROM happenings_waiting h
+LEFT JOIN devices d ON d.id = h.device_id
 LEFT JOIN households hh ON hh.id = h.household_id
 LEFT JOIN sites s ON s.id = coalesce(d.site_id, hh.site_id)
-WHERE h.handled_at IS NULL
-  AND h.kind NOT IN ('signal', 'signal_ended')
+WHERE h.kind NOT IN ('signal', 'signal_ended')
   AND NOT EXISTS (
     SELECT 1 FROM happenings b
-    WHERE b.handled_at IS NULL AND b.retry_at > %(now)s AND b.id <= h.id
-      AND (b.household_id = h.household_id OR b.fact_id = h.fact_id AND o.id IS NOT NULL AND b.kind LIKE 'outage%%')
+    WHERE b.handled_at IS NULL AND b.retry_at > %(now)s AND b.id <= h.id AND b.household_id = h.household_id
   )
+  AND (h.outage_id IS NULL OR coalesce(h.retry_at <= %(now)s, true) AND NOT EXISTS (
+    SELECT 1 FROM happenings b LEFT JOIN outage_moves m ON b.kind = 'outage_moved' AND m.id = b.fact_id
+    WHERE b.handled_at IS NULL AND b.id < h.id AND b.kind LIKE 'outage%%'
+      AND coalesce(m.outage_id, b.fact_id) = h.outage_id
+      AND (b.retry_at > %(now)s OR 'outage_moved' IN (b.kind, h.kind))
+  ))
 ORDER BY h.id
 LIMIT %(limit)s
 
@@ -35,7 +39,7 @@ FOR UPDATE SKIP LOCKED
 
 -- name: happening_done
 -- Marks a happening handled.
-UPDATE happenings SET handled_at = %(now)s, retry_at = NULL, failure = NULL WHERE id = %(id)s
+UPDATE happenings SET handled_at = %(now)s, retry_at = NULL, failure = NULL WHERE id = ANY(%(ids)s)
 
 -- name: happening_set_aside
 -- Puts a happening whose handling failed aside until it is tried again.
@@ -67,16 +71,25 @@ FROM check_ends e JOIN checks_due c ON c.id = e.check_id
 WHERE e.check_id = %(fact_id)s
 
 -- name: fact_outage_began
--- An outage, and whether it is over by now.
-SELECT o.id AS outage_id, o.device_id, o.cause, o.cause_id, o.began_at, o.heard_at, e.outage_id IS NOT NULL AS gone
-FROM outages o LEFT JOIN outage_ends e ON e.outage_id = o.id
-WHERE o.id = %(fact_id)s
+-- Outages as they were told, and whether each is over by now.
+SELECT h.id AS happening_id, o.id AS outage_id, o.device_id, o.cause, o.cause_id, o.began_at, o.heard_at,
+       e.outage_id IS NOT NULL AS gone
+FROM happenings h JOIN outages o ON o.id = h.fact_id LEFT JOIN outage_ends e ON e.outage_id = o.id
+WHERE h.kind = 'outage_began' AND h.id = ANY(%(ids)s)
+
+-- name: fact_outage_moved
+-- Outages that belong to another cause than was told.
+SELECT h.id AS happening_id, o.id AS outage_id, o.device_id, m.cause, m.cause_id, m.from_cause, m.from_cause_id,
+       o.began_at, o.heard_at, m.moved_at, e.outage_id IS NOT NULL AS gone
+FROM happenings h JOIN outage_moves m ON m.id = h.fact_id JOIN outages o ON o.id = m.outage_id
+LEFT JOIN outage_ends e ON e.outage_id = o.id
+WHERE h.kind = 'outage_moved' AND h.id = ANY(%(ids)s)
 
 -- name: fact_outage_ended
--- The end of an outage.
-SELECT o.id AS outage_id, o.device_id, e.ended_at
-FROM outage_ends e JOIN outages o ON o.id = e.outage_id
-WHERE e.outage_id = %(fact_id)s
+-- The ends of outages.
+SELECT h.id AS happening_id, o.id AS outage_id, o.device_id, e.ended_at
+FROM happenings h JOIN outage_ends e ON e.outage_id = h.fact_id JOIN outages o ON o.id = e.outage_id
+WHERE h.kind = 'outage_ended' AND h.id = ANY(%(ids)s)
 
 -- name: open_inactivity_case
 -- The household's one open inactivity case, locked.
@@ -136,10 +149,22 @@ ORDER BY c.step, c.at DESC
 -- Outages of one cause (in one community, where the cause is above a site) that are not over, as far as handled.
 SELECT o.id
 FROM outages o
-JOIN happenings h ON h.kind = 'outage_began' AND h.fact_id = o.id AND h.handled_at IS NOT NULL
 JOIN devices d ON d.id = o.device_id
 JOIN sites s ON s.id = d.site_id
-WHERE o.cause = %(cause)s AND o.cause_id = %(cause_id)s AND s.community_id = %(community_id)s
+LEFT JOIN LATERAL (
+  SELECT m.cause, m.cause_id FROM outage_moves m
+  JOIN happenings hm ON hm.kind = 'outage_moved' AND hm.fact_id = m.id AND hm.handled_at IS NOT NULL
+  WHERE m.outage_id = o.id ORDER BY m.id DESC LIMIT 1
+) moved ON true
+WHERE coalesce(moved.cause, o.cause) = %(cause)s AND coalesce(moved.cause_id, o.cause_id) = %(cause_id)s
+  AND s.community_id = %(community_id)s
+  AND o.id IN (
+    SELECT b.id FROM outages b WHERE b.cause = %(cause)s AND b.cause_id = %(cause_id)s
+    UNION SELECT m.outage_id FROM outage_moves m WHERE m.cause = %(cause)s AND m.cause_id = %(cause_id)s
+  )
+  AND EXISTS (
+    SELECT 1 FROM happenings h WHERE h.kind = 'outage_began' AND h.fact_id = o.id AND h.handled_at IS NOT NULL
+  )
   AND NOT EXISTS (
     SELECT 1 FROM outage_ends e
     JOIN happenings he ON he.kind = 'outage_ended' AND he.fact_id = e.outage_id AND he.handled_at IS NOT NULL
@@ -182,11 +207,40 @@ LEFT JOIN LATERAL (
 ) p ON true
 WHERE h.id = %(household_id)s
 
--- name: check_queue
--- How many households of a community wait to be called or visited because nobody saw them.
-SELECT count(*) AS queue FROM cases
-WHERE community_id = %(community_id)s AND state <> 'closed' AND check_step > stage AND check_step >= 2
-  AND household_id <> %(household_id)s
+-- name: unseen
+-- Who of a community waits to be called or visited because nobody could see them, with what says how frail they are.
+SELECT c.household_id, max(c.step) AS step, min(c.evidence_at) AS evidence_at,
+  ARRAY(SELECT coalesce(p.category, '') FROM persons p
+        WHERE p.household_id = c.household_id AND p.relation = 'resident' ORDER BY p.id) AS categories,
+  ARRAY(SELECT coalesce(p.birth_year, 0) FROM persons p
+        WHERE p.household_id = c.household_id AND p.relation = 'resident' ORDER BY p.id) AS birth_years,
+  ARRAY(SELECT p.hard_of_hearing FROM persons p
+        WHERE p.household_id = c.household_id AND p.relation = 'resident' ORDER BY p.id) AS hard_of_hearing
+FROM checks_due c
+JOIN households h ON h.id = c.household_id JOIN sites s ON s.id = h.site_id AND s.community_id = %(community_id)s
+WHERE c.step >= 2 AND NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = c.id)
+GROUP BY c.household_id
+
+-- name: count_staff
+-- How many people of a community's desk may ask after somebody.
+SELECT count(*) AS staff FROM users
+WHERE community_id = %(community_id)s AND role = 'property_clerk' AND disabled_at IS NULL
+
+-- name: quarantine_waits
+-- Sites with messages that could not be stored and that nobody has answered; where the topic names none we know, the
+-- first community stands for the installation.
+SELECT s.id AS site_id, s.community_id FROM sites s
+WHERE EXISTS (SELECT 1 FROM quarantine q WHERE split_part(q.topic, '/', 5) = s.id
+              AND q.replayed_at IS NULL AND q.answered_at IS NULL)
+UNION ALL
+SELECT %(unknown)s, (SELECT min(id) FROM communities)
+WHERE EXISTS (SELECT 1 FROM quarantine q WHERE q.replayed_at IS NULL AND q.answered_at IS NULL
+              AND NOT EXISTS (SELECT 1 FROM sites s WHERE s.id = split_part(q.topic, '/', 5)))
+  AND EXISTS (SELECT 1 FROM communities)
+
+-- name: open_quarantine_cases
+SELECT id, household_id, cause_key, community_id FROM cases
+WHERE state <> 'closed' AND cause = 'technical' AND cause_key LIKE 'quarantine:%%'
 
 -- name: community
 -- The zone of a community.
@@ -266,18 +320,22 @@ WHERE hd.household_id = %(household_id)s AND hd.role = 'dwelling'
 ORDER BY hd.device_id
 
 -- name: fold_households
--- A technical case stands for the households of a device's door; consenting ones only.
+-- A technical case stands for the households of some devices' doors; watched ones only.
 INSERT INTO case_households (case_id, household_id, from_at)
-SELECT DISTINCT %(case_id)s::bigint, hd.household_id, %(at)s::timestamptz FROM household_doors hd
+SELECT %(case_id)s::bigint, hd.household_id, min(t.at)
+FROM unnest(%(devices)s::text[], %(ats)s::timestamptz[]) AS t (device_id, at)
+JOIN household_doors hd ON hd.device_id = t.device_id AND hd.role = 'dwelling' AND (hd.to_at IS NULL OR hd.to_at > t.at)
 JOIN households h ON h.id = hd.household_id AND h.watched_from IS NOT NULL
-WHERE hd.device_id = %(device_id)s AND hd.role = 'dwelling' AND (hd.to_at IS NULL OR hd.to_at > %(at)s)
+GROUP BY hd.household_id
 ON CONFLICT (case_id, household_id) DO UPDATE SET to_at = NULL
 
 -- name: unfold_households
--- A device is heard again: its households leave the technical case, unless another door of theirs is still out.
+-- Devices are heard again: their households leave the technical case, unless another door of theirs is still out.
 UPDATE case_households ch SET to_at = %(at)s
 WHERE ch.case_id = %(case_id)s AND ch.to_at IS NULL
-  AND ch.household_id IN (SELECT household_id FROM household_doors WHERE device_id = %(device_id)s AND role = 'dwelling')
+  AND ch.household_id IN (
+    SELECT household_id FROM household_doors WHERE device_id = ANY(%(devices)s) AND role = 'dwelling'
+  )
   AND NOT EXISTS (
     SELECT 1 FROM household_doors hd JOIN outages o ON o.device_id = hd.device_id
     WHERE hd.household_id = ch.household_id AND hd.role = 'dwelling' AND o.id = ANY(%(outages)s)
@@ -336,21 +394,20 @@ WHERE v.how = 'remote' AND v.real_evidence_at <= %(before)s AND v.at >= coalesce
 SELECT c.id, c.household_id, c.cause_key, c.community_id FROM cases c
 WHERE c.state <> 'closed' AND c.cause = 'technical' AND c.cause_key = %(prefix)s || ':' || c.community_id
   AND NOT EXISTS (
-    SELECT 1 FROM happenings h
-    LEFT JOIN outages o ON h.kind IN ('outage_began', 'outage_ended') AND o.id = h.fact_id
-    LEFT JOIN devices d ON d.id = o.device_id
+    SELECT 1 FROM happenings_waiting h
+    LEFT JOIN devices d ON d.id = h.device_id
     LEFT JOIN households hh ON hh.id = h.household_id
     JOIN sites s ON s.id = coalesce(d.site_id, hh.site_id)
-    WHERE h.handled_at IS NULL AND h.retry_at IS NOT NULL AND s.community_id = c.community_id
+    WHERE h.retry_at IS NOT NULL AND s.community_id = c.community_id
   )
 
 -- name: turn_state
 -- In one snapshot: what still waits and up to when ingest has told.
 SELECT
-  EXISTS (SELECT 1 FROM happenings h WHERE h.handled_at IS NULL AND h.kind NOT IN ('signal', 'signal_ended')
+  EXISTS (SELECT 1 FROM happenings_waiting h WHERE h.kind NOT IN ('signal', 'signal_ended')
           AND (h.retry_at IS NULL OR h.retry_at <= %(now)s)
-          AND NOT EXISTS (SELECT 1 FROM happenings b WHERE b.handled_at IS NULL AND b.retry_at > %(now)s
-                          AND b.id < h.id AND (b.household_id = h.household_id OR b.fact_id = h.fact_id))) AS waiting,
+          AND NOT EXISTS (SELECT 1 FROM happenings_waiting b WHERE b.retry_at > %(now)s AND b.id < h.id
+                          AND (b.household_id = h.household_id OR b.outage_id = h.outage_id))) AS waiting,
   EXISTS (SELECT 1 FROM cases WHERE state <> 'closed' AND next_action_at <= %(now)s AND NOT id = ANY(%(but)s)) AS due,
   (SELECT at FROM service_progress WHERE service = 'ingest') AS ingest_at,
   (SELECT at FROM service_progress WHERE service = 'alerts') AS alerts_at

@@ -31,6 +31,7 @@ from alerts.case import (
     FoldHousehold,
     OutageBegan,
     OutageEnded,
+    OutageMoved,
     Reason,
     RecordVerified,
     RemoteOnly,
@@ -42,9 +43,17 @@ from alerts.case import (
     Withdrawal,
     stage_of,
 )
-from alerts.ladder import SET_ASIDE_CAUSE, asked_to_check_device, cause_key, new_technical_case
+from alerts.checks import Resident, Unseen, frailty_of, places
 from alerts.outbox import load_roster, supersede_messages, write_messages
 from alerts.recipients import HELPER_ORDER, Roster
+from alerts.technical import (
+    QUARANTINE_CAUSE,
+    SET_ASIDE_CAUSE,
+    UNKNOWN_SITE,
+    asked_to_check_device,
+    cause_key,
+    new_technical_case,
+)
 from kaimen.database import Connection, notify, queries
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import CaseCause, CaseState, HappeningKind, Outcome, Stage, TaskKind, TaskState
@@ -91,6 +100,14 @@ class HappeningRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OutageTale:
+    """A happening of an outage with what it tells of."""
+
+    happening: HappeningRow
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What the rules and the recipients need beside the case."""
 
@@ -126,6 +143,18 @@ def set_aside_key(community_id: str) -> Key:
     return Key(community_id, cause="own", cause_id=SET_ASIDE_CAUSE, cause_key=key)
 
 
+def quarantine_key(community_id: str, site_id: str) -> Key:
+    """Return the key of the case that stands for a site's unanswered messages."""
+    key = cause_key(QUARANTINE_CAUSE, site_id, community_id)
+    return Key(community_id, cause=QUARANTINE_CAUSE, cause_id=site_id, cause_key=key)
+
+
+def key_before(moved: OutageMoved, community_id: str) -> Key:
+    """Return the key of the cause an outage was told under before it moved."""
+    key = cause_key(moved.from_cause, moved.from_cause_id, community_id)
+    return Key(community_id, cause=moved.from_cause, cause_id=moved.from_cause_id, cause_key=key)
+
+
 def try_lock(connection: Connection, key: Key) -> bool:
     """Say whether this transaction may work on ``key``; held until it ends."""
     row = connection.execute(_SQL["try_lock"], {"key": key.lock}).fetchone()
@@ -143,8 +172,8 @@ def claim_happenings(connection: Connection, ids: Sequence[int]) -> list[Happeni
     return [HappeningRow(row["id"], HappeningKind(row["kind"]), row["fact_id"]) for row in rows]
 
 
-def mark_handled(connection: Connection, happening_id: int, now: datetime) -> None:
-    connection.execute(_SQL["happening_done"], {"id": happening_id, "now": now})
+def mark_handled(connection: Connection, happening_ids: Sequence[int], now: datetime) -> None:
+    connection.execute(_SQL["happening_done"], {"ids": list(happening_ids), "now": now})
 
 
 def set_aside(connection: Connection, happening_id: int, *, failure: str, retry_at: datetime) -> None:
@@ -161,12 +190,33 @@ _FACT: dict[HappeningKind, Callable[[dict[str, Any]], Fact]] = {
     HappeningKind.CHECK_DUE: lambda row: CheckDue(**row),
     HappeningKind.CHECK_ENDED: lambda row: CheckEnded(**row),
     HappeningKind.OUTAGE_BEGAN: lambda row: OutageBegan(**row),
+    HappeningKind.OUTAGE_MOVED: lambda row: OutageMoved(**row),
     HappeningKind.OUTAGE_ENDED: lambda row: OutageEnded(**row),
 }
 
 
+def load_outage_facts(connection: Connection, happenings: Sequence[HappeningRow]) -> list[OutageTale]:
+    """Return the facts that happenings of outages tell of, in their order.
+
+    Raises
+    ------
+    LookupError
+        If one is not there.
+    """
+    ids = [happening.id for happening in happenings]
+    found: dict[int, Fact] = {}
+    for kind in (HappeningKind.OUTAGE_BEGAN, HappeningKind.OUTAGE_MOVED, HappeningKind.OUTAGE_ENDED):
+        for row in connection.execute(_SQL[f"fact_{kind.value}"], {"ids": ids}).fetchall():
+            values = dict(row)
+            found[values.pop("happening_id")] = _FACT[kind](values)
+    missing = [happening.id for happening in happenings if happening.id not in found]
+    if missing:
+        raise LookupError(f"happening {missing[0]} tells of an outage that is not there")
+    return [OutageTale(happening, found[happening.id]) for happening in happenings]
+
+
 def load_fact(connection: Connection, happening: HappeningRow) -> Fact:
-    """Return the fact a happening tells of.
+    """Return the fact a household's happening tells of.
 
     Raises
     ------
@@ -214,12 +264,36 @@ def load_surroundings(
     return Surroundings(around, policy, roster)
 
 
-def load_queue(connection: Connection, around: Circumstances) -> Circumstances:
-    """Return the circumstances with the number of check tasks that wait; only checks are paced by it."""
-    args = {"community_id": around.community_id, "household_id": around.household_id}
-    row = connection.execute(_SQL["check_queue"], args).fetchone()
-    assert row is not None
-    return replace(around, queue=row["queue"])
+@dataclass(frozen=True, slots=True)
+class CheckOrder:
+    """In which order the people of a community are asked after, and by how many."""
+
+    places: Mapping[str, int]
+    staff: int
+
+    def paced(self, around: Circumstances) -> Circumstances:
+        """Return the circumstances with her place in the order; only checks are paced by it."""
+        place = self.places.get(around.household_id or "", len(self.places))
+        return replace(around, queue=place, staff=self.staff)
+
+
+def load_check_order(connection: Connection, community_id: str, *, now: datetime) -> CheckOrder:
+    """Return whom a community asks after, longest unseen and frailest first."""
+    args = {"community_id": community_id}
+    rows = connection.execute(_SQL["unseen"], args).fetchall()
+    staff = connection.execute(_SQL["count_staff"], args).fetchone()
+    people = [
+        Unseen(row["household_id"], row["step"], row["evidence_at"], _frailty_of(row, now)) for row in rows
+    ]
+    return CheckOrder(places(people), staff["staff"] if staff else 0)
+
+
+def _frailty_of(row: Mapping[str, Any], now: datetime) -> int:
+    residents = zip(row["categories"], row["birth_years"], row["hard_of_hearing"], strict=True)
+    return frailty_of(
+        (Resident(category, birth_year or None, deaf) for category, birth_year, deaf in residents),
+        year=now.year,
+    )
 
 
 def parse_policy(row: Mapping[str, Any]) -> LadderPolicy:
@@ -421,6 +495,15 @@ def load_no_longer_set_aside(connection: Connection) -> list[tuple[int, Key]]:
     return [(row["id"], key_of_case(row)) for row in rows]
 
 
+def load_quarantine(connection: Connection) -> tuple[list[Key], list[tuple[int, Key]]]:
+    """Return the keys of sites with unanswered messages, and the open cases of those that have none left."""
+    rows = connection.execute(_SQL["quarantine_waits"], {"unknown": UNKNOWN_SITE}).fetchall()
+    waiting = [quarantine_key(row["community_id"], row["site_id"]) for row in rows]
+    keys = {key.cause_key for key in waiting}
+    cases = connection.execute(_SQL["open_quarantine_cases"]).fetchall()
+    return waiting, [(row["id"], key_of_case(row)) for row in cases if row["cause_key"] not in keys]
+
+
 def find_cases_without_future(connection: Connection, now: datetime) -> list[int]:
     """Return the ids of open cases with nothing ahead of them at ``now``; there must never be one for long."""
     return [row["id"] for row in connection.execute(_SQL["cases_without_future"], {"now": now})]
@@ -485,7 +568,10 @@ def save(
     keep_step = next(
         (item.step for item in decision.actions if isinstance(item, Annunciate) and not item.family), ""
     )
+    _write_folding(connection, case_id, new, decision.actions)
     for action in decision.actions:
+        if isinstance(action, FoldHousehold | UnfoldHousehold):
+            continue
         messages += _write_action(
             connection, case_id, new, action, surroundings, now=now, fact=fact, keep_step=keep_step
         )
@@ -580,13 +666,23 @@ def _write_action(
             _report_sensor_fault(connection, case, action, surroundings, now)
         case EndWatch():
             connection.execute(_SQL["end_watch"], {"household_id": case.household_id, "now": now})
-        case FoldHousehold():
-            values = {"case_id": case_id, "device_id": action.device_id, "at": action.from_at}
-            connection.execute(_SQL["fold_households"], values)
-        case UnfoldHousehold():
-            values = {"case_id": case_id, "device_id": action.device_id, "at": action.to_at}
-            connection.execute(_SQL["unfold_households"], {**values, "outages": list(case.outages)})
+        case FoldHousehold() | UnfoldHousehold():
+            raise AssertionError("households are folded together, not one by one")
     return 0
+
+
+def _write_folding(connection: Connection, case_id: int, case: CaseFacts, actions: Sequence[Action]) -> None:
+    """Write whom a technical case stands for after everything that was decided: a device's newest word counts."""
+    newest = {a.device_id: a for a in actions if isinstance(a, FoldHousehold | UnfoldHousehold)}
+    folded = [action for action in newest.values() if isinstance(action, FoldHousehold)]
+    unfolded = [action for action in newest.values() if isinstance(action, UnfoldHousehold)]
+    if folded:
+        values = {"devices": [a.device_id for a in folded], "ats": [a.from_at for a in folded]}
+        connection.execute(_SQL["fold_households"], {"case_id": case_id, **values})
+    if unfolded and case.is_open:  # a closed one stands for nobody anyway
+        values = {"devices": [a.device_id for a in unfolded], "outages": list(case.outages)}
+        at = max(action.to_at for action in unfolded)
+        connection.execute(_SQL["unfold_households"], {"case_id": case_id, "at": at, **values})
 
 
 def _write_entry(connection: Connection, case_id: int, entry: Entry, now: datetime, fact: str | None) -> None:

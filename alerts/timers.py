@@ -31,7 +31,7 @@ from kaimen.vocabulary import CaseCause, CaseState, Role, Stage, TaskKind, TaskS
 
 #: A moment that has come already is looked at again after this long, never "at once for ever".
 _SOONEST = timedelta(seconds=1)
-#: One more waiting check task moves the next one's due time by this much: the desk has so many hands.
+#: As many as there are people at the desk are asked after at once; each further turn is due this much later.
 _PACE_MS = 10 * 60_000
 _PACE_MAX_MS = 20 * 3_600_000
 
@@ -81,6 +81,9 @@ def _task_moment(case: CaseFacts, task: TaskFacts, now: datetime) -> tuple[datet
         return task.start_at, _STARTS[task.kind]
     if task.due_at > now:
         return task.due_at, _DUE[task.kind]
+    if task.kind is TaskKind.DEVICE_CHECK:
+        # A technical case annunciates once: overdue it stands on its page, and comes up with the list.
+        return next_list_time(case.policy, now), NextAction.LIST
     # Nobody is told of an overdue call by night, so nothing is gained by looking at it every half hour either.
     told_at = calls_start_at(case.policy, now) if task.kind is TaskKind.CALL else now
     return after(told_at, case.policy.lease_ms(case.rank)), NextAction.ANNUNCIATE_AGAIN
@@ -199,7 +202,7 @@ def _asked(case: CaseFacts) -> set[str]:
 def _pace_ms(case: CaseFacts, around: Circumstances) -> int:
     if case.check_step <= case.stage:
         return 0
-    return min(around.queue * _PACE_MS, _PACE_MAX_MS)
+    return min(around.queue // max(1, around.staff) * _PACE_MS, _PACE_MAX_MS)
 
 
 # --- its time has come -----------------------------------------------------------------------------------------
@@ -233,7 +236,9 @@ def _decide_tasks(case: CaseFacts, now: datetime, around: Circumstances) -> Deci
     if TaskKind.CALL in overdue:
         return _again(case, Reason.CALL_OVERDUE, now, around)
     if TaskKind.DEVICE_CHECK in overdue:
-        return _again(case, Reason.DEVICE_CHECK_OVERDUE, now, around)
+        first = case.next_action == NextAction.DEVICE_CHECK_DUE.value
+        entries = (Entry(Reason.DEVICE_CHECK_OVERDUE),) if first else ()
+        return Decision(Reason.DEVICE_CHECK_OVERDUE, planned(case, now), entries)
     started = [task for task in case.open_tasks if task.start_at <= now]
     if started and case.state is CaseState.OPEN:
         case = planned(replace(case, state=CaseState.NOTIFIED), now)

@@ -16,8 +16,9 @@ from typing import Any
 import psycopg
 
 from alerts import metrics, store
-from alerts.case import CheckDue, ConsentWithdrawn, Happening, TimerDue, WorkSetAside
+from alerts.case import CheckDue, ConsentWithdrawn, Happening, QuarantineWaits, TimerDue, WorkSetAside
 from alerts.ladder import decide
+from alerts.outages import OtherCauseBusyError, OutageDesk
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, connect, transaction
 from kaimen.logs import get_logger
@@ -62,11 +63,17 @@ class Worker:
     done_up_to: datetime | None = None
     turned_wall_ms: int | None = None
     _set_aside: set[str] = field(default_factory=set)
+    _orders: dict[str, store.CheckOrder] = field(default_factory=dict)
+    _outages: OutageDesk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._outages = OutageDesk(self.outside_channels)
 
     def turn(self) -> TurnReport:
         """Do what is due now in one transaction; read the clock once."""
         now = as_datetime(self.clock.now_ms())
         report = TurnReport()
+        self._orders.clear()
         with transaction(self.pool) as connection:
             self._handle_happenings(connection, now, report)
             self._handle_timers(connection, now, report)
@@ -91,10 +98,32 @@ class Worker:
         waiting = store.load_waiting(connection, now=now, limit=self.claim_max)
         report.more = sum(len(item.ids) for item in waiting) >= self.claim_max
         for item in waiting:
-            if store.try_lock(connection, item.key):
+            if not store.try_lock(connection, item.key):
+                continue
+            if item.key.household_id is None:
+                self._handle_outages(connection, item, now, report)
+            else:
                 for happening in store.claim_happenings(connection, item.ids):
                     if not self._handle_one(connection, item.key, happening, now, report):
                         break
+
+    def _handle_outages(
+        self, connection: Connection, item: store.Waiting, now: datetime, report: TurnReport
+    ) -> None:
+        """Handle what is told of one cause together: thousands of doors fall silent, and speak again, at once."""
+        happenings = store.claim_happenings(connection, item.ids)
+
+        def handle_all() -> None:
+            report.messages += self._outages.handle(connection, item.key, happenings, now)
+
+        error = self._attempt(connection, handle_all)
+        if error is None:
+            report.handled += len(happenings)
+        if error is None or isinstance(error, OtherCauseBusyError):
+            return  # another worker has the cause an outage leaves: it is handled with the next turn
+        for happening in happenings:
+            if not self._handle_one(connection, item.key, happening, now, report):
+                break
 
     def _handle_one(
         self,
@@ -107,12 +136,15 @@ class Worker:
         """Handle one happening; one that cannot be handled is set aside, so that it stops nobody else's."""
 
         def handle() -> None:
+            if key.household_id is None:
+                report.messages += self._outages.handle(connection, key, [happening], now)
+                return
             fact = store.load_fact(connection, happening)
             written = self._decide(
                 connection, key, fact, now, fact_name=f"{happening.kind.value}:{happening.fact_id}"
             )
             report.messages += written.messages
-            store.mark_handled(connection, happening.id, now)
+            store.mark_handled(connection, [happening.id], now)
 
         error = self._attempt(connection, handle)
         if error is None:
@@ -137,6 +169,8 @@ class Worker:
                 work()
         except (psycopg.OperationalError, store.CaseChangedError):
             raise
+        except OtherCauseBusyError as error:
+            return error
         except Exception as error:  # noqa: BLE001 - one bad household must not stop the others; it is set aside
             metrics.FAILURES.inc()
             return error
@@ -156,11 +190,17 @@ class Worker:
             connection, key, now=now, outside_channels=self.outside_channels
         )
         around = surroundings.around
-        if isinstance(happening, CheckDue):
-            around = store.load_queue(connection, around)
+        if isinstance(happening, CheckDue) and happening.step > 1:
+            around = self._order_of(connection, around.community_id, now).paced(around)
         decision = decide(case, happening, now, surroundings.policy, around)
         metrics.count_decision(decision, around.community_id)
         return store.save(connection, case, decision, surroundings, now=now, fact=fact_name)
+
+    def _order_of(self, connection: Connection, community_id: str, now: datetime) -> store.CheckOrder:
+        """Whom a community asks after first; read once a turn."""
+        if community_id not in self._orders:
+            self._orders[community_id] = store.load_check_order(connection, community_id, now=now)
+        return self._orders[community_id]
 
     # --- the clock ------------------------------------------------------------------------------------------------
 
@@ -215,9 +255,22 @@ class Worker:
             for case_id, key in store.load_no_longer_set_aside(connection):
                 if store.try_lock(connection, key):
                     self._handle_timer(connection, case_id, key, WorkSetAside(over=True), now, report)
+            self._look_at_quarantine(connection, now, report)
             for key, remote_only in store.load_remote_only(connection, now=now):
                 if store.try_lock(connection, key):
                     self._handle_timer(connection, None, key, remote_only, now, report)
+
+    def _look_at_quarantine(self, connection: Connection, now: datetime, report: TurnReport) -> None:
+        """One operator's case for each site with messages nobody has answered, until none waits."""
+        waiting, over = store.load_quarantine(connection)
+        for key in waiting:
+            if store.try_lock(connection, key):
+                self._handle_timer(connection, None, key, QuarantineWaits(key.cause_id), now, report)
+        for case_id, key in over:
+            if store.try_lock(connection, key):
+                self._handle_timer(
+                    connection, case_id, key, QuarantineWaits(key.cause_id, over=True), now, report
+                )
 
     def _reopen_unanswered(self, connection: Connection, now: datetime, report: TurnReport) -> None:
         to_at = now - _REOPEN_AFTER

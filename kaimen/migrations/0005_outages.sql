@@ -22,6 +22,19 @@ FROM outages o
 LEFT JOIN LATERAL (SELECT * FROM outage_moves m WHERE m.outage_id = o.id ORDER BY m.id DESC LIMIT 1) m ON true
 LEFT JOIN outage_ends e ON e.outage_id = o.id;
 
+-- Happenings nobody has handled, with the outage they tell of and the cause they tell it under.
+CREATE VIEW happenings_waiting AS
+SELECT h.id, h.kind, h.fact_id, h.household_id, h.retry_at, o.id AS outage_id, o.device_id,
+       CASE h.kind WHEN 'outage_began' THEN p.cause WHEN 'outage_moved' THEN m.cause ELSE o.cause END AS cause,
+       CASE h.kind WHEN 'outage_began' THEN p.cause_id WHEN 'outage_moved' THEN m.cause_id ELSE o.cause_id END AS cause_id
+FROM happenings h
+LEFT JOIN outage_moves m ON h.kind = 'outage_moved' AND m.id = h.fact_id
+LEFT JOIN outages p
+  ON p.id = CASE h.kind WHEN 'outage_moved' THEN m.outage_id WHEN 'outage_began' THEN h.fact_id
+                        WHEN 'outage_ended' THEN h.fact_id END
+LEFT JOIN outages_now o ON o.id = p.id
+WHERE h.handled_at IS NULL;
+
 -- Checks that fell due before the devices had time to speak after an outage of our own: the date stands, the row in
 -- checks_due and the work for people wait until held_until, once, however often the service restarts meanwhile.
 CREATE TABLE checks_held (
@@ -75,3 +88,8 @@ CREATE TABLE device_tallies (
 
 -- A person may answer a message that can never be stored; its exact copies stay answered.
 ALTER TABLE quarantine ADD COLUMN answered_at timestamptz, ADD COLUMN answered_by text;
+CREATE INDEX quarantine_unanswered ON quarantine ((split_part(topic, '/', 5)))
+  WHERE replayed_at IS NULL AND answered_at IS NULL;
+
+-- Check tasks are paced by who comes first: whoever waits to be asked after.
+CREATE INDEX checks_due_step ON checks_due (step, household_id) WHERE step >= 2;
