@@ -4,7 +4,7 @@
 -- The oldest happenings nobody has handled, with what groups them; none behind one that was set aside, and none of an
 -- outage behind one that is worked on under another cause.
 SELECT h.id, h.kind, h.household_id, h.cause, h.cause_id, s.community_id
-FROM happenings_waiting h
+FROM open_happenings h
 LEFT JOIN devices d ON d.id = h.device_id
 LEFT JOIN households hh ON hh.id = h.household_id
 LEFT JOIN sites s ON s.id = coalesce(d.site_id, hh.site_id)
@@ -394,7 +394,7 @@ WHERE v.how = 'remote' AND v.real_evidence_at <= %(before)s AND v.at >= coalesce
 SELECT c.id, c.household_id, c.cause_key, c.community_id FROM cases c
 WHERE c.state <> 'closed' AND c.cause = 'technical' AND c.cause_key = %(prefix)s || ':' || c.community_id
   AND NOT EXISTS (
-    SELECT 1 FROM happenings_waiting h
+    SELECT 1 FROM open_happenings h
     LEFT JOIN devices d ON d.id = h.device_id
     LEFT JOIN households hh ON hh.id = h.household_id
     JOIN sites s ON s.id = coalesce(d.site_id, hh.site_id)
@@ -404,9 +404,9 @@ WHERE c.state <> 'closed' AND c.cause = 'technical' AND c.cause_key = %(prefix)s
 -- name: turn_state
 -- In one snapshot: what still waits and up to when ingest has told.
 SELECT
-  EXISTS (SELECT 1 FROM happenings_waiting h WHERE h.kind NOT IN ('signal', 'signal_ended')
+  EXISTS (SELECT 1 FROM open_happenings h WHERE h.kind NOT IN ('signal', 'signal_ended')
           AND (h.retry_at IS NULL OR h.retry_at <= %(now)s)
-          AND NOT EXISTS (SELECT 1 FROM happenings_waiting b WHERE b.retry_at > %(now)s AND b.id < h.id
+          AND NOT EXISTS (SELECT 1 FROM open_happenings b WHERE b.retry_at > %(now)s AND b.id < h.id
                           AND (b.household_id = h.household_id OR b.outage_id = h.outage_id))) AS waiting,
   EXISTS (SELECT 1 FROM cases WHERE state <> 'closed' AND next_action_at <= %(now)s AND NOT id = ANY(%(but)s)) AS due,
   (SELECT at FROM service_progress WHERE service = 'ingest') AS ingest_at,

@@ -208,7 +208,8 @@ def load_outage_facts(connection: Connection, happenings: Sequence[HappeningRow]
     for kind in (HappeningKind.OUTAGE_BEGAN, HappeningKind.OUTAGE_MOVED, HappeningKind.OUTAGE_ENDED):
         for row in connection.execute(_SQL[f"fact_{kind.value}"], {"ids": ids}).fetchall():
             values = dict(row)
-            found[values.pop("happening_id")] = _FACT[kind](values)
+            happening_id = values.pop("happening_id")
+            found[happening_id] = _FACT[kind](values)
     missing = [happening.id for happening in happenings if happening.id not in found]
     if missing:
         raise LookupError(f"happening {missing[0]} tells of an outage that is not there")

@@ -23,7 +23,7 @@ LEFT JOIN LATERAL (SELECT * FROM outage_moves m WHERE m.outage_id = o.id ORDER B
 LEFT JOIN outage_ends e ON e.outage_id = o.id;
 
 -- Happenings nobody has handled, with the outage they tell of and the cause they tell it under.
-CREATE VIEW happenings_waiting AS
+CREATE VIEW open_happenings AS
 SELECT h.id, h.kind, h.fact_id, h.household_id, h.retry_at, o.id AS outage_id, o.device_id,
        CASE h.kind WHEN 'outage_began' THEN p.cause WHEN 'outage_moved' THEN m.cause ELSE o.cause END AS cause,
        CASE h.kind WHEN 'outage_began' THEN p.cause_id WHEN 'outage_moved' THEN m.cause_id ELSE o.cause_id END AS cause_id

@@ -182,6 +182,16 @@ class Town:
             device_id, cause, device_id if cause_id is None else cause_id, self.now, self.now - 3 * MINUTE,
         )  # fmt: skip
 
+    def moves(self, outage_id: int, cause: str, cause_id: str) -> None:
+        """The outage belongs to another cause than was told."""
+        now = self.row("SELECT cause, cause_id FROM outages_now WHERE id = %s", outage_id)
+        self._fact(
+            "outage_moved", None, self.now,
+            "INSERT INTO outage_moves (outage_id, cause, cause_id, from_cause, from_cause_id, moved_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
+            outage_id, cause, cause_id, now["cause"], now["cause_id"], self.now,
+        )  # fmt: skip
+
     def is_heard(self, outage_id: int) -> None:
         self._fact(
             "outage_ended", None, self.now,
