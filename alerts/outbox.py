@@ -104,6 +104,7 @@ def write_messages(
                 "follows_id": follows_id if message.position else None,
                 "token": None if message.address_id is None else make_token(),
                 "language": message.language,
+                "path": None,
             },
         ).fetchone()
         follows_id = row["id"] if row else None
@@ -131,6 +132,7 @@ def write_single(
             "repetition": 0, "key": key, "template": template, "args": Jsonb(dict(args or {})), "now": now,
             "not_before": not_before or now, "lane": int(lane_of(step)), "address_id": address.id or None,
             "follows_id": None, "token": make_token() if address.id else None, "language": address.language,
+            "path": "/" if case_id is None else None,
         },
     ).fetchone()  # fmt: skip
     notify(connection, "kaimen_outbox")

@@ -3,9 +3,9 @@
 -- name: insert_message
 -- A message to one recipient on one channel; its key makes it one.
 INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key, template, args, state, created_at,
-  not_before, lane, address_id, follows_id, token, language)
+  not_before, lane, address_id, follows_id, token, language, path)
 VALUES (%(case_id)s, %(step)s, %(person)s, %(channel)s, %(repetition)s, %(key)s, %(template)s, %(args)s, 'planned',
-  %(now)s, %(not_before)s, %(lane)s, %(address_id)s, %(follows_id)s, %(token)s, %(language)s)
+  %(now)s, %(not_before)s, %(lane)s, %(address_id)s, %(follows_id)s, %(token)s, %(language)s, %(path)s)
 ON CONFLICT (idempotency_key) DO NOTHING
 RETURNING id
 
@@ -85,8 +85,8 @@ FROM (
   FROM outbox q LEFT JOIN cases c ON c.id = q.case_id LEFT JOIN contact_channels cc ON cc.id = q.address_id
   WHERE q.attempts < %(attempts_max)s AND q.lane <= %(lane_max)s AND q.not_before <= %(now)s
     AND (q.channel = ANY(%(channels)s) OR q.lane = 0 AND q.channel = ANY(%(life_channels)s))
-    AND (q.state IN ('planned', 'uncertain') AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= %(wall)s)
-         OR q.state = 'leased' AND q.lease_expires_at <= %(wall)s)
+    AND (q.state = 'planned' AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= %(wall)s)
+         OR q.state IN ('leased', 'uncertain') AND q.lease_expires_at <= %(wall)s)
   ORDER BY q.lane, coalesce(c.stage, 0) DESC, q.not_before, q.id
   LIMIT 1
   FOR UPDATE OF q SKIP LOCKED

@@ -47,8 +47,7 @@ CREATE TABLE binding_codes (
 );
 CREATE INDEX binding_codes_channel ON binding_codes (channel_id) WHERE used_at IS NULL;
 
--- Digests and tests belong to no case.
-ALTER TABLE outbox ALTER COLUMN case_id DROP NOT NULL;
+-- Digests and tests belong to no case either.
 ALTER TABLE outbox
   ADD COLUMN lane smallint NOT NULL DEFAULT 0 CHECK (lane BETWEEN 0 AND 2),  -- life, routine, digest
   ADD COLUMN address_id bigint REFERENCES contact_channels,

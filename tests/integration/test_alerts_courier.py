@@ -187,7 +187,7 @@ def test_four_senders_share_the_work_and_send_nothing_twice(
     assert Counter(Counter(receiver.keys()).values()) == {1: 20}
 
 
-@pytest.mark.parametrize("statement", range(1, 9))
+@pytest.mark.parametrize("statement", range(1, 14))
 def test_a_sender_killed_anywhere_loses_nothing_and_doubles_at_most_once(
     town: Town, receiver: Receiver, wall: ManualClock, statement: int
 ) -> None:
