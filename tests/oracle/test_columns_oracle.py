@@ -14,6 +14,10 @@ from tests.oracle.columns_oracle import NEVER, History, judge_columns
 from tests.oracle.columns_shape import (
     DAY,
     EVENT,
+    FAULT,
+    FORCED,
+    GRANTED,
+    GUARD,
     HEARTBEAT,
     HOUR,
     MINUTE,
@@ -22,6 +26,12 @@ from tests.oracle.columns_shape import (
     NTP,
     OPEN,
     OTHER,
+    RTC,
+    STAFF,
+    TAKEN,
+    TAMPER,
+    UNSYNCED,
+    VISITOR,
     Columns,
     Households,
     columns_of,
@@ -131,6 +141,74 @@ def test_a_copy_received_later_changes_nothing() -> None:
     )
     told = said_by_columns(columns, street.households, street.until_ms)
     assert said_by_columns(both, street.households, street.until_ms) == told
+
+
+# --- What a street has to have in it ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def troubled() -> Street:
+    return make_street(9, households=600, days=14, trouble=2.0)
+
+
+def without_values(columns: Columns, name: str, old: int | bool, new: int | bool) -> Columns:
+    values = getattr(columns, name)
+    return replace(columns, **{name: np.where(values == old, new, values).astype(values.dtype)})
+
+
+def differs(street: Street, columns: Columns, homes: Households | None = None) -> bool:
+    told = said_by_columns(street.columns, street.households, street.until_ms)
+    return said_by_columns(columns, homes or street.households, street.until_ms) != told
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("cls", STAFF, NOBODY),
+        ("cls", GUARD, NOBODY),
+        ("cls", VISITOR, NOBODY),
+        ("remote", True, False),
+        ("type", GRANTED, OTHER),
+        ("type", TAKEN, OTHER),
+        ("type", FORCED, OTHER),
+        ("type", TAMPER, OTHER),
+        ("type", FAULT, OTHER),
+        ("clk", RTC, UNSYNCED),
+        ("clk", UNSYNCED, NTP),
+    ],
+)
+def test_a_judge_blind_to_a_value_would_be_caught_by_a_street(
+    troubled: Street, name: str, old: int | bool, new: int | bool
+) -> None:
+    assert differs(troubled, without_values(troubled.columns, name, old, new))
+
+
+def test_a_judge_blind_to_counters_would_be_caught_by_a_street(troubled: Street) -> None:
+    columns = troubled.columns
+    assert differs(troubled, replace(columns, opens=np.full(len(columns), NO_COUNTER)))
+
+
+def test_a_judge_blind_to_absences_would_be_caught_by_a_street(troubled: Street) -> None:
+    homes, nothing = troubled.households, np.empty(0, np.int64)
+    at_home = replace(
+        homes, absence_household=nothing.astype(np.int32), absence_from=nothing, absence_to=nothing
+    )
+    assert differs(troubled, troubled.columns, at_home)
+
+
+def test_a_judge_that_takes_one_content_for_each_number_would_be_caught_by_a_street(troubled: Street) -> None:
+    columns = troubled.columns
+    number = np.column_stack(
+        [
+            columns.device,
+            columns.boot.view(np.int64),
+            columns.seq,
+            columns.kind,
+            columns.up * (columns.kind == 0),
+        ]
+    )
+    _, first = np.unique(number, axis=0, return_index=True)
+    assert differs(troubled, columns.take(np.sort(first)))
 
 
 # --- By hand -------------------------------------------------------------------------------------
