@@ -27,6 +27,7 @@ from console.pages import (
     alarms,
     buildings,
     case,
+    consents,
     devices,
     family,
     household,
@@ -54,7 +55,7 @@ FORGET_EVERY_S = 600.0
 log = get_logger()
 
 _PAGES = (
-    sign_in, alarms, case, morning, tasks, household, buildings, access_log, devices, quarantine, family, police,
+    sign_in, alarms, case, morning, tasks, household, consents, buildings, access_log, devices, quarantine, family, police,
     looked, admin, sessions,
 )  # fmt: skip
 

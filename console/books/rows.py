@@ -196,7 +196,7 @@ class ConsentRow(Row):
     key: ClassVar[tuple[str, ...]] = ("household_id", "purpose", "given_at")
     ends: ClassVar[tuple[str, ...]] = ("withdrawn_at",)
     household_id: Id
-    purpose: Literal["watch", "notify_family", "share_with_police", "exact_times"]
+    purpose: Literal["watch", "notify_family", "share_with_police", "exact_times", "early_watch"]
     given_by: Name
     given_at: Instant
     withdrawn_at: Instant | None = Field(None, description=_TIME)

@@ -28,7 +28,7 @@ HouseholdId = Annotated[str, Path(max_length=100)]
 PAGE = 60
 ABSENCE_MAX = timedelta(days=30)
 ABSENCE_REASONS = ("travel", "hospital", "relatives", "other")
-CONSENT_PURPOSES = ("watch", "notify_family", "share_with_police", "exact_times")
+CONSENT_PURPOSES = ("watch", "notify_family", "exact_times", "share_with_police", "early_watch")
 
 
 @router.get("/households")

@@ -46,7 +46,7 @@ _DEVICE_COLUMNS: tuple[LiteralString, ...] = (
 )  # fmt: skip
 FOREIGN_MODEL = "simulated Zigbee contact sensor"
 _TENURES = {Tenure.OWNER_OCCUPIED: "owner", Tenure.RENTED: "rented", Tenure.VACANT: "vacant"}
-_CONSENT_SHARES = {"notify_family": 0.9, "exact_times": 0.6, "share_with_police": 0.2}
+_CONSENT_SHARES = {"notify_family": 0.9, "exact_times": 0.6, "share_with_police": 0.2, "early_watch": 0.3}
 
 
 def foreign_homes(community: Community) -> tuple[Household, ...]:

@@ -1,0 +1,25 @@
+-- name: history
+-- Every giving of every purpose, newest first.
+SELECT purpose, given_by, given_at, withdrawn_at FROM consents WHERE household_id = %(household_id)s
+ORDER BY purpose, (withdrawn_at IS NULL) DESC, given_at DESC, id DESC
+
+-- name: give
+-- A consent that stands from now on; watching begins now, not in the time before somebody agreed to it.
+WITH given AS (
+  INSERT INTO consents (household_id, purpose, given_by, given_at)
+  VALUES (%(household_id)s, %(purpose)s, %(given_by)s, %(now)s)
+  ON CONFLICT DO NOTHING RETURNING purpose
+), begun AS (
+  UPDATE households SET watched_from = %(now)s
+  WHERE id = %(household_id)s AND EXISTS (SELECT 1 FROM given WHERE purpose = 'watch')
+)
+SELECT purpose FROM given
+
+-- name: withdraw
+UPDATE consents SET withdrawn_at = greatest(%(now)s, given_at)
+WHERE household_id = %(household_id)s AND purpose = %(purpose)s AND withdrawn_at IS NULL
+
+-- name: early
+SELECT e.reason, e.last_heard_at, e.learned_days, e.as_of FROM early_states e
+WHERE e.household_id = %(household_id)s
+  AND EXISTS (SELECT 1 FROM consents c WHERE c.household_id = e.household_id AND c.purpose = 'early_watch' AND c.withdrawn_at IS NULL)

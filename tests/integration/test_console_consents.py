@@ -1,0 +1,84 @@
+"""Consents on a page: recorded with who gave them, withdrawn at once, kept in the history, and refused to strangers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kaimen.clock import ManualClock
+from tests.integration.console_world import World, build_world
+
+pytestmark = pytest.mark.integration
+PATH = "/households/h-wang/consents"
+
+
+@pytest.fixture
+def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    built = build_world(database_url, manual_clock)
+    yield built
+    built.pool.close()
+
+
+def standing(world: World, purpose: str) -> list[dict[str, object]]:
+    return world.rows(
+        "SELECT given_by FROM consents WHERE household_id = 'h-wang' AND purpose = %s AND withdrawn_at IS NULL",
+        purpose,
+    )
+
+
+def test_a_consent_is_recorded_once_with_who_gave_it_and_leaves_a_trace(world: World) -> None:
+    clerk = world.browser("clerk")
+    missing = world.post(clerk, f"{PATH}/early_watch/give", given_by="  ")
+    assert missing.status_code == 422 and "error-given_by" in missing.text
+    assert world.post(clerk, f"{PATH}/early_watch/give", given_by="本人，书面").status_code == 303
+    assert world.post(clerk, f"{PATH}/early_watch/give", given_by="另一人").status_code == 303
+    assert standing(world, "early_watch") == [{"given_by": "本人，书面"}]
+    traces = world.rows("SELECT detail FROM audit_entries WHERE action = 'consent_given'")
+    assert len(traces) == 1
+    page = clerk.get(PATH)
+    assert page.status_code == 200 and "本人，书面" in page.text
+
+
+def test_withdrawing_takes_effect_at_once_and_the_history_stays(world: World) -> None:
+    clerk = world.browser("clerk")
+    if not standing(world, "watch"):
+        world.post(clerk, f"{PATH}/watch/give", given_by="本人")
+    assert world.post(clerk, f"{PATH}/watch/withdraw").status_code == 303
+    assert standing(world, "watch") == []
+    assert world.post(clerk, f"{PATH}/watch/withdraw").status_code == 303  # twice is once
+    assert len(world.rows("SELECT 1 FROM audit_entries WHERE action = 'consent_withdrawn'")) == 1
+    before = world.rows("SELECT watched_from FROM households WHERE id = 'h-wang'")
+    world.post(clerk, f"{PATH}/watch/give", given_by="本人")
+    after = world.rows("SELECT watched_from FROM households WHERE id = 'h-wang'")
+    assert after[0]["watched_from"] > before[0]["watched_from"], "nothing is dated before she agreed again"
+    assert len(world.rows("SELECT 1 FROM consents WHERE household_id = 'h-wang' AND purpose = 'watch'")) >= 2
+
+
+@pytest.mark.parametrize("who", ["family", "police", "grid", "watcher", "admin"])
+def test_nobody_but_the_desk_reads_or_changes_consents(world: World, who: str) -> None:
+    client = world.browser(who)
+    assert client.get(PATH).status_code in (403, 404)
+    assert world.post(client, f"{PATH}/watch/withdraw").status_code in (403, 404)
+    assert standing(world, "watch")
+
+
+def test_an_unknown_purpose_is_not_there(world: World) -> None:
+    clerk = world.browser("clerk")
+    assert world.post(clerk, f"{PATH}/selling_data/give", given_by="本人").status_code == 404
+    assert clerk.get("/households/nobody/consents").status_code == 404
+
+
+def test_early_watch_is_shown_without_telling_that_a_home_is_empty(world: World) -> None:
+    clerk = world.browser("clerk")
+    world.post(clerk, f"{PATH}/early_watch/give", given_by="本人")
+    texts = set()
+    for reason in ("below_line", "presumed_out", "absent", "over_door_clock"):
+        world.write(
+            "INSERT INTO early_states VALUES ('h-wang', 'hazard', %s, 1, 2, NULL, 12, now())"
+            " ON CONFLICT (household_id) DO UPDATE SET reason = excluded.reason",
+            reason,
+        )
+        text = clerk.get(PATH).text
+        texts.add(text.split("early_watch", 2)[1].split("</section>")[0].split("<form")[0])
+    assert len(texts) == 1
