@@ -107,7 +107,7 @@ def test_both_judges_say_the_same_of_a_fresh_street_for_weeks(heartbeat_ms: int,
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")
     assert_judges_agree(
-        make_street(seed, households=300, days=18, heartbeat_ms=heartbeat_ms, trouble=trouble)
+        make_street(seed, households=120, days=18, heartbeat_ms=heartbeat_ms, trouble=trouble)
     )
 
 

@@ -144,9 +144,9 @@ def test_both_judges_say_the_same_of_small_nasty_streams(scale: str) -> None:
 
 @pytest.mark.simulation
 @pytest.mark.parametrize("scale", ["minutes", "days"])
-def test_both_judges_say_the_same_of_thousands_of_fresh_nasty_streams(scale: str) -> None:
+def test_both_judges_say_the_same_of_hundreds_of_fresh_nasty_streams(scale: str) -> None:
     first = random.SystemRandom().randrange(10**9)
     print(f"first seed {first}")
-    for seed in range(first, first + 2_000):
+    for seed in range(first, first + 800):
         plain, columns = both_say(seed, scale)
         assert plain == columns, f"seed {seed}"
