@@ -56,7 +56,7 @@ install: $(VENV)/.installed
 lock:
 	@test -x $(LOCK_TOOL)/bin/uv || { .ci/make-venv $(LOCK_TOOL) && \
 		$(LOCK_TOOL)/bin/python -m pip install --quiet uv==$(UV_VERSION); }
-	$(COMPILE) --all-extras --group dev --output-file requirements.lock $(ARGS)
+	$(COMPILE) --extra all --extra apprise --group dev --output-file requirements.lock $(ARGS)
 	$(COMPILE) --extra all --group build --constraint requirements.lock --output-file requirements-run.lock $(ARGS)
 
 # ---- use ----------------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ class Past:
         # Whole seconds round a span down by less than one: one less to look for keeps every span that matters.
         least_s = max(shortest_ms // PULSE_MS - 1, 0)
         seconds = (self._marks_ms // PULSE_MS).astype(np.uint32)
-        found = find_long_gaps(seconds, self._offsets, least_s)
+        found, _ = find_long_gaps(seconds, self._offsets, least_s)
         found = found[self._begins[found]]
         owner = np.searchsorted(self._offsets, found, side="right") - 1
         spans = (owner, self._marks_ms[found], self._marks_ms[found + 1] - 1)

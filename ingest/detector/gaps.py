@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ingest.detector.compiled import compiled
 from ingest.detector.state import FOREVER, Instants, Seconds
 
-#: Spans whose longest is found without a branch before one of them is looked at; 1 KB, so it stays in the cache.
-_GAPS_AT_ONCE = 256
+#: Spans whose longest is found without a branch before one of them is looked at: more is faster where long ones are
+#: rare, fewer where every household has one in ten days.
+_GAPS_AT_ONCE = 128
 #: Instants one thread takes at a time: bounds the room for what it finds.
 _SLICE = 1 << 22
 #: In the answers: the stage was not reached.
@@ -27,8 +28,10 @@ Indices = NDArray[np.int64]
 
 
 @compiled
-def _find_long_gaps(instants_s: Seconds, from_index: int, to_index: int, least_s: int, found: Indices) -> int:
-    """Write each index in ``[from_index, to_index)`` whose next instant is ``least_s`` or more later; return how many.
+def _find_long_gaps(
+    instants_s: Seconds, from_index: int, to_index: int, least_s: int, found: Indices, gap_s: Seconds
+) -> int:
+    """Write each index in ``[from_index, to_index)`` whose next instant is ``least_s`` or more later, and by how much.
 
     A difference wraps where an instant is before its neighbour, as between two households: such a pair is found,
     and thrown away by whoever knows the households.
@@ -44,15 +47,34 @@ def _find_long_gaps(instants_s: Seconds, from_index: int, to_index: int, least_s
             longest = max(longest, np.uint32(after[position] - before[position]))
         if longest >= least_s:
             for position in range(before.shape[0]):
-                if np.uint32(after[position] - before[position]) >= least_s:
+                gap = np.uint32(after[position] - before[position])
+                if gap >= least_s:
                     found[count] = index + position
+                    gap_s[count] = gap
                     count += 1
         index = stop
     return count
 
 
-def find_long_gaps(instants_s: Seconds, offsets: Indices, least_s: int, *, threads: int = 1) -> Indices:
-    """Return the indices after which nothing came for ``least_s`` seconds or more, ascending.
+@compiled
+def _drop_between_households(found: Indices, gap_s: Seconds, offsets: Indices) -> int:
+    """Keep what was found within a household; return how many. Both are ascending, so one walk will do."""
+    kept, household = 0, 0
+    for position in range(found.shape[0]):
+        while household < offsets.shape[0] and offsets[household] <= found[position]:
+            household += 1
+        if household < offsets.shape[0] and offsets[household] == found[position] + 1:
+            continue
+        found[kept] = found[position]
+        gap_s[kept] = gap_s[position]
+        kept += 1
+    return kept
+
+
+def find_long_gaps(
+    instants_s: Seconds, offsets: Indices, least_s: int, *, threads: int = 1
+) -> tuple[Indices, Seconds]:
+    """Return the indices after which nothing came for ``least_s`` seconds or more, ascending, and for how long.
 
     Parameters
     ----------
@@ -65,18 +87,25 @@ def find_long_gaps(instants_s: Seconds, offsets: Indices, least_s: int, *, threa
     slices = [(low, min(low + _SLICE, last)) for low in range(0, last, _SLICE)]
     share = -(-len(slices) // max(threads, 1)) or 1
 
-    def search(mine: Sequence[tuple[int, int]]) -> list[Indices]:
-        room = np.empty(min(_SLICE, last), np.int64)
-        return [room[: _find_long_gaps(instants_s, low, high, least_s, room)].copy() for low, high in mine]
+    def search(mine: Sequence[tuple[int, int]]) -> list[tuple[Indices, Seconds]]:
+        room, lengths = np.empty(min(_SLICE, last), np.int64), np.empty(min(_SLICE, last), np.uint32)
+        parts = []
+        for low, high in mine:
+            count = _find_long_gaps(instants_s, low, high, least_s, room, lengths)
+            parts.append((room[:count].copy(), lengths[:count].copy()))
+        return parts
 
     shares = [slices[begin : begin + share] for begin in range(0, len(slices), share)]
     if len(shares) <= 1:
-        parts = [search(mine) for mine in shares]
+        parts = [part for mine in shares for part in search(mine)]
     else:
         with ThreadPoolExecutor(len(shares)) as pool:
-            parts = list(pool.map(search, shares))
-    found = np.concatenate([np.empty(0, np.int64), *(array for part in parts for array in part)])
-    return found[~np.isin(found + 1, offsets)]
+            parts = [part for found in pool.map(search, shares) for part in found]
+    if not parts:
+        return np.empty(0, np.int64), np.empty(0, np.uint32)
+    found, gap_s = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    kept = _drop_between_households(found, gap_s, offsets)
+    return found[:kept], gap_s[:kept]
 
 
 def count_crossings(
@@ -94,17 +123,17 @@ def count_crossings(
     and ends at ``until_s`` (included). Instants lie within.
     """
     limits = np.asarray(thresholds_s, np.int64)
-    index = find_long_gaps(instants_s, offsets, int(limits.min()) + 1, threads=threads)
-    inside = instants_s[index + 1].astype(np.int64) - instants_s[index]
+    _, inside = find_long_gaps(instants_s, offsets, int(limits.min()) + 1, threads=threads)
     has_any = offsets[1:] > offsets[:-1]
     first = instants_s[offsets[:-1][has_any]].astype(np.int64)
     newest = instants_s[offsets[1:][has_any] - 1].astype(np.int64)
     # A span that ends with an opening must be longer than the threshold; the last one may be as long.
-    gaps = np.concatenate([inside, first - from_s, until_s - newest + 1])
     empty = np.full(int((~has_any).sum()), until_s - from_s + 1, np.int64)
-    gaps = np.concatenate([gaps, empty])
-    gaps = gaps[gaps > int(limits.min())]
-    return np.asarray([[np.count_nonzero(gaps > limit) for limit in policy] for policy in limits], np.int64)
+    ends = np.concatenate([first - from_s, until_s - newest + 1, empty])
+    ends = ends[ends > limits.min()]
+    counted = [len(gaps) - np.searchsorted(np.sort(gaps), limits, side="right") for gaps in (inside, ends)]
+    counts: Indices = counted[0] + counted[1]
+    return counts
 
 
 @compiled

@@ -36,9 +36,10 @@ def test_every_long_gap_is_found_and_none_between_households(
 ) -> None:
     expected, begin = [], 0
     for home in homes:
-        expected += [begin + n for n, (a, b) in enumerate(pairwise(home)) if b - a >= least]
+        expected += [(begin + n, b - a) for n, (a, b) in enumerate(pairwise(home)) if b - a >= least]
         begin += len(home)
-    assert find_long_gaps(*flat(homes), least, threads=threads).tolist() == expected
+    found, lengths = find_long_gaps(*flat(homes), least, threads=threads)
+    assert list(zip(found.tolist(), lengths.tolist(), strict=True)) == expected
 
 
 def test_a_thread_takes_its_own_share_of_many_openings(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,10 +47,10 @@ def test_a_thread_takes_its_own_share_of_many_openings(monkeypatch: pytest.Monke
     chance = np.random.default_rng(5)
     homes = [sorted(chance.integers(0, 1_000_000, size).tolist()) for size in (5_000, 1, 0, 7_321, 2)]
     instants, offsets = flat(homes)
-    one = find_long_gaps(instants, offsets, 900)
+    one, _ = find_long_gaps(instants, offsets, 900)
     assert len(one) > 10
     for threads in (2, 3, 50):
-        assert find_long_gaps(instants, offsets, 900, threads=threads).tolist() == one.tolist()
+        assert find_long_gaps(instants, offsets, 900, threads=threads)[0].tolist() == one.tolist()
 
 
 @settings(max_examples=150, deadline=None)

@@ -1,0 +1,72 @@
+"""A peer's name enters; the peer leaves, ready to be measured, or why it is not here.
+
+polars and duckdb are wanted by no other part of the product: they come with the extra ``bench``, and a run without
+them says so and goes on. PostgreSQL is the product's own, started for the run in a folder of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import secrets
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from console.benches.measuring import Report
+from console.stack.folder import StackError, StackFolder
+from console.stack.postgres import open_postgres
+from console.stack.processes import start_line
+from console.stack.services import free_port
+
+#: As much of the machine as a server that does nothing else would be given.
+_SHARED_BUFFERS = "512MB"
+_READY_WITHIN_S = 60
+_POLL_S = 0.05
+
+
+def load_peer(name: str, report: Report) -> Any | None:
+    """Return a peer's module; None where it is not installed, which the report then says."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        report.leave_out(name, 'not installed: pip install "kaimen[bench]"')
+        return None
+
+
+@contextmanager
+def temporary_postgres(report: Report) -> Iterator[psycopg.Connection | None]:
+    """A connection to a PostgreSQL of this run's own, durable as in service; None where there are no programs."""
+    with tempfile.TemporaryDirectory(prefix="kaimen-bench-") as scratch:
+        folder = StackFolder(Path(scratch))
+        try:
+            server = open_postgres(folder, {"postgres": secrets.token_hex(16), "database": ""}, free_port())
+            server.make_ready_to_start()
+        except StackError as error:
+            report.leave_out("PostgreSQL", str(error))
+            yield None
+            return
+        arguments = [*server.arguments(), "-c", f"shared_buffers={_SHARED_BUFFERS}"]
+        with (folder.root / "log").open("wb") as log:
+            process = subprocess.Popen(
+                start_line(arguments, account=server.account), cwd="/", stdin=subprocess.DEVNULL,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+        try:
+            deadline = time.monotonic() + _READY_WITHIN_S
+            while not server.is_ready():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    report.leave_out("PostgreSQL", (folder.root / "log").read_text()[-500:].strip())
+                    yield None
+                    return
+                time.sleep(_POLL_S)
+            with psycopg.connect(server.admin_url, autocommit=True) as connection:
+                yield connection
+        finally:
+            process.terminate()
+            process.wait(timeout=_READY_WITHIN_S)

@@ -1,0 +1,73 @@
+"""The benchmarks run, small: they must not rot, and what they time must count right."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from console.benches.measuring import Peer, Report
+from console.benches.peers import load_peer
+from console.benches.synthesis import year_of_openings
+from console.cli import main
+
+ROW = {"name", "value", "unit", "limit", "ratio_to_limit", "peer", "ratio_to_peer"}
+
+
+def run(name: str, size: int) -> dict[str, Any]:
+    result = CliRunner().invoke(main, ["bench", name, "--size", str(size), "--json"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    report: dict[str, Any] = json.loads(result.stdout)
+    assert {"bench", "rows", "machine"} <= set(report)
+    assert report["bench"] == name
+    for row in report["rows"]:
+        assert set(row) >= ROW
+        assert row["value"] > 0 and row["limit"] > 0 and row["ratio_to_peer"] > 0
+    return report
+
+
+def test_decode_runs() -> None:
+    assert len(run("decode", 200)["rows"]) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["replay", "detect"])
+def test_a_small_run_meets_every_peer_that_is_installed(name: str) -> None:
+    report = run(name, 300)
+    peers = " ".join(row["peer"] for row in report["rows"])
+    left_out = {item["peer"]: item["why"] for item in report["left_out"]}
+    for peer in ("numpy", "polars", "duckdb", "PostgreSQL"):
+        if peer in left_out:
+            assert "pip install" in left_out[peer] or peer == "PostgreSQL"
+        else:
+            assert peer in peers
+    assert "PostgreSQL" not in left_out, left_out
+
+
+def test_a_peer_that_is_not_installed_is_named_with_the_way_to_install_it() -> None:
+    report = Report("replay", quiet=True)
+    assert load_peer("no_such_peer_anywhere", report) is None
+    assert report.left_out == [
+        {"peer": "no_such_peer_anywhere", "why": 'not installed: pip install "kaimen[bench]"'}
+    ]
+
+
+def test_ratios_are_above_one_where_ours_is_the_faster() -> None:
+    report = Report("replay", quiet=True)
+    report.add("a thing", 6.0, "M/s", 12.0, [Peer("slow", 2.0), Peer("fast", 12.0, "on half")], seconds=1.0)
+    slow, fast = report.rows
+    assert (slow["ratio_to_limit"], slow["ratio_to_peer"], fast["ratio_to_peer"]) == (0.5, 3.0, 0.5)
+    assert fast["peer_of"] == "on half" and slow["seconds"] == 1.0
+
+
+def test_a_year_is_the_same_for_the_same_seed_whatever_the_threads() -> None:
+    one, two = (year_of_openings(40, away_one_in=100, threads=threads) for threads in (1, 2))
+    assert np.array_equal(one.instants_s, two.instants_s)
+    assert one.until_s == two.until_s and one.households == 40
+    for household in range(40):
+        mine = one.instants_s[one.offsets[household] : one.offsets[household + 1]]
+        assert (np.diff(mine.astype(np.int64)) > 0).all() and mine[-1] < one.until_s
+    assert one.first(3).households == 3 and len(one.first(3).owners()) == one.offsets[3]
