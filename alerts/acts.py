@@ -7,10 +7,12 @@ lock, decides, writes the case, its entry (with the user) and what follows, and 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from random import SystemRandom
 
 from alerts import store
-from alerts.answers import decide_remote_well
+from alerts.answers import decide_met, decide_remote_well
 from alerts.case import (
     Act,
     ActRefused,
@@ -21,6 +23,7 @@ from alerts.case import (
     Decision,
     HandOver,
     Hold,
+    MetHer,
     RecordOutcome,
     Refusal,
     Release,
@@ -28,7 +31,10 @@ from alerts.case import (
 )
 from alerts.ladder import decide
 from kaimen.database import Connection
-from kaimen.vocabulary import Contacted, Outcome, Role
+from kaimen.vocabulary import Contacted, EvidenceSource, Outcome, Role
+
+#: Nobody may guess which of her wells is looked at again.
+_CHANCE = SystemRandom()
 
 __all__ = [
     "ActRefused",
@@ -39,6 +45,7 @@ __all__ = [
     "confirm_closing",
     "hand_over",
     "hold",
+    "record_met",
     "record_outcome",
     "record_remote_well",
     "release",
@@ -85,11 +92,13 @@ def record_outcome(
     note: str = "",
     absence_until: datetime | None = None,
     now: datetime,
+    lot: float | None = None,
 ) -> Decision:
-    """Record what a call, a visit or a device check found.
+    """Record what a call, a visit or another task found.
 
     ``well`` and ``helped`` need ``contacted`` and the name of the ``witness``; ``away`` and ``hospital`` need
-    ``absence_until``, at most 30 days from now; ``deceased`` asks for a second person.
+    ``absence_until``, at most 30 days from now; ``deceased`` asks for a second person. A share of the wells is drawn
+    by chance and shown to another person; ``lot`` in [0, 1) stands for the chance.
 
     Raises
     ------
@@ -98,7 +107,8 @@ def record_outcome(
         ``case_closed``, ``wrong_task``, ``not_an_outcome``, ``note_too_long``, ``unknown``.
     """
     act = RecordOutcome(user_id, task_id, outcome, contacted, witness, note, absence_until)
-    return _act(connection, _case_of(connection, task_id), act, now)
+    drawn = _CHANCE.random() if lot is None else lot
+    return _act(connection, _case_of(connection, task_id), act, now, lot=drawn)
 
 
 def confirm_closing(
@@ -123,21 +133,59 @@ def hand_over(
 
 
 def record_remote_well(
-    connection: Connection, *, household_id: str, via: str, now: datetime, user_id: int | None = None
+    connection: Connection,
+    *,
+    household_id: str,
+    via: str,
+    now: datetime,
+    user_id: int | None = None,
+    source: EvidenceSource | None = None,
+    recorded_by: str = "",
 ) -> Decision:
-    """Take "I am well" from a key press, a kiosk or a family's button: evidence, but not often in succession.
+    """Take "I am well" from a key press, a kiosk, an order or a family's button: evidence, but not often in succession.
+
+    ``via`` says who pressed or ordered and on what; ``source`` is None for the telephone.
 
     Raises
     ------
     ActRefused
         ``remote_too_often``: a person has to speak with her or see her.
     """
+    act = RemoteWell(via, user_id, "remote" if source is None else source.value, recorded_by)
     key = store.Key("", household_id=household_id)
     store.lock(connection, key)
     case = store.load_open_case(connection, key)
     surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
-    decision = decide_remote_well(case, RemoteWell(via, user_id), now, surroundings.around)
+    decision = decide_remote_well(case, act, now, surroundings.around)
     store.save(connection, case, decision, surroundings, now=now)
+    return decision
+
+
+def record_met(
+    connection: Connection,
+    *,
+    household_id: str,
+    how: Contacted | EvidenceSource,
+    witness: str,
+    at: datetime,
+    now: datetime,
+    recorded_by: str = "",
+) -> Decision:
+    """Take the word of a named person who spoke with her, saw her or handed her a meal, at the instant it happened.
+
+    Raises
+    ------
+    ActRefused
+        ``witness_is_missing``; ``not_a_time``: in the future, or more than a day ago; ``not_an_outcome``: what
+        nobody was there for is ``record_remote_well``'s.
+    """
+    if how in (EvidenceSource.ORDER, EvidenceSource.BUTTON):
+        raise ActRefused(Refusal.NOT_AN_OUTCOME)
+    key = store.Key("", household_id=household_id)
+    store.lock(connection, key)
+    surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
+    decision = decide_met(MetHer(how.value, witness, at, recorded_by), now)
+    store.save(connection, None, decision, surroundings, now=now)
     return decision
 
 
@@ -148,13 +196,14 @@ def _case_of(connection: Connection, task_id: int) -> int:
     return case_id
 
 
-def _act(connection: Connection, case_id: int, act: Act, now: datetime) -> Decision:
+def _act(connection: Connection, case_id: int, act: Act, now: datetime, *, lot: float = 1.0) -> Decision:
     found = store.load_case(connection, case_id)
     if found is None:
         raise ActRefused(Refusal.UNKNOWN)
     case, key = found
     # An act tells the desks; what goes outside is the worker's, whose settings name the channels.
     surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
-    decision = decide(case, act, now, surroundings.policy, surroundings.around)
+    around = replace(surroundings.around, review_drawn=lot < case.policy.reviewed_share)
+    decision = decide(case, act, now, surroundings.policy, around)
     store.save(connection, case, decision, surroundings, now=now)
     return decision

@@ -14,6 +14,7 @@ from alerts.case import (
     Action,
     ActRefused,
     AddNote,
+    AskReview,
     BeginVisit,
     CaseFacts,
     Circumstances,
@@ -22,10 +23,13 @@ from alerts.case import (
     ConfirmMessages,
     Decision,
     DeclareAbsence,
+    DoubtWord,
+    EndAbsence,
     EndWatch,
     Entry,
     HandOver,
     Hold,
+    MetHer,
     Reason,
     RecordOutcome,
     RecordVerified,
@@ -33,6 +37,7 @@ from alerts.case import (
     Release,
     RemoteWell,
     ReportSensorFault,
+    RestoreAbsence,
     SupersedeMessages,
     TaskFacts,
     after,
@@ -40,10 +45,13 @@ from alerts.case import (
     with_task,
     without_open_tasks,
 )
-from alerts.closing import DURING_VISIT, closed, proposed
+from alerts.closing import DURING_VISIT, proposed
+from alerts.ending import closed
 from alerts.holds import is_night
 from alerts.recipients import next_in_chain
+from alerts.signals import tried_again
 from alerts.timers import (
+    absence_of,
     annunciate,
     annunciate_by_rank,
     planned,
@@ -67,6 +75,7 @@ CALL_AGAIN_MS = 30 * 60_000
 _DESK = (Role.PROPERTY_CLERK, Role.ADMIN)
 _SEEN = (Outcome.WELL, Outcome.HELPED)
 _GONE = (Outcome.AWAY, Outcome.HOSPITAL)
+_TRIED = (Outcome.NO_ANSWER, Outcome.SENSOR_FAULT)
 _DEVICE_OUTCOMES = (Outcome.RESTORED, Outcome.SENSOR_FAULT, Outcome.NO_ANSWER)
 
 
@@ -123,7 +132,7 @@ def _claim(case: CaseFacts, act: Claim, now: datetime) -> Decision:
         tasks=tasks,
         state=state,
         holder_id=act.user_id,
-        lease_expires_at=after(now, case.policy.lease_ms(case.rank)),
+        lease_expires_at=after(now, case.lease_ms),
     )
     entry = Entry(Reason.CLAIMED, {}, None, act.user_id)
     return Decision(Reason.CLAIMED, planned(case, now), (entry, ConfirmMessages(), SupersedeMessages()))
@@ -166,8 +175,11 @@ def _hold(case: CaseFacts, act: Hold, now: datetime) -> Decision:
 def _hand_over(case: CaseFacts, act: HandOver, now: datetime) -> Decision:
     _refuse_if(act.to_role in (Role.FAMILY, Role.ADMIN), Refusal.UNKNOWN_ROLE)
     kind = _kind_owed(case)
+    hidden = case.ladder is not None and case.ladder.hides_place
+    # Who lives or helps at that door may be the one she is in fear of.
+    _refuse_if(hidden and act.to_role is not Role.POLICE_OFFICER, Refusal.UNKNOWN_ROLE)
     case = unowned(without_open_tasks(case, kind))
-    due_at = after(now, case.policy.sla_ms(case.rank))
+    due_at = after(now, case.sla_ms)
     case = with_task(case, TaskFacts(kind, act.to_role, TaskState.OPEN, now, now, due_at))
     case, actions = annunciate(replace(case, deadline_at=due_at), now, also=(act.to_role,))
     entry = Entry(Reason.HANDED_OVER, {"to": act.to_role.value}, _checked_note(act.note), act.user_id)
@@ -179,6 +191,8 @@ def _kind_owed(case: CaseFacts) -> TaskKind:
         return TaskKind.CONFIRM_CLOSING
     if case.cause is CaseCause.TECHNICAL:
         return TaskKind.DEVICE_CHECK
+    if case.ladder is not None:
+        return TaskKind(case.ladder.task)
     return TaskKind.VISIT if case.rank >= 3 else TaskKind.CALL
 
 
@@ -222,10 +236,12 @@ def _record_outcome(case: CaseFacts, act: RecordOutcome, now: datetime, around: 
     task = _task(case, act.task_id)
     _refuse_if(task.kind is TaskKind.CONFIRM_CLOSING, Refusal.WRONG_TASK)
     note = _checked_note(act.note)
+    if case.ladder is not None:
+        return _answered(case, task, act, now, note)
     if task.kind is TaskKind.DEVICE_CHECK:
         return _device_checked(case, task, act, now, around)
     if act.outcome in _SEEN:
-        return _seen(case, task, act, now, note)
+        return _seen(case, task, act, now, note, around)
     if act.outcome in _GONE:
         return _away(case, task, act, now, note)
     if act.outcome is Outcome.DECEASED:
@@ -234,6 +250,10 @@ def _record_outcome(case: CaseFacts, act: RecordOutcome, now: datetime, around: 
         return _no_answer(_task_done(case, task, act, now), task, act, now, around)
     if act.outcome is Outcome.SENSOR_FAULT:
         return _sensor_fault(_task_done(case, task, act, now), task, act, now)
+    if act.outcome is Outcome.OTHER:
+        # It ends this case and answers for nobody: where her stage stands on, it is opened again.
+        _refuse_if(note is None, Refusal.NOTE_IS_EMPTY)
+        return _closed_by_person(_task_done(case, task, act, now), Outcome.OTHER, act.user_id, now, note)
     raise ActRefused(Refusal.NOT_AN_OUTCOME)
 
 
@@ -254,14 +274,62 @@ def _task_done(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: dateti
     return case
 
 
-def _seen(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: datetime, note: str | None) -> Decision:
+def _seen(
+    case: CaseFacts,
+    task: TaskFacts,
+    act: RecordOutcome,
+    now: datetime,
+    note: str | None,
+    around: Circumstances,
+) -> Decision:
     if act.contacted is None:
         raise ActRefused(Refusal.HOW_IS_MISSING)
     witness = (act.witness or "").strip()
     _refuse_if(not 0 < len(witness) <= WITNESS_LENGTH_MAX, Refusal.WITNESS_IS_MISSING)
     evidence = RecordVerified(now, act.contacted.value, witness)
     done = replace(_task_done(case, task, act, now), remote_well_count=0)
-    return _closed_by_person(done, act.outcome, act.user_id, now, note, evidence)
+    further: tuple[Action, ...] = (evidence,)
+    if around.review_drawn and act.outcome is Outcome.WELL:
+        said = {"how": act.contacted.value, "task": task.id, "case": case.id, "at": now.isoformat()}
+        further = (evidence, AskReview(act.user_id, said))
+    return _closed_by_person(done, act.outcome, act.user_id, now, note, *further)
+
+
+def _answered(
+    case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: datetime, note: str | None
+) -> Decision:
+    """Take what a person found about a cause with a ladder; its ladder says which outcomes there are."""
+    assert case.ladder is not None
+    _refuse_if(act.outcome.value not in case.ladder.outcomes, Refusal.NOT_AN_OUTCOME)
+    _refuse_if(act.outcome is Outcome.OTHER and note is None, Refusal.NOTE_IS_EMPTY)
+    if case.cause is CaseCause.REVIEW:
+        _refuse_if(case.evidence.get("recorded_by") == act.user_id, Refusal.SECOND_PERSON_NEEDED)
+    if act.outcome in _SEEN and case.household_id is not None:
+        return _seen(case, task, act, now, note, Circumstances())
+    if act.outcome in _GONE:
+        return _away(case, task, act, now, note)
+    done = _task_done(case, task, act, now)
+    if act.outcome in _TRIED:
+        # Nobody was there, or it is to be mended: it comes up again until it is over.
+        wait_ms = 0 if case.rank >= 3 else case.policy.reopen_after_ms
+        entry = Entry(Reason.NO_ANSWER_TRY_AGAIN, {"kind": task.kind.value}, note, act.user_id)
+        if act.outcome is Outcome.SENSOR_FAULT:
+            entry = Entry(Reason.DEVICE_CHECKED, {"outcome": act.outcome.value}, note, act.user_id)
+        return tried_again(done, task, entry.words, entry, after(now, wait_ms), now)
+    return _closed_by_person(done, act.outcome, act.user_id, now, note, *_follows(case, act, now))
+
+
+def _follows(case: CaseFacts, act: RecordOutcome, now: datetime) -> tuple[Action, ...]:
+    """Return what an answer changes beside the case."""
+    if act.outcome is Outcome.BACK and case.evidence_at is not None:
+        return (EndAbsence(absence_of(case), case.evidence_at),)
+    if act.outcome is Outcome.NOT_BACK:
+        restored = Entry(Reason.ABSENCE_RESTORED, {}, None, act.user_id)
+        return (RestoreAbsence(absence_of(case), now, f"user:{act.user_id}"), restored)
+    if act.outcome is Outcome.DOUBTED:
+        doubted = Entry(Reason.WORD_DOUBTED, {}, None, act.user_id)
+        return (DoubtWord(int(case.evidence["case"]), f"user:{act.user_id}"), doubted)
+    return ()
 
 
 def _away(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: datetime, note: str | None) -> Decision:
@@ -445,8 +513,27 @@ def decide_remote_well(
     real_evidence_at = around.real_evidence_at
     if real_evidence_at is None and case is not None:
         real_evidence_at = case.evidence_at
-    evidence = RecordVerified(now, "remote", act.via, real_evidence_at)
+    evidence = RecordVerified(now, act.how, act.via, real_evidence_at, act.recorded_by)
     if case is None:
         return Decision(Reason.REMOTE_WELL, None, (evidence,))
     entry = Entry(Reason.REMOTE_WELL, {"via": act.via}, None, act.user_id)
     return Decision(Reason.REMOTE_WELL, replace(case, remote_well_count=count + 1), (entry, evidence))
+
+
+#: What was seen or heard is written down the same day, never for tomorrow.
+WORD_BACK_MAX = timedelta(hours=24)
+
+
+def decide_met(act: MetHer, now: datetime) -> Decision:
+    """Take the word of somebody who met her as evidence at its own instant; the detector does the rest.
+
+    Raises
+    ------
+    ActRefused
+        Without the name of who met her, or for an instant to come or more than a day ago.
+    """
+    witness = act.witness.strip()
+    _refuse_if(not 0 < len(witness) <= WITNESS_LENGTH_MAX, Refusal.WITNESS_IS_MISSING)
+    _refuse_if(not now - WORD_BACK_MAX <= act.at <= now, Refusal.NOT_A_TIME)
+    word = RecordVerified(act.at, act.how, witness, None, act.recorded_by)
+    return Decision(Reason.MET, None, (word,))

@@ -12,8 +12,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from kaimen.policy import LadderPolicy
+from alerts.grading import UNGRADED, Grounds
+from kaimen.policy import CauseLadder, LadderPolicy
 from kaimen.vocabulary import CaseCause, CaseState, Contacted, Outcome, Role, Stage, TaskKind, TaskState
+
+#: These two have rules of their own; every other cause is worked through its ladder in the policy.
+OWN_RULES = frozenset({CaseCause.INACTIVITY, CaseCause.TECHNICAL})
 
 
 class Reason(StrEnum):
@@ -40,6 +44,13 @@ class Reason(StrEnum):
     SET_ASIDE = "set_aside"
     QUARANTINE_WAITS = "quarantine_waits"
     REMOTE_ONLY = "remote_only"
+    SIGNALLED = "signalled"
+    SIGNALLED_AGAIN = "signalled_again"
+    SIGNAL_ENDED = "signal_ended"
+    CLOSED_BY_ITSELF = "closed_by_itself"
+    BACK_ASKED = "back_asked"
+    BACK_BY_EVIDENCE = "back_by_evidence"
+    REVIEW_ASKED = "review_asked"
     # What the clock said.
     LISTED = "listed"
     STARTED = "started"
@@ -52,6 +63,9 @@ class Reason(StrEnum):
     DEVICE_CHECK_OVERDUE = "device_check_overdue"
     REOPENED = "reopened"
     NOTHING_DUE = "nothing_due"
+    TASK_OVERDUE = "task_overdue"
+    TOLD_FURTHER = "told_further"
+    CLOSED_UNANSWERED = "closed_unanswered"
     # What a person did.
     CLAIMED = "claimed"
     RELEASED = "released"
@@ -70,6 +84,9 @@ class Reason(StrEnum):
     REMOTE_WELL = "remote_well"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     CONSENT_WITHDRAWN_PROPOSED = "consent_withdrawn_proposed"
+    ABSENCE_RESTORED = "absence_restored"
+    WORD_DOUBTED = "word_doubted"
+    MET = "met"
 
 
 class Refusal(StrEnum):
@@ -95,6 +112,8 @@ class Refusal(StrEnum):
     NOTE_TOO_LONG = "note_too_long"
     UNKNOWN_ROLE = "unknown_role"
     REMOTE_TOO_OFTEN = "remote_too_often"
+    NOT_A_TIME = "not_a_time"
+    WHO_IS_MISSING = "who_is_missing"
 
 
 class ActRefused(Exception):  # noqa: N818 - a refusal is an answer, not a fault
@@ -118,6 +137,9 @@ class NextAction(StrEnum):
     LEASE_ENDS = "lease_ends"
     HOLD_ENDS = "hold_ends"
     ANNUNCIATE_AGAIN = "annunciate_again"
+    TASK_STARTS = "task_starts"
+    TASK_DUE = "task_due"
+    TELL_FURTHER = "tell_further"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +197,8 @@ class CaseFacts:
     proposal: Mapping[str, Any] | None = None
     proposal_at: datetime | None = None
     remote_well_count: int = 0
+    grounds: Grounds = UNGRADED
+    signal_count: int = 0
     outcome: Outcome | None = None
     closed_at: datetime | None = None
     closed_by: str | None = None
@@ -184,6 +208,7 @@ class CaseFacts:
     standing: frozenset[int] = frozenset()
     checks: frozenset[int] = frozenset()
     outages: frozenset[int] = frozenset()
+    signals: frozenset[int] = frozenset()
     annunciated: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -191,9 +216,24 @@ class CaseFacts:
         return self.state is not CaseState.CLOSED
 
     @property
+    def ladder(self) -> CauseLadder | None:
+        """The ladder of the case's cause; None where the cause has rules of its own."""
+        return None if self.cause in OWN_RULES else self.policy.causes[self.cause.value]
+
+    @property
     def rank(self) -> int:
-        """The heavier of stage and check step: it says which act is owed."""
+        """How pressing: of inactivity the heavier of stage and check step, of another cause its priority."""
+        if self.ladder is not None:
+            return self.ladder.priority
         return max(int(self.stage), min(self.check_step, 3))
+
+    @property
+    def lease_ms(self) -> int:
+        return self.ladder.lease_ms if self.ladder is not None else self.policy.lease_ms(self.rank)
+
+    @property
+    def sla_ms(self) -> int:
+        return self.ladder.sla_ms if self.ladder is not None else self.policy.sla_ms(self.rank)
 
     @property
     def open_tasks(self) -> tuple[TaskFacts, ...]:
@@ -295,6 +335,23 @@ class OutageMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """Something was signalled that is no inactivity: a call for help, a forced door, strangers, a fault.
+
+    ``subject`` is what it is about (``household:…``, ``device:…``): one open case per cause and subject. ``gone``
+    where what was signalled was over before we came to handle it.
+    """
+
+    signal_id: int
+    cause: CaseCause
+    kind: str
+    subject: str
+    at: datetime
+    evidence: Mapping[str, Any]
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OutageLeft:
     """The same, as the case it was told under sees it."""
 
@@ -304,6 +361,36 @@ class OutageLeft:
     to_cause: str
     to_cause_id: str
     moved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignalEnded:
+    """What was signalled is over; ``reason`` is ingest's."""
+
+    signal_id: int
+    ended_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedWhileAway:
+    """A door opened inside a declared absence; ``certain``: it was she herself, or somebody met her at home."""
+
+    absence_id: int
+    subject: str
+    evidence_at: datetime
+    evidence: Mapping[str, Any]
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WellToReview:
+    """One of the wells drawn at random: another person looks whether it was one."""
+
+    subject: str
+    recorded_by: int
+    at: datetime
+    evidence: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,9 +498,31 @@ class RemoteWell:
 
     via: str
     user_id: int | None = None
+    how: str = "remote"
+    recorded_by: str = ""
 
 
-Fact: TypeAlias = Crossing | Withdrawal | CheckDue | CheckEnded | OutageBegan | OutageMoved | OutageEnded
+@dataclass(frozen=True, slots=True)
+class MetHer:
+    """Somebody spoke with her, saw her or handed her a meal, outside of any case; ``witness`` is that person."""
+
+    how: str
+    witness: str
+    at: datetime
+    recorded_by: str = ""
+
+
+Fact: TypeAlias = (
+    Crossing
+    | Withdrawal
+    | CheckDue
+    | CheckEnded
+    | OutageBegan
+    | OutageMoved
+    | OutageEnded
+    | Signal
+    | SignalEnded
+)
 Act: TypeAlias = (
     Claim | Release | AddNote | BeginVisit | RecordOutcome | ConfirmClosing | Hold | HandOver | RemoteWell
 )
@@ -426,6 +535,8 @@ Happening: TypeAlias = (
     | WorkSetAside
     | QuarantineWaits
     | RemoteOnly
+    | OpenedWhileAway
+    | WellToReview
     | Act
 )
 
@@ -469,13 +580,15 @@ class ConfirmMessages:
 class RecordVerified:
     """A person's word becomes evidence for the detector.
 
-    ``real_evidence_at``, of a remote word: when she was last heard, seen or opened.
+    ``real_evidence_at``, of a remote word: when she was last heard, seen or opened. ``recorded_by`` is who wrote it
+    down, where that is not the witness.
     """
 
     at: datetime
     how: str
     witness: str
     real_evidence_at: datetime | None = None
+    recorded_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,6 +625,54 @@ class UnfoldHousehold:
     to_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class JoinSignal:
+    """The case stands for this signal too."""
+
+    signal_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveSignal:
+    """What was signalled is over."""
+
+    signal_id: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EndAbsence:
+    """She was back at ``at``: what was declared beyond it holds no more."""
+
+    absence_id: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreAbsence:
+    """It was somebody else: what was declared holds on from ``from_at``, as a row of its own."""
+
+    absence_id: int
+    from_at: datetime
+    declared_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskReview:
+    """A well was drawn for a second look."""
+
+    recorded_by: int
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtWord:
+    """The word that closed a case was not one: it is taken back, and the rule counts on from before it."""
+
+    case_id: int
+    doubted_by: str
+
+
 Action: TypeAlias = (
     Entry
     | Annunciate
@@ -523,6 +684,12 @@ Action: TypeAlias = (
     | EndWatch
     | FoldHousehold
     | UnfoldHousehold
+    | JoinSignal
+    | LeaveSignal
+    | EndAbsence
+    | RestoreAbsence
+    | AskReview
+    | DoubtWord
 )
 
 
@@ -542,8 +709,9 @@ class Circumstances:
     ``helpers`` are the helper roles that somebody of this household's contacts has, in the order in which they
     are asked; ``answered_at`` is the newest word of a person that she is well, or the begin of an absence that holds
     now; ``queue`` counts the people of the community who are asked after before her, and ``staff`` those who may ask;
-    ``folded`` says that a technical case
-    stands for this household; ``remote_well_count`` counts key presses since she was last heard, seen or opened.
+    ``folded`` says that a technical case stands for this household; ``remote_well_count`` counts key presses since she
+    was last heard, seen or opened; ``grounds`` is what was known of her when a stage was reached; ``review_drawn`` that
+    this well is looked at again.
     """
 
     community_id: str = ""
@@ -556,6 +724,8 @@ class Circumstances:
     remote_well_count: int = 0
     remote_well_max: int = 2
     real_evidence_at: datetime | None = None
+    grounds: Grounds = UNGRADED
+    review_drawn: bool = False
 
 
 def stage_of(thresholds_passed: int) -> Stage:

@@ -1,4 +1,4 @@
-"""How a case ends or is proposed to end: a case, an outcome and ``now`` enter, a decision leaves; pure."""
+"""How a case is proposed to end: a case, an outcome and ``now`` enter, a decision that asks a person leaves; pure."""
 
 from __future__ import annotations
 
@@ -13,48 +13,16 @@ from alerts.case import (
     Decision,
     Entry,
     Reason,
-    SupersedeMessages,
     TaskFacts,
     after,
     with_task,
     without_open_tasks,
 )
 from alerts.timers import annunciate, planned
-from kaimen.vocabulary import CaseState, Outcome, Role, TaskKind, TaskState
+from kaimen.vocabulary import Outcome, Role, TaskKind, TaskState
 
 #: Where a case keeps the evidence that came while somebody was at the door.
 DURING_VISIT = "during_visit"
-
-
-def closed(
-    case: CaseFacts,
-    outcome: Outcome,
-    now: datetime,
-    *,
-    by: str,
-    reason: Reason,
-    args: Mapping[str, Any],
-    user_id: int | None = None,
-    note: str | None = None,
-) -> Decision:
-    """Return the decision that ends a case: no task, no lease, no message is left of it."""
-    ended = replace(
-        without_open_tasks(case),
-        state=CaseState.CLOSED,
-        outcome=outcome,
-        closed_at=now,
-        closed_by=by,
-        next_action="",
-        next_action_at=None,
-        holder_id=None,
-        lease_expires_at=None,
-        held_until=None,
-        held_reason=None,
-        proposal=None,
-        proposal_at=None,
-    )
-    entry = Entry(reason, {**args, "outcome": outcome.value}, note, user_id)
-    return Decision(reason, ended, (entry, SupersedeMessages()))
 
 
 def proposed(

@@ -21,7 +21,12 @@ _BACK_OFF_MAX_S = 1_800
 _WORTH_WAITING = timedelta(seconds=60)
 
 #: Steps that are no emergency; every other one, also one this file has never heard of, is.
-_ROUTINE_STEPS = frozenset({"normal", "warning", "not_seen_1", "technical"})
+_ROUTINE_STEPS = frozenset(
+    {
+        "normal", "warning", "not_seen_1", "technical",
+        "door_held", "stranger", "credential", "dwelling", "device_fault", "absence", "review",
+    }
+)  # fmt: skip
 _DIGEST_STEPS = frozenset({"digest", "test", "proof"})
 #: Emergencies that wait for the morning of whoever sleeps: the call of the second day.
 _SLEEPABLE_STEPS = frozenset({"call", "not_seen_2", "confirm"})

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from alerts.case import Circumstances
 from kaimen.policy import LadderPolicy, calls_start_at, next_list_time
+from kaimen.vocabulary import Grade
 
 
 class HoldReason(StrEnum):
@@ -18,6 +19,7 @@ class HoldReason(StrEnum):
     MORNING_LIST = "morning_list"
     QUIET_HOURS = "quiet_hours"
     FOLDED = "folded"
+    GRADED_HIGH = "graded_high"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +31,26 @@ class HoldDecision:
 
 
 def decide_hold(
-    *, rank: int, of_check: bool, now: datetime, policy: LadderPolicy, around: Circumstances
+    *,
+    rank: int,
+    of_check: bool,
+    now: datetime,
+    policy: LadderPolicy,
+    around: Circumstances,
+    grade: Grade = Grade.UNGRADED,
 ) -> HoldDecision:
     """Say when people are told of a case that has reached ``rank`` (1 list, 2 call, 3 visit).
 
     A check whose household lies under an outage is told with the outage (one technical case for the building),
-    until it asks for a visit: three hundred doors behind one dead gateway are not three hundred alarms.
+    until it asks for a visit: three hundred doors behind one dead gateway are not three hundred alarms. A call of
+    the night waits for the morning, unless sensors inside were heard and saw nothing since the last opening.
     """
     if of_check and around.folded and rank < 3:
         return HoldDecision(HoldReason.FOLDED, None)
     if rank <= 1:
         return HoldDecision(HoldReason.MORNING_LIST, next_list_time(policy, now))
+    if rank == 2 and grade is Grade.HIGH and not of_check:
+        return HoldDecision(HoldReason.GRADED_HIGH, now)
     if rank == 2:
         start_at = calls_start_at(policy, now)
         return HoldDecision(HoldReason.AT_ONCE if start_at == now else HoldReason.QUIET_HOURS, start_at)

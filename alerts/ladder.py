@@ -22,6 +22,7 @@ from alerts.case import (
     Decision,
     Entry,
     Happening,
+    OpenedWhileAway,
     OutageBegan,
     OutageEnded,
     OutageLeft,
@@ -29,15 +30,20 @@ from alerts.case import (
     QuarantineWaits,
     Reason,
     RemoteOnly,
+    Signal,
+    SignalEnded,
     StandsUnanswered,
     TimerDue,
+    WellToReview,
     Withdrawal,
     WorkSetAside,
     stage_of,
     without_open_tasks,
 )
-from alerts.closing import DURING_VISIT, closed, proposed
+from alerts.closing import DURING_VISIT, proposed
+from alerts.ending import closed
 from alerts.holds import is_answered
+from alerts.signals import decide_opened_while_away, decide_review, decide_signal, decide_signal_ended
 from alerts.technical import (
     decide_outage_began,
     decide_outage_ended,
@@ -70,11 +76,11 @@ def decide(
         case Crossing():
             return _decide_crossing(case, happening, now, policy, around)
         case Withdrawal():
-            return _decide_withdrawal(case, happening, now)
+            return _decide_withdrawal(case, happening, now, around)
         case CheckDue():
             return _decide_check_due(case, happening, now, policy, around)
         case CheckEnded():
-            return _decide_check_ended(case, happening, now)
+            return _decide_check_ended(case, happening, now, around)
         case OutageBegan() | OutageMoved():
             return decide_outage_began(case, happening, now, policy, around)
         case OutageEnded():
@@ -89,6 +95,14 @@ def decide(
             return decide_set_aside(case, happening, now, policy, around)
         case RemoteOnly():
             return _decide_remote_only(case, happening, now, policy, around)
+        case Signal():
+            return decide_signal(case, happening, now, policy, around)
+        case SignalEnded():
+            return decide_signal_ended(case, happening, now)
+        case OpenedWhileAway():
+            return decide_opened_while_away(case, happening, now, policy, around)
+        case WellToReview():
+            return decide_review(case, happening, now, policy, around)
         case _ if case is None:
             return Decision(Reason.NOTHING_OPEN, None)
         case TimerDue():
@@ -160,7 +174,7 @@ def _climbed(
     if case.proposal is not None:
         # Silence after the evidence that proposed closing: the proposal is spent.
         case = without_open_tasks(replace(case, proposal=None, proposal_at=None), TaskKind.CONFIRM_CLOSING)
-    case = replace(case, held_until=None, held_reason=None)
+    case = replace(case, held_until=None, held_reason=None, grounds=around.grounds)
     if case.state is CaseState.OWNED:
         case = unowned(case)
     if gone:
@@ -219,24 +233,33 @@ def _decide_remote_only(
 # --- evidence ----------------------------------------------------------------------------------------------------
 
 
-def _decide_withdrawal(case: CaseFacts | None, fact: Withdrawal, now: datetime) -> Decision:
+def _decide_withdrawal(
+    case: CaseFacts | None, fact: Withdrawal, now: datetime, around: Circumstances
+) -> Decision:
     if case is None:
         return Decision(Reason.NOTHING_OPEN, None)
     new = replace(case, standing=case.standing - {fact.stage})
     outcome = Outcome.LATE_EVIDENCE if fact.late else Outcome.RESUMED
-    return _take_evidence(new, fact, outcome, {"stage": fact.stage}, now)
+    return _take_evidence(new, fact, outcome, {"stage": fact.stage}, now, around)
 
 
-def _decide_check_ended(case: CaseFacts | None, fact: CheckEnded, now: datetime) -> Decision:
+def _decide_check_ended(
+    case: CaseFacts | None, fact: CheckEnded, now: datetime, around: Circumstances
+) -> Decision:
     if case is None:
         return Decision(Reason.NOTHING_OPEN, None)
     new = replace(case, checks=case.checks - {fact.step})
     outcome = Outcome.LATE_EVIDENCE if fact.late else Outcome.RESUMED
-    return _take_evidence(new, fact, outcome, {"step": fact.step}, now)
+    return _take_evidence(new, fact, outcome, {"step": fact.step}, now, around)
 
 
 def _take_evidence(
-    case: CaseFacts, fact: Withdrawal | CheckEnded, outcome: Outcome, args: Mapping[str, Any], now: datetime
+    case: CaseFacts,
+    fact: Withdrawal | CheckEnded,
+    outcome: Outcome,
+    args: Mapping[str, Any],
+    now: datetime,
+    around: Circumstances,
 ) -> Decision:
     args = {**args, "evidence_at": fact.evidence_at.isoformat()}
     if case.is_reported_deceased:
@@ -247,7 +270,7 @@ def _take_evidence(
         case = replace(case, evidence={**case.evidence, DURING_VISIT: seen})
         return _noted(case, Reason.EVIDENCE_DURING_VISIT, args, now)
     if case.standing or case.checks:
-        return _lowered(case, args, now)
+        return _lowered(case, args, now, around)
     if fact.evidence.get("kind") in _ABSENCE_KINDS:
         outcome = Outcome.AWAY
     if case.stage is Stage.VISIT:
@@ -259,7 +282,7 @@ def _noted(case: CaseFacts, reason: Reason, args: Mapping[str, Any], now: dateti
     return Decision(reason, planned(case, now), (Entry(reason, args),))
 
 
-def _lowered(case: CaseFacts, args: Mapping[str, Any], now: datetime) -> Decision:
+def _lowered(case: CaseFacts, args: Mapping[str, Any], now: datetime, around: Circumstances) -> Decision:
     """Ask for no more than what still stands; a case that reached VISIT waits for a person all the same."""
     if case.stage is Stage.VISIT:
         return _noted(case, Reason.EVIDENCE_NOTED, args, now)
@@ -268,11 +291,21 @@ def _lowered(case: CaseFacts, args: Mapping[str, Any], now: datetime) -> Decisio
     if new.rank == case.rank:
         return _noted(new, Reason.EVIDENCE_NOTED, args, now)
     heavier = [TaskKind.VISIT] if new.rank == 2 else [TaskKind.VISIT, TaskKind.CALL]
-    new = planned(unowned(without_open_tasks(new, *heavier)), now)
-    return Decision(Reason.LOWERED, new, (Entry(Reason.LOWERED, args),))
+    new = unowned(without_open_tasks(new, *heavier))
+    entry = Entry(Reason.LOWERED, args)
+    asked = with_owed_task(new, now, around) if new.rank == 2 else new
+    if len(asked.tasks) == len(new.tasks):
+        return Decision(Reason.LOWERED, planned(new, now), (entry,))
+    # It had come straight to a visit: the call that is left was asked of nobody yet.
+    asked, actions = annunciate_by_rank(asked, now, around)
+    return Decision(Reason.LOWERED, planned(asked, now), (entry, *actions))
 
 
 def _decide_consent_withdrawn(case: CaseFacts, now: datetime) -> Decision:
+    if case.is_open and case.cause is CaseCause.ABSENCE:
+        return closed(
+            case, Outcome.CONSENT_WITHDRAWN, now, by="consent", reason=Reason.CONSENT_WITHDRAWN, args={}
+        )
     if not case.is_open or case.cause is not CaseCause.INACTIVITY or case.proposal is not None:
         return Decision(Reason.NOTHING_DUE, case)
     if case.stage is Stage.VISIT or case.visit_begun_at is not None:

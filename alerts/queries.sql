@@ -2,16 +2,19 @@
 
 -- name: waiting_happenings
 -- The oldest happenings nobody has handled, with what groups them; none behind one that was set aside, and none of an
--- outage behind one that is worked on under another cause.
-SELECT h.id, h.kind, h.household_id, h.cause, h.cause_id, s.community_id
+-- outage behind one that is worked on under another cause. Who calls for help does not wait behind the others.
+SELECT h.id, h.kind, h.household_id, h.cause, h.cause_id, s.community_id, g.kind AS signal_kind,
+       g.device_id AS signal_device_id
 FROM open_happenings h
+LEFT JOIN signals g ON h.kind IN ('signal', 'signal_ended') AND g.id = h.fact_id
 LEFT JOIN devices d ON d.id = h.device_id
 LEFT JOIN households hh ON hh.id = h.household_id
-LEFT JOIN sites s ON s.id = coalesce(d.site_id, hh.site_id)
-WHERE h.kind NOT IN ('signal', 'signal_ended')
-  AND NOT EXISTS (
+LEFT JOIN sites s ON s.id = coalesce(d.site_id, g.site_id, hh.site_id)
+WHERE NOT EXISTS (
     SELECT 1 FROM happenings b
-    WHERE b.handled_at IS NULL AND b.retry_at > %(now)s AND b.id <= h.id AND b.household_id = h.household_id
+    WHERE b.handled_at IS NULL AND b.retry_at > %(now)s AND b.id <= h.id
+      AND CASE WHEN g.id IS NULL THEN b.household_id = h.household_id AND b.kind NOT IN ('signal', 'signal_ended')
+               ELSE b.fact_id = h.fact_id AND b.kind IN ('signal', 'signal_ended') END
   )
   AND (h.outage_id IS NULL OR coalesce(h.retry_at <= %(now)s, true) AND NOT EXISTS (
     SELECT 1 FROM happenings b LEFT JOIN outage_moves m ON b.kind = 'outage_moved' AND m.id = b.fact_id
@@ -19,7 +22,7 @@ WHERE h.kind NOT IN ('signal', 'signal_ended')
       AND coalesce(m.outage_id, b.fact_id) = h.outage_id
       AND (b.retry_at > %(now)s OR 'outage_moved' IN (b.kind, h.kind))
   ))
-ORDER BY h.id
+ORDER BY coalesce(g.kind IN ('sos', 'duress'), false) DESC, h.id
 LIMIT %(limit)s
 
 -- name: try_lock
@@ -91,6 +94,64 @@ SELECT h.id AS happening_id, o.id AS outage_id, o.device_id, e.ended_at
 FROM happenings h JOIN outage_ends e ON e.outage_id = h.fact_id JOIN outages o ON o.id = e.outage_id
 WHERE h.kind = 'outage_ended' AND h.id = ANY(%(ids)s)
 
+-- name: fact_signal
+-- A signal, and whether it is over by now.
+SELECT g.id, g.kind, g.household_id, g.device_id, g.at, g.evidence, e.signal_id IS NOT NULL AS gone
+FROM signals g LEFT JOIN signal_ends e ON e.signal_id = g.id
+WHERE g.id = %(fact_id)s
+
+-- name: fact_signal_ended
+-- The end of a signal.
+SELECT e.signal_id, e.ended_at, e.reason FROM signal_ends e WHERE e.signal_id = %(fact_id)s
+
+-- name: open_subject_case
+-- The one open case of a cause with a ladder about a subject, locked.
+SELECT * FROM cases WHERE cause = %(cause)s AND cause_key = %(subject)s AND state <> 'closed' FOR UPDATE
+
+-- name: standing_signals
+-- The signals a case stands for that are not over.
+SELECT signal_id FROM case_signals WHERE case_id = %(case_id)s AND ended_at IS NULL
+
+-- name: join_signal
+-- A case stands for a signal too.
+INSERT INTO case_signals (signal_id, case_id) VALUES (%(signal_id)s, %(case_id)s) ON CONFLICT (signal_id) DO NOTHING
+
+-- name: leave_signal
+-- A signal is over.
+UPDATE case_signals SET ended_at = %(at)s WHERE signal_id = %(signal_id)s AND ended_at IS NULL
+
+-- name: end_absence
+-- A declared absence ends at an instant inside it.
+UPDATE absences SET to_at = greatest(%(at)s, from_at + interval '1 millisecond')
+WHERE id = %(absence_id)s AND revoked_at IS NULL AND to_at > %(at)s
+
+-- name: restore_absence
+-- What was declared holds on from an instant: it was somebody else who opened.
+INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at, restores)
+SELECT household_id, %(from_at)s, to_at, reason, %(declared_by)s, %(now)s, id FROM absences
+WHERE id = %(absence_id)s AND revoked_at IS NULL AND to_at > %(from_at)s
+
+-- name: doubt_word
+-- The words that closed a case are evidence no more; they stay to be read.
+UPDATE verified_contacts SET doubted_at = %(now)s, doubted_by = %(doubted_by)s
+WHERE case_id = %(case_id)s AND doubted_at IS NULL
+
+-- name: opened_while_away
+-- Absences that hold by declaration, and inside which the detector has found evidence of life; with what it was.
+SELECT a.id AS absence_id, a.household_id, si.community_id, s.evidence_at, s.evidence,
+       s.evidence->>'kind' = 'own_credential'
+       OR EXISTS (SELECT 1 FROM verified_contacts v WHERE v.household_id = a.household_id AND v.at = s.evidence_at
+                    AND NOT v.is_remote AND v.doubted_at IS NULL) AS certain
+FROM absences a
+JOIN household_states s ON s.household_id = a.household_id
+JOIN households h ON h.id = a.household_id
+JOIN sites si ON si.id = h.site_id
+WHERE a.revoked_at IS NULL AND a.from_at <= %(now)s AND a.to_at > %(now)s
+  AND s.evidence_at > a.from_at AND s.evidence_at < a.to_at AND s.evidence->>'kind' <> 'watched_from'
+  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = a.household_id AND k.purpose = 'watch'
+                AND k.withdrawn_at IS NULL)
+ORDER BY a.id
+
 -- name: open_inactivity_case
 -- The household's one open inactivity case, locked.
 SELECT * FROM cases WHERE household_id = %(household_id)s AND cause = 'inactivity' AND state <> 'closed' FOR UPDATE
@@ -105,7 +166,7 @@ SELECT * FROM cases WHERE id = %(id)s FOR UPDATE
 
 -- name: case_key
 -- What a case is locked by.
-SELECT c.household_id, c.cause_key FROM cases c WHERE c.id = %(id)s
+SELECT c.household_id, c.cause_key, c.cause FROM cases c WHERE c.id = %(id)s
 
 -- name: case_of_task
 -- The case a task belongs to.
@@ -177,7 +238,8 @@ SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.la
   ARRAY(SELECT DISTINCT hc.role FROM household_contacts hc WHERE hc.household_id = h.id AND hc.role <> 'family')
     AS helpers,
   greatest(
-    (SELECT max(v.at) FROM verified_contacts v WHERE v.household_id = h.id AND v.at <= %(now)s),
+    (SELECT max(v.at) FROM verified_contacts v
+     WHERE v.household_id = h.id AND v.at <= %(now)s AND v.doubted_at IS NULL),
     (SELECT max(a.from_at) FROM absences a
      WHERE a.household_id = h.id AND a.revoked_at IS NULL AND a.from_at <= %(now)s AND a.to_at > %(now)s)
   ) AS answered_at,
@@ -196,15 +258,108 @@ JOIN communities c ON c.id = s.community_id
 LEFT JOIN household_states hs ON hs.household_id = h.id
 LEFT JOIN LATERAL (
   SELECT v.succession, v.real_evidence_at FROM verified_contacts v
-  WHERE v.household_id = h.id AND v.how = 'remote' AND v.at >= coalesce(hs.evidence_at, '-infinity')
-    AND NOT EXISTS (SELECT 1 FROM verified_contacts w
-                    WHERE w.household_id = h.id AND w.how <> 'remote' AND w.at >= v.at)
+  WHERE v.household_id = h.id AND v.is_remote AND v.at >= coalesce(hs.evidence_at, '-infinity')
+    AND NOT EXISTS (SELECT 1 FROM verified_contacts w WHERE w.household_id = h.id AND NOT w.is_remote
+                      AND w.doubted_at IS NULL AND w.at >= v.at)
   ORDER BY v.at DESC LIMIT 1
 ) rv ON true
 LEFT JOIN LATERAL (
   SELECT q.version, q.thresholds_s, q.ladder FROM policies q
   WHERE q.id = h.policy_id AND q.valid_from <= %(now)s ORDER BY q.version DESC LIMIT 1
 ) p ON true
+WHERE h.id = %(household_id)s
+
+-- name: presence
+-- Where she is presumed to be, as ingest last had it.
+SELECT state, ground, since_at FROM household_presence WHERE household_id = %(household_id)s
+
+-- name: door_stands
+-- Since when an own door stands open, and since when one stands unlocked, as far as was heard.
+SELECT s.door_open_since,
+  (SELECT min(l.occurred_at) FROM household_doors hd JOIN devices d ON d.id = hd.device_id
+   CROSS JOIN LATERAL (
+     SELECT e.occurred_at, e.state FROM door_events e
+     WHERE e.device_no = d.no AND e.type = 'LockPhysicalState' AND e.plausible
+       AND e.occurred_at > %(since)s AND e.occurred_at <= %(now)s
+     ORDER BY e.occurred_at DESC LIMIT 1
+   ) l
+   WHERE hd.household_id = %(household_id)s AND hd.role = 'dwelling' AND hd.to_at IS NULL AND l.state = 'Unlocked')
+    AS unlocked_since
+FROM (SELECT 1) one LEFT JOIN household_states s ON s.household_id = %(household_id)s
+
+-- name: inside_sensors
+-- Sensors inside one home alone, and whether each could be heard (no outage of it stands).
+SELECT v.no, NOT EXISTS (
+    SELECT 1 FROM outages o WHERE o.device_id = v.id
+      AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)) AS heard
+FROM devices v
+WHERE v.retired_at IS NULL AND v.kind IN ('motion', 'water', 'other') AND v.id IN (
+  SELECT d.device_id FROM household_doors d
+  WHERE d.household_id = %(household_id)s AND d.to_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM household_doors o WHERE o.device_id = d.device_id AND o.household_id <> d.household_id)
+  UNION
+  SELECT p.id FROM devices p JOIN households h ON p.site_id = h.site_id AND p.place = h.label
+  WHERE h.id = %(household_id)s AND p.kind IN ('motion', 'water'))
+
+-- name: signs_inside
+-- Signs of some sensors since the last opening and in the last hours, and when the last one was.
+SELECT count(*) AS since_opening, count(*) FILTER (WHERE e.occurred_at > %(recent)s) AS recent,
+       max(e.occurred_at) AS last_at
+FROM door_events e
+WHERE e.device_no = ANY(%(nos)s) AND e.plausible AND e.occurred_at > %(since)s AND e.occurred_at <= %(now)s
+  AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')
+
+-- name: signs_usual
+-- Signs in the same hours of the days before the last opening, one row per day with a sign at any hour of it.
+SELECT (SELECT count(*) FROM door_events e
+        WHERE e.device_no = ANY(%(nos)s) AND e.plausible
+          AND e.occurred_at > %(now)s::timestamptz - make_interval(days => day) - %(span)s::interval
+          AND e.occurred_at <= %(now)s::timestamptz - make_interval(days => day)
+          AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')) AS signs
+FROM generate_series(%(first_day)s::int, %(last_day)s::int) day
+WHERE EXISTS (SELECT 1 FROM door_events e
+              WHERE e.device_no = ANY(%(nos)s) AND e.plausible
+                AND e.occurred_at > %(now)s::timestamptz - make_interval(days => day + 1)
+                AND e.occurred_at <= %(now)s::timestamptz - make_interval(days => day)
+                AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse'))
+
+-- name: own_openings
+-- What showed life at a household's own doors: nobody's who works here or visits, nothing that was forced.
+SELECT e.occurred_at FROM household_doors d
+JOIN devices v ON v.id = d.device_id
+JOIN door_events e ON e.device_no = v.no AND e.occurred_at > %(since)s AND e.occurred_at <= %(until)s
+ AND (d.from_at IS NULL OR e.occurred_at >= d.from_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
+LEFT JOIN credentials c ON c.token = e.credential
+WHERE d.household_id = %(household_id)s AND e.plausible
+  AND (e.method IS NULL OR e.method <> 'remote_office')
+  AND (c.class IS NULL OR c.class IN ('resident', 'family'))
+  AND (d.role = 'dwelling' OR c.household_id = %(household_id)s)
+  AND (e.type = 'AccessTaken' OR e.type = 'DoorPhysicalState' AND e.state = 'Open' AND d.role = 'dwelling'
+       AND NOT EXISTS (
+         SELECT 1 FROM door_events f LEFT JOIN credentials fc ON fc.token = f.credential
+         WHERE f.device_no = e.device_no AND f.plausible
+           AND (f.type IN ('AccessGranted', 'AccessTaken')
+                AND f.occurred_at BETWEEN e.occurred_at - interval '30 seconds' AND e.occurred_at
+                AND (f.method = 'remote_office' OR fc.class IN ('staff', 'guard', 'visitor'))
+                OR f.type = 'DoorForcedOpen'
+                AND f.occurred_at BETWEEN e.occurred_at - interval '10 seconds' AND e.occurred_at + interval '10 seconds')))
+ORDER BY e.occurred_at
+
+-- name: unwatched_spans
+-- When one of a household's own doors could not be heard, or she was declared away.
+SELECT coalesce(o.heard_at, o.began_at) AS from_at, coalesce(e.ended_at, %(until)s) AS to_at
+FROM household_doors d
+JOIN outages o ON o.device_id = d.device_id
+LEFT JOIN outage_ends e ON e.outage_id = o.id
+WHERE d.household_id = %(household_id)s AND d.role = 'dwelling' AND coalesce(e.ended_at, %(until)s) > %(since)s
+UNION ALL
+SELECT from_at, to_at FROM absences
+WHERE household_id = %(household_id)s AND revoked_at IS NULL AND to_at > %(since)s AND from_at < %(until)s
+
+-- name: watched_from
+SELECT h.watched_from, c.zone, s.evidence_at FROM households h
+JOIN sites si ON si.id = h.site_id JOIN communities c ON c.id = si.community_id
+LEFT JOIN household_states s ON s.household_id = h.id
 WHERE h.id = %(household_id)s
 
 -- name: unseen
@@ -239,12 +394,18 @@ WHERE EXISTS (SELECT 1 FROM quarantine q WHERE q.replayed_at IS NULL AND q.answe
   AND EXISTS (SELECT 1 FROM communities)
 
 -- name: open_quarantine_cases
-SELECT id, household_id, cause_key, community_id FROM cases
+SELECT id, household_id, cause, cause_key, community_id FROM cases
 WHERE state <> 'closed' AND cause = 'technical' AND cause_key LIKE 'quarantine:%%'
 
 -- name: community
--- The zone of a community.
-SELECT id AS community_id, zone FROM communities WHERE id = %(community_id)s
+-- The zone of a community, and the newest version of the ladder for what is no household's.
+SELECT c.id AS community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.ladder
+FROM communities c
+LEFT JOIN LATERAL (
+  SELECT q.version, q.thresholds_s, q.ladder FROM policies q
+  WHERE q.id = 'mandated' AND q.valid_from <= %(now)s ORDER BY q.version DESC LIMIT 1
+) p ON true
+WHERE c.id = %(community_id)s
 
 -- name: next_case_number
 -- The next number of a community's local day.
@@ -254,11 +415,12 @@ RETURNING last
 
 -- name: insert_case
 -- A new case; returns its id.
-INSERT INTO cases (number, community_id, household_id, cause, cause_key, stage, check_step, state, opened_at, stage_at,
+INSERT INTO cases (number, community_id, household_id, cause, cause_key, priority, grade, grounds, signal_count, stage, check_step, state, opened_at, stage_at,
   deadline_at, evidence_at, evidence, next_action, next_action_at, holder_id, lease_expires_at, held_until,
   held_reason, visit_begun_at, proposal, proposal_at, remote_well_count, policy, outcome, closed_at, closed_by,
   reopened_from, version)
-VALUES (%(number)s, %(community_id)s, %(household_id)s, %(cause)s, %(cause_key)s, %(stage)s, %(check_step)s,
+VALUES (%(number)s, %(community_id)s, %(household_id)s, %(cause)s, %(cause_key)s, %(priority)s, %(grade)s, %(grounds)s,
+  %(signal_count)s, %(stage)s, %(check_step)s,
   %(state)s, %(opened_at)s, %(stage_at)s, %(deadline_at)s, %(evidence_at)s, %(evidence)s, %(next_action)s,
   %(next_action_at)s, %(holder_id)s, %(lease_expires_at)s, %(held_until)s, %(held_reason)s, %(visit_begun_at)s,
   %(proposal)s, %(proposal_at)s, %(remote_well_count)s, %(policy)s, %(outcome)s, %(closed_at)s, %(closed_by)s,
@@ -267,7 +429,8 @@ RETURNING id
 
 -- name: update_case
 -- Changes a case that is still as it was read.
-UPDATE cases SET stage = %(stage)s, check_step = %(check_step)s, state = %(state)s, stage_at = %(stage_at)s,
+UPDATE cases SET priority = %(priority)s, grade = %(grade)s, grounds = %(grounds)s, signal_count = %(signal_count)s,
+  stage = %(stage)s, check_step = %(check_step)s, state = %(state)s, stage_at = %(stage_at)s,
   deadline_at = %(deadline_at)s, evidence_at = %(evidence_at)s, evidence = %(evidence)s,
   next_action = %(next_action)s, next_action_at = %(next_action_at)s, holder_id = %(holder_id)s,
   lease_expires_at = %(lease_expires_at)s, held_until = %(held_until)s, held_reason = %(held_reason)s,
@@ -298,13 +461,21 @@ VALUES (%(case_id)s, %(at)s, %(words)s, %(args)s, %(note)s, %(user_id)s, %(fact)
 
 -- name: insert_verified
 -- A person's word that she is well.
-INSERT INTO verified_contacts (household_id, at, how, witness, case_id, succession, real_evidence_at, recorded_at)
-VALUES (%(household_id)s, %(at)s, %(how)s, %(witness)s, %(case_id)s, %(succession)s, %(real_evidence_at)s, %(now)s)
+INSERT INTO verified_contacts (household_id, at, how, witness, case_id, succession, real_evidence_at, recorded_by,
+  recorded_at)
+VALUES (%(household_id)s, %(at)s, %(how)s, %(witness)s, %(case_id)s, %(succession)s, %(real_evidence_at)s,
+  %(recorded_by)s, %(now)s)
 
 -- name: insert_absence
 -- A dated absence.
 INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)
 VALUES (%(household_id)s, %(from_at)s, %(to_at)s, %(reason)s, %(declared_by)s, %(now)s)
+
+-- name: supersede_household_messages
+-- What is planned about a household and not sent goes to nobody, whichever case it belongs to.
+UPDATE outbox SET state = 'superseded'
+WHERE state IN ('planned', 'uncertain')
+  AND case_id IN (SELECT id FROM cases WHERE household_id = %(household_id)s)
 
 -- name: end_watch
 -- Ends the consent to be watched.
@@ -347,15 +518,15 @@ UPDATE case_households SET to_at = %(at)s WHERE case_id = %(case_id)s AND to_at 
 
 -- name: due_cases
 -- Open cases whose next action has come, most pressing first.
-SELECT id, household_id, cause_key, community_id FROM cases
+SELECT id, household_id, cause, cause_key, community_id FROM cases
 WHERE state <> 'closed' AND next_action_at <= %(now)s AND NOT id = ANY(%(but)s)
 ORDER BY next_action_at, id
 LIMIT %(limit)s
 
 -- name: consent_withdrawn_cases
--- Open inactivity cases of households that agreed to be watched once and do no more; none that asks already.
-SELECT c.id, c.household_id, c.cause_key, c.community_id FROM cases c
-WHERE c.state <> 'closed' AND c.cause = 'inactivity' AND c.proposal IS NULL
+-- Open cases of inactivity or absence of households that agreed to be watched once and do no more; none that asks already.
+SELECT c.id, c.household_id, c.cause, c.cause_key, c.community_id FROM cases c
+WHERE c.state <> 'closed' AND c.cause IN ('inactivity', 'absence') AND c.proposal IS NULL
   AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'watch')
   AND NOT EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'watch'
                     AND k.withdrawn_at IS NULL)
@@ -368,7 +539,8 @@ SELECT DISTINCT ON (c.household_id) c.id, c.household_id, c.community_id
 FROM cases c
 WHERE c.state = 'closed' AND c.cause = 'inactivity' AND c.closed_by LIKE 'user:%%'
   AND c.outcome <> 'deceased'
-  AND c.closed_at > %(from_at)s AND c.closed_at <= %(to_at)s
+  AND c.closed_at > %(from_at)s
+  AND c.closed_at + coalesce((c.policy->>'reopen_after_ms')::bigint, 14400000) * interval '1 millisecond' <= %(now)s
   AND NOT EXISTS (SELECT 1 FROM cases o WHERE o.household_id = c.household_id AND o.cause = 'inactivity'
                     AND (o.state <> 'closed' OR o.closed_at > c.closed_at))
 ORDER BY c.household_id, c.closed_at DESC
@@ -380,8 +552,9 @@ FROM verified_contacts v
 JOIN households h ON h.id = v.household_id
 JOIN sites s ON s.id = h.site_id
 LEFT JOIN household_states hs ON hs.household_id = v.household_id
-WHERE v.how = 'remote' AND v.real_evidence_at <= %(before)s AND v.at >= coalesce(hs.evidence_at, '-infinity')
-  AND NOT EXISTS (SELECT 1 FROM verified_contacts w WHERE w.household_id = v.household_id AND w.at > v.at)
+WHERE v.is_remote AND v.real_evidence_at <= %(before)s AND v.at >= coalesce(hs.evidence_at, '-infinity')
+  AND NOT EXISTS (SELECT 1 FROM verified_contacts w WHERE w.household_id = v.household_id AND w.at > v.at
+                    AND w.doubted_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM absences a WHERE a.household_id = v.household_id AND a.to_at > v.at
                     AND a.revoked_at IS NULL)
   AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = v.household_id AND k.purpose = 'watch'
@@ -391,7 +564,7 @@ WHERE v.how = 'remote' AND v.real_evidence_at <= %(before)s AND v.at >= coalesce
 
 -- name: no_longer_set_aside
 -- Open cases for happenings that were set aside, in communities where none is any more.
-SELECT c.id, c.household_id, c.cause_key, c.community_id FROM cases c
+SELECT c.id, c.household_id, c.cause, c.cause_key, c.community_id FROM cases c
 WHERE c.state <> 'closed' AND c.cause = 'technical' AND c.cause_key = %(prefix)s || ':' || c.community_id
   AND NOT EXISTS (
     SELECT 1 FROM open_happenings h
@@ -404,10 +577,11 @@ WHERE c.state <> 'closed' AND c.cause = 'technical' AND c.cause_key = %(prefix)s
 -- name: turn_state
 -- In one snapshot: what still waits and up to when ingest has told.
 SELECT
-  EXISTS (SELECT 1 FROM open_happenings h WHERE h.kind NOT IN ('signal', 'signal_ended')
-          AND (h.retry_at IS NULL OR h.retry_at <= %(now)s)
+  EXISTS (SELECT 1 FROM open_happenings h WHERE (h.retry_at IS NULL OR h.retry_at <= %(now)s)
           AND NOT EXISTS (SELECT 1 FROM open_happenings b WHERE b.retry_at > %(now)s AND b.id < h.id
-                          AND (b.household_id = h.household_id OR b.outage_id = h.outage_id))) AS waiting,
+                          AND (b.kind LIKE 'signal%%') = (h.kind LIKE 'signal%%')
+                          AND CASE WHEN h.kind LIKE 'signal%%' THEN b.fact_id = h.fact_id
+                                   ELSE b.household_id = h.household_id OR b.outage_id = h.outage_id END)) AS waiting,
   EXISTS (SELECT 1 FROM cases WHERE state <> 'closed' AND next_action_at <= %(now)s AND NOT id = ANY(%(but)s)) AS due,
   (SELECT at FROM service_progress WHERE service = 'ingest') AS ingest_at,
   (SELECT at FROM service_progress WHERE service = 'alerts') AS alerts_at

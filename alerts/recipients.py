@@ -14,7 +14,7 @@ from itertools import groupby
 
 from alerts.case import Annunciate, Circumstances
 from alerts.delivery import after_quiet, answer_within, breaks_quiet, lane_of
-from kaimen.vocabulary import Role, Stage
+from kaimen.vocabulary import CaseCause, Role, Stage
 
 #: The three helper roles in the order in which they are asked, then the grid worker.
 HELPER_ORDER = (Role.NEIGHBOUR_WATCHER, Role.STAIRWELL_LIAISON, Role.SAFETY_GUARDIAN, Role.GRID_WORKER)
@@ -89,7 +89,8 @@ def plan_messages(wanted: Annunciate, roster: Roster) -> list[PlannedMessage]:
     if wanted.outside:
         planned += _to_community(roster)
         planned += _chains((item for item in roster.staff if item.role in wanted.roles), wanted)
-    if wanted.family and (wanted.outside or wanted.step == Stage.WARNING.api_name):
+    # What is no emergency goes to nobody outside but her family: the morning list, and whether she is back.
+    if wanted.family and (wanted.outside or wanted.step in (Stage.WARNING.api_name, CaseCause.ABSENCE.value)):
         planned += _chains(roster.family, wanted)
     return planned
 

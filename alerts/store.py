@@ -7,16 +7,18 @@ an advisory lock that lives as long as the transaction.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime, time, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from psycopg.types.json import Jsonb
 
 from alerts.case import (
+    OWN_RULES,
     Action,
     Annunciate,
+    AskReview,
     CaseFacts,
     CheckDue,
     CheckEnded,
@@ -25,10 +27,15 @@ from alerts.case import (
     Crossing,
     Decision,
     DeclareAbsence,
+    DoubtWord,
+    EndAbsence,
     EndWatch,
     Entry,
     Fact,
     FoldHousehold,
+    JoinSignal,
+    LeaveSignal,
+    OpenedWhileAway,
     OutageBegan,
     OutageEnded,
     OutageMoved,
@@ -36,16 +43,23 @@ from alerts.case import (
     RecordVerified,
     RemoteOnly,
     ReportSensorFault,
+    RestoreAbsence,
+    Signal,
+    SignalEnded,
     StandsUnanswered,
     SupersedeMessages,
     TaskFacts,
     UnfoldHousehold,
+    WellToReview,
     Withdrawal,
     stage_of,
 )
 from alerts.checks import Resident, Unseen, frailty_of, places
+from alerts.grading import format_grounds, parse_grounds
 from alerts.outbox import load_roster, supersede_messages, write_messages
+from alerts.policies import format_policy, parse_policy, policy_values
 from alerts.recipients import HELPER_ORDER, Roster
+from alerts.signals import CAUSE_OF_SIGNAL, decide_review, subject_of
 from alerts.technical import (
     QUARANTINE_CAUSE,
     SET_ASIDE_CAUSE,
@@ -56,11 +70,22 @@ from alerts.technical import (
 )
 from kaimen.database import Connection, notify, queries
 from kaimen.policy import LadderPolicy
-from kaimen.vocabulary import CaseCause, CaseState, HappeningKind, Outcome, Stage, TaskKind, TaskState
+from kaimen.vocabulary import (
+    CaseCause,
+    CaseState,
+    HappeningKind,
+    Outcome,
+    SignalKind,
+    Stage,
+    TaskKind,
+    TaskState,
+)
 
 _SQL = queries("alerts")
 _OUTBOX = queries("alerts", "outbox.sql")
 FAILURE_LENGTH_MAX = 500
+#: Nobody spoke with her and nobody saw her: as ``verified_contacts.is_remote`` has it.
+REMOTE_WORDS = frozenset({"remote", "order", "button"})
 #: After so long without an opening, a word or a sight of her, somebody goes and looks, whatever anyone pressed.
 REMOTE_ONLY_MAX = timedelta(days=5)
 
@@ -71,17 +96,31 @@ class CaseChangedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is worked on by one transaction at a time: a household, or a technical cause in a community."""
+    """What is worked on by one transaction at a time: a household, or a technical cause in a community.
+
+    ``signal`` is the case's cause where that is neither inactivity nor technical; ``cause_key`` is then its subject.
+    """
 
     community_id: str
     household_id: str | None = None
     cause: str = ""
     cause_id: str = ""
     cause_key: str = ""
+    signal: CaseCause | None = None
 
     @property
     def lock(self) -> str:
-        return f"household:{self.household_id}" if self.household_id else f"cause:{self.cause_key}"
+        if self.household_id:
+            return f"household:{self.household_id}"
+        return f"cause:{self.cause_key}" if self.signal is None else f"{self.signal}:{self.cause_key}"
+
+    @property
+    def is_technical(self) -> bool:
+        return self.household_id is None and self.signal is None
+
+    @property
+    def is_of_inactivity(self) -> bool:
+        return self.household_id is not None and self.signal is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +170,18 @@ def load_waiting(connection: Connection, *, now: datetime, limit: int) -> list[W
 
 def _key_of_happening(row: Mapping[str, Any]) -> Key:
     community_id = row["community_id"] or ""
+    if row["signal_kind"] is not None:
+        return _key_of_signal(row, community_id)
     if row["cause"] is None:
         return Key(community_id, household_id=row["household_id"])
     key = cause_key(row["cause"], row["cause_id"], community_id)
     return Key(community_id, cause=row["cause"], cause_id=row["cause_id"], cause_key=key)
+
+
+def _key_of_signal(row: Mapping[str, Any], community_id: str) -> Key:
+    cause = CAUSE_OF_SIGNAL[SignalKind(row["signal_kind"])]
+    subject = subject_of(cause, row["household_id"], row["signal_device_id"])
+    return Key(community_id, household_id=row["household_id"], cause_key=subject, signal=cause)
 
 
 def set_aside_key(community_id: str) -> Key:
@@ -192,7 +239,18 @@ _FACT: dict[HappeningKind, Callable[[dict[str, Any]], Fact]] = {
     HappeningKind.OUTAGE_BEGAN: lambda row: OutageBegan(**row),
     HappeningKind.OUTAGE_MOVED: lambda row: OutageMoved(**row),
     HappeningKind.OUTAGE_ENDED: lambda row: OutageEnded(**row),
+    HappeningKind.SIGNAL: lambda row: _signal_of(row),
+    HappeningKind.SIGNAL_ENDED: lambda row: SignalEnded(**row),
 }
+
+
+def _signal_of(row: Mapping[str, Any]) -> Signal:
+    cause = CAUSE_OF_SIGNAL[SignalKind(row["kind"])]
+    subject = subject_of(cause, row["household_id"], row["device_id"])
+    evidence = {**row["evidence"], "signal": row["kind"]}
+    if row["device_id"] is not None:
+        evidence["device"] = row["device_id"]
+    return Signal(row["id"], cause, row["kind"], subject, row["at"], evidence, row["gone"])
 
 
 def load_outage_facts(connection: Connection, happenings: Sequence[HappeningRow]) -> list[OutageTale]:
@@ -238,12 +296,12 @@ def load_surroundings(
 ) -> Surroundings:
     """Return what holds around a household or a technical cause at ``now``."""
     if key.household_id is None:
-        row = connection.execute(_SQL["community"], {"community_id": key.community_id}).fetchone()
+        row = connection.execute(_SQL["community"], {"community_id": key.community_id, "now": now}).fetchone()
         if row is None:
             raise LookupError("a device without a community")
         around = Circumstances(community_id=key.community_id)
         roster = load_roster(connection, key.community_id, None, (), outside_channels)
-        return Surroundings(around, LadderPolicy(zone=row["zone"]), roster)
+        return Surroundings(around, parse_policy(row), roster)
     row = connection.execute(
         _SQL["household_circumstances"], {"household_id": key.household_id, "now": now}
     ).fetchone()
@@ -297,48 +355,15 @@ def _frailty_of(row: Mapping[str, Any], now: datetime) -> int:
     )
 
 
-def parse_policy(row: Mapping[str, Any]) -> LadderPolicy:
-    """Return the ladder of a row of ``policies`` (or of its absence: the mandated one) in a community's zone."""
-    values: dict[str, Any] = {"zone": row["zone"]}
-    if row.get("policy_version") is not None:
-        values["version"] = row["policy_version"]
-        values["thresholds_ms"] = tuple(seconds * 1000 for seconds in row["thresholds_s"])
-        values |= policy_values(row["ladder"])
-    return LadderPolicy(**values)
-
-
-_POLICY_FIELDS = {item.name for item in fields(LadderPolicy)}
-
-
-def policy_values(ladder: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a ladder as stored; unknown ones are a newer program's and are left out."""
-    values = {name: value for name, value in ladder.items() if name in _POLICY_FIELDS}
-    for name in ("call_from", "call_until"):
-        if name in values:
-            values[name] = time.fromisoformat(values[name])
-    if "list_times" in values:
-        values["list_times"] = tuple(time.fromisoformat(at) for at in values["list_times"])
-    if "thresholds_ms" in values:
-        values["thresholds_ms"] = tuple(values["thresholds_ms"])
-    return values
-
-
-def format_policy(policy: LadderPolicy) -> dict[str, Any]:
-    """Return the ladder as it is snapshotted into a case."""
-    values = asdict(policy)
-    values["list_times"] = [at.isoformat("minutes") for at in policy.list_times]
-    values["call_from"] = policy.call_from.isoformat("minutes")
-    values["call_until"] = policy.call_until.isoformat("minutes")
-    values["thresholds_ms"] = list(policy.thresholds_ms)
-    return values
-
-
 # --- cases -------------------------------------------------------------------------------------------------------
 
 
 def load_open_case(connection: Connection, key: Key) -> CaseFacts | None:
     """Return the open case of a key, locked."""
-    if key.household_id is not None:
+    if key.signal is not None:
+        args = {"cause": key.signal.value, "subject": key.cause_key}
+        row = connection.execute(_SQL["open_subject_case"], args).fetchone()
+    elif key.household_id is not None:
         row = connection.execute(_SQL["open_inactivity_case"], {"household_id": key.household_id}).fetchone()
     else:
         row = connection.execute(_SQL["open_technical_case"], {"cause_key": key.cause_key}).fetchone()
@@ -358,11 +383,26 @@ def load_case(connection: Connection, case_id: int) -> tuple[CaseFacts, Key] | N
 
 
 def _bare_key(row: Mapping[str, Any]) -> Key:
-    return Key("", household_id=row["household_id"], cause_key=row["cause_key"] or "")
+    return Key(
+        "", household_id=row["household_id"], cause_key=row["cause_key"] or "", signal=_signal_cause(row)
+    )
+
+
+def _signal_cause(row: Mapping[str, Any]) -> CaseCause | None:
+    cause = CaseCause(row["cause"])
+    return None if cause in OWN_RULES else cause
 
 
 def key_of_case(row: Mapping[str, Any]) -> Key:
     """Return the key of a row of ``cases``."""
+    signal = _signal_cause(row)
+    if signal is not None:
+        return Key(
+            row["community_id"],
+            household_id=row["household_id"],
+            cause_key=row["cause_key"],
+            signal=signal,
+        )
     if row["household_id"] is not None:
         return Key(row["community_id"], household_id=row["household_id"])
     cause, _, rest = row["cause_key"].partition(":")
@@ -393,14 +433,16 @@ def _load_case(connection: Connection, row: Mapping[str, Any], key: Key) -> Case
         standing=frozenset(item["stage"] for item in load_standing(connection, key)),
         checks=frozenset(item["step"] for item in load_checks(connection, key)),
         outages=_load_outages(connection, key),
+        signals=_load_signals(connection, row["id"], key),
+        grounds=parse_grounds(row["grade"], row["grounds"]),
     )
 
 
 _PLAIN = (
     "id", "number", "community_id", "household_id", "cause_key", "check_step", "opened_at", "stage_at",
     "deadline_at", "evidence_at", "evidence", "next_action", "next_action_at", "holder_id", "lease_expires_at",
-    "held_until", "held_reason", "visit_begun_at", "proposal", "proposal_at", "remote_well_count", "closed_at",
-    "closed_by", "reopened_from", "version",
+    "held_until", "held_reason", "visit_begun_at", "proposal", "proposal_at", "remote_well_count", "signal_count",
+    "closed_at", "closed_by", "reopened_from", "version",
 )  # fmt: skip
 _TASK_PLAIN = (
     "id", "role", "created_at", "start_at", "due_at", "assignee_id", "claimed_at", "begun_at", "done_at", "done_by",
@@ -415,23 +457,30 @@ def _task(row: Mapping[str, Any]) -> TaskFacts:
 
 def load_standing(connection: Connection, key: Key) -> list[dict[str, Any]]:
     """Return the stages that stand announced for a household, as far as happenings were handled."""
-    if key.household_id is None:
+    if not key.is_of_inactivity:
         return []
     return connection.execute(_SQL["standing_stages"], {"household_id": key.household_id}).fetchall()
 
 
 def load_checks(connection: Connection, key: Key) -> list[dict[str, Any]]:
     """Return the checks that stand due for a household, as far as happenings were handled."""
-    if key.household_id is None:
+    if not key.is_of_inactivity:
         return []
     return connection.execute(_SQL["standing_checks"], {"household_id": key.household_id}).fetchall()
 
 
 def _load_outages(connection: Connection, key: Key) -> frozenset[int]:
-    if key.household_id is not None:
+    if key.household_id is not None or key.signal is not None:
         return frozenset()
     args = {"cause": key.cause, "cause_id": key.cause_id, "community_id": key.community_id}
     return frozenset(row["id"] for row in connection.execute(_SQL["standing_outages"], args))
+
+
+def _load_signals(connection: Connection, case_id: int, key: Key) -> frozenset[int]:
+    if key.signal is None:
+        return frozenset()
+    rows = connection.execute(_SQL["standing_signals"], {"case_id": case_id})
+    return frozenset(row["signal_id"] for row in rows)
 
 
 # --- timers and sweeps ---------------------------------------------------------------------------------------------
@@ -453,10 +502,10 @@ def load_consent_withdrawn(connection: Connection) -> list[tuple[int, Key]]:
 
 
 def load_closed_but_standing(
-    connection: Connection, *, from_at: datetime, to_at: datetime
+    connection: Connection, *, from_at: datetime, now: datetime
 ) -> list[tuple[int, Key]]:
-    """Return cases closed by a person in ``(from_at, to_at]`` after which no other was opened."""
-    rows = connection.execute(_SQL["closed_but_standing"], {"from_at": from_at, "to_at": to_at}).fetchall()
+    """Return cases a person closed since ``from_at``, their policy's wait ago, after which no other was opened."""
+    rows = connection.execute(_SQL["closed_but_standing"], {"from_at": from_at, "now": now}).fetchall()
     return [(row["id"], Key(row["community_id"], household_id=row["household_id"])) for row in rows]
 
 
@@ -488,6 +537,25 @@ def load_remote_only(connection: Connection, *, now: datetime) -> list[tuple[Key
         (Key(row["community_id"], household_id=row["household_id"]), RemoteOnly(row["real_evidence_at"]))
         for row in rows
     ]
+
+
+def load_opened_while_away(connection: Connection, *, now: datetime) -> list[tuple[Key, OpenedWhileAway]]:
+    """Return households that opened inside an absence that is declared and holds."""
+    rows = connection.execute(_SQL["opened_while_away"], {"now": now}).fetchall()
+    found = []
+    for row in rows:
+        subject = f"absence:{row['absence_id']}"
+        key = Key(
+            row["community_id"],
+            household_id=row["household_id"],
+            cause_key=subject,
+            signal=CaseCause.ABSENCE,
+        )
+        happening = OpenedWhileAway(
+            row["absence_id"], subject, row["evidence_at"], row["evidence"], row["certain"]
+        )
+        found.append((key, happening))
+    return found
 
 
 def load_no_longer_set_aside(connection: Connection) -> list[tuple[int, Key]]:
@@ -593,7 +661,10 @@ def _case_values(case: CaseFacts) -> dict[str, Any]:
         "outcome": None if case.outcome is None else case.outcome.value,
         "evidence": Jsonb(dict(case.evidence)),
         "proposal": None if case.proposal is None else Jsonb(dict(case.proposal)),
-        "policy": Jsonb(format_policy(case.policy)),
+        "policy": Jsonb(format_policy(case.policy, case.cause)),
+        "priority": min(case.rank, 3) if case.cause is not CaseCause.TECHNICAL else 0,
+        "grade": case.grounds.grade.value,
+        "grounds": Jsonb(format_grounds(case.grounds)),
     }
 
 
@@ -633,8 +704,32 @@ def _write_without_case(
     connection: Connection, decision: Decision, surroundings: Surroundings, *, now: datetime
 ) -> None:
     for action in decision.actions:
-        if isinstance(action, RecordVerified):
-            _write_verified(connection, None, action, surroundings.around, now)
+        match action:
+            case RecordVerified():
+                _write_verified(connection, None, action, surroundings.around, now)
+            case EndAbsence() | RestoreAbsence():
+                write_absence_change(connection, action, now)
+
+
+def write_absence_change(connection: Connection, action: EndAbsence | RestoreAbsence, now: datetime) -> None:
+    """End a declared absence at the evidence inside it, or let what was declared hold on as a new row."""
+    if isinstance(action, EndAbsence):
+        connection.execute(_SQL["end_absence"], asdict(action))
+        return
+    # The new row first: it takes the end that the old one is about to lose.
+    connection.execute(_SQL["restore_absence"], {**asdict(action), "now": now})
+    connection.execute(_SQL["end_absence"], {"absence_id": action.absence_id, "at": action.from_at})
+
+
+def _ask_review(
+    connection: Connection, case_id: int, action: AskReview, surroundings: Surroundings, now: datetime
+) -> int:
+    """Open the case that asks another person; its key is the closed case, so it is opened once."""
+    around = surroundings.around
+    subject = f"case:{case_id}"
+    happening = WellToReview(subject, action.recorded_by, now, {**action.evidence, "case": case_id})
+    decision = decide_review(None, happening, now, surroundings.policy, around)
+    return save(connection, None, decision, surroundings, now=now).messages
 
 
 def _write_action(
@@ -665,8 +760,19 @@ def _write_action(
             connection.execute(_SQL["insert_absence"], values)
         case ReportSensorFault():
             _report_sensor_fault(connection, case, action, surroundings, now)
+        case JoinSignal():
+            connection.execute(_SQL["join_signal"], {"signal_id": action.signal_id, "case_id": case_id})
+        case LeaveSignal():
+            connection.execute(_SQL["leave_signal"], asdict(action))
+        case EndAbsence() | RestoreAbsence():
+            write_absence_change(connection, action, now)
+        case DoubtWord():
+            connection.execute(_SQL["doubt_word"], {**asdict(action), "now": now})
+        case AskReview():
+            return _ask_review(connection, case_id, action, surroundings, now)
         case EndWatch():
             connection.execute(_SQL["end_watch"], {"household_id": case.household_id, "now": now})
+            connection.execute(_SQL["supersede_household_messages"], {"household_id": case.household_id})
         case FoldHousehold() | UnfoldHousehold():
             raise AssertionError("households are folded together, not one by one")
     return 0
@@ -708,7 +814,7 @@ def _write_verified(
         **asdict(word),
         "household_id": around.household_id,
         "case_id": case_id,
-        "succession": around.remote_well_count + 1 if word.how == "remote" else 0,
+        "succession": around.remote_well_count + 1 if word.how in REMOTE_WORDS else 0,
         "now": now,
     }
     connection.execute(_SQL["insert_verified"], values)

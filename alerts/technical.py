@@ -28,7 +28,7 @@ from alerts.case import (
     after,
     with_task,
 )
-from alerts.closing import closed
+from alerts.ending import closed
 from alerts.timers import annunciate_by_rank, planned
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import CaseCause, Outcome, Role, TaskKind, TaskState

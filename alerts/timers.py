@@ -15,6 +15,7 @@ from alerts.case import (
     CaseFacts,
     Circumstances,
     Decision,
+    EndAbsence,
     Entry,
     NextAction,
     Reason,
@@ -24,10 +25,11 @@ from alerts.case import (
     with_changed_task,
     with_task,
 )
+from alerts.ending import closed
 from alerts.holds import decide_hold, is_night
 from alerts.recipients import next_in_chain
 from kaimen.policy import calls_start_at, next_list_time
-from kaimen.vocabulary import CaseCause, CaseState, Role, Stage, TaskKind, TaskState
+from kaimen.vocabulary import CaseCause, CaseState, Grade, Outcome, Role, Stage, TaskKind, TaskState
 
 #: A moment that has come already is looked at again after this long, never "at once for ever".
 _SOONEST = timedelta(seconds=1)
@@ -41,6 +43,10 @@ _DUE = {
     TaskKind.VISIT: NextAction.VISIT_DUE,
     TaskKind.DEVICE_CHECK: NextAction.DEVICE_CHECK_DUE,
     TaskKind.CONFIRM_CLOSING: NextAction.CONFIRM_DUE,
+    TaskKind.RESPOND: NextAction.TASK_DUE,
+    TaskKind.LOOK_INTO: NextAction.TASK_DUE,
+    TaskKind.CONFIRM_BACK: NextAction.TASK_DUE,
+    TaskKind.REVIEW: NextAction.TASK_DUE,
 }
 
 
@@ -56,6 +62,8 @@ def planned(case: CaseFacts, now: datetime) -> CaseFacts:
 
 
 def _moments(case: CaseFacts, now: datetime) -> Iterator[tuple[datetime, NextAction]]:
+    # Neither a claim nor a hold keeps the next ones from being told.
+    yield from ((at, NextAction.TELL_FURTHER) for at, _ in _told_later(case) if at > now)
     if case.held_until is not None and case.held_until > now:
         yield case.held_until, NextAction.HOLD_ENDS
         return
@@ -77,16 +85,38 @@ def _list_moment(case: CaseFacts, now: datetime) -> Iterator[tuple[datetime, Nex
 
 
 def _task_moment(case: CaseFacts, task: TaskFacts, now: datetime) -> tuple[datetime, NextAction]:
-    if task.start_at > now and task.kind in _STARTS:
-        return task.start_at, _STARTS[task.kind]
+    if task.start_at > now and (task.kind in _STARTS or case.ladder is not None):
+        return task.start_at, _STARTS.get(task.kind, NextAction.TASK_STARTS)
     if task.due_at > now:
         return task.due_at, _DUE[task.kind]
     if task.kind is TaskKind.DEVICE_CHECK:
         # A technical case annunciates once: overdue it stands on its page, and comes up with the list.
         return next_list_time(case.policy, now), NextAction.LIST
     # Nobody is told of an overdue call by night, so nothing is gained by looking at it every half hour either.
-    told_at = calls_start_at(case.policy, now) if task.kind is TaskKind.CALL else now
-    return after(told_at, case.policy.lease_ms(case.rank)), NextAction.ANNUNCIATE_AGAIN
+    told_at = call_starts_at(case, now) if task.kind is TaskKind.CALL else starts_at(case, now)
+    return after(told_at, case.lease_ms), NextAction.ANNUNCIATE_AGAIN
+
+
+def _told_later(case: CaseFacts) -> tuple[tuple[datetime, str], ...]:
+    """Return when whom else a cause's ladder tells, counted from the beginning of the case."""
+    ladder = case.ladder
+    return () if ladder is None else tuple((after(case.opened_at, ms), role) for ms, role in ladder.then)
+
+
+def call_starts_at(case: CaseFacts, now: datetime) -> datetime:
+    """Say when the case's call may start: in the morning for one of the night, at once where all inside is silent."""
+    if case.grounds.grade is Grade.HIGH and case.stage >= case.check_step:
+        return now
+    return calls_start_at(case.policy, now)
+
+
+def starts_at(case: CaseFacts, now: datetime) -> datetime:
+    """Say from when on people are asked to act on a case of a cause with a ladder; of any other: now."""
+    if case.ladder is None:
+        return now
+    if case.ladder.with_list:
+        return next_list_time(case.policy, now)
+    return calls_start_at(case.policy, now) if case.ladder.by_day else now
 
 
 def _proposal_tasks(case: CaseFacts) -> tuple[TaskFacts, ...]:
@@ -102,30 +132,45 @@ def step_name(case: CaseFacts) -> str:
         return "confirm"
     if case.cause is CaseCause.TECHNICAL:
         return "technical"
+    if case.ladder is not None:
+        return case.cause.value
     if case.stage >= case.check_step:
         return case.stage.api_name
     return f"not_seen_{case.check_step}"
 
 
 def annunciate(
-    case: CaseFacts, not_before: datetime, *, also: tuple[Role, ...] = ()
+    case: CaseFacts, not_before: datetime, *, also: tuple[Role, ...] = (), further: str = ""
 ) -> tuple[CaseFacts, tuple[Action, ...]]:
-    """Plan one annunciation of the case as it is now, in place of whatever was planned and is not sent yet."""
-    step = step_name(case)
+    """Plan one annunciation of the case as it is now, in place of whatever was planned and is not sent yet.
+
+    ``further`` names the role that is told from now on as well.
+    """
+    step = f"{step_name(case)}_{further}" if further else step_name(case)
     repetition = case.annunciated.get(step, 0)
     wanted = Annunciate(
         step=step,
         repetition=repetition,
         not_before=not_before,
         roles=(*dict.fromkeys((*_roles(case), *also)),),
-        family=repetition == 0 and _family_is_told(case),
-        outside=case.rank != 1 and not case.is_reported_deceased,
+        family=repetition == 0 and not further and _family_is_told(case),
+        outside=_is_told_outside(case),
     )
     changed = replace(case, annunciated={**case.annunciated, step: repetition + 1})
     return changed, (SupersedeMessages(), wanted)
 
 
+def _is_told_outside(case: CaseFacts) -> bool:
+    if case.ladder is not None:
+        return case.ladder.outside
+    return case.rank != 1 and not case.is_reported_deceased
+
+
 def _roles(case: CaseFacts) -> tuple[Role, ...]:
+    if case.ladder is not None:
+        known = (role for role in case.ladder.told)
+        later = (role for _, role in case.ladder.then if f"{case.cause.value}_{role}" in case.annunciated)
+        return (Role.PROPERTY_CLERK, *(Role(role) for role in (*known, *later)))
     # Police see a named case from VISIT on, not before.
     if case.proposal is None and case.stage is Stage.VISIT:
         return (Role.PROPERTY_CLERK, Role.POLICE_OFFICER)
@@ -133,6 +178,8 @@ def _roles(case: CaseFacts) -> tuple[Role, ...]:
 
 
 def _family_is_told(case: CaseFacts) -> bool:
+    if case.ladder is not None:
+        return case.ladder.family
     # Once for each stage: whom the desk leaves waiting is no reason to frighten her daughter every half hour.
     return case.cause is CaseCause.INACTIVITY and case.proposal is None and case.stage >= case.check_step
 
@@ -144,8 +191,19 @@ def annunciate_by_rank(
     if case.cause is CaseCause.TECHNICAL or case.proposal is not None:
         case, actions = annunciate(case, now)
         return _notified(case), actions
+    if case.ladder is not None:
+        at = starts_at(case, now)
+        case, actions = annunciate(case, at)
+        return (_notified(case) if at <= now else case), actions
     of_check = case.check_step > case.stage
-    held = decide_hold(rank=case.rank, of_check=of_check, now=now, policy=case.policy, around=around)
+    held = decide_hold(
+        rank=case.rank,
+        of_check=of_check,
+        now=now,
+        policy=case.policy,
+        around=around,
+        grade=case.grounds.grade,
+    )
     if held.not_before is None:
         return case, (SupersedeMessages(),)
     case, actions = annunciate(case, held.not_before)
@@ -165,7 +223,7 @@ def with_owed_task(case: CaseFacts, now: datetime, around: Circumstances) -> Cas
     if case.rank >= 3 and TaskKind.VISIT not in kinds:
         return with_visit(case, now, around)
     if case.rank == 2 and not kinds & {TaskKind.CALL, TaskKind.VISIT}:
-        return with_call(case, calls_start_at(case.policy, now), now, around)
+        return with_call(case, call_starts_at(case, now), now, around)
     if case.rank <= 1:
         return replace(case, deadline_at=after(now, case.policy.sla_ms(case.rank)))
     return case
@@ -212,6 +270,13 @@ def decide_timer(case: CaseFacts, now: datetime, around: Circumstances) -> Decis
     """Say what the passing of time does to an open case: expiry annunciates again, an owed act passes on."""
     if case.next_action_at is not None and case.next_action_at > now:
         return Decision(Reason.NOTHING_DUE, case)
+    untold = [
+        role
+        for at, role in _told_later(case)
+        if at <= now and f"{step_name(case)}_{role}" not in case.annunciated
+    ]
+    if untold:
+        return _tell_further(case, untold, now)
     if case.held_until is not None:
         if case.held_until > now:
             return Decision(Reason.NOTHING_DUE, planned(case, now))
@@ -229,12 +294,23 @@ def decide_timer(case: CaseFacts, now: datetime, around: Circumstances) -> Decis
     return _decide_tasks(case, now, around)
 
 
+def _tell_further(case: CaseFacts, roles: list[str], now: datetime) -> Decision:
+    actions: list[Action] = [Entry(Reason.TOLD_FURTHER, {"to": roles[-1]})]
+    for role in roles:
+        case, told = annunciate(case, now, also=(Role(role),), further=role)
+        # What is planned for the others stays planned: one more is told, nobody is told instead.
+        actions += [action for action in told if not isinstance(action, SupersedeMessages)]
+    return Decision(Reason.TOLD_FURTHER, planned(case, now), tuple(actions))
+
+
 def _decide_tasks(case: CaseFacts, now: datetime, around: Circumstances) -> Decision:
     overdue = {task.kind: task for task in case.open_tasks if task.due_at <= now}
     if TaskKind.VISIT in overdue:
         return _pass_on(case, overdue[TaskKind.VISIT], now, around)
     if TaskKind.CALL in overdue:
         return _again(case, Reason.CALL_OVERDUE, now, around)
+    if overdue and case.ladder is not None:
+        return _decide_ladder_overdue(case, next(iter(overdue.values())), now, around)
     if TaskKind.DEVICE_CHECK in overdue:
         first = case.next_action == NextAction.DEVICE_CHECK_DUE.value
         entries = (Entry(Reason.DEVICE_CHECK_OVERDUE),) if first else ()
@@ -246,6 +322,26 @@ def _decide_tasks(case: CaseFacts, now: datetime, around: Circumstances) -> Deci
     if not case.open_tasks:
         return _decide_list(case, now)
     return Decision(Reason.NOTHING_DUE, planned(case, now))
+
+
+def _decide_ladder_overdue(
+    case: CaseFacts, task: TaskFacts, now: datetime, around: Circumstances
+) -> Decision:
+    """Nobody has answered in time: the ladder's own ending, or everybody is told again."""
+    assert case.ladder is not None
+    if not case.ladder.ends_with:
+        return _again(case, Reason.TASK_OVERDUE, now, around, {"kind": task.kind.value})
+    decision = closed(
+        case, Outcome(case.ladder.ends_with), now, by="clock", reason=Reason.CLOSED_UNANSWERED, args={}
+    )
+    if case.cause is not CaseCause.ABSENCE or case.evidence_at is None:
+        return decision
+    return replace(decision, actions=(*decision.actions, EndAbsence(absence_of(case), case.evidence_at)))
+
+
+def absence_of(case: CaseFacts) -> int:
+    """Return the absence that a question is about; its number is the subject's."""
+    return int((case.cause_key or "").partition(":")[2])
 
 
 def _decide_list(case: CaseFacts, now: datetime) -> Decision:

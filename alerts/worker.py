@@ -9,14 +9,26 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
 
 from alerts import metrics, store
-from alerts.case import CheckDue, ConsentWithdrawn, Happening, QuarantineWaits, TimerDue, WorkSetAside
+from alerts.bearings import load_grounds
+from alerts.case import (
+    CheckDue,
+    Circumstances,
+    ConsentWithdrawn,
+    Crossing,
+    Happening,
+    QuarantineWaits,
+    RemoteOnly,
+    StandsUnanswered,
+    TimerDue,
+    WorkSetAside,
+)
 from alerts.ladder import decide
 from alerts.outages import OtherCauseBusyError, OutageDesk
 from kaimen.clock import Clock, SystemClock, as_datetime
@@ -27,8 +39,7 @@ log = get_logger()
 
 #: What has no event of its own is looked for this often, in community time.
 _SWEEP_EVERY = timedelta(minutes=5)
-_REOPEN_AFTER = timedelta(hours=4)
-_REOPEN_LOOK_BACK = timedelta(days=2)
+_REOPEN_LOOK_BACK = timedelta(days=3)
 #: With a scaled clock a driver may wait for every turn: look often, a look without work costs little.
 _SCALED_TURN_S = 0.03
 _PATIENCE_S = 2.0
@@ -45,6 +56,21 @@ class TurnReport:
     failed: int = 0
     more: bool = False
     done_up_to: datetime | None = None
+
+
+def _with_grounds(
+    connection: Connection, around: Circumstances, evidence_at: datetime, now: datetime
+) -> Circumstances:
+    """Add what is known besides the silence; a stage is never kept waiting by a ground that cannot be read."""
+    assert around.household_id is not None
+    try:
+        with connection.transaction():
+            grounds = load_grounds(connection, around.household_id, evidence_at=evidence_at, now=now)
+    except psycopg.DataError as error:
+        metrics.FAILURES.inc()
+        log.error("the grounds of a case could not be read", error=type(error).__name__)
+        return around
+    return replace(around, grounds=grounds)
 
 
 @dataclass(slots=True)
@@ -100,7 +126,7 @@ class Worker:
         for item in waiting:
             if not store.try_lock(connection, item.key):
                 continue
-            if item.key.household_id is None:
+            if item.key.is_technical:
                 self._handle_outages(connection, item, now, report)
             else:
                 for happening in store.claim_happenings(connection, item.ids):
@@ -136,7 +162,7 @@ class Worker:
         """Handle one happening; one that cannot be handled is set aside, so that it stops nobody else's."""
 
         def handle() -> None:
-            if key.household_id is None:
+            if key.is_technical:
                 report.messages += self._outages.handle(connection, key, [happening], now)
                 return
             fact = store.load_fact(connection, happening)
@@ -192,6 +218,8 @@ class Worker:
         around = surroundings.around
         if isinstance(happening, CheckDue) and happening.step > 1:
             around = self._order_of(connection, around.community_id, now).paced(around)
+        if isinstance(happening, Crossing | CheckDue | StandsUnanswered | RemoteOnly):
+            around = _with_grounds(connection, around, happening.evidence_at, now)
         decision = decide(case, happening, now, surroundings.policy, around)
         metrics.count_decision(decision, around.community_id)
         return store.save(connection, case, decision, surroundings, now=now, fact=fact_name)
@@ -256,9 +284,13 @@ class Worker:
                 if store.try_lock(connection, key):
                     self._handle_timer(connection, case_id, key, WorkSetAside(over=True), now, report)
             self._look_at_quarantine(connection, now, report)
-            for key, remote_only in store.load_remote_only(connection, now=now):
+            found: list[tuple[store.Key, Happening]] = [
+                *store.load_remote_only(connection, now=now),
+                *store.load_opened_while_away(connection, now=now),
+            ]
+            for key, happening in found:
                 if store.try_lock(connection, key):
-                    self._handle_timer(connection, None, key, remote_only, now, report)
+                    self._handle_timer(connection, None, key, happening, now, report)
 
     def _look_at_quarantine(self, connection: Connection, now: datetime, report: TurnReport) -> None:
         """One operator's case for each site with messages nobody has answered, until none waits."""
@@ -273,9 +305,8 @@ class Worker:
                 )
 
     def _reopen_unanswered(self, connection: Connection, now: datetime, report: TurnReport) -> None:
-        to_at = now - _REOPEN_AFTER
         for case_id, key in store.load_closed_but_standing(
-            connection, from_at=to_at - _REOPEN_LOOK_BACK, to_at=to_at
+            connection, from_at=now - _REOPEN_LOOK_BACK, now=now
         ):
             if not store.try_lock(connection, key):
                 continue

@@ -24,7 +24,7 @@ from console.loaders.cases import LoadedCase
 from console.loaders.households import LoadedHousehold, evidence_kind, inactive_ms, load_households
 from console.metrics import ACTS
 from console.pages.quarantine import load_rows, printable
-from console.scope import Act, Section, Sight, Viewer, may_act, may_enter
+from console.scope import Act, Section, Sight, Viewer, causes_of, may_act, may_enter
 from console.seat import RefusedError, Seat, SignedIn, SignInNeededError, check_origin, find_seat
 from console.services import Services, services_of
 from console.stream import Change, Filter, TooManyClientsError
@@ -172,8 +172,8 @@ def _load_ids(
     household: str | None,
     cause: CaseCause | None,
 ) -> list[int]:
-    wanted_cause = CaseCause.TECHNICAL if viewer.role is Role.ADMIN else cause
-    if viewer.role is Role.ADMIN and cause is CaseCause.INACTIVITY:
+    seen = causes_of(viewer.role)
+    if seen is not None and cause is not None and cause not in seen:
         return []
     if viewer.role is Role.POLICE_OFFICER:
         states = [item for item in states or list(_OPEN_STATES) if item != "closed"]
@@ -186,7 +186,8 @@ def _load_ids(
             "household_id": household,
             "stage": None if stage is None else Stage[stage.upper()].value,
             "states": states,
-            "cause": None if wanted_cause is None else wanted_cause.value,
+            "cause": None if cause is None else cause.value,
+            "causes": None if seen is None else sorted(item.value for item in seen),
             "only_visit": viewer.role is Role.POLICE_OFFICER,
             "task_role": viewer.role.value if viewer.is_helper else None,
             "user_id": viewer.user_id,
@@ -216,6 +217,9 @@ def _case_item(case: LoadedCase) -> dict[str, Any]:
         "check_step": row["check_step"],
         "state": row["state"],
         "cause": row["cause"],
+        "priority": row["priority"],
+        "grade": row["grade"] if case.facts.cause is CaseCause.INACTIVITY else None,
+        "signal_count": row["signal_count"],
         "opened_at": instant(row["opened_at"]),
         "stage_at": instant(row["stage_at"]),
         "deadline_at": instant(row["deadline_at"]),
@@ -256,6 +260,11 @@ def _case_detail(connection: Connection, seat: Seat, case: LoadedCase) -> dict[s
     return {
         **detail,
         "evidence": case.row["evidence"],
+        "grounds": case.row["grounds"],
+        "beside": [
+            {"id": other.id, "number": other.row["number"], "cause": other.row["cause"]}
+            for other in case_loader.load_beside(connection, seat.reader(connection), case)
+        ],
         "policy_version": case.row["policy"].get("version", 1),
         "held_until": instant(case.row["held_until"]),
         "held_reason": case.row["held_reason"],

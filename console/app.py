@@ -19,9 +19,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import api, identity, stream
+from console import api, api_why, identity, stream
 from console.metrics import REQUEST_SECONDS, REQUESTS
 from console.pages import (
+    absences,
     access_log,
     admin,
     alarms,
@@ -38,6 +39,7 @@ from console.pages import (
     sessions,
     sign_in,
     tasks,
+    why,
 )
 from console.seat import RefusedError, SignInNeededError, error_page, path_of, secure_cookies
 from console.security import SecurityLayer, is_loopback
@@ -55,7 +57,7 @@ FORGET_EVERY_S = 600.0
 log = get_logger()
 
 _PAGES = (
-    sign_in, alarms, case, morning, tasks, household, consents, buildings, access_log, devices, quarantine, family, police,
+    sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, devices, quarantine, family, police,
     looked, admin, sessions,
 )  # fmt: skip
 
@@ -94,6 +96,7 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
     if settings.demo:
         _add_demo(app, services)
     app.include_router(api.router)
+    app.include_router(api_why.router)
     app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
     _add_probes(app)
     _add_error_handlers(app)

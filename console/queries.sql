@@ -163,7 +163,7 @@ WHERE community_id = %(community_id)s AND (state <> 'closed' OR closed_at >= %(d
 -- name: alarm_ids
 -- the cases of one tab: priority, then oldest; after a case, where one is given
 WITH mine AS (
-  SELECT c.id, c.stage, c.stage_at, greatest(c.stage, c.check_step) AS rank,
+  SELECT c.id, c.stage, c.stage_at, c.priority AS rank,
          CASE WHEN c.cause = 'technical' THEN 1 ELSE 0 END AS technical
   FROM cases c
   WHERE c.community_id = %(community_id)s
@@ -190,18 +190,24 @@ SELECT c.*, u.display_name AS holder_name, u.role AS holder_role,
        t.id AS task_id, t.kind AS task_kind, t.due_at AS task_due_at, t.start_at AS task_start_at,
        t.state AS task_state, t.role AS task_role, t.claimed_at AS task_claimed_at, t.begun_at AS task_begun_at,
        a.display_name AS assignee_name, a.role AS assignee_role, t.assignee_id AS task_assignee_id,
+       dp.place AS door_place,
        EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id
                AND e.args->>'to' = 'police_officer') AS handed_to_police,
+       EXISTS (SELECT 1 FROM outbox o WHERE o.case_id = c.id
+               AND o.person = 'community:' || c.community_id || '/police_officer') AS told_police,
        EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'share_with_police'
                AND k.withdrawn_at IS NULL) AS shares_with_police
 FROM cases c
 LEFT JOIN users u ON u.id = c.holder_id
 LEFT JOIN LATERAL (
   SELECT * FROM tasks t WHERE t.case_id = c.id AND t.state IN ('open', 'claimed')
-  ORDER BY array_position(ARRAY['confirm_closing', 'visit', 'call', 'device_check'], t.kind),
+  ORDER BY array_position(ARRAY['confirm_closing', 'respond', 'visit', 'call'], t.kind) NULLS LAST,
            (t.state = 'claimed') DESC, t.due_at, t.id LIMIT 1
 ) t ON true
 LEFT JOIN users a ON a.id = t.assignee_id
+LEFT JOIN devices dp ON dp.id = coalesce(c.evidence->>'device', substr(c.cause_key, 8))
+ AND c.cause NOT IN ('inactivity', 'technical', 'absence', 'review')
+ AND (c.evidence ? 'device' OR c.cause_key LIKE 'device:%%')
 WHERE c.id = ANY(%(ids)s)
 
 -- name: task_answered_by
@@ -242,7 +248,16 @@ SELECT id, number, state, stage, holder_id FROM cases
 WHERE household_id = %(household_id)s AND cause = 'inactivity' AND state <> 'closed'
 
 -- name: past_case_ids
-SELECT id FROM cases WHERE household_id = %(household_id)s AND state = 'closed' ORDER BY id DESC LIMIT 10
+SELECT id FROM cases WHERE household_id = %(household_id)s AND state = 'closed' AND cause <> 'review'
+ORDER BY id DESC LIMIT 10
+
+-- name: cases_beside
+-- the other open cases of the same household or about the same door; a second look at a closed case is none
+SELECT o.id FROM cases c
+JOIN cases o ON o.id <> c.id AND o.community_id = c.community_id AND o.state <> 'closed' AND o.cause <> 'review'
+ AND (o.household_id = c.household_id
+      OR c.cause NOT IN ('inactivity', 'technical') AND c.cause_key LIKE 'device:%%' AND o.cause_key = c.cause_key)
+WHERE c.id = %(id)s ORDER BY o.priority DESC, o.stage_at LIMIT 20
 
 -- name: api_case_ids
 -- newest first, before a case; only what the viewer may list
@@ -254,7 +269,10 @@ WHERE (%(after)s::bigint IS NULL OR c.id < %(after)s)
   AND (%(stage)s::int IS NULL OR (c.stage = %(stage)s AND c.cause = 'inactivity'))
   AND (%(states)s::text[] IS NULL OR c.state = ANY(%(states)s))
   AND (%(cause)s::text IS NULL OR c.cause = %(cause)s)
+  AND (%(causes)s::text[] IS NULL OR c.cause = ANY(%(causes)s))
   AND (%(only_visit)s::boolean IS NOT TRUE OR c.stage >= 3
+       OR EXISTS (SELECT 1 FROM outbox o WHERE o.case_id = c.id AND c.cause NOT IN ('inactivity', 'technical')
+                  AND o.person = 'community:' || c.community_id || '/police_officer')
        OR EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.args->>'to' = 'police_officer')
        OR EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id
                   AND k.purpose = 'share_with_police' AND k.withdrawn_at IS NULL))
@@ -265,8 +283,11 @@ ORDER BY c.id DESC LIMIT %(limit)s
 
 -- name: stream_cases
 -- of changed cases what decides who may learn their ids
-SELECT c.id, c.community_id, c.household_id, c.cause = 'technical' AS technical,
-       c.state <> 'closed' AND c.cause = 'inactivity' AND (c.stage >= 3
+SELECT c.id, c.community_id, CASE WHEN c.cause IN ('inactivity', 'sos', 'absence') THEN c.household_id END AS household_id,
+       c.cause IN ('technical', 'device_fault') AS technical,
+       c.state <> 'closed' AND (c.cause = 'inactivity' AND c.stage >= 3
+         OR EXISTS (SELECT 1 FROM outbox o WHERE o.case_id = c.id AND c.cause NOT IN ('inactivity', 'technical')
+                    AND o.person = 'community:' || c.community_id || '/police_officer')
          OR EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.args->>'to' = 'police_officer')
          OR EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id
                     AND k.purpose = 'share_with_police' AND k.withdrawn_at IS NULL)) AS named_for_police
@@ -295,7 +316,8 @@ LEFT JOIN LATERAL (
 LEFT JOIN person_identities i ON i.person_id = r.id
 LEFT JOIN household_states s ON s.household_id = h.id
 LEFT JOIN LATERAL (
-  SELECT thresholds_s, version FROM policies WHERE id = h.policy_id ORDER BY version DESC LIMIT 1
+  SELECT thresholds_s, version FROM policies
+  WHERE id = h.policy_id AND valid_from <= %(now)s ORDER BY version DESC LIMIT 1
 ) p ON true
 LEFT JOIN cases c ON c.household_id = h.id AND c.cause = 'inactivity' AND c.state <> 'closed'
 LEFT JOIN users u ON u.id = c.holder_id
@@ -377,7 +399,7 @@ WHERE c.community_id = %(community_id)s
   AND CASE WHEN %(done)s THEN t.state = 'done' AND t.done_at >= %(since)s ELSE t.state IN ('open', 'claimed') END
   AND (%(all)s OR t.assignee_id = %(user_id)s OR t.done_by = %(user_id)s
        OR (t.role = %(role)s AND t.assignee_id IS NULL AND t.state = 'open'))
-ORDER BY CASE WHEN t.kind = 'visit' THEN 0 WHEN t.kind = 'call' THEN 1 ELSE 2 END, t.due_at, t.id LIMIT 200
+ORDER BY c.priority DESC, CASE WHEN t.kind = 'visit' THEN 0 WHEN t.kind = 'call' THEN 1 ELSE 2 END, t.due_at, t.id LIMIT 200
 
 -- name: task_by_id
 SELECT t.*, c.community_id FROM tasks t JOIN cases c ON c.id = t.case_id WHERE t.id = %(id)s
@@ -390,7 +412,7 @@ WHERE k.household_id = ANY(%(ids)s) ORDER BY k.household_id, k.position, k.perso
 
 -- name: absences
 -- declared absences of a household, newest first
-SELECT id, from_at, to_at, reason, declared_by, declared_at, revoked_at FROM absences
+SELECT id, from_at, to_at, reason, declared_by, declared_at, revoked_at, renewed_at FROM absences
 WHERE household_id = %(household_id)s ORDER BY from_at DESC LIMIT 20
 
 -- name: absence_add
@@ -404,6 +426,17 @@ RETURNING id
 SELECT EXISTS (SELECT 1 FROM absences WHERE household_id = %(household_id)s AND revoked_at IS NULL
   AND from_at < %(to_at)s AND to_at > %(from_at)s) AS overlaps
 
+-- name: absence_renew
+-- a standing absence goes on: never more than so many days from now, nor from its begin
+UPDATE absences SET to_at = %(to_at)s, renewed_at = %(now)s, renewed_by = %(renewed_by)s
+WHERE id = %(id)s AND household_id = %(household_id)s AND revoked_at IS NULL AND from_at <= %(now)s
+  AND to_at > %(now)s AND %(to_at)s::timestamptz > to_at
+  AND %(to_at)s::timestamptz <= %(now)s::timestamptz + %(renewed_max)s::interval
+  AND %(to_at)s::timestamptz <= from_at + interval '90 days'
+
+-- name: absence_by_id
+SELECT id, from_at, to_at, revoked_at FROM absences WHERE id = %(id)s AND household_id = %(household_id)s
+
 -- name: absence_end
 -- she is back: one that has begun ends now, and its end is evidence; one to come is taken back
 UPDATE absences SET to_at = CASE WHEN from_at < %(now)s THEN %(now)s ELSE to_at END,
@@ -413,10 +446,6 @@ WHERE id = %(id)s AND household_id = %(household_id)s AND revoked_at IS NULL AND
 -- name: consents
 SELECT DISTINCT ON (purpose) purpose, given_by, given_at, withdrawn_at FROM consents
 WHERE household_id = %(household_id)s ORDER BY purpose, (withdrawn_at IS NULL) DESC, given_at DESC
-
--- name: verified_add
-INSERT INTO verified_contacts (household_id, at, how, witness, case_id, recorded_at)
-VALUES (%(household_id)s, %(now)s, %(how)s, %(witness)s, %(case_id)s, %(now)s)
 
 -- name: household_openings
 -- what was seen at a household's own doors, newest first
@@ -431,6 +460,12 @@ WHERE d.household_id = %(household_id)s AND e.plausible
   AND (d.role = 'dwelling' OR c.household_id = %(household_id)s)
   AND (e.type = 'AccessTaken' OR (e.type = 'DoorPhysicalState' AND e.state = 'Open'))
 ORDER BY e.occurred_at DESC LIMIT %(limit)s
+
+-- name: family_question
+-- the open question of a household whether somebody is back, with its task
+SELECT c.id AS case_id, t.id AS task_id, c.evidence_at, t.due_at FROM cases c
+JOIN tasks t ON t.case_id = c.id AND t.state IN ('open', 'claimed') AND t.kind = 'confirm_back'
+WHERE c.household_id = %(household_id)s AND c.cause = 'absence' AND c.state <> 'closed' ORDER BY c.id LIMIT 1
 
 -- name: household_devices
 SELECT d.device_id FROM household_doors d WHERE d.household_id = %(household_id)s AND d.to_at IS NULL
@@ -637,7 +672,8 @@ SELECT h.site_id, h.watched_from, p.thresholds_s, s.known, s.evidence_at
 FROM households h
 LEFT JOIN household_states s ON s.household_id = h.id
 LEFT JOIN LATERAL (
-  SELECT thresholds_s FROM policies WHERE id = h.policy_id ORDER BY version DESC LIMIT 1
+  SELECT thresholds_s FROM policies
+  WHERE id = h.policy_id AND valid_from <= %(until)s ORDER BY version DESC LIMIT 1
 ) p ON true
 WHERE h.id = %(household_id)s
 
@@ -647,12 +683,25 @@ SELECT d.device_id, d.role, d.from_at, d.to_at, v.no, v.supervision_s
 FROM household_doors d JOIN devices v ON v.id = d.device_id
 WHERE d.household_id = %(household_id)s AND v.kind IN ('controller', 'contact', 'gateway', 'other')
 
+-- name: past_outages
+-- doors of a household that were not heard at an instant, and when they last had been
+SELECT DISTINCT ON (o.device_id) o.device_id, o.began_at, o.heard_at FROM outages o
+JOIN household_doors d ON d.device_id = o.device_id AND d.household_id = %(household_id)s
+LEFT JOIN outage_ends e ON e.outage_id = o.id
+WHERE o.began_at <= %(until)s AND (e.ended_at IS NULL OR e.ended_at > %(until)s)
+ORDER BY o.device_id, o.began_at DESC
+
 -- name: past_absences
+-- absences as they stood declared at an instant
 SELECT from_at, to_at FROM absences
-WHERE household_id = %(household_id)s AND revoked_at IS NULL AND to_at >= %(since)s ORDER BY from_at
+WHERE household_id = %(household_id)s AND (revoked_at IS NULL OR revoked_at > %(known_at)s) AND to_at >= %(since)s
+  AND declared_at <= %(known_at)s ORDER BY from_at
 
 -- name: past_verified
-SELECT id, at FROM verified_contacts WHERE household_id = %(household_id)s AND at >= %(since)s AND at <= %(until)s
+-- words of her as they were known at an instant
+SELECT id, at, how, witness FROM verified_contacts
+WHERE household_id = %(household_id)s AND at >= %(since)s AND at <= %(until)s AND recorded_at <= %(known_at)s
+  AND (doubted_at IS NULL OR doubted_at > %(known_at)s)
 ORDER BY at
 
 -- name: past_credentials
@@ -666,12 +715,14 @@ SELECT device_no, received_at, boot, seq, ts_ms, up_ms, clock_quality, replayed,
        credential, opens
 FROM door_events
 WHERE device_no = ANY(%(nos)s) AND plausible AND occurred_at >= %(since)s AND occurred_at <= %(until)s
+  AND received_at <= %(known_at)s
 ORDER BY occurred_at DESC, seq DESC LIMIT %(limit)s
 
 -- name: past_points
 -- folded heartbeats of some devices
 SELECT * FROM coverage_points
 WHERE device_no = ANY(%(nos)s) AND last_received_ms >= extract(epoch FROM %(since)s::timestamptz) * 1000
+  AND first_received_ms <= extract(epoch FROM %(known_at)s::timestamptz) * 1000
 
 -- name: past_boots
 SELECT * FROM boots WHERE device_no = ANY(%(nos)s)

@@ -158,6 +158,7 @@ class CaseFacts:
     state: CaseState
     handed_to_police: bool = False
     shares_with_police: bool = False
+    told_police: bool = False
     tasks: tuple[TaskFacts, ...] = field(default=())
 
 
@@ -170,14 +171,26 @@ def may_enter(viewer: Viewer, section: Section) -> bool:
     return section in _SECTIONS[viewer.role]
 
 
+#: Duress is in neither list, whoever asks: the one at the door may be of the family, or the helper.
+_FOR_FAMILY = frozenset({CaseCause.INACTIVITY, CaseCause.SOS, CaseCause.ABSENCE})
+_FOR_OPERATORS = frozenset({CaseCause.TECHNICAL, CaseCause.DEVICE_FAULT})
+#: What the desk settles by itself; police learn nothing of who is away or whose word is looked at again.
+_OF_THE_DESK = frozenset({CaseCause.TECHNICAL, CaseCause.DEVICE_FAULT, CaseCause.ABSENCE, CaseCause.REVIEW})
+
+
+def causes_of(role: Role) -> frozenset[CaseCause] | None:
+    """Return the causes whose cases a role may ever be shown; None: every one, each by its own facts."""
+    return {Role.FAMILY: _FOR_FAMILY, Role.ADMIN: _FOR_OPERATORS}.get(role)
+
+
 def see_case(viewer: Viewer, facts: CaseFacts) -> Sight:
     """Say how much of a case the viewer is shown."""
     if viewer.role is Role.FAMILY:
         mine = facts.household_id is not None and facts.household_id in viewer.household_ids
-        return Sight.MASKED if mine and facts.cause is CaseCause.INACTIVITY else Sight.NOTHING
+        return Sight.MASKED if mine and facts.cause in _FOR_FAMILY else Sight.NOTHING
     if viewer.role is Role.ADMIN:
         everywhere = viewer.community_id in (None, facts.community_id)
-        return Sight.MASKED if everywhere and facts.cause is CaseCause.TECHNICAL else Sight.NOTHING
+        return Sight.MASKED if everywhere and facts.cause in _FOR_OPERATORS else Sight.NOTHING
     if viewer.community_id is None or viewer.community_id != facts.community_id:
         return Sight.NOTHING
     if viewer.role is Role.PROPERTY_CLERK:
@@ -188,10 +201,10 @@ def see_case(viewer: Viewer, facts: CaseFacts) -> Sight:
 
 
 def _police_sight(facts: CaseFacts) -> Sight:
+    if facts.cause in _OF_THE_DESK or facts.state is CaseState.CLOSED:
+        return Sight.NOTHING
     if facts.cause is not CaseCause.INACTIVITY:
-        return Sight.NOTHING
-    if facts.state is CaseState.CLOSED:
-        return Sight.NOTHING
+        return Sight.NAMED if facts.told_police or facts.handed_to_police else Sight.NOTHING
     named = facts.stage >= Stage.VISIT or facts.handed_to_police or facts.shares_with_police
     return Sight.NAMED if named else Sight.COUNT
 
@@ -204,6 +217,8 @@ def see_task(viewer: Viewer, facts: CaseFacts, task: TaskFacts) -> Sight:
     """Say how much of a task is shown: a helper learns the door and the name once the task is hers."""
     if viewer.role in (Role.PROPERTY_CLERK, Role.ADMIN):
         return see_case(viewer, facts)
+    if viewer.role is Role.FAMILY:
+        return see_case(viewer, facts) if task.kind is TaskKind.CONFIRM_BACK else Sight.NOTHING
     if viewer.community_id != facts.community_id or not task.is_open:
         return Sight.NOTHING
     if viewer.role is Role.POLICE_OFFICER:
@@ -231,6 +246,9 @@ def may_act(viewer: Viewer, act: Act, facts: CaseFacts) -> bool:
         return sight is Sight.NAMED and (act is Act.NOTE or (asked and act in _HELPER_ACTS))
     if viewer.is_helper:
         return sight >= Sight.PLACE and act in _HELPER_ACTS
+    if viewer.role is Role.FAMILY:
+        # Her family knows best whether she is back; nothing else of a case is theirs to settle.
+        return sight >= Sight.MASKED and act is Act.OUTCOME and facts.cause is CaseCause.ABSENCE
     if viewer.role is Role.ADMIN:
         return sight >= Sight.MASKED and act in (Act.CLAIM, Act.RELEASE, Act.NOTE, Act.OUTCOME)
     return False

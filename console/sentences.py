@@ -12,13 +12,14 @@ from console.views import (
     FamilyHome,
     FamilyState,
     Grounds,
+    Incident,
     LifeSign,
     NextStep,
     Presumed,
     Technical,
 )
 from console.words import Words
-from kaimen.vocabulary import EvidenceKind
+from kaimen.vocabulary import EvidenceKind, Grade
 
 #: Watched and wall-clock age are both told where they differ by more than a tenth.
 _DIFFERENCE_TOLD = 10
@@ -71,6 +72,8 @@ def row_why(row: CaseRow, words: Words) -> str:
     """One line below the day line: how long, presumed where, what else was seen."""
     if row.technical is not None:
         return technical_why(row.technical, words)
+    if row.incident is not None:
+        return incident_why(row.incident, words)
     parts = [line_caption(row.line, words)] if row.line is not None else []
     if row.proposal_by == "deceased":
         parts.append(words.say("why.proposal.deceased"))
@@ -78,7 +81,16 @@ def row_why(row: CaseRow, words: Words) -> str:
         parts.append(words.say("why.proposal", at=row.proposal_at))
     if row.grounds is not None:
         parts += grounds_why(row.grounds, words)
+    if row.grade is Grade.HIGH:
+        parts.append(words.say("grade.high"))
     return words.say("join.dot").join(parts)
+
+
+def incident_why(incident: Incident, words: Words) -> str:
+    """One line of a case of another cause: since when, how often."""
+    if incident.count > 1:
+        return words.say("incident.count", n=incident.count, at=incident.at)
+    return words.say("incident.at", at=incident.at)
 
 
 def grounds_why(grounds: Grounds, words: Words) -> list[str]:

@@ -53,9 +53,11 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from kaimen.vocabulary import (
+    CaseCause,
     CaseState,
     Contacted,
     EvidenceKind,
+    Grade,
     Outcome,
     QuarantineReason,
     Role,
@@ -238,6 +240,45 @@ class Technical:
     longest: HouseholdLine | None = None  # the home not seen for the longest
 
 
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What a case of another cause is about; ``place`` is the door's, "" where none is told."""
+
+    cause: CaseCause
+    at: datetime
+    place: str = ""
+    count: int = 1
+    kind: str = ""  # the word of the newest signal
+    silent: bool = False  # nothing of it is shown or said at that door
+
+
+@dataclass(frozen=True, slots=True)
+class CaseGrounds:
+    """What was known beside the silence when the case's stage was reached; for sentences, never a threshold."""
+
+    grade: Grade
+    as_of: datetime
+    sign_count: int = 0
+    last_sign_at: datetime | None = None
+    presumed: Presumed = Presumed.UNSURE
+    presumed_by: str = ""
+    usual_median_ms: int | None = None
+    usual_p95_ms: int | None = None
+    usual_days: int = 0
+    door_open_since: datetime | None = None
+    unlocked_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Another open case of the same household or door."""
+
+    number: str
+    cause: CaseCause
+    url: str
+    holder: str | None = None
+
+
 # --- The shell -------------------------------------------------------------------------------------------------
 
 
@@ -304,6 +345,8 @@ class CaseRow:
     page_url: str  # /cases/{id}
     household: HouseholdName | None = None
     technical: Technical | None = None
+    incident: Incident | None = None
+    grade: Grade | None = None  # of inactivity alone
     line: DayLine | None = None
     grounds: Grounds | None = None
     act: TaskKind | None = None
@@ -415,6 +458,8 @@ class CaseView:
     tasks: tuple[TaskView, ...] = ()
     chart: EvidenceChart | None = None
     households: tuple[HouseholdLine, ...] = ()  # technical: whom it stands for, longest unseen first
+    known: CaseGrounds | None = None
+    beside: tuple[Beside, ...] = ()
     note_form: Form | None = None
     hold_form: Form | None = None
     hand_over_form: Form | None = None
@@ -512,6 +557,9 @@ class AbsenceView:
     reason: str | None = None  # travel, hospital, relatives, other; None: not this reader's
     revoked_at: datetime | None = None
     end_url: str | None = None
+    renewed_at: datetime | None = None
+    renew_url: str | None = None
+    renew_form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -567,6 +615,7 @@ class HouseholdPage:
     openings: tuple[Opening, ...] = ()  # newest first
     absences: tuple[AbsenceView, ...] = ()
     absence_form: Form | None = None
+    source_form: Form | None = None  # a meal, an order, a pressed button
     consents: tuple[ConsentView, ...] = ()
     devices: tuple[DeviceRow, ...] = ()
     contacts: tuple[Contact, ...] = ()
@@ -575,6 +624,35 @@ class HouseholdPage:
     past_cases: tuple[CaseRow, ...] = ()
     log_url: str | None = None
     looked_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownEvidence:
+    """One piece of evidence as it was known: when, of which kind, from which device or whose word."""
+
+    at: datetime
+    kind: EvidenceKind
+    device: str | None = None
+    witness: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WhyPage:
+    """Why all was thought well at ``at``, from what had arrived by then; ``at`` None: nothing is asked yet."""
+
+    household: HouseholdName
+    form: Form
+    at: datetime | None = None
+    watched: bool = False
+    newest: KnownEvidence | None = None
+    before: tuple[KnownEvidence, ...] = ()  # newest first
+    inactive_ms: int = 0
+    blind_ms: int = 0
+    stage: int = 0
+    known: bool = False
+    watched_until: datetime | None = None
+    absent_until: datetime | None = None
+    forgotten: bool = False  # heartbeats of then are no longer kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -779,6 +857,7 @@ class FamilyHome:
     look_form: Form | None = None
     asked_at: datetime | None = None  # the family asked for a look; it is on somebody's list
     looked: tuple[LookRow, ...] = ()
+    back_url: str | None = None  # somebody opened although she is declared away: is she back?
 
 
 @dataclass(frozen=True, slots=True)

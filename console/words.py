@@ -26,6 +26,8 @@ LANGUAGES = ("zh", "en")
 
 #: Values whose word is looked up below a prefix of the catalogue: ``{role}`` is said as ``role.<value>``.
 _LOOKED_UP = {
+    "signal": "signal",
+    "grade": "grade",
     "stage": "stage",
     "role": "role",
     "to_role": "role",

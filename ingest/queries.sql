@@ -324,10 +324,11 @@ WHERE revoked_at IS NULL AND to_at >= %(since)s ORDER BY household_id, from_at;
 
 -- name: load_verified
 -- People's words that she is well: those that may still matter, and each household's newest.
-SELECT id, household_id, at FROM verified_contacts WHERE at >= %(since)s
+SELECT id, household_id, at FROM verified_contacts WHERE at >= %(since)s AND doubted_at IS NULL
 UNION
 SELECT * FROM (
-  SELECT DISTINCT ON (household_id) id, household_id, at FROM verified_contacts ORDER BY household_id, at DESC
+  SELECT DISTINCT ON (household_id) id, household_id, at FROM verified_contacts WHERE doubted_at IS NULL
+  ORDER BY household_id, at DESC
 ) newest
 ORDER BY household_id, at, id;
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -25,6 +26,72 @@ ATTRIBUTION_FORCED_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
+class CauseLadder:
+    """How people are brought in for a cause that is neither inactivity nor a silent device; data, not code.
+
+    ``priority`` 3 is annunciated and needs a person now, 1 waits for a hand. ``told`` are the roles told with the
+    desk at once, ``then`` the roles told as well once so many milliseconds have passed without an end.
+    ``ends_with`` is the outcome written when nobody has answered by the due time; ``""``: it is told again.
+    ``ends_by_itself``: the end of what was signalled closes the case. ``hides_place``: nothing of it is shown or
+    told to whoever may stand at that door.
+    """
+
+    priority: int
+    task: str
+    lease_ms: int
+    sla_ms: int
+    outcomes: tuple[str, ...]
+    role: str = "property_clerk"
+    told: tuple[str, ...] = ()
+    then: tuple[tuple[int, str], ...] = ()
+    family: bool = False
+    outside: bool = True
+    with_list: bool = False
+    by_day: bool = False
+    ends_by_itself: bool = False
+    ends_with: str = ""
+    hides_place: bool = False
+
+
+_LOOK = ("handled", "false_alarm", "other")
+CAUSE_LADDERS: Mapping[str, CauseLadder] = {
+    "sos": CauseLadder(
+        3, "respond", 5 * MINUTE_MS, 10 * MINUTE_MS,
+        ("helped", "well", "hospital", "no_answer", "false_alarm", "other"),
+        then=((10 * MINUTE_MS, "police_officer"),), family=True,
+    ),
+    "duress": CauseLadder(
+        3, "respond", 5 * MINUTE_MS, 10 * MINUTE_MS, ("helped", "false_alarm", "other"),
+        told=("police_officer",), hides_place=True,
+    ),
+    "door_forced": CauseLadder(
+        2, "respond", 15 * MINUTE_MS, 30 * MINUTE_MS, _LOOK, then=((30 * MINUTE_MS, "police_officer"),),
+    ),
+    "door_held": CauseLadder(
+        1, "look_into", 2 * HOUR_MS, 4 * HOUR_MS, _LOOK, outside=False, ends_by_itself=True,
+    ),
+    "stranger": CauseLadder(1, "look_into", 2 * HOUR_MS, 4 * HOUR_MS, _LOOK, outside=False, by_day=True),
+    "credential": CauseLadder(1, "look_into", 4 * HOUR_MS, DAY_MS, _LOOK, outside=False, with_list=True),
+    "dwelling": CauseLadder(1, "look_into", 4 * HOUR_MS, 3 * DAY_MS, _LOOK, outside=False, with_list=True),
+    "device_fault": CauseLadder(
+        1, "device_check", 4 * HOUR_MS, DAY_MS, ("restored", "sensor_fault"), outside=False, with_list=True,
+        ends_by_itself=True,
+    ),
+    "early_watch": CauseLadder(
+        2, "look_into", 30 * MINUTE_MS, 2 * HOUR_MS,
+        ("well", "helped", "hospital", "no_answer", "false_alarm", "other"), ends_by_itself=True,
+    ),
+    "absence": CauseLadder(
+        1, "confirm_back", 4 * HOUR_MS, 12 * HOUR_MS, ("back", "not_back"), family=True, outside=False,
+        by_day=True, ends_with="back",
+    ),
+    "review": CauseLadder(
+        1, "review", 4 * HOUR_MS, 3 * DAY_MS, ("right", "doubted"), outside=False, with_list=True,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class LadderPolicy:
     """How people are brought in, per stage; snapshotted into the case when it opens."""
 
@@ -39,10 +106,12 @@ class LadderPolicy:
     visit_sla_ms: int = HOUR_MS
     device_sla_ms: int = 4 * HOUR_MS
     remote_well_max: int = 2
+    reviewed_share: float = 0.05
     list_times: tuple[time, ...] = (time(8, 30), time(17, 0))
     call_from: time = time(7, 0)
     call_until: time = time(22, 0)
     zone: str = "Asia/Shanghai"
+    causes: Mapping[str, CauseLadder] = field(default_factory=lambda: CAUSE_LADDERS)
 
     def lease_ms(self, stage: int) -> int:
         return (self.warning_lease_ms, self.warning_lease_ms, self.call_lease_ms, self.visit_lease_ms)[stage]

@@ -137,8 +137,30 @@ class PresenceState(StrEnum):
 
 
 class CaseCause(StrEnum):
+    """What a case is about; every cause but the first two has its ladder as data (``kaimen.policy.CauseLadder``)."""
+
     INACTIVITY = "inactivity"
     TECHNICAL = "technical"
+    SOS = "sos"
+    DURESS = "duress"
+    DOOR_FORCED = "door_forced"
+    DOOR_HELD = "door_held"
+    STRANGER = "stranger"
+    CREDENTIAL = "credential"
+    DWELLING = "dwelling"
+    DEVICE_FAULT = "device_fault"
+    EARLY_WATCH = "early_watch"
+    ABSENCE = "absence"
+    REVIEW = "review"
+
+
+class Grade(StrEnum):
+    """How much life was seen inside since the last opening; it orders and hastens, it never suppresses a stage."""
+
+    HIGH = "high"
+    MIDDLE = "middle"
+    LOW = "low"
+    UNGRADED = "ungraded"
 
 
 class CaseState(StrEnum):
@@ -154,6 +176,10 @@ class TaskKind(StrEnum):
     VISIT = "visit"
     DEVICE_CHECK = "device_check"
     CONFIRM_CLOSING = "confirm_closing"
+    RESPOND = "respond"
+    LOOK_INTO = "look_into"
+    CONFIRM_BACK = "confirm_back"
+    REVIEW = "review"
 
 
 class TaskState(StrEnum):
@@ -178,6 +204,21 @@ class Outcome(StrEnum):
     RESTORED = "restored"
     FOLDED = "folded"
     CONSENT_WITHDRAWN = "consent_withdrawn"
+    OTHER = "other"
+    FALSE_ALARM = "false_alarm"
+    HANDLED = "handled"
+    BACK = "back"
+    NOT_BACK = "not_back"
+    RIGHT = "right"
+    DOUBTED = "doubted"
+
+
+class EvidenceSource(StrEnum):
+    """How a word of her reached us beside cases; ``meal`` was handed to her, the other two nobody saw."""
+
+    MEAL = "meal"
+    ORDER = "order"
+    BUTTON = "button"
 
 
 class Contacted(StrEnum):

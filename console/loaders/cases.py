@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from alerts.case import OWN_RULES
+from alerts.grading import parse_grounds
 from console import views
 from console.loaders import Reader
 from console.loaders.households import LoadedHousehold, Row, load_households
@@ -27,6 +29,7 @@ from console.views import (
     CaseView,
     Contact,
     Form,
+    Incident,
     Mark,
     NextStep,
     Phrase,
@@ -36,7 +39,18 @@ from console.views import (
     TimelineEntry,
 )
 from kaimen.database import Connection, queries
-from kaimen.vocabulary import CaseCause, CaseState, Contacted, Outcome, Role, Stage, TaskKind, TaskState
+from kaimen.policy import CAUSE_LADDERS
+from kaimen.vocabulary import (
+    CaseCause,
+    CaseState,
+    Contacted,
+    Grade,
+    Outcome,
+    Role,
+    Stage,
+    TaskKind,
+    TaskState,
+)
 
 CASES_PAGE = 50
 CONTACT_ROLES = ("family", "neighbour_watcher", "stairwell_liaison", "safety_guardian", "grid_worker")
@@ -47,10 +61,12 @@ HAND_OVER_ROLES = (
 _MARKS = {0: Mark.UNKNOWN, 1: Mark.LOW, 2: Mark.MID, 3: Mark.HIGH}
 #: What may be recorded for each kind of task; what closes without a person is not in it.
 OUTCOMES = {
-    TaskKind.CALL: (Outcome.WELL, Outcome.HELPED, Outcome.NO_ANSWER, Outcome.AWAY, Outcome.HOSPITAL),
+    TaskKind.CALL: (
+        Outcome.WELL, Outcome.HELPED, Outcome.NO_ANSWER, Outcome.AWAY, Outcome.HOSPITAL, Outcome.OTHER,
+    ),
     TaskKind.VISIT: (
         Outcome.WELL, Outcome.HELPED, Outcome.NO_ANSWER, Outcome.AWAY, Outcome.HOSPITAL,
-        Outcome.SENSOR_FAULT, Outcome.DECEASED,
+        Outcome.SENSOR_FAULT, Outcome.DECEASED, Outcome.OTHER,
     ),
     TaskKind.DEVICE_CHECK: (Outcome.RESTORED, Outcome.SENSOR_FAULT),
     TaskKind.CONFIRM_CLOSING: (),
@@ -85,6 +101,7 @@ def case_facts(row: Row, tasks: Iterable[Row]) -> CaseFacts:
         state=CaseState(row["state"]),
         handed_to_police=row["handed_to_police"],
         shares_with_police=row["shares_with_police"],
+        told_police=row["told_police"],
         tasks=tuple(task_facts(task) for task in tasks),
     )
 
@@ -163,25 +180,36 @@ def _load_places(connection: Connection, cases: Sequence[LoadedCase]) -> dict[st
 
 
 def row_of(
-    case: LoadedCase, reader: Reader, *, technical: Technical | None = None, tab: Tab = Tab.ALL
+    case: LoadedCase,
+    reader: Reader,
+    *,
+    technical: Technical | None = None,
+    tab: Tab = Tab.ALL,
+    full: bool = False,
 ) -> CaseRow:
-    """Make a console row of a case."""
+    """Make a console row of a case; ``full`` for the case's own page, whose reading is written down."""
     row = case.row
     now = reader.now
     held = row["held_until"] if row["held_until"] is not None and row["held_until"] > now else None
     closed = case.facts.state is CaseState.CLOSED
-    rank = max(row["stage"], row["check_step"]) if case.facts.cause is CaseCause.INACTIVITY else row["stage"]
+    of_inactivity = case.facts.cause is CaseCause.INACTIVITY
+    rank = row["priority"]
+    incident = _incident_of(case)
+    # Nobody learns from a list which home is declared empty: whose door it is stands on the case's own page.
+    named = case.facts.cause is not CaseCause.ABSENCE or full
     return CaseRow(
         id=case.id,
         number=row["number"],
-        mark=_MARKS[min(row["stage"], 3)],
+        mark=_MARKS[min(row["stage"] if incident is None else rank, 3)],
         state=case.facts.state,
         url=f"/alarms?tab={tab.value}&case={case.id}",
         page_url=f"/cases/{case.id}",
-        household=None if case.household is None else case.household.name,
+        household=None if case.household is None or not named else case.household.name,
         technical=technical,
-        line=None if case.household is None else _line_of(case, closed),
-        grounds=None if case.household is None else case.household.grounds,
+        incident=incident,
+        grade=Grade(row["grade"]) if of_inactivity else None,
+        line=None if case.household is None or not of_inactivity else _line_of(case, closed),
+        grounds=None if case.household is None or not of_inactivity else case.household.grounds,
         act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
         begun_at=row["task_begun_at"],
         next_action="" if row["task_kind"] is not None else row["next_action"] or "",
@@ -196,6 +224,21 @@ def row_of(
         outcome=_outcome(row["outcome"]),
         unacknowledged=not closed and row["holder_id"] is None and held is None and rank >= Stage.CALL,
         next_act=None if closed else _primary(case, reader.viewer),
+    )
+
+
+def _incident_of(case: LoadedCase) -> Incident | None:
+    """Say what a case of another cause is about; None for inactivity and technical ones."""
+    row, cause = case.row, case.facts.cause
+    if cause in OWN_RULES:
+        return None
+    ladder = CAUSE_LADDERS[cause.value]
+    return Incident(
+        cause=cause,
+        at=row["opened_at"] if row["evidence_at"] is None else row["evidence_at"],
+        place=row["door_place"] or "",
+        count=max(1, row["signal_count"]),
+        silent=ladder.hides_place,
     )
 
 
@@ -229,6 +272,8 @@ _TASK_ACTS = {
     TaskKind.CALL: ("call", "c"),
     TaskKind.VISIT: ("record_visit", ""),
     TaskKind.DEVICE_CHECK: ("record_device", ""),
+    TaskKind.CONFIRM_BACK: ("answer_back", ""),
+    TaskKind.REVIEW: ("review", ""),
 }
 
 
@@ -276,9 +321,9 @@ def next_step(case: LoadedCase, viewer: Viewer) -> NextStep | None:
 
 
 def load_case_view(
-    connection: Connection, reader: Reader, case: LoadedCase, *, tab: Tab = Tab.ALL
+    connection: Connection, reader: Reader, case: LoadedCase, *, tab: Tab = Tab.ALL, full: bool = False
 ) -> CaseView:
-    """Make the aside and the case page of a case."""
+    """Make the aside and, ``full``, the case page of a case."""
     viewer = reader.viewer
     technical = load_technical(connection, reader, [case]).get(case.id)
     is_open = case.facts.state is not CaseState.CLOSED
@@ -288,7 +333,7 @@ def load_case_view(
 
     proposes = case.row["proposal"] is not None
     return CaseView(
-        row=row_of(case, reader, technical=technical, tab=tab),
+        row=row_of(case, reader, technical=technical, tab=tab, full=full),
         opened_at=case.row["opened_at"],
         policy_version=int(case.row["policy"].get("version", 1)),
         next_step=next_step(case, viewer),
@@ -298,12 +343,52 @@ def load_case_view(
             task_view(task, case, reader) for task in case.tasks if task["kind"] != TaskKind.CONFIRM_CLOSING
         ),
         households=_load_stood_for(connection, reader, case),
+        known=_known_of(case),
+        beside=tuple(_beside(other) for other in load_beside(connection, reader, case)),
         note_form=form_for(Act.NOTE),
         hold_form=form_for(Act.HOLD),
         hand_over_form=form_for(Act.HAND_OVER),
         hand_over_roles=tuple(role.value for role in HAND_OVER_ROLES),
         confirm_form=form_for(Act.CONFIRM_CLOSING) if proposes else None,
         reveal_purposes=_reveal_purposes(viewer, case),
+    )
+
+
+def load_beside(connection: Connection, reader: Reader, case: LoadedCase) -> list[LoadedCase]:
+    """Return the other open cases of the same household or door that this reader may see."""
+    rows = connection.execute(queries("console")["cases_beside"], {"id": case.id}).fetchall()
+    return [
+        other
+        for other in load_cases(connection, reader, [row["id"] for row in rows])
+        if other.sight > Sight.PLACE
+    ]
+
+
+def _beside(case: LoadedCase) -> views.Beside:
+    row = case.row
+    return views.Beside(row["number"], case.facts.cause, f"/cases/{case.id}", row["holder_name"])
+
+
+def _known_of(case: LoadedCase) -> views.CaseGrounds | None:
+    """Return what the case carries of her beside the silence; None where nothing was read."""
+    if case.facts.cause is not CaseCause.INACTIVITY or case.sight < Sight.MASKED:
+        return None
+    found = parse_grounds(case.row["grade"], case.row["grounds"])
+    if found.as_of is None:
+        return None
+    gap = found.usual_gap
+    return views.CaseGrounds(
+        grade=found.grade,
+        as_of=found.as_of,
+        sign_count=found.sign_count,
+        last_sign_at=found.last_sign_at,
+        presumed=views.Presumed(found.presumed),
+        presumed_by=found.presumed_by,
+        usual_median_ms=gap.median_ms if gap else None,
+        usual_p95_ms=gap.p95_ms if gap else None,
+        usual_days=gap.days if gap else 0,
+        door_open_since=found.door_open_since,
+        unlocked_since=found.unlocked_since,
     )
 
 
@@ -403,9 +488,11 @@ def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
         role=task["role"],
         due_at=task["due_at"],
         start_at=task["start_at"],
-        household=None if case.household is None else case.household.name,
+        household=None
+        if case.household is None or case.facts.cause is CaseCause.ABSENCE
+        else case.household.name,
         case_number=case.row["number"],
-        mark=_MARKS[min(case.row["stage"], 3)],
+        mark=_MARKS[min(case.row["stage"] if case.facts.cause in OWN_RULES else case.row["priority"], 3)],
         url=f"/tasks/{task['id']}",
         assignee=task["assignee_name"],
         begun_at=task["begun_at"],
@@ -415,9 +502,17 @@ def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
         contacted=None if task["contacted"] is None else Contacted(task["contacted"]),
         witness=task["witness"],
         note=task["note"],
-        outcomes=OUTCOMES[kind] if may else (),
+        outcomes=outcomes_of(case, kind) if may else (),
         form=Form() if may else None,
     )
+
+
+def outcomes_of(case: LoadedCase, kind: TaskKind) -> tuple[Outcome, ...]:
+    """Return what may be recorded of a task: of a cause with a ladder what its snapshot says."""
+    if case.facts.cause in OWN_RULES:
+        return OUTCOMES[kind]
+    stored = case.row["policy"].get("causes", {}).get(case.facts.cause.value, {})
+    return tuple(Outcome(word) for word in stored.get("outcomes", ()))
 
 
 def may_record(viewer: Viewer, task: Row, case: LoadedCase) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +26,7 @@ BLIND_SHOWN_MIN_MS = 60_000
 #: A little more than the chart shows and the usual rhythm is counted over.
 PAST_SHOWN = timedelta(days=30)
 EVENTS_MAX = 20_000
+EVER = datetime(9999, 1, 1, tzinfo=UTC)
 HEARD_UP_TO_NOW_MS = 365 * DAY_MS
 
 Row = Mapping[str, Any]
@@ -43,13 +44,40 @@ class HouseholdPast:
 
 def load_past(connection: Connection, household_id: str, until: datetime) -> HouseholdPast | None:
     """Return a household's past up to ``until``; None where nobody watches it."""
+    rule = load_rule(connection, household_id, until)
+    if rule is None:
+        return None
+    history = rule.history(as_ms(until))
+    return HouseholdPast(
+        tuple(history.watched), tuple(history.evidence), tuple(history.crossings), tuple(history.absences)
+    )
+
+
+def load_rule(
+    connection: Connection, household_id: str, until: datetime, *, known_at: datetime | None = None
+) -> HouseholdRule | None:
+    """Return the rule for one household with what happened up to ``until``; None where nobody watched it then.
+
+    ``known_at`` cuts it to what had arrived, or had been declared, by that instant.
+    """
     sql, since = queries("console"), until - PAST_SHOWN
-    values = {"household_id": household_id, "since": since, "until": until, "limit": EVENTS_MAX}
+    values = {
+        "household_id": household_id,
+        "since": since,
+        "until": until,
+        "limit": EVENTS_MAX,
+        "known_at": known_at or EVER,
+    }
     row = connection.execute(sql["past_household"], values).fetchone()
-    if row is None or row["watched_from"] is None:
+    if row is None or row["watched_from"] is None or row["watched_from"] > until:
         return None
     doors = connection.execute(sql["past_doors"], values).fetchall()
-    tracks = _load_tracks(connection, doors, values, known=bool(row["known"]))
+    silent = {}
+    if known_at is not None:
+        rows = connection.execute(sql["past_outages"], values).fetchall()
+        silent = {item["device_id"]: item["heard_at"] or item["began_at"] for item in rows}
+    known = bool(row["known"]) if known_at is None else None
+    tracks = _load_tracks(connection, doors, values, known=known, silent=silent)
     household = Household(
         household_id=household_id,
         site_id=row["site_id"],
@@ -75,21 +103,31 @@ def load_past(connection: Connection, household_id: str, until: datetime) -> Hou
         item["token"]: Credential(item["token"], CredentialClass(item["class"]), item["household_id"])
         for item in connection.execute(sql["past_credentials"], values).fetchall()
     }
-    history = HouseholdRule(household, tracks, credentials).history(as_ms(until))
-    return HouseholdPast(
-        tuple(history.watched), tuple(history.evidence), tuple(history.crossings), tuple(history.absences)
-    )
+    return HouseholdRule(household, tracks, credentials)
 
 
 def _load_tracks(
-    connection: Connection, doors: list[dict[str, Any]], values: Mapping[str, Any], *, known: bool
+    connection: Connection,
+    doors: list[dict[str, Any]],
+    values: Mapping[str, Any],
+    *,
+    known: bool | None,
+    silent: Mapping[str, datetime],
 ) -> dict[str, DeviceTrack]:
+    """Return the doors' tracks; ``silent`` names those that were not heard then, and when they last had been.
+
+    ``known`` None asks for the past, where outages say who was heard; else the state does. Heartbeats are written
+    every few minutes only.
+    """
     sql = queries("console")
     device_by_no = {item["no"]: item["device_id"] for item in doors}
-    # Heartbeats are written every few minutes only; the state says that the doors are heard up to now.
+    heard = {
+        item["device_id"]: known if known is not None else item["device_id"] not in silent for item in doors
+    }
     tracks = {
         item["device_id"]: DeviceTrack(
-            item["device_id"], HEARD_UP_TO_NOW_MS if known else item["supervision_s"] * 1000
+            item["device_id"],
+            HEARD_UP_TO_NOW_MS if heard[item["device_id"]] else item["supervision_s"] * 1000,
         )
         for item in doors
     }
@@ -100,8 +138,9 @@ def _load_tracks(
     for row in reversed(connection.execute(sql["past_events"], wanted).fetchall()):
         tracks[device_by_no[row["device_no"]]].take_event(_event_of(row), as_ms(row["received_at"]))
     for row in connection.execute(sql["past_points"], wanted).fetchall():
-        for beat in _beats_of(row):
-            tracks[device_by_no[row["device_no"]]].take_beat(_boot_text(row["boot"]), beat)
+        device_id = device_by_no[row["device_no"]]
+        for beat in _beats_of(row, min(values["known_at"], silent.get(device_id, EVER))):
+            tracks[device_id].take_beat(_boot_text(row["boot"]), beat)
     return tracks
 
 
@@ -138,8 +177,18 @@ def _event_of(row: Row) -> wire.Event:
     )
 
 
-def _beats_of(row: Row) -> Iterator[Beat]:
-    """A folded row is its first heartbeat and, where there was another, its last."""
+def _beats_of(row: Row, heard_until: datetime) -> Iterator[Beat]:
+    """A folded row is its first heartbeat and, where there was another, its last that had been heard by then."""
+    cut_ms = row["last_received_ms"] - as_ms(heard_until)
+    if cut_ms > 0:
+        # All of the run stood at one position: a heartbeat at the cut is as good as the ones that made it.
+        row = {
+            **row,
+            **{
+                f"last_{name}_ms": max(row[f"first_{name}_ms"], row[f"last_{name}_ms"] - cut_ms)
+                for name in ("up", "ts", "received")
+            },
+        }
     for end in ("first", "last"):
         if (
             end == "last"

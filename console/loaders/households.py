@@ -125,8 +125,10 @@ def line_of(row: Row, reader: Reader) -> DayLine | None:
     )
 
 
-def load_rows(connection: Connection, ids: Iterable[str]) -> dict[str, Row]:
-    rows = connection.execute(queries("console")["household_lines"], {"ids": list(ids)}).fetchall()
+def load_rows(connection: Connection, ids: Iterable[str], now: datetime) -> dict[str, Row]:
+    rows = connection.execute(
+        queries("console")["household_lines"], {"ids": list(ids), "now": now}
+    ).fetchall()
     return {row["id"]: row for row in rows}
 
 
@@ -141,7 +143,7 @@ def load_households(
 
     ``sights`` carries what a case allows beyond the household's own page.
     """
-    rows = load_rows(connection, ids)
+    rows = load_rows(connection, ids, reader.now)
     visible = {}
     for household_id in ids:
         row = rows.get(household_id)

@@ -18,7 +18,7 @@ from console.metrics import ACTS
 from console.scope import Act, RevealPurpose, Section, Sight, may_act, may_enter
 from console.seat import CheckedForm, RefusedError, Seat, entering, local_path, not_here, parse_local_time
 from kaimen.database import Connection
-from kaimen.vocabulary import Role
+from kaimen.vocabulary import CaseCause, Role
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.ALARMS, Section.POLICE, Section.TASKS, Section.DEVICES))]
@@ -44,7 +44,8 @@ def notice_of(decision: object) -> str | None:
 def case_page(seat: Guard, case_id: CaseId, fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
         case = _load(connection, seat, case_id)
-        if case.sight is Sight.NAMED and fragment is None:
+        # Whose home is declared empty is told on this page alone, and whoever reads it leaves a trace.
+        if (case.sight is Sight.NAMED or case.facts.cause is CaseCause.ABSENCE) and fragment is None:
             seat.audit(
                 connection, "case_read", purpose="case", object_kind="case", object_id=str(case_id),
                 household=case.row["household_id"],
@@ -70,7 +71,7 @@ def _answer(
     status: int = 200,
     live: bool = True,
 ) -> Response:
-    view = loader.load_case_view(connection, seat.reader(connection), case)
+    view = loader.load_case_view(connection, seat.reader(connection), case, full=True)
     if form is not None:
         view = replace(view, **cast(Any, {form_name: form}))
     section = next((item for item in _BACK if may_enter(seat.viewer, item)), Section.ALARMS)

@@ -12,13 +12,13 @@ from console import views
 from console.loaders import Reader
 from console.loaders.cases import LoadedCase, load_case
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
+from console.pages.absences import write_absence
 from console.pages.case import refusal_word
-from console.pages.household import write_absence
 from console.scope import Section
-from console.seat import CheckedForm, Seat, entering, not_here
+from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
 from console.views import FamilyHome, FamilyState
 from kaimen.database import Connection, queries
-from kaimen.vocabulary import Contacted, Stage, TaskKind
+from kaimen.vocabulary import Contacted, Outcome, Stage, TaskKind
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.FAMILY))]
@@ -111,7 +111,14 @@ def _home(
         look_form=forms.get("look", views.Form()) if case else None,
         asked_at=_asked_at(connection, case),
         looked=_looked(connection, row["id"]),
+        back_url=_back_url(connection, row["id"]),
     )
+
+
+def _back_url(connection: Connection, household_id: str) -> str | None:
+    """Where to answer whether she is back, while that is asked."""
+    row = connection.execute(queries("console")["family_question"], {"household_id": household_id}).fetchone()
+    return None if row is None else f"/family/{household_id}/back"
 
 
 def _state(found: LoadedHousehold) -> FamilyState:
@@ -187,12 +194,9 @@ def _write_word(connection: Connection, seat: Seat, household_id: str, contacted
             user_id=seat.viewer.user_id,
         )  # fmt: skip
     else:
-        connection.execute(
-            queries("console")["verified_add"],
-            {
-                "household_id": household_id, "now": seat.now, "how": contacted.value,
-                "witness": seat.viewer.display_name, "case_id": None,
-            },
+        acts.record_met(
+            connection, household_id=household_id, how=contacted, witness=seat.viewer.display_name, at=seat.now,
+            now=seat.now, recorded_by=f"user:{seat.viewer.user_id}",
         )  # fmt: skip
     seat.audit(
         connection, "family_word", purpose=contacted.value, object_kind="household", object_id=household_id
@@ -247,3 +251,30 @@ def look(
                 connection, seat, open_form="look", form=form, household_id=household_id, status=409
             )
     return seat.go("/family", "notice.family_asked")
+
+
+@router.post("/family/{household_id}/back", dependencies=[CheckedForm])
+def back(seat: Guard, household_id: HouseholdId, back: Annotated[str, Form(max_length=3)] = "") -> Response:
+    """Answer whether she is back: the watch resumes, or what was declared goes on."""
+    if back not in ("yes", "no"):
+        raise RefusedError(422, "not_valid")
+    with seat.transaction() as connection:
+        _load(connection, seat, household_id)
+        row = connection.execute(
+            queries("console")["family_question"], {"household_id": household_id}
+        ).fetchone()
+        if row is None or "notify_family" not in _standing_consents(connection, household_id):
+            raise not_here()
+        try:
+            with connection.transaction():
+                acts.record_outcome(
+                    connection, task_id=row["task_id"], user_id=seat.viewer.user_id,
+                    outcome=Outcome.BACK if back == "yes" else Outcome.NOT_BACK, now=seat.now,
+                )  # fmt: skip
+                seat.audit(
+                    connection, "outcome", purpose="confirm_back", object_kind="household",
+                    object_id=household_id, case=row["case_id"], outcome=back,
+                )  # fmt: skip
+        except acts.ActRefused as error:
+            raise RefusedError(409, refusal_word(error)) from error
+    return seat.go("/family", "notice.back_answered")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Form, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from console import views
@@ -17,7 +16,7 @@ from console.loaders.devices import load_devices
 from console.loaders.evidence import load_chart, load_openings, load_usual
 from console.loaders.households import LoadedHousehold, load_households, thresholds_ms
 from console.scope import Section
-from console.seat import CheckedForm, Seat, entering, not_here, parse_local_time
+from console.seat import Seat, entering, not_here
 from console.views import AbsenceView, ConsentView
 from console.views import Form as FormView
 from kaimen.database import Connection, queries
@@ -26,8 +25,6 @@ router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.HOUSEHOLDS))]
 HouseholdId = Annotated[str, Path(max_length=100)]
 PAGE = 60
-ABSENCE_MAX = timedelta(days=30)
-ABSENCE_REASONS = ("travel", "hospital", "relatives", "other")
 CONSENT_PURPOSES = ("watch", "notify_family", "exact_times", "share_with_police", "early_watch")
 
 
@@ -79,30 +76,34 @@ def _page_url(query: str, state: str, after: int) -> str:
 @router.get("/households/{household_id}")
 def household(seat: Guard, household_id: HouseholdId, fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
-        found = _load(connection, seat.reader(connection), household_id)
+        found = load_one(connection, seat.reader(connection), household_id)
         if fragment is None:
             seat.audit(
                 connection, "household_read", purpose="care", object_kind="household", object_id=household_id
             )
-        return _answer(connection, seat, found, fragment=fragment)
+        return answer_household(connection, seat, found, fragment=fragment)
 
 
-def _load(connection: Connection, reader: Reader, household_id: str) -> LoadedHousehold:
+def load_one(connection: Connection, reader: Reader, household_id: str) -> LoadedHousehold:
+    """Return a household this reader may see; what is not there and what is not the reader's are the same."""
     found = load_households(connection, reader, [household_id]).get(household_id)
     if found is None:
         raise not_here()
     return found
 
 
-def _answer(
+def answer_household(
     connection: Connection,
     seat: Seat,
     found: LoadedHousehold,
     *,
     fragment: str | None = None,
     form: FormView | None = None,
+    source_form: FormView | None = None,
+    renewing: tuple[int, FormView] | None = None,
     status: int = 200,
 ) -> Response:
+    """Show the household's page, with a form as it was sent where something in it was wrong."""
     reader, row = seat.reader(connection), found.row
     device_rows = connection.execute(
         queries("console")["household_devices"], {"household_id": row["id"]}
@@ -122,8 +123,11 @@ def _answer(
         watched_from=row["watched_from"],
         hard_of_hearing=bool(row["hard_of_hearing"]),
         openings=load_openings(connection, reader, row["id"], named=row["case_id"] is not None),
-        absences=_absences(connection, reader, row["id"], has_case=row["case_id"] is not None),
+        absences=_absences(
+            connection, reader, row["id"], has_case=row["case_id"] is not None, renewing=renewing
+        ),
         absence_form=form or FormView(),
+        source_form=source_form or FormView() if found.line is not None else None,
         consents=_consents(connection, row["id"]),
         devices=load_devices(connection, reader, ids=[item["device_id"] for item in device_rows]).rows,
         contacts=tuple(case_loader.contact_of(item, named=False, with_phone=False) for item in contacts),
@@ -150,7 +154,12 @@ def _past_cases(connection: Connection, reader: Reader, household_id: str) -> tu
 
 
 def _absences(
-    connection: Connection, reader: Reader, household_id: str, *, has_case: bool
+    connection: Connection,
+    reader: Reader,
+    household_id: str,
+    *,
+    has_case: bool,
+    renewing: tuple[int, FormView] | None,
 ) -> tuple[AbsenceView, ...]:
     """Declared absences; why she is away is shown only where a case asks for it."""
     rows = connection.execute(queries("console")["absences"], {"household_id": household_id}).fetchall()
@@ -166,6 +175,11 @@ def _absences(
             end_url=f"/households/{household_id}/absences/{row['id']}/end"
             if row["revoked_at"] is None and row["to_at"] > reader.now
             else None,
+            renewed_at=row["renewed_at"],
+            renew_url=f"/households/{household_id}/absences/{row['id']}/renew"
+            if row["revoked_at"] is None and row["from_at"] <= reader.now < row["to_at"]
+            else None,
+            renew_form=renewing[1] if renewing is not None and renewing[0] == row["id"] else FormView(),
         )
         for row in rows
     )
@@ -183,83 +197,3 @@ def _consents(connection: Connection, household_id: str) -> tuple[ConsentView, .
         else ConsentView(purpose)
         for purpose in CONSENT_PURPOSES
     )  # fmt: skip
-
-
-@router.post("/households/{household_id}/absences", dependencies=[CheckedForm])
-def declare_absence(
-    seat: Guard,
-    household_id: HouseholdId,
-    reason: Annotated[str, Form(max_length=20)] = "",
-    from_text: Annotated[str, Form(alias="from", max_length=40)] = "",
-    to_text: Annotated[str, Form(alias="to", max_length=40)] = "",
-) -> Response:
-    values = {"reason": reason, "from": from_text, "to": to_text}
-    with seat.transaction() as connection:
-        reader = seat.reader(connection)
-        found = _load(connection, reader, household_id)
-        errors = write_absence(connection, seat, reader, household_id, values)
-        if errors:
-            return _answer(connection, seat, found, form=FormView(values, errors), status=422)
-    return seat.go(f"/households/{household_id}", "notice.absence_declared")
-
-
-def check_absence(
-    values: dict[str, str], zone: str, now: datetime
-) -> tuple[dict[str, str], datetime | None, datetime | None]:
-    """Say what is wrong with a declared absence; nothing: it may be written."""
-    errors: dict[str, str] = {}
-    begin = parse_local_time(values["from"], zone) if values["from"].strip() else now
-    end = parse_local_time(values["to"], zone)
-    if values["reason"] not in ABSENCE_REASONS:
-        errors["reason"] = "reason_is_missing"
-    if begin is None:
-        errors["from"] = "not_a_time"
-    if end is None:
-        errors["to"] = "absence_needs_end"
-    elif begin is not None and (end <= begin or end <= now):
-        errors["to"] = "from_after_to"
-    elif begin is not None and end - begin > ABSENCE_MAX:
-        errors["to"] = "absence_too_long"
-    return errors, begin, end
-
-
-def write_absence(
-    connection: Connection, seat: Seat, reader: Reader, household_id: str, values: dict[str, str]
-) -> dict[str, str]:
-    """Write a declared absence with its audit entry; return what is wrong with it instead, where it is."""
-    errors, begin, end = check_absence(values, reader.zone, reader.now)
-    if errors:
-        return errors
-    sql = queries("console")
-    span = {"household_id": household_id, "from_at": begin, "to_at": end}
-    overlaps = connection.execute(sql["absence_overlaps"], span).fetchone()
-    if overlaps and overlaps["overlaps"]:
-        return {"": "absence_overlaps"}
-    row = connection.execute(
-        sql["absence_add"],
-        {**span, "reason": values["reason"], "declared_by": seat.viewer.display_name, "now": seat.now},
-    ).fetchone()
-    assert row is not None
-    seat.audit(
-        connection, "absence_declared", purpose="absence", object_kind="household", object_id=household_id,
-        absence=row["id"],
-    )  # fmt: skip
-    return {}
-
-
-@router.post("/households/{household_id}/absences/{absence_id}/end", dependencies=[CheckedForm])
-def end_absence(
-    seat: Guard, household_id: HouseholdId, absence_id: Annotated[int, Path(ge=1, le=2**63 - 1)]
-) -> Response:
-    with seat.transaction() as connection:
-        _load(connection, seat.reader(connection), household_id)
-        ended = connection.execute(
-            queries("console")["absence_end"],
-            {"id": absence_id, "household_id": household_id, "now": seat.now},
-        ).rowcount
-        if ended:
-            seat.audit(
-                connection, "absence_ended", purpose="absence", object_kind="household", object_id=household_id,
-                absence=absence_id,
-            )  # fmt: skip
-    return seat.go(f"/households/{household_id}", "notice.absence_ended" if ended else None)

@@ -70,7 +70,7 @@ def _load_named(connection: Connection, reader: Reader) -> list[case_loader.Load
         queries("console")["api_case_ids"],
         {
             "after": None, "community_id": reader.viewer.community_id, "households": None, "household_id": None,
-            "stage": None, "states": ["open", "notified", "owned", "working"], "cause": "inactivity",
+            "stage": None, "states": ["open", "notified", "owned", "working"], "cause": None, "causes": None,
             "only_visit": True, "task_role": None, "user_id": reader.viewer.user_id, "limit": CASES_SHOWN,
         },
     ).fetchall()  # fmt: skip
@@ -80,7 +80,7 @@ def _load_named(connection: Connection, reader: Reader) -> list[case_loader.Load
 
 def _pressing(case: case_loader.LoadedCase) -> tuple[int, datetime]:
     """The gravest first, then whoever was seen the longest ago."""
-    return -int(case.row["stage"]), case.row["evidence_at"] or case.row["opened_at"]
+    return -int(case.row["priority"]), case.row["evidence_at"] or case.row["opened_at"]
 
 
 def _case_row(case: case_loader.LoadedCase, reader: Reader) -> views.CaseRow:

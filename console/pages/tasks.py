@@ -17,8 +17,8 @@ from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.households import Row
 from console.metrics import ACTS
+from console.pages.absences import ABSENCE_MAX
 from console.pages.case import notice_of, refusal_word
-from console.pages.household import ABSENCE_MAX
 from console.scope import Act, Section, Sight, show_name
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here, parse_local_time
 from kaimen.database import Connection, queries

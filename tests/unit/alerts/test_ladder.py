@@ -378,3 +378,13 @@ def test_a_withdrawn_consent_closes_at_once_but_at_the_third_day_a_person_decide
     assert third.open_case.proposal is not None
     third.confirms()
     assert third.outcome is Outcome.CONSENT_WITHDRAWN
+
+
+def test_a_check_that_ends_leaves_the_call_of_the_stage_asked_of_somebody() -> None:
+    story = Story()
+    story.check_due(3)
+    story.crosses(Stage.CALL)
+    assert [kind for kind, _ in story.open_tasks()] == [TaskKind.VISIT]
+    story.check_ends(3)
+    assert [kind for kind, _ in story.open_tasks()] == [TaskKind.CALL]
+    assert story.steps_told()[-1] == "call"

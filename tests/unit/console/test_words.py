@@ -8,16 +8,21 @@ from pathlib import Path
 
 import pytest
 
-from alerts.case import Reason, Refusal
+from alerts.case import NextAction, Reason, Refusal
 from console import scope, seat, views
 from console.views import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
+from kaimen.policy import CAUSE_LADDERS
 from kaimen.vocabulary import (
+    CaseCause,
     EventType,
     EvidenceKind,
+    EvidenceSource,
+    Grade,
     Outcome,
     QuarantineReason,
     Role,
+    SignalKind,
     Stage,
     TaskKind,
     TaskState,
@@ -31,7 +36,16 @@ BUILT: dict[str, list[str]] = {
     "mark": [mark.value for mark in views.Mark],
     "street.count": [mark.value for mark in views.Mark],
     "presumed": [value.value for value in views.Presumed],
-    "presumed.by": ["direction", "activity_after", "no_direction"],
+    "presumed.by": ["direction", "activity_after", "no_direction", "not_judged"],
+    "cause_name": [cause.value for cause in CaseCause],
+    "cause_ask": list(CAUSE_LADDERS),
+    "signal": [kind.value for kind in SignalKind],
+    "grade": [grade.value for grade in Grade],
+    "source.kind": [source.value for source in EvidenceSource],
+    "due.next": [
+        action.value for action in (NextAction.TASK_STARTS, NextAction.TASK_DUE, NextAction.TELL_FURTHER)
+    ],
+    "act": ["answer_back", "review"],
     "sign": [kind.value for kind in views.SignKind],
     "sign.kind": [kind.value for kind in views.SignKind],
     "family.ground.sign": [kind.value for kind in views.SignKind],
