@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from ingest.detector.batches import Batch
 from ingest.detector.engine import Detector, Registry, pulse_at_or_after
 from ingest.detector.facts import Crossing, Withdrawal
+from ingest.detector.rows import Rows
 from ingest.detector.state import PULSE_MS
 from ingest.recording import RecordingError, open_text
 from kaimen import wire
@@ -31,6 +34,9 @@ from kaimen.vocabulary import (
     Household,
     QuarantineReason,
 )
+
+#: Messages gone through in one piece; the report does not depend on it.
+_MESSAGES_AT_ONCE = 20_000
 
 # -- registry ------------------------------------------------------------------------------------------------
 
@@ -194,26 +200,73 @@ def judge_wire(
     counts = _Counts()
     admitter = _Admitter(registry, counts)
     start = min((item.watched_from_ms for item in registry.households.values()), default=until_ms)
-    detector = Detector(registry, now_ms=min(start, until_ms), retain=True)
-    facts: list[Any] = []
-    reached = pulse_at_or_after(min(start, until_ms))
+    player = _Player(Detector(registry, now_ms=min(start, until_ms), retain=True), registry, start, until_ms)
     for number, line in enumerate(messages, start=1):
         received = line["received_at"]
         if received > until_ms:
             continue
-        pulse = pulse_at_or_after(received)
-        if pulse > reached:
-            _pulse_between(detector, reached, pulse, facts)
-            reached = pulse
         admitted = admitter.admit(line.get("topic"), line.get("payload"), received)
         if admitted is not None:
-            _take(detector, admitted, counts)
+            player.add(admitted, counts)
         if progress is not None:
             progress(number)
-    last = until_ms // PULSE_MS * PULSE_MS
-    if reached <= last:
-        _pulse_between(detector, reached, last + PULSE_MS, facts)
-    return _wire_report(detector, facts, counts, until_ms)
+    player.finish(until_ms)
+    return _wire_report(player.detector, player.facts, counts, until_ms)
+
+
+class _Player:
+    """Lines in order of receipt enter; the detector takes them in batches, pulsed as if each came by itself."""
+
+    def __init__(self, detector: Detector, registry: Registry, start_ms: int, until_ms: int) -> None:
+        self.detector = detector
+        self.facts: list[Any] = []
+        self._index = {device_id: number for number, device_id in enumerate(registry.devices)}
+        self._rows = Rows(registry.credentials)
+        self._messages: list[wire.Event | wire.Heartbeat] = []
+        self._pulses_ms: list[int] = []
+        #: The pulse that first sees what was taken last.
+        self._reached_ms = pulse_at_or_after(min(start_ms, until_ms))
+        self._newest_ms = self._reached_ms
+
+    def add(self, line: _Line, counts: _Counts) -> None:
+        device_id = line.address.device_id
+        device = self._index[device_id]
+        self._newest_ms = max(self._newest_ms, pulse_at_or_after(line.received_ms))
+        if line.heartbeat is not None:
+            received = _received_by_us(line.heartbeat.rx, line.received_ms)
+            self._rows.add_heartbeat(device, line.heartbeat, received)
+            self._messages.append(line.heartbeat)
+            self._pulses_ms.append(self._newest_ms)
+        for event in line.events:
+            received = _received_by_us(event.rx, line.received_ms)
+            counts.copies.append((device_id, event, received))
+            self._rows.add_event(device, event, received)
+            self._messages.append(event)
+            self._pulses_ms.append(self._newest_ms)
+        if len(self._messages) >= _MESSAGES_AT_ONCE:
+            self._play()
+
+    def _play(self) -> None:
+        """Take what was added; between messages pulse where a pulse has work."""
+        batch = Batch(self._rows.take(), self._messages)
+        pulses_ms = np.asarray(self._pulses_ms, np.int64)
+        self._messages, self._pulses_ms = [], []
+        while batch.reached < len(pulses_ms):
+            pulse_ms = int(pulses_ms[batch.reached])
+            if pulse_ms > self._reached_ms:
+                _pulse_between(self.detector, self._reached_ms, pulse_ms, self.facts)
+            self._reached_ms = pulse_ms
+            idle_until_ms = pulse_ms if self.detector.has_work(pulse_ms) else self.detector.next_due_ms()
+            stop = int(np.searchsorted(pulses_ms, max(pulse_ms, idle_until_ms), side="right"))
+            self.detector.take_batch(batch, stop)
+            self._reached_ms = int(pulses_ms[batch.reached - 1])
+
+    def finish(self, until_ms: int) -> None:
+        """Take the rest, and pulse up to the end."""
+        self._play()
+        last = until_ms // PULSE_MS * PULSE_MS
+        if self._reached_ms <= last:
+            _pulse_between(self.detector, self._reached_ms, last + PULSE_MS, self.facts)
 
 
 def _pulse_between(detector: Detector, reached_ms: int, before_ms: int, facts: list[Any]) -> None:
@@ -221,17 +274,6 @@ def _pulse_between(detector: Detector, reached_ms: int, before_ms: int, facts: l
     for pulse_ms in (reached_ms, before_ms - PULSE_MS):
         if detector.has_work(pulse_ms):
             facts.extend(detector.pulse(pulse_ms))
-
-
-def _take(detector: Detector, line: _Line, counts: _Counts) -> None:
-    device_id = line.address.device_id
-    if line.heartbeat is not None:
-        received = _received_by_us(line.heartbeat.rx, line.received_ms)
-        detector.take_heartbeat(device_id, line.heartbeat, received_ms=received)
-    for event in line.events:
-        received = _received_by_us(event.rx, line.received_ms)
-        counts.copies.append((device_id, event, received))
-        detector.take_event(device_id, event, received_ms=received)
 
 
 def _wire_report(detector: Detector, facts: list[Any], counts: _Counts, until_ms: int) -> dict[str, Any]:

@@ -9,7 +9,7 @@ outer two do not say, so it is dropped; where the folding could ever matter (``r
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,23 @@ class EventMark:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Messages of one boot, in order, that only prolong its watching: what its track must learn of them."""
+
+    boot: str
+    events: Sequence[tuple[wire.Event, int]]
+    #: Points to append, a heartbeat's with itself; the middle heartbeats of a stretch are left out.
+    points: Sequence[tuple[Point, Beat | None]]
+    #: Every heartbeat, for a track that retains them.
+    beats: Callable[[], Iterable[Beat]]
+    received_max_ms: int
+    #: Least of receipt less uptime; least and most of instant less uptime.
+    received_base_ms: int
+    base_min_ms: int
+    base_max_ms: int
+
+
 class BootTrack:
     """One start of one device: its base, its points, and what they prove."""
 
@@ -95,6 +112,8 @@ class BootTrack:
         self.newest_received_ms = 0
         self.events: dict[int, list[EventMark]] = {}
         self.beats: list[Beat] | None = [] if retain else None
+        #: heartbeats that went past the track, told when they are needed
+        self.past_beats: list[Callable[[], Iterable[Beat]]] = []
         #: first and last heartbeat of each stretch at one position with one counter, in order of arrival
         self.folded: list[tuple[Beat, Beat]] = []
         self.unsaved_from: int | None = None
@@ -173,6 +192,31 @@ class BootTrack:
             self.beats.append(beat)
         return moved
 
+    def note_bases(self, past: Past) -> None:
+        """Take messages that move no base into what the bases are made of."""
+        assert self.received_base_ms is not None
+        assert self.ntp_base_min_ms is not None and self.ntp_base_max_ms is not None
+        self.newest_received_ms = max(self.newest_received_ms, past.received_max_ms)
+        self.received_base_ms = min(self.received_base_ms, past.received_base_ms)
+        self.ntp_base_min_ms = min(self.ntp_base_min_ms, past.base_min_ms)
+        self.ntp_base_max_ms = max(self.ntp_base_max_ms, past.base_max_ms)
+
+    def prolong(self, past: Past) -> None:
+        """Append points to the end of a boot, of each stretch of heartbeats the first and the last."""
+        assert not self._stale
+        for point, beat in past.points:
+            if beat is not None:
+                self._fold(beat, point[3])
+            last = self._points[-1]
+            if point[3] > last[3]:
+                _extend(self._runs, (last[3], point[3]))
+            if len(self._points) >= 2 and _says_nothing(self._points[-2], last, point):
+                self._points[-1] = point
+            else:
+                self._points.append(point)
+        if self.beats is not None:
+            self.past_beats.append(past.beats)
+
     def mark_stale(self) -> None:
         self._stale = True
 
@@ -235,6 +279,8 @@ class BootTrack:
     def _kept_beats(self) -> Iterator[Beat]:
         if self.beats is not None:
             yield from self.beats
+            for listed in self.past_beats:
+                yield from listed()
             return
         for first, last in self.folded:
             yield first
@@ -299,6 +345,12 @@ class BootTrack:
         if self._stale:
             self._rebuild()
         return self._counter_openings
+
+    def last_point(self) -> Point:
+        """Return the last of the boot's points; its start where it has said nothing plausible."""
+        if self._stale:
+            self._rebuild()
+        return self._points[-1]
 
 
 def _says_nothing(before: Point, middle: Point, after: Point) -> bool:
@@ -436,12 +488,7 @@ class DeviceTrack:
 
     def take_heartbeat(self, heartbeat: wire.Heartbeat, received_ms: int) -> EventVerdict:
         """Add one heartbeat."""
-        opens = NO_COUNTER if heartbeat.opens is None else heartbeat.opens
-        beat: Beat = (
-            heartbeat.up, heartbeat.ts, heartbeat.clk, heartbeat.seq_last, opens, received_ms,
-            heartbeat.basis is not None,
-        )  # fmt: skip
-        return self.take_beat(heartbeat.boot, beat)
+        return self.take_beat(heartbeat.boot, beat_of(heartbeat, received_ms))
 
     def take_beat(self, boot: str, beat: Beat) -> EventVerdict:
         track = self._boot(boot)
@@ -486,6 +533,24 @@ class DeviceTrack:
         for track in self.boots.values():
             track.mark_stale()
         self._index_again()
+
+    def prolong(self, past: Past) -> None:
+        """Take messages that went past the track because all they do is prolong its watching; as if each had come.
+
+        Only what ``may_go_on`` vouched for may come here: one boot, in order, each sound and next to the last.
+        """
+        track = self.boots[past.boot]
+        assert not self._stale, "a device is watched up to its last point while messages go past its track"
+        track.note_bases(past)
+        before_ms = track.last_point()[3]
+        for event, received_ms in past.events:
+            track.events[event.seq] = [EventMark(event, [received_ms])]
+            self._index(track, event, event.ts)
+        track.prolong(past)
+        last_ms = track.last_point()[3]
+        if last_ms > before_ms:
+            self._watched[-1] = (self._watched[-1][0], last_ms)
+        self._heard_ms = last_ms
 
     def _restart(self, track: BootTrack) -> None:
         """A boot's base moved: every instant of it may have moved."""
@@ -640,6 +705,14 @@ def plausible_marks(track: BootTrack) -> Iterator[tuple[int, EventMark]]:
             instant, _ = track.instant_ms(event.ts, event.up, event.clk)
             if mark.plausible_receipt(instant) is not None:
                 yield instant, mark
+
+
+def beat_of(heartbeat: wire.Heartbeat, received_ms: int) -> Beat:
+    opens = NO_COUNTER if heartbeat.opens is None else heartbeat.opens
+    return (
+        heartbeat.up, heartbeat.ts, heartbeat.clk, heartbeat.seq_last, opens, received_ms,
+        heartbeat.basis is not None,
+    )  # fmt: skip
 
 
 def _clip(interval: Interval, from_ms: int, to_ms: int) -> Iterator[Interval]:

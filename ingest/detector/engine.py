@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ingest.detector import kernel
+from ingest.detector.batches import Batch, FastLane
 from ingest.detector.coverage import NO_COUNTER, Beat, BootTrack, DeviceTrack, EventVerdict
 from ingest.detector.facts import (
     BootBase,
@@ -31,7 +32,7 @@ from ingest.detector.facts import (
 from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
 from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
 from kaimen import wire
-from kaimen.policy import LATE_AFTER_MS
+from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, LATE_AFTER_MS
 from kaimen.vocabulary import Admission, Credential, Device, DoorRole, EventType, EvidenceKind, Household
 
 _LIVES = frozenset({EventType.DOOR_PHYSICAL_STATE.value, EventType.ACCESS_TAKEN.value})
@@ -90,11 +91,14 @@ class Detector:
         self._changed_views: set[str] = set()
         self._changed_boots: dict[tuple[str, str], BootTrack] = {}
         self._pending: list[Fact] = []
+        self._lane: FastLane | None = None
         self._lay_out()
 
     # -- registry -------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
+        self._settle_all()
+        self._lane = None
         for device in self._registry.devices.values():
             track = self._tracks.get(device.device_id)
             if track is None:
@@ -105,6 +109,8 @@ class Detector:
             for binding in household.doors:
                 if binding.device_id not in self._tracks:  # required, but nobody registered it: never heard
                     self._tracks[binding.device_id] = DeviceTrack(binding.device_id, 0, retain=self._retain)
+        #: What ``columns.device`` of a batch counts.
+        self._device_ids = list(self._registry.devices)
         before = self._watches
         watched = [item for item in self._registry.households.values() if item.consent]
         self._state = WatchState(len(watched))
@@ -151,6 +157,7 @@ class Detector:
 
     def take_event(self, device_id: str, event: wire.Event, *, received_ms: int) -> Taken:
         """Take one event of a registered device; say which class it is and where in time it stands."""
+        self._leave_lane(device_id)
         track = self._tracks[device_id]
         verdict = track.take_event(event, received_ms)
         self._changed_boots[(device_id, event.boot)] = track.boots[event.boot]
@@ -164,6 +171,7 @@ class Detector:
 
     def take_heartbeat(self, device_id: str, heartbeat: wire.Heartbeat, *, received_ms: int) -> Taken:
         """Take one heartbeat of a registered device."""
+        self._leave_lane(device_id)
         track = self._tracks[device_id]
         verdict = track.take_heartbeat(heartbeat, received_ms)
         self._changed_boots[(device_id, heartbeat.boot)] = track.boots[heartbeat.boot]
@@ -174,6 +182,86 @@ class Detector:
             )
         admission = Admission.ACCEPTED if verdict.plausible else Admission.IMPLAUSIBLE
         return Taken(admission, verdict.instant_ms, verdict.rebased, None, False)
+
+    # -- batches --------------------------------------------------------------------------------------------
+
+    def take_batch(self, batch: Batch, stop: int | None = None) -> bool:
+        """Take a batch from where it stands, up to ``stop`` (excluded) or just after the first message that is no plain
+        going on, as ``take_event`` and ``take_heartbeat`` would; say whether there was such a message.
+
+        All messages taken in one call must be such that no pulse between them would have had work (``has_work``).
+        The batch is kept, and must not be changed, until every track was given what went past it.
+        """
+        if self._lane is None:
+            self._lane = FastLane(list(self._registry.devices), self._tracks, self._state)
+        row = self._lane.take(batch, len(batch.columns) if stop is None else stop)
+        if row is None:
+            return False
+        message = batch.messages[row]
+        device_id = self._device_ids[int(batch.columns.device[row])]
+        received_ms = int(batch.columns.received[row])
+        if isinstance(message, wire.Event):
+            self.take_event(device_id, message, received_ms=received_ms)
+        else:
+            self.take_heartbeat(device_id, message, received_ms=received_ms)
+        if not any(
+            watch.rule.household.household_id in self._dirty for watch in self._dwellers.get(device_id, ())
+        ):
+            self._enter_lane(device_id)
+        return True
+
+    def _leave_lane(self, device_id: str) -> None:
+        """Bring a device's track up to date and take its next messages one by one."""
+        if self._lane is not None:
+            self._settle(device_id)
+            self._lane.disarm(device_id)
+
+    def _enter_lane(self, device_id: str) -> None:
+        """Let a device's next messages go past its track where nobody could tell the difference."""
+        lane, track = self._lane, self._tracks[device_id]
+        if lane is None or device_id not in lane.index:
+            return
+        dwellers = self._dwellers.get(device_id, ())
+        until = track.known_until()
+        silent = until is None or until < self._pulse_ms
+        if silent or not lane.arm(device_id, lives=self._is_quiet(device_id, track)):
+            lane.disarm(device_id)
+        for watch in dwellers:
+            simple = self._state.level[watch.index] != PLAIN
+            lane.hot.device_of[watch.index] = lane.index[device_id] if simple else -1
+
+    def _is_quiet(self, device_id: str, track: DeviceTrack) -> bool:
+        """Say whether an opening of this door could only set one household's inactivity back to nothing."""
+        dwellers = self._dwellers.get(device_id, ())
+        if self._sharers.get(device_id) or len(dwellers) > 1:
+            return False
+        if not dwellers:
+            return True
+        watch = dwellers[0]
+        heard = track.heard_ms()
+        if self._state.level[watch.index] != 0 or heard is None:
+            return False
+        if any(low <= self._pulse_ms and high > heard for low, high in watch.rule.absences):
+            return False
+        if track.forced and track.forced[-1] >= heard - ATTRIBUTION_FORCED_MS:
+            return False
+        return not watch.rule.others_passed(track, heard - ATTRIBUTION_AFTER_GRANT_MS)
+
+    def _settle(self, device_id: str) -> None:
+        if self._lane is not None:
+            for boot in self._lane.settle(device_id):
+                self._changed_boots[(device_id, boot.boot)] = boot
+
+    def _settle_watch(self, watch: _Watch) -> None:
+        if self._lane is not None:
+            for _, track in watch.rule.doors:
+                self._settle(track.device_id)
+
+    def _settle_all(self) -> None:
+        """Give every track what went past it."""
+        if self._lane is not None:
+            for device_id, boot in self._lane.settle_all():
+                self._changed_boots[(device_id, boot.boot)] = boot
 
     def _classify(self, verdict: EventVerdict, received_ms: int) -> Admission:
         if not verdict.plausible:
@@ -218,6 +306,8 @@ class Detector:
         assert pulse_ms >= self._pulse_ms or not self._pulse_ms, (pulse_ms, self._pulse_ms)
         self._pulse_ms = pulse_ms
         facts, self._pending = self._pending, []
+        if self._lane is not None:
+            self._lane.hot.refresh(pulse_ms)
         for index in kernel.pulse(self._state, pulse_ms, self._found):
             self._catch_up(self._order[index], pulse_ms, facts)
         for household_id in sorted(self._dirty):
@@ -245,9 +335,11 @@ class Detector:
 
     def _judge(self, watch: _Watch, pulse_ms: int, facts: list[Fact]) -> None:
         household = watch.rule.household
+        self._settle_watch(watch)
         if pulse_ms < household.watched_from_ms:
             self._state.level[watch.index] = PLAIN
             self._state.set_due(watch.index, household.watched_from_ms)
+            self._let_go_on(watch)
             return
         judgement = watch.rule.judge(pulse_ms)
         watch.judgement = judgement
@@ -256,7 +348,13 @@ class Detector:
         self._check(watch, judgement, facts)
         self._note_known(watch, judgement, facts)
         self._arm(watch, judgement)
+        self._let_go_on(watch)
         self._changed_views.add(household.household_id)
+
+    def _let_go_on(self, watch: _Watch) -> None:
+        if self._lane is not None:
+            for _, track in watch.rule.dwelling:
+                self._enter_lane(track.device_id)
 
     def _withdraw(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
         evidence = judgement.evidence
@@ -395,6 +493,7 @@ class Detector:
 
     def take_changed_points(self) -> list[CoveragePoint]:
         """Return the folded heartbeats of boots that changed since the last call."""
+        self._settle_all()
         points: list[CoveragePoint] = []
         for (device_id, boot), track in self._changed_boots.items():
             if track.unsaved_from is not None:
@@ -423,12 +522,23 @@ class Detector:
         return bases
 
     def take_changed_views(self) -> list[HouseholdView]:
-        """Return the households judged since the last call."""
+        """Return the households judged since the last call, and those whose door spoke past their track."""
+        if self._lane is not None:
+            for device in self._lane.take_touched():
+                for watch in self._dwellers.get(self._device_ids[device], ()):
+                    self._judge_anew(watch)
         views = [
             self._view(self._watches[key]) for key in sorted(self._changed_views) if key in self._watches
         ]
         self._changed_views.clear()
         return [view for view in views if view is not None]
+
+    def _judge_anew(self, watch: _Watch) -> None:
+        """Bring a household's view up to date; no fact can follow, or a pulse had said so."""
+        self._settle_watch(watch)
+        if watch.judgement is not None:
+            watch.judgement = watch.rule.judge(self._pulse_ms)
+            self._changed_views.add(watch.rule.household.household_id)
 
     def _view(self, watch: _Watch) -> HouseholdView | None:
         judgement = watch.judgement
@@ -494,6 +604,7 @@ class Detector:
 
     def rule_of(self, household_id: str) -> HouseholdRule:
         """Return a household's rule, for history and explanation."""
+        self._settle_watch(self._watches[household_id])
         return self._watches[household_id].rule
 
     def not_known_runs(self, household_id: str, last_pulse_ms: int) -> list[tuple[int, int]]:

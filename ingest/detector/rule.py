@@ -147,6 +147,14 @@ class HouseholdRule:
             bool(credential) and self._class_of(credential, role)[0] in _OTHERS
         )
 
+    def others_passed(self, track: DeviceTrack, from_ms: int) -> bool:
+        """Say whether staff, a guard, a visitor or the office passed a dwelling door at or after an instant."""
+        first = bisect_left(track.passages, (from_ms, "", ""))
+        return any(
+            self._is_of_others(credential, method, DoorRole.DWELLING)
+            for _, credential, method in track.passages[first:]
+        )
+
     def _attributed(self, track: DeviceTrack, instant_ms: int, role: DoorRole) -> bool:
         """Say whether an Open edge was made by staff, guard, visitor, the office or by force."""
         low = bisect_left(track.forced, instant_ms - ATTRIBUTION_FORCED_MS)

@@ -61,6 +61,31 @@ class WatchState:
             self.thresholds_ms = row if policy == 0 else np.concatenate([self.thresholds_ms, row])
         self.policy[index] = policy
 
+    def grow(self, count: int) -> None:
+        """Make room for more households, never due until they are armed; what is there stays as it is."""
+        assert count >= self.count, (count, self.count)
+        blank = WatchState(count)
+        size = len(self.due_s)
+        for name in (
+            "due_s",
+            "level",
+            "evidence_ms",
+            "origin_ms",
+            "known_until_ms",
+            "other_due_ms",
+            "policy",
+        ):
+            getattr(blank, name)[:size] = getattr(self, name)
+            setattr(self, name, getattr(blank, name))
+        blank.bound_s[: len(self.bound_s)] = self.bound_s
+        self.bound_s, self.count = blank.bound_s, count
+
+    def restore_thresholds(self, rows: Instants) -> None:
+        """Take over a table of thresholds, shape (P, THRESHOLDS_MAX), as ``set_thresholds`` left it."""
+        self.thresholds_ms = rows
+        keys = [tuple(limit for limit in row if limit != FOREVER) for row in rows.tolist()]
+        self._policy_by_thresholds = {key: policy for policy, key in enumerate(keys) if key}
+
     def set_due(self, index: int, due_ms: int) -> None:
         """Arm one household for the first pulse at or after ``due_ms``; its block's bound is lowered where needed."""
         due_s = min(-(-due_ms // PULSE_MS), NEVER_S)
