@@ -30,6 +30,7 @@ from console.pages import (
     case,
     consents,
     devices,
+    doors,
     family,
     household,
     looked,
@@ -57,8 +58,8 @@ FORGET_EVERY_S = 600.0
 log = get_logger()
 
 _PAGES = (
-    sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, devices, quarantine, family, police,
-    looked, admin, sessions,
+    sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, devices, quarantine, family,
+    police, looked, admin, sessions,
 )  # fmt: skip
 
 

@@ -30,6 +30,8 @@ class Section(StrEnum):
     BUILDINGS = "buildings"
     HOUSEHOLDS = "households"
     ACCESS_LOG = "access_log"
+    SIGNALS = "signals"
+    RENTALS = "rentals"
     DEVICES = "devices"
     QUARANTINE = "quarantine"
     FAMILY = "family"
@@ -42,9 +44,10 @@ class Section(StrEnum):
 _SECTIONS: dict[Role, tuple[Section, ...]] = {
     Role.PROPERTY_CLERK: (
         Section.ALARMS, Section.MORNING, Section.TASKS, Section.BUILDINGS, Section.HOUSEHOLDS,
-        Section.ACCESS_LOG, Section.DEVICES, Section.QUARANTINE, Section.WHO_LOOKED,
+        Section.ACCESS_LOG, Section.SIGNALS, Section.RENTALS, Section.DEVICES, Section.QUARANTINE,
+        Section.WHO_LOOKED,
     ),
-    Role.POLICE_OFFICER: (Section.POLICE, Section.LOOK_UP),
+    Role.POLICE_OFFICER: (Section.POLICE, Section.SIGNALS, Section.RENTALS, Section.LOOK_UP),
     Role.FAMILY: (Section.FAMILY,),
     Role.ADMIN: (Section.ADMIN, Section.DEVICES, Section.QUARANTINE, Section.WHO_LOOKED),
     **dict.fromkeys(HELPER_ROLES, (Section.TASKS,)),

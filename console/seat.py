@@ -50,6 +50,8 @@ _NAV: dict[Section, tuple[str, str, str]] = {
     Section.BUILDINGS: ("manage", "buildings", "/buildings"),
     Section.HOUSEHOLDS: ("manage", "households", "/households"),
     Section.ACCESS_LOG: ("manage", "access_log", "/access-log"),
+    Section.SIGNALS: ("judge", "signals", "/signals"),
+    Section.RENTALS: ("judge", "rentals", "/rentals"),
     Section.DEVICES: ("manage", "devices", "/devices"),
     Section.QUARANTINE: ("manage", "quarantine", "/quarantine"),
     Section.ADMIN: ("manage", "admin", "/admin"),

@@ -97,7 +97,7 @@ def grounds_why(grounds: Grounds, words: Words) -> list[str]:
     parts = []
     if grounds.not_seen_since is not None:
         parts.append(words.say("why.not_seen", at=grounds.not_seen_since))
-    if grounds.presumed is not Presumed.UNSURE or grounds.direction:
+    if not grounds.hidden and (grounds.presumed is not Presumed.UNSURE or grounds.direction):
         parts.append(presumed_words(grounds, words))
     if grounds.last_sign is not None:
         parts.append(sign_words(grounds.last_sign, words))

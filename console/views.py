@@ -28,9 +28,11 @@ address                              fields
 /tasks/{id}/outcome                  outcome, contacted, witness, note, absence_until (local date-time)
 /households/{id}/absences            reason, from, to (local date-times)
 /households/{id}/absences/{n}/end    -
+/households/{id}/presence            purpose
 /family/{id}/spoke                   contacted (spoke, saw), witness
 /family/{id}/away                    reason, from, to
 /family/{id}/look                    note
+/family/{id}/notices                 came_home, not_home (yes), by_time (``HH:MM``)
 /police/look-up                      purpose, case_number, basis, door, building, unit, from, to
 /quarantine/{id}/replay              -
 /demo/clock                          act (pause, play, speed, next_crossing), speed
@@ -52,6 +54,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from console.views_doors import HomeNews, PresenceView, RentalsPage, SignalsPage
 from kaimen.vocabulary import (
     CaseCause,
     CaseState,
@@ -225,6 +228,7 @@ class Grounds:
     usual: Usual | None = None
     away_until: datetime | None = None
     not_seen_since: datetime | None = None  # a check climbs in this case
+    hidden: bool = False  # where she is presumed is told only after a reveal
 
 
 @dataclass(frozen=True, slots=True)
@@ -624,6 +628,10 @@ class HouseholdPage:
     past_cases: tuple[CaseRow, ...] = ()
     log_url: str | None = None
     looked_url: str | None = None
+    presence: PresenceView | None = None  # after a reveal alone
+    presence_asked: bool = False
+    presence_form: Form | None = None
+    presence_purposes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -858,6 +866,8 @@ class FamilyHome:
     asked_at: datetime | None = None  # the family asked for a look; it is on somebody's list
     looked: tuple[LookRow, ...] = ()
     back_url: str | None = None  # somebody opened although she is declared away: is she back?
+    news: HomeNews | None = None
+    notices_form: Form | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -1091,6 +1101,8 @@ TEMPLATES: dict[str, tuple[type, str]] = {
     "buildings.html": (BuildingsPage, "/buildings"),  # ?home=; fragment: street
     # ?door= ?building= ?unit= ?from= ?to= ?type= ?method= ?origin=
     "access_log.html": (AccessLogPage, "/access-log"),
+    "signals.html": (SignalsPage, "/signals"),  # ?days=1, 7
+    "rentals.html": (RentalsPage, "/rentals"),
     "devices.html": (DevicesPage, "/devices"),  # ?only=troubled; fragment: list
     "quarantine.html": (QuarantinePage, "/quarantine"),
     "family.html": (FamilyPage, "/family"),  # fragment: homes

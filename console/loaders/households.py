@@ -56,11 +56,16 @@ class LoadedHousehold:
         return HouseholdLine(
             household=self.name,
             line=None if away else self.line,
-            grounds=None if away else self.grounds,
+            grounds=None if away or self.grounds is None else hide_presence(self.grounds),
             case_url=None if case_id is None else f"/cases/{case_id}",
             case_number=self.row["case_number"],
             holder=self.row["case_holder"],
         )
+
+
+def hide_presence(grounds: Grounds) -> Grounds:
+    """Leave out where she is presumed to be: from a list nobody learns that a home is empty."""
+    return replace(grounds, presumed=Presumed.UNSURE, presumed_by="", direction=None, hidden=True)
 
 
 def inactive_ms(row: Row, at: datetime) -> int:

@@ -11,6 +11,7 @@ from alerts import acts
 from console import views
 from console.loaders import Reader
 from console.loaders.cases import LoadedCase, load_case
+from console.loaders.doors import load_home_news
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
 from console.pages.absences import write_absence
 from console.pages.case import refusal_word
@@ -35,10 +36,10 @@ _STATES = {
 @router.get("/family")
 def family(seat: Guard, fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
-        return _answer(connection, seat, fragment=fragment)
+        return answer(connection, seat, fragment=fragment)
 
 
-def _answer(
+def answer(
     connection: Connection,
     seat: Seat,
     *,
@@ -48,6 +49,7 @@ def _answer(
     household_id: str = "",
     status: int = 200,
 ) -> Response:
+    """Make the page of all homes that are this relative's; ``form`` is the refused one of ``household_id``."""
     reader = seat.reader(connection)
     rows = connection.execute(queries("console")["family_homes"], {"user_id": seat.viewer.user_id}).fetchall()
     found = load_households(connection, reader, [row["household_id"] for row in rows])
@@ -77,10 +79,21 @@ def _home(
     forms: dict[str, views.Form],
 ) -> FamilyHome:
     row = found.row
-    consents = _standing_consents(connection, row["id"])
-    if found.line is None or "notify_family" not in consents:
+    consents = standing_consents(connection, row["id"])
+    if "notify_family" not in consents:
         return FamilyHome(found.name, relation, FamilyState.UNWATCHED, phone=row["phone"])
     exact = "exact_times" in consents
+    news = load_home_news(connection, reader, row["id"], exact=exact)
+    notices_form = forms.get("notices", views.Form())
+    if found.line is None:
+        return FamilyHome(
+            found.name,
+            relation,
+            FamilyState.UNWATCHED,
+            phone=row["phone"],
+            news=news,
+            notices_form=notices_form,
+        )
     case = load_case(connection, reader, row["case_id"]) if row["case_id"] is not None else None
     outage = None
     if not row["known"]:
@@ -112,6 +125,8 @@ def _home(
         asked_at=_asked_at(connection, case),
         looked=_looked(connection, row["id"]),
         back_url=_back_url(connection, row["id"]),
+        news=news,
+        notices_form=notices_form,
     )
 
 
@@ -131,7 +146,8 @@ def _state(found: LoadedHousehold) -> FamilyState:
     return _STATES[stage]
 
 
-def _standing_consents(connection: Connection, household_id: str) -> set[str]:
+def standing_consents(connection: Connection, household_id: str) -> set[str]:
+    """Return the purposes a household consents to now."""
     rows = connection.execute(queries("console")["consents"], {"household_id": household_id}).fetchall()
     return {row["purpose"] for row in rows if row["withdrawn_at"] is None}
 
@@ -156,7 +172,8 @@ def _looked(connection: Connection, household_id: str) -> tuple[views.LookRow, .
     )
 
 
-def _load(connection: Connection, seat: Seat, household_id: str) -> LoadedHousehold:
+def load(connection: Connection, seat: Seat, household_id: str) -> LoadedHousehold:
+    """Return the household; one that is not this relative's is not there."""
     found = load_households(connection, seat.reader(connection), [household_id]).get(household_id)
     if found is None:
         raise not_here()
@@ -170,10 +187,10 @@ def spoke(
     """Take a relative's word: on the telephone it counts as remote, and not often in succession."""
     values = {"contacted": contacted}
     with seat.transaction() as connection:
-        _load(connection, seat, household_id)
+        load(connection, seat, household_id)
         if contacted not in {item.value for item in Contacted}:
             form = views.Form(values, {"contacted": "how_is_missing"})
-            return _answer(
+            return answer(
                 connection, seat, open_form="spoke", form=form, household_id=household_id, status=422
             )
         try:
@@ -181,7 +198,7 @@ def spoke(
                 _write_word(connection, seat, household_id, Contacted(contacted))
         except acts.ActRefused as error:
             form = views.Form(values, {"": refusal_word(error)})
-            return _answer(
+            return answer(
                 connection, seat, open_form="spoke", form=form, household_id=household_id, status=409
             )
     return seat.go("/family", "notice.family_spoke")
@@ -213,11 +230,11 @@ def away(
 ) -> Response:
     values = {"reason": reason, "from": from_text, "to": to_text}
     with seat.transaction() as connection:
-        _load(connection, seat, household_id)
+        load(connection, seat, household_id)
         errors = write_absence(connection, seat, seat.reader(connection), household_id, values)
         if errors:
             form = views.Form(values, errors)
-            return _answer(
+            return answer(
                 connection, seat, open_form="away", form=form, household_id=household_id, status=422
             )
     return seat.go("/family", "notice.absence_declared")
@@ -229,7 +246,7 @@ def look(
 ) -> Response:
     """Ask for somebody to go and look: written into the open case, where whoever has it reads it."""
     with seat.transaction() as connection:
-        found = _load(connection, seat, household_id)
+        found = load(connection, seat, household_id)
         case_id = found.row["case_id"]
         if case_id is None:
             raise not_here()
@@ -247,7 +264,7 @@ def look(
                 )
         except acts.ActRefused as error:
             form = views.Form({"note": note}, {"note": refusal_word(error)})
-            return _answer(
+            return answer(
                 connection, seat, open_form="look", form=form, household_id=household_id, status=409
             )
     return seat.go("/family", "notice.family_asked")
@@ -259,11 +276,11 @@ def back(seat: Guard, household_id: HouseholdId, back: Annotated[str, Form(max_l
     if back not in ("yes", "no"):
         raise RefusedError(422, "not_valid")
     with seat.transaction() as connection:
-        _load(connection, seat, household_id)
+        load(connection, seat, household_id)
         row = connection.execute(
             queries("console")["family_question"], {"household_id": household_id}
         ).fetchone()
-        if row is None or "notify_family" not in _standing_consents(connection, household_id):
+        if row is None or "notify_family" not in standing_consents(connection, household_id):
             raise not_here()
         try:
             with connection.transaction():

@@ -14,11 +14,12 @@ from console.loaders import Reader
 from console.loaders import cases as case_loader
 from console.loaders.devices import load_devices
 from console.loaders.evidence import load_chart, load_openings, load_usual
-from console.loaders.households import LoadedHousehold, load_households, thresholds_ms
-from console.scope import Section
+from console.loaders.households import LoadedHousehold, hide_presence, load_households, thresholds_ms
+from console.scope import RevealPurpose, Section
 from console.seat import Seat, entering, not_here
 from console.views import AbsenceView, ConsentView
 from console.views import Form as FormView
+from console.views_doors import PresenceView
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -101,7 +102,11 @@ def answer_household(
     form: FormView | None = None,
     source_form: FormView | None = None,
     renewing: tuple[int, FormView] | None = None,
+    presence: PresenceView | None = None,
+    presence_form: FormView | None = None,
+    asked: bool = False,
     status: int = 200,
+    live: bool = True,
 ) -> Response:
     """Show the household's page, with a form as it was sent where something in it was wrong."""
     reader, row = seat.reader(connection), found.row
@@ -110,6 +115,9 @@ def answer_household(
     ).fetchall()
     contacts = connection.execute(queries("console")["contacts"], {"ids": [row["id"]]}).fetchall()
     grounds = found.grounds
+    has_case = row["case_id"] is not None
+    if grounds is not None and not has_case:
+        grounds = hide_presence(grounds)
     if grounds is not None:
         grounds = replace(grounds, usual=load_usual(connection, reader, row))
     page = views.HouseholdPage(
@@ -122,10 +130,11 @@ def answer_household(
         thresholds_ms=thresholds_ms(row),
         watched_from=row["watched_from"],
         hard_of_hearing=bool(row["hard_of_hearing"]),
-        openings=load_openings(connection, reader, row["id"], named=row["case_id"] is not None),
-        absences=_absences(
-            connection, reader, row["id"], has_case=row["case_id"] is not None, renewing=renewing
+        openings=tuple(
+            opening if has_case or asked else replace(opening, direction=None)
+            for opening in load_openings(connection, reader, row["id"], named=has_case)
         ),
+        absences=_absences(connection, reader, row["id"], has_case=has_case, renewing=renewing),
         absence_form=form or FormView(),
         source_form=source_form or FormView() if found.line is not None else None,
         consents=_consents(connection, row["id"]),
@@ -136,10 +145,14 @@ def answer_household(
         past_cases=_past_cases(connection, reader, row["id"]),
         log_url=_log_url(device_rows),
         looked_url=f"/looked?household={row['id']}",
+        presence=presence,
+        presence_asked=asked,
+        presence_form=(presence_form or FormView()) if found.line is not None and not asked else None,
+        presence_purposes=tuple(item.value for item in RevealPurpose),
     )
     return seat.answer(
         connection, "household.html", page, section=Section.HOUSEHOLDS, fragment=fragment, status=status,
-        path=f"/households/{row['id']}",
+        path=f"/households/{row['id']}", live=live,
     )  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from console import views as v
+from console.views_doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
 from kaimen.vocabulary import (
     CaseState,
     EvidenceKind,
@@ -425,6 +427,8 @@ def household_page() -> v.HouseholdPage:
         past_cases=(CLOSED_ROW,),
         log_url="/access-log?door=3-1-1201",
         looked_url="/looked?household=3-1-1201",
+        presence_form=v.Form(errors={"purpose": "purpose_missing"}),
+        presence_purposes=("call_back", "visit"),
     )
 
 
@@ -877,6 +881,31 @@ DEMO = v.DemoPage(
 )
 
 #: name -> template, page, shell changes. Every template is here at least once.
+SIGNALS = v.SignalsPage(
+    (
+        SignalRow("sos", ago(minutes=12), "3-1-1201", "3-1-1201", 3),
+        SignalRow("stranger_denials", ago(hours=1), "3-1", "", 4, log_url="/access-log?door=u-1"),
+        SignalRow("cancelled_card", ago(hours=2), "3-1", "3-1-0902", 2, accepted=True),
+        SignalRow("door_held", ago(hours=3), "东门", late=True),
+        SignalRow("door_forced", ago(hours=5), "5-1", ended_at=ago(hours=4), end="door_closed"),
+    ),
+    (DenialRow("3-1", 9, 7, ago(hours=1), "/access-log?door=u-1&type=Denied"),),
+    standing=1,
+    cut=True,
+)
+RENTALS = v.RentalsPage(
+    54,
+    51,
+    4,
+    21,
+    (
+        RentalRow("3-1-0902", "vacant_opened", ago(days=3)),
+        RentalRow("5-1-0301", "more_credentials", ago(days=1), ago(days=-80), 1, 5, ("丁*", "戊*华")),
+        RentalRow("5-2-0101", "no_lease"),
+    ),
+    cut=True,
+)
+
 PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "alarms": ("alarms.html", lambda: ALARMS, {"current": "alarms", "demo": False}),
     "alarms-odd": ("alarms.html", lambda: ODD_ALARMS, {"current": "alarms", "behind_ms": 480_000}),
@@ -971,6 +1000,38 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
         "access_log.html",
         lambda: v.AccessLogPage(v.LogFilter(), ()),
         {"current": "access_log"},
+    ),
+    "signals": ("signals.html", lambda: SIGNALS, {"current": "signals"}),
+    "signals-empty": ("signals.html", lambda: v.SignalsPage((), ()), {"current": "signals"}),
+    "rentals": ("rentals.html", lambda: RENTALS, {"current": "rentals", "role": Role.POLICE_OFFICER}),
+    "rentals-empty": (
+        "rentals.html",
+        lambda: v.RentalsPage(0, 0, 0, 0, ()),
+        {"current": "rentals", "role": Role.POLICE_OFFICER},
+    ),
+    "household-presence": (
+        "household.html",
+        lambda: replace(
+            household_page(),
+            presence=PresenceView("out", "direction", ago(hours=3), NOW),
+            presence_asked=True,
+            presence_form=None,
+        ),
+        {"current": "households"},
+    ),
+    "family-news": (
+        "family.html",
+        lambda: v.FamilyPage(
+            (
+                replace(
+                    FAMILY_GOOD.homes[0],
+                    news=HomeNews(ago(hours=2), False, ago(hours=15), False, True, True, "17:30"),
+                    notices_form=v.Form({"by_time": "x"}, {"by_time": "not_a_time"}),
+                ),
+            ),
+            open_form="notices",
+        ),
+        {"role": Role.FAMILY},
     ),
     "devices": ("devices.html", lambda: v.DevicesPage(DEVICES, 5, 3), {"current": "devices"}),
     "devices-empty": ("devices.html", lambda: v.DevicesPage((), only="troubled"), {"current": "devices"}),

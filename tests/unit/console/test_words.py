@@ -12,6 +12,8 @@ from alerts.case import NextAction, Reason, Refusal
 from console import scope, seat, views
 from console.views import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
+from ingest.presence import Reason as PresenceReason
+from ingest.signals.episodes import EndReason
 from kaimen.policy import CAUSE_LADDERS
 from kaimen.vocabulary import (
     CaseCause,
@@ -93,6 +95,12 @@ BUILT: dict[str, list[str]] = {
     "audit_purpose": [purpose.value for purpose in (*scope.PurposeClass, *scope.RevealPurpose, *TaskKind)],
     "basis": [basis.value for basis in scope.LegalBasis],
     "reveal": [purpose.value for purpose in scope.RevealPurpose],
+    "signal.end": [reason.value for reason in EndReason],
+    "rental.why": [
+        *("vacant_opened", "lease_ended_credential", "more_credentials"),
+        *("ending", "no_lease"),
+    ],
+    "presence.by": [reason.value for reason in PresenceReason],
     "nav": [name for _, name, _ in seat._NAV.values()],
     "entry": [reason.value for reason in Reason],
     "error": [refusal.value for refusal in (*Refusal, *scope.LookUpRefusal)],

@@ -1,0 +1,108 @@
+-- Statements of the pages about doors and dwellings.
+
+-- name: signals
+-- facts of a community of some kinds since an instant, and those that stand
+SELECT s.kind, s.device_id, s.at, s.evidence, e.ended_at, e.reason, d.place, h.id AS household_id, h.label
+FROM signals s
+LEFT JOIN signal_ends e ON e.signal_id = s.id
+LEFT JOIN devices d ON d.id = s.device_id
+LEFT JOIN households h ON h.id = s.household_id
+WHERE s.community_id = %(community_id)s AND s.kind = ANY(%(kinds)s::text[]) AND s.at <= %(now)s
+  AND (s.at >= %(since)s OR (e.signal_id IS NULL AND s.kind = ANY(%(standing)s::text[])))
+  AND e.reason IS DISTINCT FROM 'merged'
+ORDER BY s.at DESC, s.id DESC LIMIT %(limit)s
+
+-- name: denials
+-- doors of a community that refused people in a span, most often first
+SELECT d.id, d.place, count(*) AS denied, count(*) FILTER (WHERE c.token IS NULL) AS unknown,
+  max(e.occurred_at) AS last_at
+FROM door_events e
+JOIN devices d ON d.no = e.device_no
+JOIN sites s ON s.id = d.site_id
+LEFT JOIN credentials c ON c.token = e.credential
+WHERE s.community_id = %(community_id)s AND e.type = 'Denied' AND e.plausible
+  AND e.occurred_at >= %(since)s AND e.occurred_at <= %(now)s
+GROUP BY d.id, d.place
+ORDER BY denied DESC, last_at DESC LIMIT %(limit)s
+
+-- name: rental_counts
+-- how many dwellings of a community are let, of those with a lease now and with one that ends soon, and how many empty
+SELECT count(*) FILTER (WHERE h.tenure = 'rented') AS let,
+  count(*) FILTER (WHERE h.tenure = 'rented' AND l.id IS NOT NULL) AS with_lease,
+  count(*) FILTER (WHERE l.to_at <= %(soon)s) AS ending,
+  count(*) FILTER (WHERE h.tenure = 'vacant') AS empty
+FROM households h
+JOIN sites s ON s.id = h.site_id
+LEFT JOIN LATERAL (
+  SELECT id, to_at FROM leases l WHERE l.household_id = h.id AND l.from_at <= %(now)s
+    AND (l.to_at IS NULL OR l.to_at > %(now)s)
+  ORDER BY l.to_at DESC NULLS FIRST LIMIT 1
+) l ON true
+WHERE s.community_id = %(community_id)s
+  AND NOT EXISTS (SELECT 1 FROM persons p WHERE p.household_id = h.id AND p.category = 'community_correction')
+
+-- name: rentals
+-- dwellings to look after: those with a standing fact, then leases that end soon or are missing
+WITH found AS (
+  SELECT s.household_id, s.kind AS why, s.at AS since, s.evidence, 1 AS place FROM signals s
+  WHERE s.community_id = %(community_id)s
+    AND s.kind IN ('vacant_opened', 'lease_ended_credential', 'more_credentials')
+    AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id)
+  UNION ALL
+  SELECT h.id, CASE WHEN l.id IS NULL THEN 'no_lease' ELSE 'ending' END, NULL, '{}', CASE WHEN l.id IS NULL THEN 3 ELSE 2 END
+  FROM households h
+  JOIN sites s ON s.id = h.site_id AND s.community_id = %(community_id)s
+  LEFT JOIN LATERAL (
+    SELECT id, to_at FROM leases l WHERE l.household_id = h.id AND l.from_at <= %(now)s
+      AND (l.to_at IS NULL OR l.to_at > %(now)s)
+    ORDER BY l.to_at DESC NULLS FIRST LIMIT 1
+  ) l ON true
+  WHERE h.tenure = 'rented' AND (l.id IS NULL OR l.to_at <= %(soon)s)
+)
+SELECT f.household_id, f.why, f.since, f.evidence, h.label, l.to_at, l.occupants
+FROM found f
+JOIN households h ON h.id = f.household_id
+LEFT JOIN LATERAL (
+  SELECT to_at, occupants FROM leases l WHERE l.household_id = f.household_id AND l.from_at <= %(now)s
+  ORDER BY l.to_at DESC NULLS FIRST LIMIT 1
+) l ON true
+WHERE NOT EXISTS (SELECT 1 FROM persons p WHERE p.household_id = h.id AND p.category = 'community_correction')
+ORDER BY f.place, f.since, l.to_at, h.label LIMIT %(limit)s
+
+-- name: residents
+-- the names of those who live in some dwellings
+SELECT p.household_id, i.name FROM persons p JOIN person_identities i ON i.person_id = p.id
+WHERE p.household_id = ANY(%(ids)s::text[]) AND p.relation = 'resident' ORDER BY p.household_id, p.id
+
+-- name: presence
+SELECT state, ground->>'reason' AS reason, since_at, as_of FROM household_presence WHERE household_id = %(household_id)s
+
+-- name: home_news
+-- when somebody of a household came home last, what was missed last, and what one relative chose
+SELECT
+  (SELECT max(h.at) FROM homecomings h WHERE h.household_id = %(household_id)s AND h.at <= %(now)s AND h.at >= %(since)s)
+    AS came_home_at,
+  l.by_at AS missed_at, l.known AS missed_known, n.came_home, n.not_home, e.by_time
+FROM (SELECT 1) AS one
+LEFT JOIN LATERAL (SELECT by_at, known FROM home_late WHERE household_id = %(household_id)s AND by_at >= %(since)s
+                   ORDER BY day DESC LIMIT 1) l ON true
+LEFT JOIN home_notices n ON n.household_id = %(household_id)s AND n.user_id = %(user_id)s
+LEFT JOIN home_expectations e ON e.household_id = %(household_id)s
+
+-- name: choose_notices
+INSERT INTO home_notices (household_id, user_id, came_home, not_home, changed_at)
+VALUES (%(household_id)s, %(user_id)s, %(came_home)s, %(not_home)s, %(now)s)
+ON CONFLICT (household_id, user_id) DO UPDATE
+SET came_home = excluded.came_home, not_home = excluded.not_home, changed_at = excluded.changed_at
+
+-- name: expect_home
+INSERT INTO home_expectations (household_id, by_time, weekdays, set_by, set_at)
+VALUES (%(household_id)s, %(by_time)s, '{1,2,3,4,5,6,7}', %(set_by)s, %(now)s)
+ON CONFLICT (household_id) DO UPDATE
+SET by_time = excluded.by_time, weekdays = excluded.weekdays, set_by = excluded.set_by, set_at = excluded.set_at
+WHERE home_expectations.by_time <> excluded.by_time
+
+-- name: expect_nobody
+-- nobody is expected any more, once no relative wants to be told
+DELETE FROM home_expectations e WHERE household_id = %(household_id)s
+  AND NOT EXISTS (SELECT 1 FROM home_notices n WHERE n.household_id = e.household_id AND n.not_home)
