@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CLOSED_RESTORED = "closed_restored"
     CLOSED_FOLDED = "closed_folded"
     SET_ASIDE = "set_aside"
+    NOTICE_RAISED = "notice_raised"
     QUARANTINE_WAITS = "quarantine_waits"
     REMOTE_ONLY = "remote_only"
     SIGNALLED = "signalled"

@@ -23,10 +23,12 @@ WHERE case_id = %(case_id)s AND channel = 'console' AND person LIKE 'community:%
   AND state IN ('planned', 'leased', 'delivered', 'accepted')
 
 -- name: family_addresses
--- Addresses of a household's family, each person's in her order: those who sign in and contacts, with her consent.
+-- Addresses of a household's family, each person's in her order: those who sign in and contacts, with the elder's
+-- consent. What somebody typed herself is used when its code came back.
 SELECT cc.id, cc.recipient, cc.channel, cc.language, cc.zone, cc.quiet_from, cc.quiet_until
 FROM contact_channels cc
 WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
+  AND (cc.confirmed_at IS NOT NULL OR cc.added_by = 'import')
   AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = %(household_id)s AND k.purpose = 'notify_family'
                 AND k.withdrawn_at IS NULL)
   AND (cc.user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
@@ -40,6 +42,7 @@ ORDER BY cc.recipient, cc.position, cc.id
 SELECT cc.id, cc.recipient, cc.channel, cc.language, cc.zone, cc.quiet_from, cc.quiet_until, u.role
 FROM contact_channels cc JOIN users u ON u.id = cc.user_id
 WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s) AND u.disabled_at IS NULL
+  AND (cc.confirmed_at IS NOT NULL OR cc.added_by = 'import')
   AND u.community_id = %(community_id)s AND u.role <> 'family'
 ORDER BY cc.recipient, cc.position, cc.id
 
@@ -213,6 +216,7 @@ ON CONFLICT (fact) DO NOTHING
 SELECT cc.id, cc.recipient, cc.channel, cc.language, cc.zone
 FROM contact_channels cc
 WHERE cc.digest AND cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
+  AND (cc.confirmed_at IS NOT NULL OR cc.added_by = 'import')
   AND EXISTS (
     SELECT 1 FROM households h JOIN household_states hs ON hs.household_id = h.id
     JOIN consents k ON k.household_id = h.id AND k.purpose = 'notify_family' AND k.withdrawn_at IS NULL

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import api, api_why, identity, stream
+from console import api, api_why, identity, inbound, stream
 from console.metrics import REQUEST_SECONDS, REQUESTS
 from console.pages import (
     absences,
@@ -28,6 +28,7 @@ from console.pages import (
     alarms,
     buildings,
     case,
+    channels,
     consents,
     devices,
     doors,
@@ -37,6 +38,7 @@ from console.pages import (
     morning,
     police,
     quarantine,
+    seen,
     sessions,
     sign_in,
     tasks,
@@ -59,7 +61,7 @@ log = get_logger()
 
 _PAGES = (
     sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, devices, quarantine, family,
-    police, looked, admin, sessions,
+    police, looked, admin, sessions, channels, seen,
 )  # fmt: skip
 
 
@@ -98,6 +100,7 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
         _add_demo(app, services)
     app.include_router(api.router)
     app.include_router(api_why.router)
+    app.include_router(inbound.router)
     app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
     _add_probes(app)
     _add_error_handlers(app)

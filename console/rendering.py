@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from console import drawing, drawing_chart, drawing_street, sentences, views
+from console import drawing, drawing_chart, drawing_street, qr, sentences, views
 from console.views import Shell
 from console.words import Words, load_words
 
@@ -90,6 +90,9 @@ class _Drawings:
 
     def watermark(self, text: str) -> Markup:
         return Markup(drawing.watermark(text))  # noqa: S704
+
+    def qr(self, text: str, label: str) -> Markup:
+        return Markup(qr.draw_svg(text, label=str(escape(label))))  # noqa: S704
 
     def building(
         self,

@@ -54,6 +54,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 
+from console.views_channels import ChannelsPage, ContactsPage, MyChannelsPage, SeenPage
 from console.views_doors import HomeNews, PresenceView, RentalsPage, SignalsPage
 from kaimen.vocabulary import (
     CaseCause,
@@ -1111,6 +1112,10 @@ TEMPLATES: dict[str, tuple[type, str]] = {
     "look_up.html": (LookUpPage, "/police/look-up"),
     "admin.html": (AdminPage, "/admin"),
     "sessions.html": (SessionsPage, "/sessions"),
+    "channels.html": (ChannelsPage, "/admin/channels"),
+    "my_channels.html": (MyChannelsPage, "/my/channels"),
+    "contacts.html": (ContactsPage, "/households/{id}/contacts"),
+    "seen.html": (SeenPage, "/m/{token}"),
     "demo.html": (DemoPage, "/demo"),  # ?home=; fragment: street
     "error.html": (ErrorPage, ""),
     "offline.html": (ErrorPage, "/offline"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -105,6 +105,20 @@ class ChannelSettings(BaseSettings):
 
 class ConsoleSettings(DatabaseSettings):
     """The console."""
+
+    address_key_file: Path | None = Field(
+        default=None,
+        description="key (32 bytes, base64) that addresses of people lie encrypted with; mode 0600",
+    )
+    inbound_secret: SecretStr | None = Field(
+        default=None,
+        description="what providers' callbacks and Alertmanager must show; at least 24 characters",
+    )
+    inbound_community: str = Field(
+        default="", description="community whose desk gets technical notices; needed where there are several"
+    )
+    wechat_callback_token: SecretStr | None = None
+    alerts_webhook_secret: str | None = None
 
     console_host: str = "127.0.0.1"
     console_port: int = 8000

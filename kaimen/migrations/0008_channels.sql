@@ -55,6 +55,8 @@ ALTER TABLE outbox
   ADD COLUMN token text UNIQUE,                    -- of the page on which the recipient says that she has seen it
   ADD COLUMN language text NOT NULL DEFAULT '',
   ADD COLUMN provider_id text;
+-- What was planned before there were lanes goes first; who inserts without saying one does not.
+ALTER TABLE outbox ALTER COLUMN lane SET DEFAULT 1;
 CREATE INDEX outbox_next ON outbox (follows_id) WHERE follows_id IS NOT NULL;
 CREATE INDEX outbox_lane ON outbox (lane, not_before) WHERE state IN ('planned', 'leased', 'uncertain');
 CREATE INDEX outbox_provider ON outbox (channel, provider_id) WHERE provider_id IS NOT NULL;

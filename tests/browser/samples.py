@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from console import views as v
+from console import views_channels as vc
 from console.views_doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
 from kaimen.vocabulary import (
     CaseState,
@@ -785,6 +786,88 @@ LOOKED = v.LookedPage(
     ),
     WANG,
 )
+CHANNELS = vc.ChannelsPage(
+    (
+        vc.ChannelRow(
+            "wechat",
+            "refused",
+            True,
+            ago(hours=3),
+            ago(minutes=4),
+            "refused: 43101",
+            2,
+            None,
+            3,
+            ago(minutes=4),
+            1,
+            1,
+            40,
+        ),
+        vc.ChannelRow(
+            "dingtalk",
+            "paused",
+            False,
+            ago(hours=1),
+            ago(minutes=1),
+            "refused: 130101",
+            1,
+            NOW,
+            12,
+            ago(minutes=2),
+        ),
+        vc.ChannelRow("email", "ok", True, ago(minutes=9), addresses=7),
+        vc.ChannelRow("webhook", "gone", False),
+    ),
+    True,
+)
+MY_CHANNELS = vc.MyChannelsPage(
+    "/my/channels",
+    (
+        vc.AddressRow(
+            1,
+            "wechat",
+            "oAb•••9x",
+            True,
+            False,
+            v.Form(
+                {
+                    "language": "zh-CN",
+                    "zone": "Asia/Shanghai",
+                    "quiet_from": "22:00",
+                    "quiet_until": "07:00",
+                    "position": "1",
+                }
+            ),
+            True,
+        ),
+        vc.AddressRow(
+            2,
+            "sms_aliyun",
+            "139•••01",
+            False,
+            True,
+            v.Form(
+                {
+                    "language": "",
+                    "zone": "Asia/Shanghai",
+                    "quiet_from": "",
+                    "quiet_until": "",
+                    "position": "2",
+                }
+            ),
+        ),
+    ),
+    ("email", "sms_aliyun"),
+    v.Form({"address": "nobody"}, {"address": "not_a_phone"}),
+    "abcdefgh",
+    "http://weixin.qq.com/q/0a1b2c",
+)
+CONTACTS_PAGE = vc.ContactsPage(
+    v.HouseholdName("h-1", "3-1-1201", building="3", unit="1", room="1201", name="王*英"),
+    (vc.ContactRow("p-1", "李*", "女儿", 2, "/households/h-1/contacts/p-1/invite"),),
+    "https://kaimen.example/bind/abcdefghijklmnop",
+    "p-1",
+)
 DEMO_USERS = (
     v.DemoUser("clerk", "demo-clerk", Role.PROPERTY_CLERK),
     v.DemoUser("officer", "demo-officer", Role.POLICE_OFFICER),
@@ -1052,6 +1135,24 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     ),
     "looked": ("looked.html", lambda: LOOKED, {"current": "looked"}),
     "admin": ("admin.html", lambda: ADMIN, {"current": "admin", "role": Role.ADMIN}),
+    "channels": ("channels.html", lambda: CHANNELS, {"current": "admin", "role": Role.ADMIN}),
+    "channels-none": (
+        "channels.html",
+        lambda: vc.ChannelsPage((), False),
+        {"current": "admin", "role": Role.ADMIN},
+    ),
+    "my-channels": ("my_channels.html", lambda: MY_CHANNELS, {"demo": False, "role": Role.FAMILY}),
+    "contacts": ("contacts.html", lambda: CONTACTS_PAGE, {"current": "households"}),
+    "seen": (
+        "seen.html",
+        lambda: vc.SeenPage("2025-1117-001", "ask", "abcdefghijklmnop"),
+        {"user": None, "role": None},
+    ),
+    "seen-thanks": (
+        "seen.html",
+        lambda: vc.SeenPage("2025-1117-001", "thanks", "abcdefghijklmnop"),
+        {"user": None, "role": None},
+    ),
     "sessions": ("sessions.html", lambda: SESSIONS, {"current": ""}),
     "demo": ("demo.html", lambda: DEMO, {"current": "demo", "speed": 720.0}),
     "sign-in": (

@@ -48,8 +48,8 @@ class World:
         owner: object = who if column == "person_id" else self.town.users[who]
         row = self.town.row(
             f"INSERT INTO contact_channels ({column}, channel, address, address_hash, position, language, zone,"
-            " quiet_from, quiet_until, digest, added_at, added_by)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '2025-01-01', 'self') RETURNING id",
+            " quiet_from, quiet_until, digest, added_at, added_by, confirmed_at)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, '2025-01-01', 'self', '2025-01-01') RETURNING id",
             owner, channel, BOOK.seal(channel, address), BOOK.find_hash(channel, address), position, language, zone,
             quiet[0] if quiet else None, quiet[1] if quiet else None, digest,
         )  # fmt: skip
@@ -499,3 +499,13 @@ def test_an_address_in_the_database_cannot_be_read_without_the_key(world: World)
     assert all(
         b"topic" not in bytes(row["address"]) and b"139" not in bytes(row["address"]) for row in stored
     )
+
+
+def test_an_address_whose_code_never_came_back_is_not_used_and_an_imported_one_is(world: World) -> None:
+    two_channels(world)
+    world.town.rows("UPDATE contact_channels SET confirmed_at = NULL")
+    world.town.rows("UPDATE contact_channels SET added_by = 'import' WHERE channel = 'sms_aliyun'")
+    world.town.crosses("h1", 3)
+    world.settle()
+    world.send()
+    assert world.states() == {"sms_aliyun": "accepted"}

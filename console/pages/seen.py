@@ -1,0 +1,58 @@
+"""A message's own page: the code of its link enters, a recipient's word that she has seen it leaves.
+
+Opening the page confirms nothing: chat platforms open links by themselves to show what is behind them. The page says
+a case number and asks; it knows no name, no door and no state.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from starlette.responses import HTMLResponse, Response
+
+from alerts.outbox import apply_receipt, find_by_token, tell_people
+from console import views_channels
+from console.rendering import render
+from console.seat import check_origin, not_here, outer_shell
+from console.services import services_of
+from kaimen.database import transaction
+
+router = APIRouter()
+Token = Annotated[str, Path(pattern="^[a-z2-7]{16}$")]
+
+
+@router.get("/m/{token}")
+def ask(request: Request, token: Token) -> Response:
+    with transaction(services_of(request).pool) as connection:
+        row = find_by_token(connection, token)
+    if row is None or row["template"] == "proof":
+        raise not_here()
+    state = "thanks" if row["state"] == "confirmed" else "over" if row["case_state"] == "closed" else "ask"
+    return _answer(request, views_channels.SeenPage(row["number"] or "", state, token, row["template"]))
+
+
+@router.post("/m/{token}")
+def seen(request: Request, token: Token) -> Response:
+    """Take her word: the chain of her channels ends, and the case's timeline says on which she was reached."""
+    services = services_of(request)
+    check_origin(request, services)
+    now = services.now()
+    with transaction(services.pool) as connection:
+        row = find_by_token(connection, token)
+        if row is None or row["template"] == "proof":
+            raise not_here()
+        if row["state"] != "confirmed":
+            apply_receipt(connection, row["id"], state="confirmed", now=now)
+            if row["case_id"] is not None:
+                tell_people(
+                    connection, case_id=row["case_id"], outbox_id=row["id"], words="message_seen",
+                    channel=row["channel"], now=now,
+                )  # fmt: skip
+    return _answer(request, views_channels.SeenPage(row["number"] or "", "thanks", token, row["template"]))
+
+
+def _answer(request: Request, page: views_channels.SeenPage) -> Response:
+    response = HTMLResponse(render("seen.html", shell=outer_shell(request), page=page))
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
