@@ -10,7 +10,7 @@ from datetime import datetime
 
 from alerts import store
 from alerts.case import Circumstances, Decision, Entry, Reason
-from alerts.closing import closed
+from alerts.ending import closed
 from alerts.technical import asked_to_check_device, cause_key, new_technical_case
 from kaimen.database import Connection
 from kaimen.policy import LadderPolicy
