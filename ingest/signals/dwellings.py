@@ -20,6 +20,10 @@ LEASE_GRACE_MS = DAY_MS
 IN_USE_MS = 14 * DAY_MS
 
 
+#: The owner looks in now and then, with a key like anybody's: an empty home is lived in where it opens on more days.
+VACANT_DAYS_MIN = 2
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     lease_id: str
@@ -34,7 +38,8 @@ class Lease:
 @dataclass(frozen=True, slots=True)
 class Dwelling:
     """``live_tokens``: residents' credentials valid now; ``used_tokens``: those that opened within ``IN_USE_MS``;
-    ``opened_ms``: first opening by anybody but staff in that time, with its device."""
+    ``opened_ms``: first opening in that time by anybody but staff, on a day without a card of the owner's family,
+    with its device; ``opened_days``: on how many such days."""
 
     household_id: str
     tenure: str
@@ -43,6 +48,7 @@ class Dwelling:
     used_tokens: int = 0
     opened_ms: int | None = None
     opened_device: str | None = None
+    opened_days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +69,15 @@ def find_mismatches(dwelling: Dwelling, now_ms: int) -> list[Mismatch]:
 
 
 def _vacant_opened(dwelling: Dwelling) -> Iterator[Mismatch]:
-    if dwelling.tenure == "vacant" and dwelling.opened_ms is not None:
+    if dwelling.tenure != "vacant" or dwelling.opened_ms is None:
+        return
+    if dwelling.opened_days >= VACANT_DAYS_MIN:
         yield Mismatch(
             SignalKind.VACANT_OPENED,
             f"{SignalKind.VACANT_OPENED.value}:{dwelling.household_id}:{dwelling.opened_ms}",
             dwelling.household_id,
             dwelling.opened_ms,
-            {},
+            {"days": dwelling.opened_days},
             dwelling.opened_device,
         )
 

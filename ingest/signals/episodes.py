@@ -21,6 +21,8 @@ STRANGER_WINDOW_MS = 10 * MINUTE_MS
 CARD_GAP_MS = 10 * MINUTE_MS
 #: A held button, or one pressed in fear, sends several reports.
 PRESS_GAP_MS = MINUTE_MS
+#: A door that is aired, or at which people talk, is no matter; one that stands open for so long after its report is.
+HELD_FOR_MS = 5 * MINUTE_MS
 #: Events named in the evidence of a fact.
 EVENTS_NAMED_MAX = 10
 
@@ -85,10 +87,17 @@ class Episode:
 
     @property
     def at_ms(self) -> int:
-        """When it was the case: of strangers with the third card, of all else with the first event."""
+        """When it was the case: of strangers with the third card, of a held door once it stood open for long."""
+        if self.kind is SignalKind.DOOR_HELD:
+            return self.events[0].at_ms + HELD_FOR_MS
         if self.kind is SignalKind.STRANGER_DENIALS:
             return self.events[next(_close_triples(self.events)) + STRANGER_DENIALS_MIN - 1].at_ms
         return self.events[0].at_ms
+
+    @property
+    def is_fact(self) -> bool:
+        """Say whether it is one at all: a held door that closed soon after its report is none."""
+        return self.ended_by is None or self.ended_by.at_ms >= self.at_ms
 
     def keys(self, device_id: str) -> list[str]:
         """Return the keys it may have been told under; under the first if it is told now."""
@@ -257,6 +266,8 @@ def reconcile(device_id: str, episodes: Sequence[Episode], told: Sequence[Told])
     for episode in episodes:
         keys = episode.keys(device_id)
         standing = [by_key[key] for key in keys if key in by_key]
+        if not standing and not episode.is_fact:
+            continue
         if not standing:
             news.append(Begin(keys[0], episode))
             standing = [Told(keys[0])]

@@ -191,26 +191,41 @@ WHERE d.household_id = ANY(%(ids)s::text[]) AND d.role = 'dwelling' AND e.plausi
   AND (c.token IS NULL OR (c.class = 'resident' AND c.household_id = d.household_id))
 GROUP BY d.household_id;
 
--- name: first_openings
--- When and where each of some dwellings was opened first in a span by anybody but staff, guard, office or force.
-SELECT DISTINCT ON (d.household_id) d.household_id, d.device_id, e.occurred_at
-FROM household_doors d
-JOIN devices v ON v.id = d.device_id
-JOIN door_events e ON e.device_no = v.no AND e.occurred_at >= %(since)s AND e.occurred_at <= %(now)s
-LEFT JOIN credentials c ON c.token = e.credential
-WHERE d.household_id = ANY(%(ids)s::text[]) AND d.role = 'dwelling' AND e.plausible
-  AND (d.from_at IS NULL OR d.from_at <= e.occurred_at) AND (d.to_at IS NULL OR d.to_at > e.occurred_at)
-  AND (e.type = 'AccessTaken' OR (e.type = 'DoorPhysicalState' AND e.state = 'Open'))
-  AND coalesce(c.class, '') NOT IN ('staff', 'guard') AND coalesce(e.method, '') <> 'remote_office'
-  AND NOT EXISTS (
-    SELECT 1 FROM door_events g LEFT JOIN credentials k ON k.token = g.credential
-    WHERE g.device_no = e.device_no AND e.type = 'DoorPhysicalState'
-      AND g.occurred_at BETWEEN e.occurred_at - interval '30 seconds' AND e.occurred_at + interval '10 seconds'
-      AND (g.type = 'DoorForcedOpen'
-           OR (g.type IN ('AccessGranted', 'AccessTaken')
-               AND (k.class IN ('staff', 'guard') OR g.method = 'remote_office')))
-  )
-ORDER BY d.household_id, e.occurred_at;
+-- name: openings_of_empty
+-- When and where each of some dwellings was opened first in a span, and on how many days, by anybody but staff, guard,
+-- office or force; days on which a card of its own family was used are the owner looking in.
+WITH opened AS (
+  SELECT d.household_id, d.device_id, e.occurred_at, (e.occurred_at AT TIME ZONE y.zone)::date AS day
+  FROM household_doors d
+  JOIN households h ON h.id = d.household_id
+  JOIN sites s ON s.id = h.site_id
+  JOIN communities y ON y.id = s.community_id
+  JOIN devices v ON v.id = d.device_id
+  JOIN door_events e ON e.device_no = v.no AND e.occurred_at >= %(since)s AND e.occurred_at <= %(now)s
+  LEFT JOIN credentials c ON c.token = e.credential
+  WHERE d.household_id = ANY(%(ids)s::text[]) AND d.role = 'dwelling' AND e.plausible
+    AND (d.from_at IS NULL OR d.from_at <= e.occurred_at) AND (d.to_at IS NULL OR d.to_at > e.occurred_at)
+    AND (e.type = 'AccessTaken' OR (e.type = 'DoorPhysicalState' AND e.state = 'Open'))
+    AND coalesce(c.class, '') NOT IN ('staff', 'guard') AND coalesce(e.method, '') <> 'remote_office'
+    AND NOT EXISTS (
+      SELECT 1 FROM door_events g LEFT JOIN credentials k ON k.token = g.credential
+      WHERE g.device_no = e.device_no AND e.type = 'DoorPhysicalState'
+        AND g.occurred_at BETWEEN e.occurred_at - interval '30 seconds' AND e.occurred_at + interval '10 seconds'
+        AND (g.type = 'DoorForcedOpen'
+             OR (g.type IN ('AccessGranted', 'AccessTaken')
+                 AND (k.class IN ('staff', 'guard') OR g.method = 'remote_office')))
+    )
+    AND NOT EXISTS (
+      SELECT 1 FROM door_events f JOIN credentials k ON k.token = f.credential AND k.class = 'family'
+        AND k.household_id = d.household_id
+      WHERE f.device_no = e.device_no AND f.type IN ('AccessGranted', 'AccessTaken')
+        AND f.occurred_at >= date_trunc('day', e.occurred_at, y.zone)
+        AND f.occurred_at < date_trunc('day', e.occurred_at, y.zone) + interval '1 day'
+    )
+)
+SELECT DISTINCT ON (household_id) household_id, device_id, occurred_at,
+  (SELECT count(DISTINCT o.day) FROM opened o WHERE o.household_id = opened.household_id) AS days
+FROM opened ORDER BY household_id, occurred_at;
 
 -- name: standing_dwelling_signals
 SELECT s.key, s.kind, s.household_id FROM signals s

@@ -122,6 +122,7 @@ class DoorFacts:
         self._dues: list[tuple[int, str]] = []
         self._due_of: dict[str, int] = {}
         self._swept_hour = -1
+        self._looks: list[tuple[int, str]] = []
 
     def write(self, connection: Connection, register: Register, turn: DoorTurn, *, token: int) -> None:
         """Write what a turn means; a refusal of the database is counted and never stops the turn.
@@ -157,6 +158,9 @@ class DoorFacts:
                 self._known[household_id] = known
                 self._homes.changed.add(household_id)
         self._add_triggers(connection, turn.events, triggers)
+        while self._looks and self._looks[0][0] <= turn.now_ms:
+            _, device_id = heapq.heappop(self._looks)
+            triggers.setdefault(device_id, (turn.now_ms, turn.now_ms))
         written = 0
         for device_id, (from_ms, to_ms) in sorted(triggers.items()):
             written += self._judge(connection, register, device_id, from_ms, to_ms, turn.now_ms)
@@ -312,7 +316,10 @@ class DoorFacts:
             ).fetchall()
         ]
         episodes = find_episodes(events, passes)
-        news = reconcile(device_id, episodes, told)
+        for episode in episodes:
+            if episode.at_ms > now_ms:
+                heapq.heappush(self._looks, (episode.at_ms, device_id))
+        news = reconcile(device_id, [episode for episode in episodes if episode.at_ms <= now_ms], told)
         for item in news:
             if isinstance(item, Begin):
                 write_begin(connection, device_id, item, now_ms=now_ms)

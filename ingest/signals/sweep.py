@@ -59,7 +59,7 @@ def load_dwellings(connection: Connection, household_no: Mapping[str, int], *, n
     empty = [row["id"] for row in rows if row["tenure"] == "vacant"]
     opened: dict[str, Any] = {
         row["household_id"]: row
-        for row in connection.execute(_SQL["first_openings"], {"ids": empty, **span}).fetchall()
+        for row in connection.execute(_SQL["openings_of_empty"], {"ids": empty, **span}).fetchall()
     }
     return [
         Dwelling(
@@ -70,6 +70,7 @@ def load_dwellings(connection: Connection, household_no: Mapping[str, int], *, n
             used.get(row["id"], 0),
             as_ms(opened[row["id"]]["occurred_at"]) if row["id"] in opened else None,
             opened[row["id"]]["device_id"] if row["id"] in opened else None,
+            opened[row["id"]]["days"] if row["id"] in opened else 0,
         )
         for row in rows
     ]

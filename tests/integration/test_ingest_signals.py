@@ -97,7 +97,7 @@ def a_day_with_trouble(door: Door) -> History:
         said(door, at + 2 * HOUR, type="DoorForcedOpen", state=None),
         said(door, at + 2 * HOUR + SECOND),
         said(door, at + 2 * HOUR + 5 * MINUTE, type="DoorOpenTooLong", state=None),
-        said(door, at + 2 * HOUR + 9 * MINUTE, state="Closed"),
+        said(door, at + 2 * HOUR + 19 * MINUTE, state="Closed"),
         said(door, at + 3 * HOUR, type="Sos", state=None),
         said(door, at + 3 * HOUR + 10 * SECOND, type="Sos", state=None),
         said(door, at + 4 * HOUR, type="Denied", state=None, cred="c-old", reason="expired"),
@@ -219,7 +219,8 @@ def test_nothing_is_derived_without_consent_nor_of_a_person_under_community_corr
     )
     doors = [Door(f"door-{number}", boot=f"{number:016x}") for number in (1, 2)]
     histories = [passage(door, BEGIN_MS + HOUR, f"c-{door.device}") for door in doors]
-    play(database_url, *histories, until_ms=BEGIN_MS + 4 * HOUR)
+    histories += [passage(door, BEGIN_MS + 25 * HOUR, f"c-{door.device}") for door in doors]
+    play(database_url, *histories, until_ms=BEGIN_MS + 27 * HOUR)
     assert count(database_url, "household_presence") == 0
     assert count(database_url, "homecomings") == 0
     assert [row["household_id"] for row in rows(database_url, "SELECT household_id FROM signals")] == ["h-1"]
@@ -255,13 +256,15 @@ def test_dwellings_whose_books_do_not_fit_are_found_once_and_end_when_they_fit(d
     assert [(row["kind"], row["household_id"]) for row in rows(database_url, kinds)] == [
         ("lease_ended_credential", "h-2")
     ]
-    lived_in = [said(doors[0], BEGIN_MS + 3 * HOUR)]
+    lived_in = [said(doors[0], BEGIN_MS + 3 * HOUR), said(doors[0], BEGIN_MS + 27 * HOUR)]
     crowd = [
         item
         for number, token in enumerate(("c-a", "c-b"))
         for item in passage(doors[2], BEGIN_MS + (3 + number) * HOUR, token)
     ]
-    play(database_url, lived_in, crowd, until_ms=BEGIN_MS + 9 * HOUR)
+    play(database_url, lived_in[:1], crowd, until_ms=BEGIN_MS + 9 * HOUR)
+    assert count(database_url, "signals", "kind = 'vacant_opened'") == 0, "somebody looked in"
+    play(database_url, lived_in[1:], until_ms=BEGIN_MS + 28 * HOUR)
     found = rows(database_url, kinds)
     assert {(row["kind"], row["household_id"]) for row in found} == {
         ("lease_ended_credential", "h-2"), ("vacant_opened", "h-1"), ("more_credentials", "h-3"),
@@ -271,7 +274,7 @@ def test_dwellings_whose_books_do_not_fit_are_found_once_and_end_when_they_fit(d
     run(database_url, "UPDATE households SET tenure = 'owner' WHERE id = 'h-1'")
     run(database_url, "UPDATE credentials SET valid_to = %s WHERE token = 'c-tenant'", as_datetime(BEGIN_MS))
     run(database_url, "UPDATE leases SET occupants = 2 WHERE id = 'l-3'")
-    play(database_url, [], until_ms=BEGIN_MS + 11 * HOUR)
+    play(database_url, [], until_ms=BEGIN_MS + 30 * HOUR)
     assert {row["kind"]: row["reason"] for row in rows(database_url, kinds)} == {
         "lease_ended_credential": "registered", "vacant_opened": "registered", "more_credentials": "ceased",
     }  # fmt: skip
@@ -289,10 +292,19 @@ def test_a_call_for_help_is_told_by_the_running_service_at_once(
         publisher.send(*door.opening(BEGIN_MS + HOUR - SECOND, type="Sos", state=None))
         made.wait_for("signals", 1)
         made.wait_for("happenings", 1, "kind = 'signal'")
-        publisher.send(*door.opening(BEGIN_MS + HOUR - SECOND // 2, type="DoorOpenTooLong", state=None))
+        publisher.send(*door.opening(BEGIN_MS + HOUR - SECOND // 2, type="DoorForcedOpen", state=None))
         made.wait_for("signals", 2)
         publisher.send(*door.opening(BEGIN_MS + HOUR, state="Closed"))
         made.wait_for("signal_ends", 1)
+        publisher.send(*door.opening(BEGIN_MS + HOUR, type="DoorOpenTooLong", state=None))
+        made.wait_for("door_events", 4)
+        made.move_clock(BEGIN_MS + HOUR + 4 * MINUTE)
+        made.wait_for(
+            "ingest_leases", 1, f"pulse_at >= to_timestamp({(BEGIN_MS + HOUR + 4 * MINUTE) // 1000})"
+        )
+        assert count(database_url, "signals", "kind = 'door_held'") == 0
+        made.move_clock(BEGIN_MS + HOUR + 6 * MINUTE)
+        made.wait_for("signals", 1, "kind = 'door_held'")
     (sos,) = rows(database_url, "SELECT * FROM signals WHERE kind = 'sos'")
     assert (sos["household_id"], sos["device_id"]) == ("h-1", "door-1")
 
