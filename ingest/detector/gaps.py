@@ -108,6 +108,30 @@ def find_long_gaps(
     return found[:kept], gap_s[:kept]
 
 
+@compiled
+def _count_long_gaps(
+    instants_s: Seconds, from_index: int, to_index: int, limits_s: Indices, counts: Indices
+) -> None:
+    """Add to ``counts[k]`` how many gaps are longer than exactly ``k`` of the ascending limits; ``counts[0]`` stays."""
+    shortest = limits_s[0]
+    index = from_index
+    while index < to_index:
+        stop = min(index + _GAPS_AT_ONCE, to_index)
+        before, after = instants_s[index:stop], instants_s[index + 1 : stop + 1]
+        longest = np.uint32(0)
+        for position in range(before.shape[0]):
+            longest = max(longest, np.uint32(after[position] - before[position]))
+        if longest > shortest:
+            for position in range(before.shape[0]):
+                gap = np.int64(np.uint32(after[position] - before[position]))
+                if gap > shortest:
+                    passed = 1
+                    while passed < limits_s.shape[0] and gap > limits_s[passed]:
+                        passed += 1
+                    counts[passed] += 1
+        index = stop
+
+
 def count_crossings(
     instants_s: Seconds,
     offsets: Indices,
@@ -119,21 +143,41 @@ def count_crossings(
 ) -> Indices:
     """Count the crossings of households that were watched throughout, by policy and stage; shape (P, T).
 
-    ``thresholds_s`` has P policies of T ascending thresholds each. Inactivity begins at ``from_s`` with the watch,
-    and ends at ``until_s`` (included). Instants lie within.
+    ``thresholds_s`` has P policies of T ascending thresholds each; all are counted in one pass. Inactivity begins at
+    ``from_s`` with the watch, and ends at ``until_s`` (included). Instants lie within.
     """
-    limits = np.asarray(thresholds_s, np.int64)
-    _, inside = find_long_gaps(instants_s, offsets, int(limits.min()) + 1, threads=threads)
+    limits = np.unique(np.asarray(thresholds_s, np.int64))
+    last = max(len(instants_s) - 1, 0)
+    bounds = [last * part // threads for part in range(threads + 1)]
+
+    def count(part: int) -> Indices:
+        counts = np.zeros(len(limits) + 1, np.int64)
+        _count_long_gaps(instants_s, bounds[part], bounds[part + 1], limits, counts)
+        return counts
+
+    if threads == 1:
+        passed = count(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            passed = sum(pool.map(count, range(threads)), np.zeros(len(limits) + 1, np.int64))
     has_any = offsets[1:] > offsets[:-1]
-    first = instants_s[offsets[:-1][has_any]].astype(np.int64)
-    newest = instants_s[offsets[1:][has_any] - 1].astype(np.int64)
+    first, newest = instants_s[offsets[:-1][has_any]], instants_s[offsets[1:][has_any] - 1]
     # A span that ends with an opening must be longer than the threshold; the last one may be as long.
-    empty = np.full(int((~has_any).sum()), until_s - from_s + 1, np.int64)
-    ends = np.concatenate([first - from_s, until_s - newest + 1, empty])
-    ends = ends[ends > limits.min()]
-    counted = [len(gaps) - np.searchsorted(np.sort(gaps), limits, side="right") for gaps in (inside, ends)]
-    counts: Indices = counted[0] + counted[1]
+    until_first, since_newest = first.astype(np.int64) - from_s, until_s - newest.astype(np.int64) + 1
+    never = np.full(int((~has_any).sum()), until_s - from_s + 1, np.int64)
+    for spans in (until_first, since_newest, never):
+        passed += _passed(spans, limits)
+    # Between two households there is no span, whatever the difference of their instants wrapped to.
+    passed -= _passed((first[1:] - newest[:-1]).astype(np.int64), limits)
+    longer = np.cumsum(passed[::-1])[::-1]
+    counts: Indices = longer[1 + np.searchsorted(limits, np.asarray(thresholds_s, np.int64))]
     return counts
+
+
+def _passed(spans: Instants, limits: Instants) -> Indices:
+    """Return how many spans are longer than exactly ``k`` of the ascending limits, for each ``k``; none for 0."""
+    long = spans[spans > limits[0]]
+    return np.bincount(np.searchsorted(limits, long, side="left"), minlength=len(limits) + 1)
 
 
 @compiled

@@ -57,12 +57,15 @@ def test_a_thread_takes_its_own_share_of_many_openings(monkeypatch: pytest.Monke
 @given(
     recordings,
     st.lists(st.lists(st.integers(1, 3_000), min_size=3, max_size=3).map(sorted), min_size=1, max_size=4),
+    st.integers(1, 3),
 )
 def test_a_fully_watched_year_counts_what_the_definition_counts(
-    homes: list[list[int]], policies: list[list[int]]
+    homes: list[list[int]], policies: list[list[int]], threads: int
 ) -> None:
     from_s, until_s = 100, 6_000
-    counts = count_crossings(*flat(homes), from_s=from_s, until_s=until_s, thresholds_s=policies)
+    counts = count_crossings(
+        *flat(homes), from_s=from_s, until_s=until_s, thresholds_s=policies, threads=threads
+    )
     for policy, counted in zip(policies, counts.tolist(), strict=True):
         expected = [0, 0, 0]
         for home in homes:
