@@ -1,0 +1,40 @@
+"""Watched households enter; how fast a pulse passes over them where nothing is due, leaves."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from console.benches.detect_peers import START_MS, Peers
+from console.benches.measuring import Report, precise, seconds
+from ingest.detector import kernel
+from ingest.detector.state import BLOCK, WatchState
+from kaimen.policy import DAY_MS, THRESHOLDS_DEFAULT_MS
+
+
+def watching(watch: WatchState, count: int, seed: int = 7) -> None:
+    """Let households stand somewhere in the first half of their first day, heard for long."""
+    chance = np.random.default_rng(seed)
+    watch.set_thresholds(0, THRESHOLDS_DEFAULT_MS)
+    size = len(watch.due_s)
+    watch.origin_ms[:] = chance.integers(0, DAY_MS // 2, size)
+    watch.origin_ms += START_MS
+    watch.evidence_ms[:] = watch.origin_ms
+    watch.known_until_ms[:] = START_MS + 10 * DAY_MS
+    watch.level[:] = 0
+    watch.due_s[:] = (watch.origin_ms + DAY_MS) // 1000
+    watch.due_s[count:] = np.iinfo(np.uint32).max
+    watch.bound_s[:] = watch.due_s.reshape(len(watch.bound_s), BLOCK).min(axis=1)
+
+
+def bench_pulse(households: int, report: Report, peers: Peers) -> None:
+    """Measure the arrays that a pulse reads, beside peers that look at every household."""
+    with report.preparing(f"{households:,} watched households"):
+        watch = WatchState(households)
+        watching(watch, households)
+        found = np.empty(len(watch.due_s), np.int64)
+    million = households / 1e6
+    before_ms = (int(watch.due_s.min()) - 1) * 1000
+    took = seconds(lambda: kernel.pulse(watch, before_ms, found))
+    limit = seconds(lambda: int(watch.bound_s.sum()))
+    name = f"pulse, nothing due, {households:,} households"
+    report.add(name, million / took, "M households/s", million / limit, peers.pulse, seconds=precise(took))
