@@ -465,25 +465,21 @@ class Causes:
         return [OutageTold(*key, cause, pulse_ms)]
 
     def _tell_ms(self, outage: OutageBegan, cause: Cause) -> int:
-        """When people are told: at once of a wide cause; of a narrow one when the wider had time to show."""
+        """When people are told: at once of a wide cause; of a device when a wider one had time to show."""
         wiring = self._wiring.get(outage.device_id)
         if wiring is None:
             return outage.began_ms
         if outage.heard_ms is None:
             return max(outage.began_ms, wiring.expected_ms)
-        if cause.kind not in (OutageCause.DEVICE, OutageCause.GATEWAY) or not self._has_company(
-            wiring, cause
-        ):
+        if cause.kind is not OutageCause.DEVICE or not self._has_company(wiring):
             return outage.began_ms
         return outage.began_ms + min(wiring.supervision_ms, SETTLE_MAX_MS)
 
-    def _has_company(self, wiring: Wiring, cause: Cause) -> bool:
+    def _has_company(self, wiring: Wiring) -> bool:
         """Say whether a wider cause could still show: somebody else of the site was heard lately."""
-        gateway_id = cause.cause_id if cause.kind is OutageCause.GATEWAY else None
         newest_ms = self._heard_ms.get(wiring.device_id, 0)
         return any(
             other.device_id != wiring.device_id
-            and (gateway_id is None or gateway_id not in (other.gateway_id, other.device_id))
             and self._heard_ms.get(other.device_id, -1) >= newest_ms - other.supervision_ms
             for other in self._site[wiring.site_id]
         )

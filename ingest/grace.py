@@ -61,6 +61,7 @@ class Grace:
     def __init__(self, registry: Registry, *, held: Iterable[CheckHeld] = ()) -> None:
         self._registry = registry
         self._held: dict[_Key, CheckHeld] = {}
+        #: Steps the detector counts and nobody was told of.
         self._steps: dict[str, set[int]] = {}
         #: No wait is over before.
         self._next_ms = 0
@@ -88,9 +89,12 @@ class Grace:
             if until_ms < item.until_ms:
                 self._held[key] = CheckHeld(item.check, item.cause, until_ms)
 
-    def steps_held(self, household_id: str) -> list[int]:
-        """Return the steps that wait for a household."""
-        return sorted(self._steps.get(household_id, ()))
+    def told_step(self, household_id: str, check_step: int) -> int:
+        """Return the check step as people were told it: none that waits, and none that was watched after all."""
+        hidden = self._steps.get(household_id, ())
+        while check_step in hidden:
+            check_step -= 1
+        return check_step
 
     def filter(self, facts: Sequence[Fact], pulse_ms: int) -> list[Fact | HeldFact]:
         """Return the facts of a pulse with new checks held back and waits that are over ended, in order."""
@@ -118,12 +122,15 @@ class Grace:
                     return [self._let_go(self._held[key], pulse_ms, HeldEnd.EVIDENCE)]
                 if key in self._seen:
                     self._seen.discard(key)
+                    self._show(fact.household_id, fact.step)
                     return []
             case Crossing():
                 key = (fact.household_id, fact.stage, fact.evidence_ms)
                 if key in self._held:
                     self._seen.add(key)
-                    return [self._let_go(self._held[key], pulse_ms, HeldEnd.SEEN), fact]
+                    let_go = self._let_go(self._held[key], pulse_ms, HeldEnd.SEEN)
+                    self._steps.setdefault(fact.household_id, set()).add(fact.stage)
+                    return [let_go, fact]
             case OutageBegan() | OutageEnded():
                 pass
         return [fact]
@@ -135,11 +142,14 @@ class Grace:
 
     def _let_go(self, item: CheckHeld, at_ms: int, why: HeldEnd) -> CheckLetGo:
         del self._held[_key(item.check)]
-        steps = self._steps[item.check.household_id]
-        steps.discard(item.check.step)
-        if not steps:
-            del self._steps[item.check.household_id]
+        self._show(item.check.household_id, item.check.step)
         return CheckLetGo(item.check, at_ms, why)
+
+    def _show(self, household_id: str, step: int) -> None:
+        steps = self._steps[household_id]
+        steps.discard(step)
+        if not steps:
+            del self._steps[household_id]
 
     def _until_ms(self, check: CheckDue) -> int:
         if self._listening_ms is None:

@@ -223,10 +223,8 @@ class GroupState:
 
     def _as_told(self, view: HouseholdView) -> HouseholdView:
         """A check that waits is nobody's work yet, and is not shown as such."""
-        held = self._grace.steps_held(view.household_id)
-        return (
-            replace(view, check_step=min([view.check_step, *(step - 1 for step in held)])) if held else view
-        )
+        step = self._grace.told_step(view.household_id, view.check_step)
+        return view if step == view.check_step else replace(view, check_step=step)
 
     def confirm(self, turn: Turn) -> None:
         """The turn is committed: begin an empty one."""

@@ -45,10 +45,10 @@ def test_a_check_waits_one_supervision_time_and_keeps_its_dates() -> None:
     grace = back_again()
     until = BACK + SUPERVISION + 1000
     assert grace.filter([check()], BACK) == [CheckHeld(check(), OutageCause.OWN, until)]
-    assert grace.steps_held("h-1") == [1]
+    assert grace.told_step("h-1", 1) == 0
     assert grace.filter([], until - 1000) == []
     assert grace.filter([], until) == [CheckLetGo(check(), until, HeldEnd.DUE), check()]
-    assert grace.steps_held("h-1") == []
+    assert grace.told_step("h-1", 1) == 1
     assert grace.filter([], until + HOUR) == []
 
 
@@ -65,6 +65,7 @@ def test_a_stage_that_was_watched_all_along_takes_the_place_of_the_check() -> No
     grace.filter([check()], BACK)
     said = grace.filter([crossing()], BACK + MINUTE)
     assert said == [CheckLetGo(check(), BACK + MINUTE, HeldEnd.SEEN), crossing()]
+    assert (grace.told_step("h-1", 1), grace.told_step("h-1", 2)) == (0, 2)
     assert grace.filter([], BACK + HOUR) == []
     # The detector ends the check it remembers with the next opening: nobody ever heard of it.
     ended = CheckEnded("h-1", 1, OPENED, BACK + 2 * HOUR, BACK + 2 * HOUR, {})
