@@ -1,8 +1,9 @@
 -- Statements of alerts: every decision's instant is a parameter, nothing here reads the database's clock.
 
 -- name: waiting_happenings
--- The oldest happenings nobody has handled, with what groups them; none behind one that was set aside, and none of an
--- outage behind one that is worked on under another cause. Who calls for help does not wait behind the others.
+-- The oldest happenings of households and doors (or of outages) that nobody has handled, with what groups them; none
+-- behind one that was set aside, and none of an outage behind one that is worked on under another cause. Who calls for
+-- help does not wait behind the others.
 SELECT h.id, h.kind, h.household_id, h.cause, h.cause_id, s.community_id, g.kind AS signal_kind,
        g.device_id AS signal_device_id
 FROM open_happenings h
@@ -10,17 +11,22 @@ LEFT JOIN signals g ON h.kind IN ('signal', 'signal_ended') AND g.id = h.fact_id
 LEFT JOIN devices d ON d.id = h.device_id
 LEFT JOIN households hh ON hh.id = h.household_id
 LEFT JOIN sites s ON s.id = coalesce(d.site_id, g.site_id, hh.site_id)
-WHERE NOT EXISTS (
-    SELECT 1 FROM happenings b
-    WHERE b.handled_at IS NULL AND b.retry_at > %(now)s AND b.id <= h.id
-      AND CASE WHEN g.id IS NULL THEN b.household_id = h.household_id AND b.kind NOT IN ('signal', 'signal_ended')
-               ELSE b.fact_id = h.fact_id AND b.kind IN ('signal', 'signal_ended') END
+WHERE (h.kind LIKE 'outage%%') = %(outages)s
+  AND (h.retry_at IS NULL OR h.retry_at <= %(now)s)
+  AND NOT EXISTS (
+    SELECT 1 FROM open_happenings b WHERE b.retry_at > %(now)s AND b.id < h.id
+    AND CASE WHEN g.id IS NULL
+             THEN b.household_id = h.household_id AND b.kind NOT IN ('signal', 'signal_ended')
+                  OR b.outage_id = h.outage_id
+             ELSE b.fact_id = h.fact_id AND b.kind IN ('signal', 'signal_ended') END
   )
-  AND (h.outage_id IS NULL OR coalesce(h.retry_at <= %(now)s, true) AND NOT EXISTS (
-    SELECT 1 FROM happenings b LEFT JOIN outage_moves m ON b.kind = 'outage_moved' AND m.id = b.fact_id
-    WHERE b.handled_at IS NULL AND b.id < h.id AND b.kind LIKE 'outage%%'
-      AND coalesce(m.outage_id, b.fact_id) = h.outage_id
-      AND (b.retry_at > %(now)s OR 'outage_moved' IN (b.kind, h.kind))
+  AND NOT (h.kind = 'outage_moved' AND EXISTS (
+    SELECT 1 FROM happenings b
+    WHERE b.kind = 'outage_began' AND b.fact_id = h.outage_id AND b.handled_at IS NULL
+  ))
+  AND NOT (h.kind IN ('outage_moved', 'outage_ended') AND EXISTS (
+    SELECT 1 FROM outage_moves m JOIN happenings b ON b.kind = 'outage_moved' AND b.fact_id = m.id
+    WHERE m.outage_id = h.outage_id AND b.handled_at IS NULL AND b.id < h.id
   ))
 ORDER BY coalesce(g.kind IN ('sos', 'duress'), false) DESC, h.id
 LIMIT %(limit)s

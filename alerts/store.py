@@ -86,6 +86,8 @@ _OUTBOX = queries("alerts", "outbox.sql")
 FAILURE_LENGTH_MAX = 500
 #: Nobody spoke with her and nobody saw her: as ``verified_contacts.is_remote`` has it.
 REMOTE_WORDS = frozenset({"remote", "order", "button"})
+#: Happenings of outages taken in one turn: a cause is decided and written once, however many devices it has.
+OUTAGES_AT_ONCE_MAX = 2_000
 #: After so long without an opening, a word or a sight of her, somebody goes and looks, whatever anyone pressed.
 REMOTE_ONLY_MAX = timedelta(days=5)
 
@@ -160,7 +162,13 @@ class Surroundings:
 
 def load_waiting(connection: Connection, *, now: datetime, limit: int) -> list[Waiting]:
     """Return the oldest unhandled happenings by key, sorted so that two workers lock in the same order."""
-    rows = connection.execute(_SQL["waiting_happenings"], {"now": now, "limit": limit}).fetchall()
+    rows = [
+        row
+        for outages, most in ((False, limit), (True, OUTAGES_AT_ONCE_MAX))
+        for row in connection.execute(
+            _SQL["waiting_happenings"], {"now": now, "limit": most, "outages": outages}
+        ).fetchall()
+    ]
     grouped: dict[Key, list[int]] = {}
     for row in rows:
         grouped.setdefault(_key_of_happening(row), []).append(row["id"])

@@ -42,6 +42,7 @@ from console.pages import (
     sessions,
     sign_in,
     tasks,
+    technical,
     why,
 )
 from console.seat import RefusedError, SignInNeededError, error_page, path_of, secure_cookies
@@ -60,8 +61,8 @@ FORGET_EVERY_S = 600.0
 log = get_logger()
 
 _PAGES = (
-    sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, devices, quarantine, family,
-    police, looked, admin, sessions, channels, seen,
+    sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
+    devices, quarantine, family, police, looked, admin, sessions, channels, seen,
 )  # fmt: skip
 
 

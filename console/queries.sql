@@ -142,6 +142,8 @@ SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND
        (SELECT count(*) FROM tasks t JOIN cases c ON c.id = t.case_id
         WHERE c.community_id = %(community_id)s AND t.state IN ('open', 'claimed')
           AND t.kind <> 'confirm_closing') AS tasks,
+       (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND c.state <> 'closed'
+          AND c.cause = 'technical') AS technical,
        (SELECT count(*) FROM outages o JOIN devices d ON d.id = o.device_id JOIN sites si ON si.id = d.site_id
         WHERE si.community_id = %(community_id)s
           AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)) AS devices,
@@ -196,7 +198,9 @@ SELECT c.*, u.display_name AS holder_name, u.role AS holder_role,
        EXISTS (SELECT 1 FROM outbox o WHERE o.case_id = c.id
                AND o.person = 'community:' || c.community_id || '/police_officer') AS told_police,
        EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'share_with_police'
-               AND k.withdrawn_at IS NULL) AS shares_with_police
+               AND k.withdrawn_at IS NULL) AS shares_with_police,
+       c.cause = 'technical' AND EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id
+               AND e.words = 'never_heard') AS never_heard
 FROM cases c
 LEFT JOIN users u ON u.id = c.holder_id
 LEFT JOIN LATERAL (
@@ -528,26 +532,32 @@ WHERE si.community_id = %(community_id)s ORDER BY h.building, h.unit
 -- devices with their last word, troubled first, a page of them
 SELECT v.no, v.id, v.kind, v.model, v.place, v.gateway_id, v.supervision_s, v.retired_at,
        st.status, greatest(st.heard_at, cp.heard_at) AS heard_at, st.facts,
-       o.began_at AS unknown_since, o.cause, cp.clock, cp.heard_at IS NULL AND st.heard_at IS NULL AS never_heard,
+       o.began_at AS unknown_since, o.cause, fh.heard_at AS first_heard_at,
+       v.registered_at + make_interval(secs => co.commissioning_s) AS expected_at,
+       (SELECT sum(b.lost) FROM boot_losses b WHERE b.device_no = v.no)::bigint AS lost,
+       ta.implausible_heartbeats, cp.clock, cp.heard_at IS NULL AND st.heard_at IS NULL AS never_heard,
        (SELECT count(DISTINCT d.household_id) FROM household_doors d WHERE d.device_id = v.id AND d.to_at IS NULL) AS household_count,
        EXISTS (SELECT 1 FROM household_doors d JOIN household_states s ON s.household_id = d.household_id
                WHERE d.device_id = v.id AND d.to_at IS NULL AND s.in_fault) AS in_fault,
        count(*) OVER () AS total
 FROM devices v
 JOIN sites si ON si.id = v.site_id
+JOIN communities co ON co.id = si.community_id
+LEFT JOIN device_commissionings fh ON fh.device_id = v.id
+LEFT JOIN device_tallies ta ON ta.device_id = v.id
 LEFT JOIN device_states st ON st.device_id = v.id
 LEFT JOIN LATERAL (
   SELECT to_timestamp(c.last_received_ms / 1000.0) AS heard_at, c.last_clock AS clock FROM coverage_points c
   WHERE c.device_no = v.no ORDER BY c.last_received_ms DESC LIMIT 1
 ) cp ON true
 LEFT JOIN LATERAL (
-  SELECT o.began_at, o.cause FROM outages o WHERE o.device_id = v.id
-  AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id) ORDER BY o.began_at DESC LIMIT 1
+  SELECT o.began_at, o.cause FROM outages_now o WHERE o.device_id = v.id AND o.ended_at IS NULL
+  ORDER BY o.began_at DESC LIMIT 1
 ) o ON true
 WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
   AND (%(ids)s::text[] IS NULL OR v.id = ANY(%(ids)s))
-  AND (NOT %(troubled)s OR o.began_at IS NOT NULL)
-ORDER BY (o.began_at IS NULL), o.began_at, v.place, v.id LIMIT %(limit)s OFFSET %(offset)s
+  AND (NOT %(troubled)s OR o.began_at IS NOT NULL OR v.retired_at IS NULL AND fh.heard_at IS NULL)
+ORDER BY (o.began_at IS NULL AND fh.heard_at IS NOT NULL), o.began_at, v.place, v.id LIMIT %(limit)s OFFSET %(offset)s
 
 -- name: device_totals
 SELECT count(*) AS total,
@@ -559,11 +569,11 @@ WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s) AND
 -- name: quarantine_rows
 -- messages that could not be stored, newest first; a clerk sees those of the community's sites
 SELECT q.id, q.received_at, q.topic, q.channel, q.device_id, q.payload_bytes, q.reason, q.detail, q.copies,
-       q.replayed_at, substring(q.payload FOR 160) AS sample
+       q.replayed_at, q.answered_at, substring(q.payload FOR 160) AS sample
 FROM quarantine q
 WHERE (%(before)s::bigint IS NULL OR q.id < %(before)s)
   AND (%(id)s::bigint IS NULL OR q.id = %(id)s)
-  AND (%(waiting)s::boolean IS NULL OR (q.replayed_at IS NULL) = %(waiting)s)
+  AND (%(waiting)s::boolean IS NULL OR (q.replayed_at IS NULL AND q.answered_at IS NULL) = %(waiting)s)
   AND (%(community_id)s::text IS NULL
        OR split_part(q.topic, '/', 5) IN (SELECT id FROM sites WHERE community_id = %(community_id)s)
        OR ((SELECT count(*) FROM communities) = 1))
@@ -571,10 +581,79 @@ ORDER BY q.id DESC LIMIT %(limit)s
 
 -- name: quarantine_waiting
 SELECT count(*) AS waiting FROM quarantine q
-WHERE q.replayed_at IS NULL
+WHERE q.replayed_at IS NULL AND q.answered_at IS NULL
   AND (%(community_id)s::text IS NULL
        OR split_part(q.topic, '/', 5) IN (SELECT id FROM sites WHERE community_id = %(community_id)s)
        OR ((SELECT count(*) FROM communities) = 1))
+
+-- name: answer_quarantined
+-- A person has dealt with a message that cannot be stored; its exact copies stay answered.
+UPDATE quarantine SET answered_at = %(now)s, answered_by = %(by)s, replay_asked = false
+WHERE id = %(id)s AND replayed_at IS NULL AND answered_at IS NULL
+RETURNING id
+
+-- name: technical_case_ids
+-- open technical cases, the widest causes first
+SELECT c.id, count(*) OVER () AS total FROM cases c
+WHERE c.cause = 'technical' AND c.state <> 'closed'
+  AND (%(community_id)s::text IS NULL OR c.community_id = %(community_id)s)
+ORDER BY array_position(ARRAY['own', 'broker', 'site', 'gateway', 'device', 'quarantine'],
+                        split_part(coalesce(c.cause_key, 'own'), ':', 1)), c.stage_at, c.id
+LIMIT %(causes)s
+
+-- name: technical_unseen
+-- who is asked after because nobody could see them: step, since when, whose task by when, and what keeps them unseen
+SELECT d.household_id, d.step, d.evidence_at, c.id AS case_id, c.number AS case_number,
+       t.kind AS task_kind, t.role AS task_role, t.start_at AS task_start_at, t.due_at AS task_due_at,
+       coalesce(a.display_name, u.display_name) AS owner,
+       (SELECT tc.cause_key FROM case_households ch JOIN cases tc ON tc.id = ch.case_id AND tc.state <> 'closed'
+        WHERE ch.household_id = d.household_id AND ch.to_at IS NULL ORDER BY tc.id LIMIT 1) AS cause_key,
+       ARRAY(SELECT coalesce(p.category, '') FROM persons p
+             WHERE p.household_id = d.household_id AND p.relation = 'resident' ORDER BY p.id) AS categories,
+       ARRAY(SELECT coalesce(p.birth_year, 0) FROM persons p
+             WHERE p.household_id = d.household_id AND p.relation = 'resident' ORDER BY p.id) AS birth_years,
+       ARRAY(SELECT p.hard_of_hearing FROM persons p
+             WHERE p.household_id = d.household_id AND p.relation = 'resident' ORDER BY p.id) AS hard_of_hearing
+FROM (
+  SELECT k.household_id, max(k.step) AS step, min(k.evidence_at) AS evidence_at FROM checks_due k
+  WHERE NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = k.id) GROUP BY k.household_id
+) d
+JOIN households h ON h.id = d.household_id JOIN sites si ON si.id = h.site_id
+LEFT JOIN cases c ON c.household_id = d.household_id AND c.cause = 'inactivity' AND c.state <> 'closed'
+LEFT JOIN users u ON u.id = c.holder_id
+LEFT JOIN LATERAL (
+  SELECT * FROM tasks t WHERE t.case_id = c.id AND t.state IN ('open', 'claimed')
+  ORDER BY array_position(ARRAY['confirm_closing', 'visit', 'call'], t.kind), t.due_at, t.id LIMIT 1
+) t ON true
+LEFT JOIN users a ON a.id = t.assignee_id
+WHERE %(community_id)s::text IS NULL OR si.community_id = %(community_id)s
+
+-- name: technical_counts
+-- checks that wait for devices to speak, and homes nobody can see now
+SELECT (SELECT count(*) FROM checks_held w JOIN households h ON h.id = w.household_id JOIN sites si ON si.id = h.site_id
+        WHERE w.ended_at IS NULL
+          AND (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)) AS waiting,
+       (SELECT max(w.held_until) FROM checks_held w JOIN households h ON h.id = w.household_id
+        JOIN sites si ON si.id = h.site_id WHERE w.ended_at IS NULL
+          AND (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)) AS waiting_until,
+       (SELECT count(*) FROM household_states s JOIN households h ON h.id = s.household_id
+        JOIN sites si ON si.id = h.site_id
+        WHERE NOT s.known AND s.absent_until IS NULL
+          AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch'
+                      AND k.withdrawn_at IS NULL)
+          AND (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)) AS not_known
+
+-- name: technical_awaited
+-- devices in the register that were never heard, and by when they should have been
+SELECT v.id, v.kind, v.place, v.gateway_id, si.name AS site,
+       v.registered_at + make_interval(secs => co.commissioning_s) AS due_at,
+       (SELECT count(DISTINCT d.household_id) FROM household_doors d
+        WHERE d.device_id = v.id AND (d.to_at IS NULL OR d.to_at > %(now)s)) AS household_count,
+       count(*) OVER () AS total
+FROM devices v JOIN sites si ON si.id = v.site_id JOIN communities co ON co.id = si.community_id
+WHERE v.retired_at IS NULL AND NOT EXISTS (SELECT 1 FROM device_commissionings f WHERE f.device_id = v.id)
+  AND (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
+ORDER BY due_at, v.id LIMIT %(awaited)s
 
 -- name: family_homes
 -- what one family member is tied to
@@ -583,9 +662,9 @@ WHERE uh.user_id = %(user_id)s ORDER BY uh.household_id
 
 -- name: outage_of_household
 -- the oldest standing outage of a household's doors
-SELECT o.cause, o.began_at FROM outages o
+SELECT o.cause, o.began_at FROM outages_now o
 JOIN household_doors d ON d.device_id = o.device_id AND d.household_id = %(household_id)s AND d.to_at IS NULL
-WHERE NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id) ORDER BY o.began_at LIMIT 1
+WHERE o.ended_at IS NULL ORDER BY o.began_at LIMIT 1
 
 -- name: police_buildings
 -- counts per building; nobody is named by them

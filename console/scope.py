@@ -33,6 +33,7 @@ class Section(StrEnum):
     SIGNALS = "signals"
     RENTALS = "rentals"
     DEVICES = "devices"
+    TECHNICAL = "technical"
     QUARANTINE = "quarantine"
     FAMILY = "family"
     POLICE = "police"
@@ -44,12 +45,12 @@ class Section(StrEnum):
 _SECTIONS: dict[Role, tuple[Section, ...]] = {
     Role.PROPERTY_CLERK: (
         Section.ALARMS, Section.MORNING, Section.TASKS, Section.BUILDINGS, Section.HOUSEHOLDS,
-        Section.ACCESS_LOG, Section.SIGNALS, Section.RENTALS, Section.DEVICES, Section.QUARANTINE,
+        Section.ACCESS_LOG, Section.SIGNALS, Section.RENTALS, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
         Section.WHO_LOOKED,
     ),
     Role.POLICE_OFFICER: (Section.POLICE, Section.SIGNALS, Section.RENTALS, Section.LOOK_UP),
     Role.FAMILY: (Section.FAMILY,),
-    Role.ADMIN: (Section.ADMIN, Section.DEVICES, Section.QUARANTINE, Section.WHO_LOOKED),
+    Role.ADMIN: (Section.ADMIN, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE, Section.WHO_LOOKED),
     **dict.fromkeys(HELPER_ROLES, (Section.TASKS,)),
 }  # fmt: skip
 

@@ -37,7 +37,7 @@ STATEMENT_TIMEOUT_MS = 10_000
 ZONE_DEFAULT = "Asia/Shanghai"
 _NOTICE = re.compile(r"[a-z_.]{1,60}\Z")
 _LIVE = {
-    Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.DEVICES, Section.BUILDINGS,
+    Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.TECHNICAL, Section.DEVICES, Section.BUILDINGS,
     Section.HOUSEHOLDS,
 }  # fmt: skip
 
@@ -52,6 +52,7 @@ _NAV: dict[Section, tuple[str, str, str]] = {
     Section.ACCESS_LOG: ("manage", "access_log", "/access-log"),
     Section.SIGNALS: ("judge", "signals", "/signals"),
     Section.RENTALS: ("judge", "rentals", "/rentals"),
+    Section.TECHNICAL: ("manage", "technical", "/technical"),
     Section.DEVICES: ("manage", "devices", "/devices"),
     Section.QUARANTINE: ("manage", "quarantine", "/quarantine"),
     Section.ADMIN: ("manage", "admin", "/admin"),

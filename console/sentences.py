@@ -106,7 +106,15 @@ def grounds_why(grounds: Grounds, words: Words) -> list[str]:
     return parts
 
 
+def technical_words(technical: Technical, words: Words) -> str:
+    """What the cause is and since when."""
+    cause = "never_heard" if technical.never_heard else technical.cause
+    return words.say(f"technical.{cause}", name=technical.cause_id, since_ms=-words.left_ms(technical.since))
+
+
 def technical_why(technical: Technical, words: Words) -> str:
+    if technical.cause == "quarantine":
+        return words.say("technical.do.quarantine")
     parts = [words.say("why.unknown")]
     longest = technical.longest
     if longest is not None and longest.line is not None:

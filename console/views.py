@@ -234,7 +234,7 @@ class Grounds:
 
 @dataclass(frozen=True, slots=True)
 class Technical:
-    """A cause that folds many doors: ``cause`` as in ``outages`` (own, broker, site, gateway, device)."""
+    """A cause that folds many doors: ``cause`` as in ``outages``, or quarantine."""
 
     cause: str
     cause_id: str
@@ -243,6 +243,7 @@ class Technical:
     household_count: int
     check_count: int = 0  # people listed for a call or visit because of it
     longest: HouseholdLine | None = None  # the home not seen for the longest
+    never_heard: bool = False  # its devices were put in and never spoke
 
 
 @dataclass(frozen=True, slots=True)
@@ -604,6 +605,9 @@ class DeviceRow:
     clock: str | None = None  # ntp, rtc, none
     household_count: int = 0
     retired_at: datetime | None = None
+    first_heard_at: datetime | None = None
+    expected_at: datetime | None = None  # never heard: by when it should have been
+    implausible: int = 0  # heartbeats that stand nowhere in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -817,6 +821,8 @@ class QuarantineRow:
     sample: str = ""  # the first characters, printable
     replayed_at: datetime | None = None
     replay_url: str | None = None
+    answer_url: str | None = None
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,6 +203,7 @@ class Causes:
         self._settled_until_ms = 0
         self._first_heard: dict[str, int] = {}
         self._silences: dict[tuple[str, str, int], _Silence | None] = {}
+        self._unheard: dict[str, bool] = {}
         self._standing: dict[str, _Held] = {}
         self.replace_wiring(wiring)
         for item in standing:
@@ -229,6 +230,7 @@ class Causes:
         before_ms = self._heard_ms.get(device_id)
         if before_ms is None:
             self._first_heard[device_id] = received_ms
+            self._unheard.clear()
         if before_ms is None or received_ms > before_ms:
             self._heard_ms[device_id] = received_ms
         self._offline.discard(device_id)
@@ -309,6 +311,7 @@ class Causes:
         told: list[CauseFact | OutageEnded] = []
         widened: dict[Cause, _Silence | None] = {}
         self._silences.clear()
+        self._unheard.clear()
         for fact in facts:
             if isinstance(fact, OutageEnded):
                 self._standing.pop(fact.device_id, None)
@@ -356,8 +359,7 @@ class Causes:
 
     def _decide_never_heard(self, wiring: Wiring) -> Cause:
         """A gateway or a site of which nobody was ever heard is one cause, not one for each device."""
-        site = self._site[wiring.site_id]
-        if len(site) > 1 and not any(w.device_id in self._heard_ms for w in site):
+        if self._is_unheard(wiring.site_id):
             return Cause(OutageCause.SITE, wiring.site_id)
         if wiring.is_gateway:
             return Cause(OutageCause.GATEWAY, wiring.device_id)
@@ -365,6 +367,13 @@ class Causes:
         if gateway_id in self._wiring and gateway_id is not None and gateway_id not in self._heard_ms:
             return Cause(OutageCause.GATEWAY, gateway_id)
         return Cause(OutageCause.DEVICE, wiring.device_id)
+
+    def _is_unheard(self, site_id: str) -> bool:
+        """Say whether a site has several devices and none was ever heard; asked once per pulse."""
+        if site_id not in self._unheard:
+            site = self._site[site_id]
+            self._unheard[site_id] = len(site) > 1 and not any(w.device_id in self._heard_ms for w in site)
+        return self._unheard[site_id]
 
     def _groups_of(self, wiring: Wiring) -> list[Cause]:
         """The causes a device shares with others, widest first."""

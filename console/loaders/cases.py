@@ -164,6 +164,7 @@ def load_technical(
             since=case.row["stage_at"],
             household_count=count["household_count"] if count else 0,
             check_count=count["check_count"] if count else 0,
+            never_heard=case.row["never_heard"],
             longest=None if home is None or case.facts.state is CaseState.CLOSED else home.in_list(),
         )
     return found

@@ -69,6 +69,10 @@ def _row(row: Mapping[str, Any]) -> views.QuarantineRow:
         sample=printable(bytes(row["sample"] or b"")),
         replayed_at=row["replayed_at"],
         replay_url=None if row["replayed_at"] is not None else f"/quarantine/{row['id']}/replay",
+        answered_at=row["answered_at"],
+        answer_url=None
+        if row["replayed_at"] is not None or row["answered_at"] is not None
+        else f"/quarantine/{row['id']}/answer",
     )
 
 
@@ -102,3 +106,24 @@ def replay(seat: Guard, row_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Res
             object_id=str(row_id),
         )
     return seat.go("/quarantine", "notice.replay_asked" if asked else "notice.replay_impossible")
+
+
+@router.post("/quarantine/{row_id}/answer", dependencies=[CheckedForm])
+def answer(seat: Guard, row_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Response:
+    """Somebody has dealt with a message that can never be stored: it asks for nobody any more."""
+    with seat.transaction() as connection:
+        if not load_rows(connection, seat.viewer.community_id, row_id=row_id, limit=1):
+            raise not_here()
+        answered = connection.execute(
+            queries("console")["answer_quarantined"],
+            {"id": row_id, "now": seat.now, "by": f"user:{seat.viewer.user_id}"},
+        ).fetchone()
+        if answered is not None:
+            seat.audit(
+                connection,
+                "quarantine_answered",
+                purpose="maintenance",
+                object_kind="quarantine",
+                object_id=str(row_id),
+            )
+    return seat.go("/quarantine", "notice.quarantine_answered")

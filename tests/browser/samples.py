@@ -9,6 +9,7 @@ from typing import Any
 
 from console import views as v
 from console import views_channels as vc
+from console.technical_views import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from console.views_doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
 from kaimen.vocabulary import (
     CaseState,
@@ -670,6 +671,51 @@ LOG = v.AccessLogPage(
     None,
     "/access-log?after=1",
 )
+TECHNICAL_PAGE = TechnicalPage(
+    causes=(
+        CauseCard("2026-1121-004", "/cases/4", TECHNICAL, ago(hours=-1), "李敏"),
+        CauseCard(
+            "2026-1121-009",
+            "/cases/9",
+            v.Technical("device", "door-12", "9 栋 1 单元 302", ago(hours=1), 1, never_heard=True),
+            ago(minutes=5),
+            overdue=True,
+        ),
+        CauseCard(
+            "2026-1121-010", "/cases/10", v.Technical("quarantine", "wenchang", "文昌里", ago(hours=2), 0)
+        ),
+    ),
+    causes_total=4,
+    people=(
+        UnseenLine(
+            WANG,
+            3,
+            ago(hours=75),
+            TaskKind.VISIT,
+            Role.NEIGHBOUR_WATCHER,
+            "陈芳",
+            ago(hours=1),
+            ago(hours=-1),
+            "/cases/7",
+            "2026-1121-007",
+            "gateway",
+        ),
+        UnseenLine(WANG, 2, ago(hours=49), TaskKind.CALL, Role.PROPERTY_CLERK, due_at=ago(hours=-2)),
+        UnseenLine(WANG, 1, ago(hours=25)),
+    ),
+    people_total=120,
+    step_counts=(90, 25, 5),
+    waiting_count=12,
+    waiting_until=ago(minutes=-3),
+    not_known_count=130,
+    awaited=(
+        AwaitedDevice(
+            "door-12", "controller", "9 栋 1 单元 302", "文昌里", ago(hours=1), "gw-0901", 1, overdue=True
+        ),
+        AwaitedDevice("motion-3", "motion", "", "文昌里", ago(hours=-20)),
+    ),
+    awaited_total=3,
+)
 QUARANTINE = v.QuarantinePage(
     (
         v.QuarantineRow(
@@ -1118,6 +1164,8 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     ),
     "devices": ("devices.html", lambda: v.DevicesPage(DEVICES, 5, 3), {"current": "devices"}),
     "devices-empty": ("devices.html", lambda: v.DevicesPage((), only="troubled"), {"current": "devices"}),
+    "technical": ("technical.html", lambda: TECHNICAL_PAGE, {"current": "technical"}),
+    "technical-empty": ("technical.html", TechnicalPage, {"current": "technical"}),
     "quarantine": ("quarantine.html", lambda: QUARANTINE, {"current": "quarantine"}),
     "quarantine-empty": ("quarantine.html", lambda: v.QuarantinePage(()), {"current": "quarantine"}),
     "family-good": ("family.html", lambda: FAMILY_GOOD, {"demo": False, "role": Role.FAMILY}),

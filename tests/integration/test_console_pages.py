@@ -38,6 +38,7 @@ PAGES = {
     "/rentals": _CLERK | _POLICE,
     "/devices": _CLERK | {"admin"},
     "/quarantine": _CLERK | {"admin"},
+    "/technical": _CLERK | {"admin"},
     "/family": _FAMILY,
     "/police": _POLICE,
     "/police/look-up": _POLICE,

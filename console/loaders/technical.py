@@ -1,0 +1,118 @@
+"""Technical causes: a reader enters; open causes, the people to be asked after and devices awaited leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alerts.checks import Resident, Unseen, frailty_of, in_order
+from console.loaders import Reader
+from console.loaders import cases as case_loader
+from console.loaders.households import LoadedHousehold, load_households
+from console.scope import Section, may_enter
+from console.technical_views import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import Role, TaskKind
+
+Row = Mapping[str, Any]
+
+CAUSES_SHOWN_MAX = 50
+PEOPLE_SHOWN_MAX = 100
+AWAITED_SHOWN_MAX = 100
+
+
+def load_page(connection: Connection, reader: Reader) -> TechnicalPage:
+    """Return everything that keeps homes from being seen, and who is asked after because of it.
+
+    Whoever has no business with households is told how many, not who.
+    """
+    sql = queries("console")
+    values = {
+        "community_id": reader.viewer.community_id,
+        "now": reader.now,
+        "causes": CAUSES_SHOWN_MAX,
+        "awaited": AWAITED_SHOWN_MAX,
+    }
+    found = connection.execute(sql["technical_case_ids"], values).fetchall()
+    unseen = {
+        row["household_id"]: row for row in connection.execute(sql["technical_unseen"], values).fetchall()
+    }
+    counts = connection.execute(sql["technical_counts"], values).fetchone()
+    awaited = connection.execute(sql["technical_awaited"], values).fetchall()
+    assert counts is not None
+    steps = [min(row["step"], 3) for row in unseen.values()]
+    return TechnicalPage(
+        causes=_load_causes(connection, reader, [row["id"] for row in found]),
+        causes_total=found[0]["total"] if found else 0,
+        people=_load_people(connection, reader, unseen),
+        people_total=len(unseen),
+        step_counts=(steps.count(1), steps.count(2), steps.count(3)),
+        waiting_count=counts["waiting"],
+        waiting_until=counts["waiting_until"],
+        not_known_count=counts["not_known"],
+        awaited=tuple(_awaited(row, reader) for row in awaited),
+        awaited_total=awaited[0]["total"] if awaited else 0,
+    )
+
+
+def _load_causes(connection: Connection, reader: Reader, ids: list[int]) -> tuple[CauseCard, ...]:
+    cases = case_loader.load_cases(connection, reader, ids)
+    technical = case_loader.load_technical(connection, reader, cases)
+    return tuple(
+        CauseCard(
+            number=case.row["number"],
+            url=f"/cases/{case.id}",
+            technical=technical[case.id],
+            due_at=case.row["task_due_at"],
+            holder=case.row["holder_name"] or case.row["assignee_name"],
+            overdue=case.row["task_due_at"] is not None and case.row["task_due_at"] <= reader.now,
+        )
+        for case in cases
+    )
+
+
+def _load_people(connection: Connection, reader: Reader, unseen: Mapping[str, Row]) -> tuple[UnseenLine, ...]:
+    if not may_enter(reader.viewer, Section.HOUSEHOLDS):
+        return ()
+    ordered = in_order(
+        Unseen(key, row["step"], row["evidence_at"], _frailty(row, reader)) for key, row in unseen.items()
+    )
+    shown = [one.household_id for one in ordered[:PEOPLE_SHOWN_MAX]]
+    homes = load_households(connection, reader, shown)
+    return tuple(_line(unseen[key], homes[key]) for key in shown if key in homes)
+
+
+def _frailty(row: Row, reader: Reader) -> int:
+    residents = zip(row["categories"], row["birth_years"], row["hard_of_hearing"], strict=True)
+    return frailty_of(
+        (Resident(category, year or None, deaf) for category, year, deaf in residents), year=reader.now.year
+    )
+
+
+def _line(row: Row, home: LoadedHousehold) -> UnseenLine:
+    return UnseenLine(
+        household=home.name,
+        step=min(row["step"], 3),
+        since=row["evidence_at"],
+        act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
+        owner_role=None if row["task_role"] is None else Role(row["task_role"]),
+        owner=row["owner"],
+        start_at=row["task_start_at"],
+        due_at=row["task_due_at"],
+        case_url=None if row["case_id"] is None else f"/cases/{row['case_id']}",
+        case_number=row["case_number"],
+        cause=None if row["cause_key"] is None else row["cause_key"].partition(":")[0],
+    )
+
+
+def _awaited(row: Row, reader: Reader) -> AwaitedDevice:
+    return AwaitedDevice(
+        id=row["id"],
+        kind=row["kind"],
+        place=row["place"],
+        site=row["site"],
+        due_at=row["due_at"],
+        gateway=row["gateway_id"],
+        household_count=row["household_count"],
+        overdue=row["due_at"] <= reader.now,
+    )
