@@ -281,8 +281,16 @@ def add_sign_ins(
             community_id=community.site_id, now=as_datetime(now_ms), households=homes,
         )  # fmt: skip
         token = identity.add_api_token(connection, user_id=user_id, name="demo", now=as_datetime(now_ms))
+        if role is Role.FAMILY:
+            _choose_news_of_home(connection, user_id, tuple(homes), now_ms=now_ms)
         found.append(SignIn(role, name, password, token))
     return found
+
+
+def _choose_news_of_home(connection: Connection, user_id: int, homes: Sequence[str], *, now_ms: int) -> None:
+    """The demo's daughter wants to hear that somebody came home; what is off by default would show nothing."""
+    rows = [(home, user_id, True, as_datetime(now_ms)) for home in homes]
+    _insert(connection, "home_notices", ("household_id", "user_id", "came_home", "changed_at"), rows)
 
 
 def _who(
