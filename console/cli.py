@@ -76,6 +76,7 @@ _SHORT = {
     "backtest": "Say what another policy would have made of what is stored.",
     "bench": "Measure against the machine's limit and the peers, as ratios.",
     "import": "Enter communities, doors, households, people and consents from files.",
+    "channels": "See how ways to tell people fare, and enter addresses of contacts from a file.",
     "user": "Add, list, disable and enable people who sign in, and set their passwords.",
 }
 
@@ -89,6 +90,7 @@ _SHORT = {
         "backtest": "console.backtesting:command",
         "bench": "console.benchmarks:command",
         "import": "console.importing:command",
+        "channels": "console.channel_commands:command",
         "user": "console.user_commands:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
