@@ -211,7 +211,7 @@ def _bench_restart(state: HotState, report: Report, peers: Peers) -> None:
             found.pulse(state.pulse_ms + 1000)
 
         took = seconds(ready, 3)
-        limit = seconds(lambda: int(np.fromfile(path, np.int64).sum()), 3)
+        limit = seconds(lambda: int(np.memmap(path, np.int64, mode="r").sum()), 3)
     million = state.households / 1e6
     name = f"restart from a snapshot to the first pulse, checked, {state.households:,} households"
     report.add(name, million / took, "M households/s", million / limit, peers.ready, seconds=precise(took))

@@ -10,18 +10,22 @@ from ingest.detector import kernel
 from ingest.detector.state import BLOCK, WatchState
 from kaimen.policy import DAY_MS, THRESHOLDS_DEFAULT_MS
 
+_AT_ONCE = 1 << 20
+
 
 def watching(watch: WatchState, count: int, seed: int = 7) -> None:
     """Let households stand somewhere in the first half of their first day, heard for long."""
     chance = np.random.default_rng(seed)
     watch.set_thresholds(0, THRESHOLDS_DEFAULT_MS)
-    size = len(watch.due_s)
-    watch.origin_ms[:] = chance.integers(0, DAY_MS // 2, size)
-    watch.origin_ms += START_MS
-    watch.evidence_ms[:] = watch.origin_ms
+    for low in range(
+        0, len(watch.due_s), _AT_ONCE
+    ):  # whole arrays on the way would take as much as the state
+        part = slice(low, min(low + _AT_ONCE, len(watch.due_s)))
+        since_ms = START_MS + chance.integers(0, DAY_MS // 2, part.stop - low)
+        watch.origin_ms[part] = watch.evidence_ms[part] = since_ms
+        watch.due_s[part] = (since_ms + DAY_MS) // 1000
     watch.known_until_ms[:] = START_MS + 10 * DAY_MS
     watch.level[:] = 0
-    watch.due_s[:] = (watch.origin_ms + DAY_MS) // 1000
     watch.due_s[count:] = np.iinfo(np.uint32).max
     watch.bound_s[:] = watch.due_s.reshape(len(watch.bound_s), BLOCK).min(axis=1)
 
