@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 
 from ingest.detector.columns import (
     CLOSED,
-    EVENT,
+    FAULT,
+    FORCED,
     GRANTED,
     NO_COUNTER,
-    NOT_TAKEN,
     NTP,
     OPEN,
-    OTHER,
     STAFF,
     TAKEN,
+    TAMPER,
     Bytes,
     Ints,
 )
@@ -44,9 +44,16 @@ DEVIATION_ZERO = 1 << 18
 PLACE_SHIFT = 32
 UNCOUNTED = (1 << 32) - 1
 POSITION_MAX = 1 << 31
+#: Types of events, a bit each: an edge, evidence of life, a passage; what tells of a door; what no watching survives.
+EDGE = 1 << OPEN
+LIFE = EDGE | 1 << TAKEN
+PASSAGE = 1 << GRANTED | 1 << TAKEN
+TELLING = EDGE | 1 << CLOSED | PASSAGE
+ALARMING = 1 << FORCED | 1 << TAMPER | 1 << FAULT
 #: Rows looked at ahead, so that the memory of the next ones is on its way while one is decided.
-AHEAD = 32
+AHEAD = 128
 
+assert EDGE == 1, "an edge adds its bit to the counter"
 assert STEP_MAX_MS < DEVIATION_ZERO, "a deviation must fit its bits"
 
 
@@ -83,50 +90,49 @@ def take_rows(
         if row >= ahead:
             ahead = min(row + AHEAD, stop)
             for near in range(row, ahead):
-                warm |= rows[np.uint32(device[near]), BASE]
-        d = np.uint32(device[row])
+                warm |= rows[np.uint64(device[np.uint64(near)]), BASE]
+        at = np.uint64(row)  # an index that cannot be negative needs no look at the array's length
+        d = np.uint64(device[at])
         base_word, last, place = rows[d, BASE], rows[d, LAST], rows[d, PLACE]
         base = base_word >> BASE_SHIFT
+        instant, uptime, counter = ts[at], up[at], opens[at]
         last_ms = last >> LAST_SHIFT
-        instant, uptime, counter, what = ts[row], up[row], opens[row], type_[row]
         deviation = instant - uptime - base
         later = uptime - (last_ms - base - ((last & (BEAT - 1)) - DEVIATION_ZERO))
-        lag = received[row] - instant
-        # One expression each instead of branches: what comes next is as good as random, and a wrong guess costs more.
-        event = kind[row] == EVENT
-        edge = event & (what == OPEN)
-        life = event & ((what == OPEN) | (what == TAKEN))
-        passage = (what == GRANTED) | (what == TAKEN)
-        tells = event & (what != OTHER) & (what != NOT_TAKEN)
-        ours = (what == OPEN) | (what == CLOSED) | (passage & (cls[row] < STAFF) & (not remote[row]))
-        counted = (place & UNCOUNTED) != UNCOUNTED
-        expected = (place & UNCOUNTED) + (1 if edge else 0) if counted else NO_COUNTER
-        position = (place >> PLACE_SHIFT) + (1 if event else 0)
-        needed = ARMED | (LIVES if tells else 0)
-        fast = (
-            ((base_word & needed) == needed)
-            & (rows[d, BOOT] == boot[row])
-            & (clk[row] == NTP)
-            & ((not tells) | ours)
-            & (seq[row] == position)
-            & (position < POSITION_MAX)
-            & (counter == expected)
-            & (counter < UNCOUNTED)
-            & (abs(deviation) <= STEP_MAX_MS)
-            & ((later > 0) | ((later == 0) & (deviation >= 0) & (event | ((last & BEAT) == 0))))
-            & (instant >= last_ms)
-            & (lag >= -FUTURE_MAX_MS)
-            & (lag <= PAST_MAX_MS)
-        )
-        if fast and lag < 0:  # only what the next pulse sees is past
-            fast = instant <= -(-received[row] // PULSE_MS) * PULSE_MS
-        if fast:
-            beat = 0 if event else BEAT
-            rows[d, LAST] = instant << LAST_SHIFT | beat | (deviation + DEVIATION_ZERO)
+        lag = received[at] - instant
+        # What it is comes as good as at random, and a branch guessed wrong costs more than reckoning: one bit for
+        # the type of an event, none for a heartbeat.
+        event = int(kind[at])
+        said = event << int(type_[at])
+        before = place & UNCOUNTED
+        counted = before != UNCOUNTED
+        expected = before + (said & EDGE) if counted else NO_COUNTER
+        position = (place >> PLACE_SHIFT) + event
+        needed = ARMED | (LIVES if said & TELLING else 0)
+        by_others = (said & PASSAGE) != 0 and (cls[at] >= STAFF or remote[at])
+        if (
+            (base_word & needed) == needed
+            and rows[d, BOOT] == boot[at]
+            and seq[at] == position
+            and counter == expected
+            and clk[at] == NTP
+            and (said & ALARMING) == 0
+            and not by_others
+            and -STEP_MAX_MS <= deviation <= STEP_MAX_MS
+            and (later > 0 or (later == 0 and deviation >= 0 and (event == 1 or (last & BEAT) == 0)))
+            and instant >= last_ms
+            and -FUTURE_MAX_MS <= lag <= PAST_MAX_MS
+            and (
+                lag >= 0 or instant <= -(-received[at] // PULSE_MS) * PULSE_MS
+            )  # the next pulse sees what is past
+            and position < POSITION_MAX
+            and counter < UNCOUNTED
+        ):
+            rows[d, LAST] = instant << LAST_SHIFT | (1 - event) * BEAT | (deviation + DEVIATION_ZERO)
             rows[d, PLACE] = position << PLACE_SHIFT | (counter & UNCOUNTED)
-            if life:
+            if said & LIFE:
                 opened_ms[d] = instant
-        if not fast:
+        else:
             rows[d, BASE] = base_word & ~ARMED
             slow[left] = row
             left += 1

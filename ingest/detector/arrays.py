@@ -45,6 +45,17 @@ _HEADER_WORDS = 8
 _INSTANT_MAX_MS = 1 << 42
 
 
+#: Rows begin at a multiple of this, so that none lies across two lines of the processor's cache.
+_LINE_BYTES = 64
+
+
+def blank_rows(devices: int) -> Ints:
+    """Return disarmed rows of so many devices, shape (D, WORDS), each within one cache line."""
+    raw = np.zeros(devices * WORDS + _LINE_BYTES // 8, np.int64)
+    skip = -raw.ctypes.data % _LINE_BYTES // 8
+    return raw[skip : skip + devices * WORDS].reshape(devices, WORDS)
+
+
 class SnapshotError(ValueError):
     """Bytes that are no snapshot of ours, or not a whole one."""
 
@@ -53,7 +64,7 @@ class HotState:
     """Devices and households by index; ``grow`` makes room for more without a restart."""
 
     def __init__(self, devices: int, households: int) -> None:
-        self.rows: Ints = np.zeros((devices, WORDS), np.int64)
+        self.rows: Ints = blank_rows(devices)
         self.opened_ms: Ints = np.zeros(devices, np.int64)
         self.supervision_ms: Ints = np.zeros(devices, np.int64)
         self.watch = WatchState(households)
@@ -76,7 +87,9 @@ class HotState:
         """Make room for more devices and households; what is there stays as it is."""
         assert devices >= self.devices and households >= self.households, (devices, households)
         more = devices - self.devices
-        self.rows = np.concatenate([self.rows, np.zeros((more, WORDS), np.int64)])
+        rows = blank_rows(devices)
+        rows[: self.devices] = self.rows
+        self.rows = rows
         self.opened_ms = np.concatenate([self.opened_ms, np.zeros(more, np.int64)])
         self.supervision_ms = np.concatenate([self.supervision_ms, np.zeros(more, np.int64)])
         self.watch.grow(households)
@@ -237,7 +250,7 @@ class HotState:
         size = max(1, -(-self.watch.count // block)) * block
         watch = self.watch
         reader = _Reader(body, copy)
-        self.rows = reader.take(np.int64, devices * WORDS).reshape(devices, WORDS)
+        self.rows = reader.take_rows(devices)
         self.opened_ms, self.supervision_ms = reader.take(np.int64, devices), reader.take(np.int64, devices)
         watch.evidence_ms, watch.origin_ms = reader.take(np.int64, size), reader.take(np.int64, size)
         watch.known_until_ms, watch.other_due_ms = reader.take(np.int64, size), reader.take(np.int64, size)
@@ -265,6 +278,19 @@ class _Reader:
         found: NDArray[Any] = self._body[self._at : self._at + length].view(dtype)[:count]
         self._at += length
         return found.copy() if self._copy else found
+
+    def take_rows(self, devices: int) -> Ints:
+        """Return the devices' rows, in a buffer that lies as it should."""
+        length = devices * WORDS
+        if self._at + length > len(self._body):
+            raise SnapshotError("the snapshot's arrays are longer than it: it is of another form")
+        found = self._body[self._at : self._at + length].reshape(devices, WORDS)
+        self._at += length
+        if not self._copy:
+            return found
+        rows = blank_rows(devices)
+        rows[:] = found
+        return rows
 
     def is_done(self) -> bool:
         return self._at == len(self._body)
