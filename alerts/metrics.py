@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from alerts import store
 from alerts.case import Annunciate, Decision
@@ -19,6 +19,16 @@ DATABASE_AWAY = Counter("kaimen_alerts_database_away_total", "Times the database
 DECISIONS = Counter("kaimen_alerts_decisions_total", "Decisions by reason", ["reason"])
 ANNUNCIATIONS = Counter("kaimen_alerts_annunciations_total", "Annunciations planned", ["community", "stage"])
 DELIVERIES = Counter("kaimen_alerts_deliveries_total", "Delivery attempts by result", ["channel", "result"])
+CALLS = Counter(
+    "kaimen_voice_calls_total", "Telephone calls ended, by how", ["gateway", "audience", "result"]
+)
+CALL_ANSWERS = Counter(
+    "kaimen_voice_answers_total", "Keys pressed on the telephone, by what came of it", ["effect"]
+)
+DIGIT_TO_COMMIT = Histogram(
+    "kaimen_voice_digit_to_commit_seconds", "From a key on the wire to its commit",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 3.0),
+)  # fmt: skip
 OPEN_CASES = Gauge("kaimen_alerts_open_cases", "Open cases", ["community", "cause", "stage"])
 WITHOUT_FUTURE = Gauge(
     "kaimen_alerts_cases_without_future", "Open cases with no action ahead; must be 0, whatever happens"
