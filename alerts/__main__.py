@@ -19,6 +19,7 @@ from alerts.digest import Digest
 from alerts.homecoming import HomeNotices
 from alerts.mirror import Mirror
 from alerts.recipients import CONSOLE
+from alerts.voice.opening import open_dialler
 from alerts.worker import Worker
 from kaimen.clock import Clock, SystemClock, as_datetime, open_clock
 from kaimen.database import Connection, Pool, open_pool, queries, transaction
@@ -81,6 +82,7 @@ def _serve(
         threading.Thread(target=courier.run, args=(stop,), kwargs={"wait_s": wait_s}, name=courier.name)
         for courier in couriers
     ]
+    threads += _diallers(settings, clock, stop)
     threads.append(threading.Thread(target=_measure, args=(pool, clock, worker, stop), name="measure"))
     mirror = Mirror(pool, clock, channels, settings.public_url)
     threads.append(threading.Thread(target=mirror.run, args=(stop,), name="mirror"))
@@ -129,6 +131,20 @@ def note_channels(connection: Connection, channels: Mapping[str, Channel]) -> No
         values = {"channel": name, "wall": wall, "personal": traits_of(channel).personal}
         connection.execute(_OUTBOX["channel_opened"], values)
     connection.execute(_OUTBOX["channels_closed"], {"channels": list(channels)})
+
+
+def _diallers(settings: AlertsSettings, clock: Clock, stop: threading.Event) -> list[threading.Thread]:
+    dialler = open_dialler(settings, clock)
+    if dialler is None:
+        return []
+    return [
+        threading.Thread(
+            target=dialler.run_alone,
+            args=(stop,),
+            kwargs={"database_url": settings.database_url},
+            name=dialler.name,
+        )
+    ]
 
 
 @contextmanager

@@ -22,6 +22,7 @@ DELIVERIES = Counter("kaimen_alerts_deliveries_total", "Delivery attempts by res
 CALLS = Counter(
     "kaimen_voice_calls_total", "Telephone calls ended, by how", ["gateway", "audience", "result"]
 )
+GATEWAY_UP = Gauge("kaimen_voice_gateway_up", "Whether the phone gateway takes calls", ["gateway"])
 CALL_ANSWERS = Counter(
     "kaimen_voice_answers_total", "Keys pressed on the telephone, by what came of it", ["effect"]
 )

@@ -16,7 +16,8 @@ from psycopg.types.json import Jsonb
 
 from alerts.case import Annunciate
 from alerts.delivery import DETAIL_LENGTH_MAX, lane_of
-from alerts.recipients import Address, Roster, idempotency_key, plan_messages
+from alerts.recipients import VOICE, Address, Roster, idempotency_key, plan_messages
+from alerts.voice.planning_rows import write_calls
 from kaimen.database import Connection, notify, queries
 
 _SQL = queries("alerts", "outbox.sql")
@@ -108,8 +109,10 @@ def write_messages(
             },
         ).fetchone()
         follows_id = row["id"] if row else None
+    rings = VOICE in roster.outside_channels
+    calls = write_calls(connection, case_id, wanted, roster.community_id, now) if rings else 0
     notify(connection, "kaimen_outbox")
-    return len(messages)
+    return len(messages) + calls
 
 
 def write_single(

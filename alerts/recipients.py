@@ -20,6 +20,7 @@ from kaimen.vocabulary import CaseCause, Role, Stage
 HELPER_ORDER = (Role.NEIGHBOUR_WATCHER, Role.STAIRWELL_LIAISON, Role.SAFETY_GUARDIAN, Role.GRID_WORKER)
 
 CONSOLE = "console"
+VOICE = "voice"
 _KEY_LENGTH = 40
 
 
@@ -101,7 +102,8 @@ def _to_community(roster: Roster) -> Iterator[PlannedMessage]:
     for item in roster.community:
         yield PlannedMessage(person, item.channel, address_id=item.id, language=item.language)
     for channel in roster.outside_channels:
-        if channel not in own:
+        # A community has no telephone: whom to ring is planned apart.
+        if channel not in own and channel != VOICE:
             yield PlannedMessage(person, channel)
 
 

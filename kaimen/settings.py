@@ -81,14 +81,17 @@ class VoiceSettings(DatabaseSettings):
 
     voice_gateway: Literal["none", "sip", "aliyun", "tencent", "twilio"] = "none"
     voice_folder: Path = Field(
-        default=Path("voice-cache"), description="spoken prompts, kept by their hash; may be emptied at any time"
+        default=Path("voice-cache"),
+        description="spoken prompts, kept by their hash; may be emptied at any time",
     )
     voice_callback_secret: str | None = Field(
         default=None, description="part of the address a voice provider reports to; 32 characters or more"
     )
     voice_ring_s: int = Field(default=40, ge=5, le=90)
     voice_answer_s: int = Field(default=12, ge=3, le=60, description="waited for a key after the question")
-    sip_account: str | None = Field(default=None, description="sip:1001@pbx.example; {line} for several lines")
+    sip_account: str | None = Field(
+        default=None, description="sip:1001@pbx.example; {line} for several lines"
+    )
     sip_password: str | None = None
     sip_auth_user: str | None = None
     sip_lines: int = Field(default=1, ge=1, le=60)

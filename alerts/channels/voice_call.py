@@ -9,7 +9,8 @@ from __future__ import annotations
 import psycopg
 
 from alerts.channels import AfterDoubt, Channel, ChannelSettingsError, DeliveryError, Message, Receipt, Traits
-from alerts.voice import VOICE, store
+from alerts.recipients import VOICE
+from alerts.voice import store
 from alerts.voice.opening import is_real, refusal_of
 from kaimen.clock import as_datetime
 from kaimen.database import connect
@@ -31,9 +32,7 @@ class VoiceChannel:
             raise DeliveryError("a community has no telephone", permanent=True)
         try:
             with connect(self._database_url, service="voice channel") as connection:
-                taken = store.hand_over(
-                    connection, key=message.key, wall=as_datetime(message.sent_s * 1_000)
-                )
+                taken = store.hand_over(connection, key=message.key, wall=as_datetime(message.sent_s * 1_000))
         except psycopg.OperationalError as error:
             raise DeliveryError(
                 f"the database is away: {type(error).__name__}", permanent=False, uncertain=True

@@ -3,8 +3,3 @@
 ``gateway`` is the port, ``sip`` and ``cloud`` are its adapters, ``keypad`` and ``pacing`` decide, ``prompts`` speaks,
 ``answers`` writes what a key means, ``dialler`` is the loop that joins them.
 """
-
-from __future__ import annotations
-
-#: The channel's name in the outbox and in metrics.
-VOICE = "voice"

@@ -14,6 +14,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from alerts import acts, store
+from alerts.outbox import apply_receipt
 from alerts.voice.keypad import Audience, Meaning, meaning_of
 from kaimen.database import Connection, notify, queries
 
@@ -184,7 +185,7 @@ def _note(
 ) -> None:
     values = {"id": call["id"], "meaning": meaning.value, "effect": effect.value, "now": now}
     connection.execute(_SQL["answer_call"], values)
-    connection.execute(_SQL["end_message"], {"id": call["outbox_id"], "state": "confirmed"})
+    apply_receipt(connection, call["outbox_id"], state="confirmed", now=now, detail=effect.value)
     write_delivery(connection, call["outbox_id"], "confirmed", effect.value, now)
     kind, _, name = call["person"].partition(":")
     user_id = int(name) if kind == "user" else None

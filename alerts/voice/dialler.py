@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -41,6 +42,7 @@ log = get_logger()
 _WAIT_S = 0.5
 _PATIENCE_S = 2.0
 _RETIRE_EVERY_S = 300.0
+_CHECK_EVERY_S = 5.0
 #: Wrong codes in one call, and of all callers within an hour: a code is not to be found by trying.
 CODES_WRONG_MAX = 3
 CODES_WRONG_PER_HOUR_MAX = 20
@@ -68,11 +70,14 @@ class Dialler:
 
     def run(self, stop: threading.Event) -> None:
         """Ring until ``stop`` is set; look again when woken or after half a second. Ends with every line free."""
-        retired_at = 0.0
+        retire_at = check_at = time.monotonic()
         while not stop.is_set():
             try:
-                if time.monotonic() - retired_at >= _RETIRE_EVERY_S:
-                    retired_at = time.monotonic()
+                if time.monotonic() >= check_at:
+                    check_at = time.monotonic() + _CHECK_EVERY_S
+                    self._check()
+                if time.monotonic() >= retire_at:
+                    retire_at = time.monotonic() + _RETIRE_EVERY_S
                     with transaction(self.pool) as connection:
                         store.retire(connection, as_datetime(self.wall.now_ms()))
                 if not self.ring_one():
@@ -85,6 +90,15 @@ class Dialler:
         self.gateway.close()
         for thread in list(self._running):
             thread.join()
+
+    def _check(self) -> None:
+        try:
+            self.gateway.check()
+        except GatewayDownError as error:
+            metrics.GATEWAY_UP.labels(self.gateway.name).set(0)
+            log.warning("the phone gateway is not there", gateway=self.gateway.name, reason=str(error)[:80])
+        else:
+            metrics.GATEWAY_UP.labels(self.gateway.name).set(1)
 
     def run_alone(self, stop: threading.Event, *, database_url: str) -> None:
         """Run while no other dialler has this gateway: its wire takes one client only."""
@@ -140,8 +154,9 @@ class Dialler:
 
     def _ring(self, work: store.Work) -> None:
         call: Call | None = None
+        committed: list[datetime] = []
         try:
-            call, conversation = self._placed(work)
+            call, conversation = self._placed(work, committed)
         except CannotSpeakError as error:
             log.error("nothing can be said on the telephone", reason=str(error)[:120])
             course = Course(Cause.GATEWAY_DOWN.value, "no voice")
@@ -155,10 +170,11 @@ class Dialler:
         metrics.CALLS.labels(self.gateway.name, work.audience.value, course.result).inc()
         store.finish(
             self.pool, work, course, provider_id=call.provider_id if call else None,
+            committed_at=committed[0] if committed else None,
             now=as_datetime(self.clock.now_ms()), wall=as_datetime(self.wall.now_ms()),
         )  # fmt: skip
 
-    def _placed(self, work: store.Work) -> tuple[Call, Conversation]:
+    def _placed(self, work: store.Work, committed: list[datetime]) -> tuple[Call, Conversation]:
         assert work.callee is not None
         language = language_of(work.callee.language)
         prompts = self._prompts(work.community_id)
@@ -173,7 +189,7 @@ class Dialler:
         )  # fmt: skip
         conversation = Conversation(
             call, work.audience, audio.seconds_of(prompt), sounds, self.patience,
-            commit=lambda digit: self._commit(work.key, digit, work.attempt), can_speak=self.gateway.can_speak,
+            commit=lambda digit: self._commit(work.key, digit, work.attempt, committed), can_speak=self.gateway.can_speak,
         )  # fmt: skip
         return call, conversation
 
@@ -186,7 +202,7 @@ class Dialler:
                 known = self._voices[community_id] = (version, Prompts(self.folder, recordings))
         return known[1]
 
-    def _commit(self, key: str, digit: Digit, attempt: int | None) -> str:
+    def _commit(self, key: str, digit: Digit, attempt: int | None, committed: list[datetime]) -> str:
         """Write a digit and return what is said; the wait from the wire to the commit is measured."""
         wall_ms = self.wall.now_ms()
         waited_ms = max(0, round((time.monotonic() - digit.heard_s) * 1000)) if digit.heard_s else 0
@@ -199,6 +215,7 @@ class Dialler:
                 )  # fmt: skip
         except (psycopg.Error, PoolTimeout, RuntimeError) as error:
             raise CommitFailedError(type(error).__name__) from error
+        committed.append(as_datetime(self.wall.now_ms()))
         if digit.heard_s:
             metrics.DIGIT_TO_COMMIT.observe(time.monotonic() - digit.heard_s)
         metrics.CALL_ANSWERS.labels(effect.value).inc()
@@ -271,7 +288,7 @@ class Dialler:
         patience = Patience(audio.seconds_of(prompt) + self.patience.answer_s, self.patience.answer_s)
         conversation = Conversation(
             call, audience, audio.seconds_of(prompt), _sounds(prompts, audience, language), patience,
-            commit=lambda digit: self._commit(key, digit, None),
+            commit=lambda digit: self._commit(key, digit, None, []),
         )  # fmt: skip
         course = conversation.hold()
         return "no_key" if course.result in (Cause.NO_ANSWER.value, Cause.HUNG_UP.value) else course.result

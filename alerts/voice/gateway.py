@@ -132,6 +132,15 @@ class VoiceGateway(Protocol):
             If the number cannot be dialled.
         """
 
+    def check(self) -> None:
+        """Take up the line to the gateway where there is one, so that calls back are heard.
+
+        Raises
+        ------
+        GatewayDownError
+            If it is not there.
+        """
+
     def close(self) -> None:
         """Hang up everything and let go of the line."""
 

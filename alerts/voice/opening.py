@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from alerts.voice import sidecar
+from alerts.voice.conversation import Patience
+from alerts.voice.dialler import Dialler
 from alerts.voice.gateway import VoiceGateway
-from alerts.voice.sip import SipGateway
+from alerts.voice.sip import SipCall, SipGateway
+from kaimen.clock import Clock
+from kaimen.database import open_pool
 from kaimen.settings import AlertsSettings
+
+_CONNECTIONS_MAX = 10
 
 
 def refusal_of(settings: AlertsSettings) -> str | None:
@@ -45,3 +54,36 @@ def open_gateway(settings: AlertsSettings) -> VoiceGateway | None:
         assert found is not None
         return SipGateway(found)
     return None
+
+
+def open_dialler(settings: AlertsSettings, clock: Clock) -> Dialler | None:
+    """Return the dialler of the gateway the settings name, with its own connections; None where there is none.
+
+    Raises
+    ------
+    PhoneSettingsError
+        With the variable that is wrong.
+    """
+    gateway = open_gateway(settings)
+    if gateway is None:
+        return None
+    pool = open_pool(
+        settings.database_url, service="dialler", size_max=min(_CONNECTIONS_MAX, gateway.parallel_max + 2)
+    )
+    patience = Patience(settings.voice_ring_s, settings.voice_answer_s)
+    dialler = Dialler(
+        pool, clock, gateway, f"{settings.alerts_worker}/phone", settings.voice_folder, patience
+    )
+    if isinstance(gateway, SipGateway):
+        gateway.on_incoming = _answering(dialler, gateway)
+    return dialler
+
+
+def _answering(dialler: Dialler, gateway: SipGateway) -> Callable[[SipCall], None]:
+    def take(call: SipCall) -> None:
+        def answer(prompt: Path) -> None:
+            gateway.answer(call, prompt)
+
+        dialler.take_incoming(call, answer)
+
+    return take

@@ -72,6 +72,4 @@ def _of(audience: Audience, callees: Sequence[Callee]) -> list[Callee]:
 
 
 def _apart(callees: Sequence[Callee], first: datetime, apart: timedelta) -> list[PlannedCall]:
-    return [
-        PlannedCall(one.person, one.audience, first + index * apart) for index, one in enumerate(callees)
-    ]
+    return [PlannedCall(one.person, one.audience, first + index * apart) for index, one in enumerate(callees)]

@@ -85,14 +85,15 @@ UPDATE calls SET attempts = %(attempt)s WHERE id = %(call_id)s
 
 -- name: finish_attempt
 -- How an attempt ended; what is known already stays.
-UPDATE call_attempts SET answered_at = coalesce(answered_at, %(answered_at)s), ended_at = %(wall)s,
+UPDATE call_attempts SET answered_at = coalesce(answered_at, %(answered_at)s),
+  committed_at = coalesce(committed_at, %(committed_at)s), ended_at = %(wall)s,
   result = CASE WHEN result = 'confirmed' THEN result ELSE %(result)s END, detail = %(detail)s,
   provider_id = coalesce(%(provider_id)s, provider_id)
 WHERE call_id = %(call_id)s AND attempt = %(attempt)s
 
 -- name: confirm_attempt
 -- The key that was pressed in an attempt.
-UPDATE call_attempts SET digit = %(digit)s, digit_at = %(digit_at)s, committed_at = %(wall)s, result = 'confirmed'
+UPDATE call_attempts SET digit = %(digit)s, digit_at = %(digit_at)s, result = 'confirmed'
 WHERE call_id = %(call_id)s AND attempt = %(attempt)s
 
 -- name: lost_attempts
@@ -211,3 +212,15 @@ ORDER BY rank, position, person_id
 SELECT u.id AS user_id FROM staff_phones s JOIN users u ON u.id = s.user_id
 WHERE u.community_id = %(community_id)s AND s.rings AND u.disabled_at IS NULL AND u.role = 'property_clerk'
 ORDER BY s.position, u.id
+
+-- name: household_of_case
+-- For whom a case is.
+SELECT household_id FROM cases WHERE id = %(case_id)s
+
+-- name: insert_message
+-- A call to one callee; its key makes it one.
+INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key, template, args, state, created_at,
+  not_before)
+VALUES (%(case_id)s, %(step)s, %(person)s, %(channel)s, %(repetition)s, %(key)s, 'case', %(args)s, 'planned', %(now)s,
+  %(not_before)s)
+ON CONFLICT (idempotency_key) DO NOTHING

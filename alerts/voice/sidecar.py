@@ -45,6 +45,8 @@ class Sidecar:
     auth_user: str | None = None
     register_s: int = 0
     outbound: str | None = None
+    #: Further lines of the program's configuration.
+    further: str = ""
 
     @property
     def is_loopback(self) -> bool:
@@ -109,6 +111,7 @@ class Sidecar:
             "module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"
             f"ctrl_tcp_listen {host}:{port}\n"
             "menu_bell no\nringback_disabled yes\nstatmode_default off\nredial_attempts 0\n"
+            f"{self.further}"
         )
 
     def _accounts(self) -> str:

@@ -163,7 +163,7 @@ class SipGateway:
 
     def place(self, order: CallOrder) -> SipCall:
         target = self._sidecar.target(order.number)
-        self.connect()
+        self.check()
         self.padded(order.prompt)
         with self._lock:
             known = self._known.get(order.key)
@@ -186,14 +186,7 @@ class SipGateway:
             raise GatewayDownError(str(error), uncertain="no answer" in str(error)) from None
         return call
 
-    def connect(self) -> None:
-        """Connect to the program unless that is done.
-
-        Raises
-        ------
-        GatewayDownError
-            If it is not there.
-        """
+    def check(self) -> None:
         with self._lock:
             if self._control is not None and not self._control.is_lost:
                 return
@@ -206,7 +199,7 @@ class SipGateway:
 
     def registered(self) -> str:
         """Return what the program says of its accounts."""
-        self.connect()
+        self.check()
         assert self._control is not None
         return self._control.run(("reginfo", ""))[0]
 

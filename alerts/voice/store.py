@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from alerts.outbox import apply_receipt
 from alerts.voice.answers import Callee, load_callee, write_delivery, write_entry
 from alerts.voice.conversation import Course
 from alerts.voice.gateway import PERMANENT, Cause, InvalidNumberError, dialled
@@ -145,7 +146,7 @@ def _release(connection: Connection, row: dict[str, Any], state: str, due_at: da
 
 def _give_up(connection: Connection, row: dict[str, Any], why: str, now: datetime) -> None:
     _release(connection, row, "unreached")
-    connection.execute(_SQL["end_message"], {"id": row["outbox_id"], "state": "failed_permanent"})
+    apply_receipt(connection, row["outbox_id"], state="failed", now=now, detail=why)
     write_delivery(connection, row["outbox_id"], "failed_permanent", why, now)
     write_entry(connection, row, "phone_unreached", now)
     # Nobody was reached: whoever is next need not wait for his turn.
@@ -156,7 +157,14 @@ def _give_up(connection: Connection, row: dict[str, Any], why: str, now: datetim
 
 
 def finish(
-    pool: Pool, work: Work, course: Course, *, provider_id: str | None, now: datetime, wall: datetime
+    pool: Pool,
+    work: Work,
+    course: Course,
+    *,
+    provider_id: str | None,
+    committed_at: datetime | None = None,
+    now: datetime,
+    wall: datetime,
 ) -> None:
     """Write how an attempt ended, and when the next one is due or that there is none."""
     with transaction(pool) as connection:
@@ -167,6 +175,7 @@ def finish(
             "detail": course.detail[:DETAIL_LENGTH_MAX],
             "answered_at": wall if course.was_answered else None,
             "provider_id": provider_id,
+            "committed_at": committed_at,
             "wall": wall,
         }
         connection.execute(_SQL["finish_attempt"], values)

@@ -1,0 +1,50 @@
+"""The calls of one annunciation as rows of the outbox: a case and an annunciation enter, messages leave."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from psycopg.types.json import Jsonb
+
+from alerts.case import Annunciate
+from alerts.recipients import VOICE, idempotency_key
+from alerts.voice.keypad import Audience
+from alerts.voice.planning import Callee, plan_calls
+from kaimen.database import Connection, queries
+
+_SQL = queries("alerts.voice")
+
+
+def write_calls(
+    connection: Connection, case_id: int, wanted: Annunciate, community_id: str, now: datetime
+) -> int:
+    """Write the calls of an annunciation in its transaction; return how many."""
+    if not wanted.outside:
+        return 0
+    found = connection.execute(_SQL["household_of_case"], {"case_id": case_id}).fetchone()
+    household_id = found["household_id"] if found else None
+    callees = _load_callees(connection, household_id, community_id, now)
+    calls = plan_calls(wanted.step, wanted.repetition, wanted.not_before, callees)
+    for call in calls:
+        key = idempotency_key(
+            case_id=case_id, step=wanted.step, person=call.person, channel=VOICE, repetition=wanted.repetition
+        )
+        values = {
+            "case_id": case_id, "step": wanted.step, "person": call.person, "repetition": wanted.repetition,
+            "key": key, "args": Jsonb({"case_id": case_id, "audience": call.audience.value}), "now": now,
+            "not_before": call.not_before, "channel": VOICE,
+        }  # fmt: skip
+        connection.execute(_SQL["insert_message"], values)
+    return len(calls)
+
+
+def _load_callees(
+    connection: Connection, household_id: str | None, community_id: str, now: datetime
+) -> list[Callee]:
+    values = {"household_id": household_id, "community_id": community_id, "now": now}
+    of_household = connection.execute(_SQL["callees_of_household"], values).fetchall()
+    of_desk = connection.execute(_SQL["staff_of_community"], values).fetchall()
+    return [
+        *(Callee(f"person:{row['person_id']}", Audience(row["audience"])) for row in of_household),
+        *(Callee(f"user:{row['user_id']}", Audience.STAFF) for row in of_desk),
+    ]

@@ -1,0 +1,331 @@
+"""Telephone calls with real SIP, real sound and real keys on loopback: who is reached, and what is written then."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+
+from alerts.channels.voice_call import VoiceChannel
+from alerts.courier import Courier
+from alerts.voice import audio, wording
+from alerts.voice.conversation import Patience
+from alerts.voice.dialler import Dialler
+from alerts.voice.gateway import Answered, Ended
+from alerts.voice.keypad import Audience
+from alerts.voice.prompts import Prompts
+from alerts.voice.sip import SipCall, SipGateway
+from alerts.voice.wording import LANGUAGES, TEXTS, question, single
+from kaimen.database import open_pool
+from tests.fix_servers import wait_until
+from tests.phone_world import EXTENSIONS, Phone, PhoneWorld, found_at, phone_world, samples_of
+from tests.unit.alerts.town import Town, build_town
+
+pytestmark = [pytest.mark.slow, pytest.mark.integration]
+
+PARALLEL = (1, 5, 20)
+PATIENCE = Patience(ring_s=1.5, answer_s=0.6)
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[PhoneWorld]:
+    with phone_world() as world:
+        yield world
+
+
+@pytest.fixture(autouse=True)
+def breathless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts without the pauses an elder needs."""
+    for name in ("_PAUSE_S", "_LONG_PAUSE_S", "_DIGIT_PAUSE_S"):
+        monkeypatch.setattr(wording, name, 0.05)
+
+
+@pytest.fixture
+def town(database_url: str) -> Iterator[Town]:
+    with build_town(database_url) as town:
+        speak_shortly(town)
+        yield town
+
+
+def speak_shortly(town: Town) -> None:
+    """Record every segment as a short noise of its own, so that tests are short and sounds are told apart."""
+    with psycopg.connect(town.url) as connection:
+        for index, segment in enumerate(TEXTS):
+            noise = np.random.default_rng(index).normal(0, 4_000, 1_600).clip(-30_000, 30_000).astype("<i2")
+            sound = audio.format_wav(audio.read_wav(_wav(noise)))
+            for language in LANGUAGES:
+                connection.execute(
+                    "INSERT INTO voice_recordings VALUES ('c1', %s, %s, %s, 'test', %s, '2025-01-01')",
+                    (segment, language, sound, town.users["clerk"]),
+                )
+
+
+def _wav(noise: np.ndarray) -> bytes:
+    from array import array
+
+    return audio.format_wav(array("h", noise.tolist()))
+
+
+_ELDER = """
+WITH home AS (INSERT INTO households (id, site_id, label, building, unit, floor, room, watched_from)
+    VALUES (%(household)s, 's1', %(household)s, '3', '1', 12, '01', '2025-01-01') RETURNING id),
+  consent AS (INSERT INTO consents (household_id, purpose, given_by, given_at)
+    SELECT id, 'watch', 'her', '2025-01-01' FROM home),
+  person AS (INSERT INTO persons (id, household_id, relation) SELECT id || '-elder', id, 'resident' FROM home RETURNING id),
+  identity AS (INSERT INTO person_identities SELECT id, 'Somebody', %(number)s FROM person),
+  agreed AS (INSERT INTO call_profiles (person_id, automatic_from, automatic_agreed_by)
+    SELECT id, '2025-01-01', 'her daughter' FROM person),
+  crossing AS (INSERT INTO stage_crossings (household_id, stage, at, announced_at, evidence_at, evidence, inactive_ms,
+      elapsed_ms, thresholds_ms)
+    SELECT id, 2, %(now)s, %(now)s, %(now)s - interval '2 days', '{"kind": "opening"}', 172800000, 172800000,
+      '{86400000,172800000,259200000}' FROM home RETURNING id, household_id)
+INSERT INTO happenings (kind, fact_id, household_id, at) SELECT 'crossing', id, household_id, %(now)s FROM crossing
+"""
+
+
+def elders(town: Town, numbers: tuple[str, ...]) -> None:
+    """People who agreed to be rung, each with a case that asks for a call."""
+    with psycopg.connect(town.url) as connection:
+        for index, number in enumerate(numbers):
+            connection.execute(_ELDER, {"household": f"h{index}", "number": number, "now": town.now})
+    town.settle(town.worker(outside_channels=("voice",)))
+    courier = Courier(
+        town.pool,
+        town.clock,
+        {"voice": VoiceChannel(town.url, is_real=False)},
+        "k1",
+        "https://kaimen.example",
+    )
+    while courier.send_one():
+        pass
+
+
+@dataclass
+class Ringing:
+    """A running dialler."""
+
+    dialler: Dialler
+    town: Town
+
+    def ended(self, count: int) -> list[dict[str, object]]:
+        """Return the attempts once so many are over."""
+
+        def done() -> bool:
+            return len(self._attempts()) >= count
+
+        wait_until(done, f"{count} attempts are over", within_s=25)
+        return self._attempts()
+
+    def _attempts(self) -> list[dict[str, object]]:
+        return self.town.rows(
+            "SELECT * FROM call_attempts WHERE ended_at IS NOT NULL ORDER BY call_id, attempt"
+        )
+
+
+@contextmanager
+def ringing(
+    town: Town, gateway: SipGateway, folder: Path, *, patience: Patience = PATIENCE
+) -> Iterator[Ringing]:
+    pool = open_pool(town.url, service="dialler", size_max=12)
+    dialler = Dialler(pool, town.clock, gateway, "d1", folder / "cache", patience)
+    gateway.on_incoming = lambda call: dialler.take_incoming(
+        call, lambda prompt: gateway.answer(call, prompt)
+    )
+    stop = threading.Event()
+    thread = threading.Thread(target=dialler.run, args=(stop,))
+    thread.start()
+    try:
+        yield Ringing(dialler, town)
+    finally:
+        stop.set()
+        dialler.wake.set()
+        thread.join()
+        pool.close()
+
+
+Behaviour = Callable[[Phone, SipCall], None]
+
+
+def heard(call: SipCall) -> None:
+    """Wait until the line is open."""
+    deadline = time.monotonic() + 10
+    while not isinstance(call.next_event(0.5), Answered):
+        assert time.monotonic() < deadline and call.ended is None
+
+
+def presses(*digits: str, after_s: float = 0.0) -> Behaviour:
+    def behave(phone: Phone, call: SipCall) -> None:
+        phone.answer(call)
+        heard(call)
+        if after_s:
+            call.next_event(after_s)
+        for digit in digits:
+            phone.press(digit)
+            call.next_event(0.35)  # a finger takes its time; the program sends one key after the other
+        while not isinstance(call.next_event(5), Ended):
+            pass
+
+    return behave
+
+
+def hangs_up_then_presses(phone: Phone, call: SipCall) -> None:
+    phone.answer(call)
+    heard(call)
+    phone.hang_up()
+    with pytest.raises(Exception):  # noqa: B017 - there is no call to press a key in
+        phone.press("1")
+        raise RuntimeError("no call")
+
+
+def is_busy(phone: Phone, _call: SipCall) -> None:
+    phone.hang_up()
+
+
+def lets_it_ring(_phone: Phone, _call: SipCall) -> None:
+    return
+
+
+#: What the callee does; the result of the attempt; the meaning written; words of evidence; calls for help.
+MATRIX: dict[str, tuple[Behaviour | None, str, str | None, int, int]] = {
+    "key 1": (presses("1", after_s=0.3), "confirmed", "well", 1, 0),
+    "key 2": (presses("2", after_s=0.3), "confirmed", "help", 0, 1),
+    "wrong key": (presses("7", "8", "9"), "wrong_key", None, 0, 0),
+    "no key": (presses(), "no_key", None, 0, 0),
+    "key during the prompt": (presses("1"), "confirmed", "well", 1, 0),
+    "key after hang-up": (hangs_up_then_presses, "no_key", None, 0, 0),
+    "two keys": (presses("1", "2"), "confirmed", "help", 1, 1),
+    "busy": (is_busy, "busy", None, 0, 0),
+    "rings out": (lets_it_ring, "no_answer", None, 0, 0),
+}
+#: Numbers a switchboard refuses, by the first digits that say how.
+REFUSED = {
+    "busy": ("486", "busy"),
+    "unavailable": ("480", "unavailable"),
+    "invalid number": ("404", "invalid_number"),
+    "switchboard down": ("503", "gateway_down"),
+}
+
+
+@pytest.mark.parametrize("count", PARALLEL)
+@pytest.mark.parametrize("case", MATRIX)
+def test_only_a_pressed_key_reaches_somebody(
+    town: Town, world: PhoneWorld, tmp_path: Path, case: str, count: int
+) -> None:
+    behaviour, result, meaning, words, helped = MATRIX[case]
+    numbers = EXTENSIONS[:count]
+    for number in numbers:
+        world.phones[number].behave = behaviour or lets_it_ring
+    elders(town, numbers)
+    with ringing(town, world.gateway(), world.folder) as running:
+        attempts = running.ended(count)
+    assert [row["result"] for row in attempts] == [result] * count
+    calls = town.rows("SELECT state, meaning FROM calls")
+    assert {row["meaning"] for row in calls} == {meaning}
+    assert {row["state"] for row in calls} == {"answered" if meaning else "planned"}
+    assert len(town.rows("SELECT 1 FROM verified_contacts WHERE how = 'remote'")) == words * count
+    assert len(town.rows("SELECT 1 FROM signals WHERE kind = 'sos'")) == helped * count
+    states = {row["state"] for row in town.rows("SELECT state FROM outbox WHERE channel = 'voice'")}
+    assert states == {"confirmed" if meaning else "accepted"}
+    assert not [fault for phone in world.phones.values() for fault in phone.faults]
+
+
+@pytest.mark.parametrize("count", PARALLEL)
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_refused_call_says_why(
+    town: Town, world: PhoneWorld, tmp_path: Path, case: str, count: int
+) -> None:
+    prefix, result = REFUSED[case]
+    elders(town, tuple(f"{prefix}{index:03}" for index in range(count)))
+    with ringing(town, SipGateway(world.refusing), world.folder) as running:
+        attempts = running.ended(count)
+    assert [row["result"] for row in attempts] == [result] * count
+    permanent = result == "invalid_number"
+    states = {row["state"] for row in town.rows("SELECT state FROM calls")}
+    assert states == {"unreached" if permanent else "planned"}
+    if permanent:
+        assert {
+            row["words"] for row in town.rows("SELECT words FROM case_entries WHERE fact LIKE 'call:%%'")
+        } == {"phone_unreached"}
+
+
+@pytest.mark.parametrize("count", PARALLEL)
+def test_a_gateway_that_dies_in_the_call_is_nobodys_answer_and_the_next_try_reaches(
+    town: Town, world: PhoneWorld, tmp_path: Path, count: int
+) -> None:
+    for number in EXTENSIONS[:count]:
+        world.phones[number].behave = presses()
+    elders(town, EXTENSIONS[:count])
+    with ringing(town, world.gateway(), world.folder) as running:
+        wait_until(
+            lambda: len(town.rows("SELECT 1 FROM call_attempts")) == count, "all are placed", within_s=10
+        )
+        world.program.kill()
+        attempts = running.ended(count)
+    world.start_again()
+    assert {row["result"] for row in attempts} == {"gateway_down"}
+    assert {row["state"] for row in town.rows("SELECT state FROM calls")} == {"planned"}
+
+
+def test_the_callee_hears_the_question_and_the_thanks_only_after_the_commit(
+    town: Town, world: PhoneWorld
+) -> None:
+    phone = world.phones[EXTENSIONS[0]]
+    phone.behave = presses("1", after_s=2.5)
+    elders(town, EXTENSIONS[:1])
+    before = set(world.recorded())
+    with psycopg.connect(town.url) as blocker, ringing(town, world.gateway(), world.folder) as running:
+        # Whoever holds the household holds up the commit.
+        blocker.execute("SELECT pg_advisory_xact_lock(hashtextextended('household:h0', 7241))")
+        wait_until(lambda: bool(phone_digit(town)), "the answer waits for the lock", within_s=10)
+        time.sleep(1.0)  # the time in which thanks would be spoken too early
+        assert not town.rows("SELECT 1 FROM calls WHERE state = 'answered'")
+        blocker.rollback()
+        attempt = running.ended(1)[0]
+    (recording,) = set(world.recorded()) - before
+    sounds = samples_of(recording)
+    prompts = Prompts(world.folder / "cache", recordings_of(town))
+    code = town.row("SELECT code FROM calls")["code"]
+    asked = samples_of(prompts.sound(question(Audience.ELDER, code), "zh"))[: 2 * audio.RATE_HZ]
+    likeness, asked_at = found_at(sounds, asked)
+    assert likeness > 0.99
+    thanks, thanked_at = found_at(sounds, spoken(prompts, "thanks.well"))
+    assert thanks > 0.99
+    # Played from the first second on; the key came after 2.5 s, and the lock held the commit for one more.
+    assert thanked_at - asked_at >= 3.4, "thanks were spoken before the commit"
+    assert found_at(sounds, spoken(prompts, "thanks.help"))[0] < 0.5
+    assert 0.9 < attempt["committed_at"].timestamp() - attempt["digit_at"].timestamp() < 4.0  # type: ignore[attr-defined]
+
+
+def recordings_of(town: Town) -> dict[tuple[str, str], bytes]:
+    rows = town.rows("SELECT segment, language, sound FROM voice_recordings")
+    return {(row["segment"], row["language"]): row["sound"] for row in rows}
+
+
+def spoken(prompts: Prompts, segment: str) -> np.ndarray:
+    """A segment's own sound, without the breath around it."""
+    return samples_of(prompts.sound(single(segment), "zh"))[2_400:4_000]
+
+
+def phone_digit(town: Town) -> list[dict[str, object]]:
+    return town.rows("SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+
+
+def test_a_key_is_committed_within_three_tenths_of_a_second(town: Town, world: PhoneWorld) -> None:
+    for number in EXTENSIONS:
+        world.phones[number].behave = presses("1")
+    elders(town, EXTENSIONS)
+    with ringing(town, world.gateway(), world.folder) as running:
+        attempts = running.ended(20)
+    took = sorted(
+        (row["committed_at"] - row["digit_at"]).total_seconds()
+        for row in attempts  # type: ignore[operator]
+    )
+    assert all(row["result"] == "confirmed" for row in attempts)
+    assert took[-1] < 0.3, took
