@@ -18,9 +18,13 @@ RUN /opt/kaimen/bin/pip install --no-deps --no-build-isolation . \
     && /opt/kaimen/bin/kaimen --help >/dev/null
 
 FROM python:3.12.12-slim-bookworm
+# The telephone: baresip (BSD-3) speaks SIP, espeak-ng (GPL-3, a program of its own) speaks what nobody has recorded.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends baresip-core espeak-ng \
+    && rm -rf /var/lib/apt/lists/*
 RUN groupadd --gid 10001 kaimen \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/kaimen --shell /usr/sbin/nologin kaimen \
-    && install --directory --owner=10001 --group=10001 --mode=0750 /var/lib/kaimen
+    && install --directory --owner=10001 --group=10001 --mode=0750 /var/lib/kaimen /var/lib/kaimen/phone
 COPY --from=build /opt/kaimen /opt/kaimen
 # Compiled code of the detector goes to the writable /tmp: the root file system of a service is read-only.
 ENV PATH=/opt/kaimen/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 NUMBA_CACHE_DIR=/tmp/numba

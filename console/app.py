@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import api, api_why, identity, inbound, stream
+from console import api, api_why, identity, inbound, stream, voice_reports
 from console.metrics import REQUEST_SECONDS, REQUESTS
 from console.pages import (
     absences,
@@ -102,6 +102,7 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
     app.include_router(api.router)
     app.include_router(api_why.router)
     app.include_router(inbound.router)
+    app.include_router(voice_reports.router)
     app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
     _add_probes(app)
     _add_error_handlers(app)

@@ -18,3 +18,6 @@ STREAM_CLIENTS = Gauge("kaimen_console_stream_clients", "Open event streams.")
 STREAM_EVENTS = Counter("kaimen_console_stream_events_total", "Changes passed on to event streams.", ["kind"])
 STREAM_OVERFLOWS = Counter("kaimen_console_stream_overflows_total", "Streams that read too slowly.")
 STREAM_RECONNECTS = Counter("kaimen_console_stream_reconnects_total", "Lost listening connections.")
+VOICE_REPORTS = Counter(
+    "kaimen_console_voice_reports_total", "Reports of voice providers.", ["provider", "kind"]
+)

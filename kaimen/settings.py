@@ -84,9 +84,6 @@ class VoiceSettings(DatabaseSettings):
         default=Path("voice-cache"),
         description="spoken prompts, kept by their hash; may be emptied at any time",
     )
-    voice_callback_secret: str | None = Field(
-        default=None, description="part of the address a voice provider reports to; 32 characters or more"
-    )
     voice_ring_s: int = Field(default=40, ge=5, le=90)
     voice_answer_s: int = Field(default=12, ge=3, le=60, description="waited for a key after the question")
     sip_account: str | None = Field(
@@ -101,18 +98,6 @@ class VoiceSettings(DatabaseSettings):
     sip_listen: str = "0.0.0.0:5060"
     sip_control: str = "127.0.0.1:4444"
     sip_folder: Path = Path("phone")
-    aliyun_voice_key_id: str | None = None
-    aliyun_voice_key_secret: str | None = None
-    aliyun_voice_show_number: str | None = None
-    aliyun_voice_templates: dict[str, str] = Field(default={}, description='{"elder": "TTS_1", …}')
-    tencent_voice_secret_id: str | None = None
-    tencent_voice_secret_key: str | None = None
-    tencent_voice_app_id: str | None = None
-    tencent_voice_templates: dict[str, str] = Field(default={}, description='{"elder": "1234", …}')
-    twilio_account_sid: str | None = None
-    twilio_auth_token: str | None = None
-    twilio_from: str | None = None
-    voice_api_url: str | None = Field(default=None, description="another address of the provider; tests only")
 
 
 class AlertsSettings(VoiceSettings):

@@ -26,7 +26,7 @@ from alerts.voice.sip import SipCall, SipGateway
 from tests.fix_servers import Program, accepts, free_port, temporary_folder, wait_until
 
 PROGRAMS = ("baresip", "sipp", "espeak-ng")
-EXTENSIONS = tuple(str(number) for number in range(201, 221))
+EXTENSIONS = tuple(str(number) for number in range(201, 227))
 
 _REFUSALS = {
     "486": "Busy Here",

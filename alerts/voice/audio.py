@@ -6,8 +6,10 @@ prompt of five seconds takes a third of a second, once, and is kept.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
+import struct
 import wave
 from array import array
 from collections.abc import Iterable
@@ -171,6 +173,24 @@ def format_wav(samples: array[int]) -> bytes:
         file.setframerate(RATE_HZ)
         file.writeframes(samples.tobytes())
     return target.getvalue()
+
+
+def format_header(data_bytes: int) -> bytes:
+    """Return the head of a WAV file of ours with so many bytes of samples."""
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, RATE_HZ, 2 * RATE_HZ, 2, 16)
+    return (
+        struct.pack("<4sI4s", b"RIFF", 36 + data_bytes, b"WAVE")
+        + form
+        + struct.pack("<4sI", b"data", data_bytes)
+    )
+
+
+def prune(folder: Path, before_s: float, *, keep: str = "") -> None:
+    """Remove the sounds of a folder that were not used since ``before_s`` (seconds of the files' clock)."""
+    for path in folder.glob("*.wav"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.name != keep and path.stat().st_mtime < before_s:
+                path.unlink()
 
 
 def seconds_of(sound: Path) -> float:

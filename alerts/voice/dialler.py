@@ -19,7 +19,7 @@ from psycopg_pool import PoolTimeout
 from alerts import metrics
 from alerts.voice import audio, store
 from alerts.voice.answers import SAID, load_callee, take_digit
-from alerts.voice.conversation import CommitFailedError, Conversation, Course, Patience, Sounds
+from alerts.voice.conversation import CALL_S_MAX, CommitFailedError, Conversation, Course, Patience, Sounds
 from alerts.voice.gateway import (
     Call,
     CallOrder,
@@ -43,6 +43,7 @@ _WAIT_S = 0.5
 _PATIENCE_S = 2.0
 _RETIRE_EVERY_S = 300.0
 _CHECK_EVERY_S = 5.0
+_SOUNDS_KEPT_S = 86_400.0
 #: Wrong codes in one call, and of all callers within an hour: a code is not to be found by trying.
 CODES_WRONG_MAX = 3
 CODES_WRONG_PER_HOUR_MAX = 20
@@ -78,8 +79,7 @@ class Dialler:
                     self._check()
                 if time.monotonic() >= retire_at:
                     retire_at = time.monotonic() + _RETIRE_EVERY_S
-                    with transaction(self.pool) as connection:
-                        store.retire(connection, as_datetime(self.wall.now_ms()))
+                    self._retire()
                 if not self.ring_one():
                     self.wake.wait(_WAIT_S)
                     self.wake.clear()
@@ -90,6 +90,14 @@ class Dialler:
         self.gateway.close()
         for thread in list(self._running):
             thread.join()
+
+    def _retire(self) -> None:
+        wall_ms = self.wall.now_ms()
+        with transaction(self.pool) as connection:
+            store.retire(connection, as_datetime(wall_ms))
+        before_s = wall_ms / 1000 - _SOUNDS_KEPT_S
+        Prompts(self.folder).prune(before_s)
+        self.gateway.prune(before_s)
 
     def _check(self) -> None:
         try:
@@ -187,8 +195,12 @@ class Dialler:
                 audience=work.audience.value, language=language,
             )
         )  # fmt: skip
+        patience = self.patience
+        if self.gateway.reports_late:
+            store.note_provider(self.pool, work, call.provider_id)
+            patience = Patience(CALL_S_MAX, CALL_S_MAX)
         conversation = Conversation(
-            call, work.audience, audio.seconds_of(prompt), sounds, self.patience,
+            call, work.audience, audio.seconds_of(prompt), sounds, patience,
             commit=lambda digit: self._commit(work.key, digit, work.attempt, committed), can_speak=self.gateway.can_speak,
         )  # fmt: skip
         return call, conversation

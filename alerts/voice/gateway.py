@@ -114,12 +114,23 @@ class Call(Protocol):
 class VoiceGateway(Protocol):
     """One way to place calls."""
 
-    name: str
-    #: Whether it rings anybody outside this machine; such a gateway is refused in a demo.
-    is_real: bool
-    parallel_max: int
-    #: Whether ``say`` reaches the callee, so that the thanks can wait for the commit.
-    can_speak: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it rings anybody outside this machine; such a gateway is refused in a demo."""
+
+    @property
+    def parallel_max(self) -> int: ...
+
+    @property
+    def can_speak(self) -> bool:
+        """Whether ``say`` reaches the callee, so that the thanks can wait for the commit."""
+
+    @property
+    def reports_late(self) -> bool:
+        """Whether what happens on the line is told only when the call is over."""
 
     def place(self, order: CallOrder) -> Call:
         """Place a call, or return the one that runs under this key already.
@@ -140,6 +151,9 @@ class VoiceGateway(Protocol):
         GatewayDownError
             If it is not there.
         """
+
+    def prune(self, before_s: float) -> None:
+        """Remove files of calls that ended before an instant of the files' clock."""
 
     def close(self) -> None:
         """Hang up everything and let go of the line."""

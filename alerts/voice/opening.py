@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from alerts.voice import sidecar
+from alerts.channels import ChannelSettingsError
+from alerts.voice import aliyun, sidecar, tencent, twilio
+from alerts.voice.cloud import CloudGateway, Provider
 from alerts.voice.conversation import Patience
 from alerts.voice.dialler import Dialler
 from alerts.voice.gateway import VoiceGateway
 from alerts.voice.sip import SipCall, SipGateway
-from kaimen.clock import Clock
+from kaimen.clock import Clock, SystemClock
 from kaimen.database import open_pool
 from kaimen.settings import AlertsSettings
 
@@ -25,7 +27,21 @@ def refusal_of(settings: AlertsSettings) -> str | None:
         except sidecar.PhoneSettingsError as error:
             return str(error)
         return None if found is not None else "KAIMEN_VOICE_GATEWAY=sip needs KAIMEN_SIP_ACCOUNT"
+    if settings.voice_gateway == "none":
+        return None
+    try:
+        _provider(settings)
+    except ChannelSettingsError as error:
+        return str(error)
     return None
+
+
+def _provider(settings: AlertsSettings) -> Provider:
+    if settings.voice_gateway == "aliyun":
+        return aliyun.open_provider(settings)
+    if settings.voice_gateway == "tencent":
+        return tencent.open_provider(settings)
+    return twilio.open_provider(settings)
 
 
 def is_real(settings: AlertsSettings) -> bool:
@@ -33,7 +49,7 @@ def is_real(settings: AlertsSettings) -> bool:
     if settings.voice_gateway == "sip":
         found = sidecar.parse_sidecar(settings)
         return found is None or not found.is_loopback
-    return settings.voice_gateway != "none"
+    return settings.voice_gateway != "none" and _provider(settings).is_real
 
 
 def open_gateway(settings: AlertsSettings) -> VoiceGateway | None:
@@ -53,7 +69,8 @@ def open_gateway(settings: AlertsSettings) -> VoiceGateway | None:
         found = sidecar.parse_sidecar(settings)
         assert found is not None
         return SipGateway(found)
-    return None
+    clock = SystemClock()
+    return CloudGateway(_provider(settings), settings.database_url, lambda: clock.now_ms() // 1000)
 
 
 def open_dialler(settings: AlertsSettings, clock: Clock) -> Dialler | None:

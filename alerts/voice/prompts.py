@@ -56,7 +56,13 @@ class Prompts:
                 for piece in pieces
             ]
             _write(target, audio.format_wav(audio.joined(parts)))
+        else:
+            os.utime(target)
         return target
+
+    def prune(self, before_s: float) -> None:
+        """Forget prompts nobody was rung with since an instant: each code makes one of its own."""
+        audio.prune(self.folder, before_s)
 
     def warm(self) -> None:
         """Speak every segment once, so that no callee waits for the synthesiser."""

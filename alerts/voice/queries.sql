@@ -224,3 +224,71 @@ INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key,
 VALUES (%(case_id)s, %(step)s, %(person)s, %(channel)s, %(repetition)s, %(key)s, 'case', %(args)s, 'planned', %(now)s,
   %(not_before)s)
 ON CONFLICT (idempotency_key) DO NOTHING
+
+-- name: attempt_by_provider
+-- The attempt that a provider knows by this name.
+SELECT l.key, a.attempt FROM call_attempts a JOIN calls l ON l.id = a.call_id
+WHERE a.provider_id = %(provider_id)s ORDER BY a.placed_at DESC LIMIT 1
+
+-- name: note_provider
+-- What the provider calls an attempt, as soon as it is known.
+UPDATE call_attempts SET provider_id = %(provider_id)s WHERE call_id = %(call_id)s AND attempt = %(attempt)s
+
+-- name: language_of_call
+-- In which language whoever was rung is spoken to.
+SELECT coalesce(p.language, u.language, 'zh') AS language FROM calls l JOIN outbox o ON o.id = l.outbox_id
+LEFT JOIN persons p ON o.person = 'person:' || p.id LEFT JOIN users u ON o.person = 'user:' || u.id
+WHERE l.key = %(key)s
+
+-- name: agree
+-- A person agreed to be rung by a machine.
+INSERT INTO call_profiles (person_id, automatic_from, automatic_agreed_by, shown_number)
+SELECT p.id, %(now)s, %(by)s, %(shown)s FROM persons p WHERE p.id = %(id)s
+ON CONFLICT (person_id) DO UPDATE SET automatic_from = excluded.automatic_from,
+  automatic_agreed_by = excluded.automatic_agreed_by, shown_number = excluded.shown_number
+
+-- name: withdraw
+-- A person is rung by no machine any more.
+UPDATE call_profiles SET automatic_from = NULL, automatic_agreed_by = NULL WHERE person_id = %(id)s
+
+-- name: withdraw_calls
+-- Calls that are planned for somebody go to nobody.
+WITH gone AS (UPDATE outbox SET state = 'superseded' WHERE person = %(person)s AND channel = 'voice'
+  AND state IN ('planned', 'accepted', 'uncertain') RETURNING id)
+UPDATE calls SET state = 'superseded' WHERE outbox_id IN (SELECT id FROM gone) AND state = 'planned'
+
+-- name: set_has_phone
+-- Whether a person can be spoken to by telephone.
+INSERT INTO call_profiles (person_id, has_phone) SELECT p.id, %(has)s FROM persons p WHERE p.id = %(id)s
+ON CONFLICT (person_id) DO UPDATE SET has_phone = excluded.has_phone
+
+-- name: set_staff_phone
+-- On which number a member of staff is rung.
+INSERT INTO staff_phones (user_id, phone, position) SELECT u.id, %(phone)s, %(position)s FROM users u
+WHERE u.name = %(name)s AND u.role <> 'family'
+ON CONFLICT (user_id) DO UPDATE SET phone = excluded.phone, position = excluded.position, rings = true
+
+-- name: remove_staff_phone
+-- A member of staff is rung no more.
+DELETE FROM staff_phones WHERE user_id = (SELECT id FROM users WHERE name = %(name)s)
+
+-- name: changes
+-- Changed numbers that are not settled, oldest first.
+SELECT id, person_id, old_phone, told_at, confirmed_at, trusted_from FROM phone_changes WHERE NOT settled ORDER BY id
+
+-- name: told
+-- The old number was told.
+UPDATE phone_changes SET told_at = %(now)s, told_by = %(user_id)s, told_how = %(how)s
+WHERE id = %(id)s AND NOT settled AND told_at IS NULL
+
+-- name: confirm_number
+-- A second person confirmed the new number; the old one is needed no more.
+UPDATE phone_changes SET confirmed_at = %(now)s, confirmed_by = %(user_id)s, trusted_from = %(from)s, old_phone = NULL
+WHERE id = %(id)s AND NOT settled AND told_at IS NOT NULL AND told_by <> %(user_id)s AND confirmed_at IS NULL
+
+-- name: record_segment
+-- A community's own voice for a segment.
+INSERT INTO voice_recordings (community_id, segment, language, sound, spoken_by, recorded_by, recorded_at)
+VALUES (%(community_id)s, %(segment)s, %(language)s, %(sound)s, %(spoken_by)s, %(user_id)s, %(now)s)
+ON CONFLICT (community_id, segment, language) DO UPDATE SET sound = excluded.sound, spoken_by = excluded.spoken_by,
+  recorded_by = excluded.recorded_by, recorded_at = excluded.recorded_at

@@ -45,6 +45,7 @@ class Sidecar:
     auth_user: str | None = None
     register_s: int = 0
     outbound: str | None = None
+    media_ports: str = "10000-10130"
     #: Further lines of the program's configuration.
     further: str = ""
 
@@ -80,7 +81,7 @@ class Sidecar:
     def write_silence(self) -> None:
         """Write the sound every call begins with."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_once(self.silence, audio.silence(SILENCE_S))
+        _write_once(self.silence, audio.silence(0.0))
 
     def write_padded(self, sound: Path) -> Path:
         """Write a sound followed by silence; return where. The same sound is written once.
@@ -93,8 +94,12 @@ class Sidecar:
         audio.seconds_of(sound)
         data = sound.read_bytes()
         target = self.folder / f"{hashlib.sha256(data).hexdigest()[:20]}.wav"
-        _write_once(target, audio.joined((audio.read_wav(data), audio.silence(SILENCE_S))))
+        _write_once(target, audio.read_wav(data))
         return target
+
+    def prune(self, before_s: float) -> None:
+        """Remove sounds that nobody has used since an instant (of the files' own clock)."""
+        audio.prune(self.folder, before_s, keep=self.silence.name)
 
     def _config(self) -> str:
         interface = "net_interface 127.0.0.1\n" if _is_loopback(self.listen.rpartition(":")[0]) else ""
@@ -106,7 +111,7 @@ class Sidecar:
             f"audio_player aufile,{os.devnull}\naudio_alert aufile,{os.devnull}\n"
             "ausrc_srate 8000\nausrc_channels 1\nauplay_srate 8000\nauplay_channels 1\n"
             "ausrc_format s16\nauplay_format s16\n"
-            "jitter_buffer_delay 5-10\nrtp_timeout 60\n"
+            f"jitter_buffer_delay 5-10\nrtp_timeout 60\nrtp_ports {self.media_ports}\n"
             f"module_path {module_folder()}\nmodule g711.so\nmodule aufile.so\n"
             "module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"
             f"ctrl_tcp_listen {host}:{port}\n"
@@ -127,10 +132,16 @@ class Sidecar:
 
 
 def _write_once(path: Path, samples: array[int]) -> None:
+    """Write samples and the silence after them; the silence takes no place on the disk."""
     if path.exists():
+        os.utime(path)
         return
+    silent_bytes = round(SILENCE_S * audio.RATE_HZ) * 2
     fresh = path.with_suffix(f".{os.getpid()}.tmp")
-    fresh.write_bytes(audio.format_wav(samples))
+    with fresh.open("wb") as file:
+        file.write(audio.format_header(len(samples) * 2 + silent_bytes))
+        file.write(samples.tobytes())
+        file.truncate(file.tell() + silent_bytes)
     fresh.replace(path)
 
 

@@ -147,6 +147,7 @@ class SipGateway:
 
     name = "sip"
     can_speak = True
+    reports_late = False
 
     def __init__(self, sidecar: Sidecar, *, on_incoming: Callable[[SipCall], None] | None = None) -> None:
         self.is_real = not sidecar.is_loopback
@@ -197,6 +198,11 @@ class SipGateway:
             self._padded.clear()
         self._sidecar.write_silence()
 
+    def prune(self, before_s: float) -> None:
+        with self._lock:
+            self._padded = {sound: copy for sound, copy in self._padded.items() if sound.exists()}
+        self._sidecar.prune(before_s)
+
     def registered(self) -> str:
         """Return what the program says of its accounts."""
         self.check()
@@ -238,7 +244,7 @@ class SipGateway:
     def padded(self, sound: Path) -> Path:
         """Return a copy of a sound that is followed by silence, where the program can read it."""
         found = self._padded.get(sound)
-        if found is None:
+        if found is None or not found.exists():
             found = self._padded[sound] = self._sidecar.write_padded(sound)
         return found
 

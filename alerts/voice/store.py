@@ -196,6 +196,13 @@ def finish(
             _release(connection, work.row, "planned", due_at)
 
 
+def note_provider(pool: Pool, work: Work, provider_id: str) -> None:
+    """Remember what the provider calls an attempt: its reports may name nothing else."""
+    with transaction(pool) as connection:
+        values = {"call_id": work.id, "attempt": work.attempt, "provider_id": provider_id}
+        connection.execute(_SQL["note_provider"], values)
+
+
 def _next_due(connection: Connection, work: Work, course: Course, wall: datetime) -> datetime | None:
     if course.result in (Cause.GATEWAY_DOWN.value, Cause.THROTTLED.value):
         return wall + GATEWAY_PAUSE

@@ -134,6 +134,19 @@ class Stack:
         }  # fmt: skip
         return self._service("alerts", environment)
 
+    def phone_programs(self) -> tuple[Program, ...]:
+        """Return the telephone's program where the settings name a line; a demo has none."""
+        if self.demo or os.environ.get("KAIMEN_VOICE_GATEWAY") != "sip":
+            return ()
+        host, _, port = os.environ.get("KAIMEN_SIP_CONTROL", "127.0.0.1:4444").rpartition(":")
+        return (
+            Program(
+                "phone", python_module("alerts.voice.sidecar"), self.shared_environment(),
+                # Its wire takes one client: a question to it would be that client.
+                is_ready=lambda: not is_free(host, int(port)), working_folder=self.folder.root, stop_within_s=3.0,
+            ),
+        )  # fmt: skip
+
     def console_program(self) -> Program:
         environment = {
             **self.database_environment(),

@@ -243,6 +243,7 @@ def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float
     steering = Steering(stack.folder) if stack.demo else None
     if steering is not None:
         steering.begin(speed)
+    supervisor.start(*stack.phone_programs())
     # Ingest before the street: what devices say has to be heard from its first word on.
     supervisor.start(
         stack.edge_program(), stack.ingest_program(), stack.alerts_program(), stack.console_program()
