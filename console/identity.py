@@ -114,7 +114,8 @@ def hash_password(password: str) -> str:
         return _hasher.hash(password)
 
 
-def _password_fits(stored: str | None, password: str) -> bool | None:
+def password_fits(stored: str | None, password: str) -> bool | None:
+    """Say whether a password is the stored one; None where too many are being checked just now."""
     # Unknown names cost the same time as known ones.
     if not _hashing.acquire(timeout=HASHING_PATIENCE_S):
         return None
@@ -200,7 +201,7 @@ def sign_in(
     if failures["count"] >= FAILURES_MAX:
         return SignInRefusal.LOCKED
     stored = user["password_hash"] if user and user["disabled_at"] is None else None
-    fits = _password_fits(stored, password[:PASSWORD_LENGTH_MAX])
+    fits = password_fits(stored, password[:PASSWORD_LENGTH_MAX])
     if fits is None:
         return SignInRefusal.BUSY
     with transaction(pool) as connection:

@@ -157,7 +157,7 @@ WHERE o.id = l.outbox_id AND o.case_id = %(case_id)s AND l.id <> %(id)s AND l.au
 -- This one cannot: the next one is rung at once.
 UPDATE outbox o SET not_before = %(now)s
 WHERE o.id = (SELECT n.id FROM outbox n WHERE n.case_id = %(case_id)s AND n.channel = 'voice' AND n.step = %(step)s
-                AND n.state = 'planned' AND n.not_before > %(now)s AND n.args->>'audience' = %(audience)s
+                AND n.state = 'planned' AND n.not_before > %(now)s AND (%(audience)s::text IS NULL OR n.args->>'audience' = %(audience)s)
               ORDER BY n.not_before, n.id LIMIT 1)
 
 -- name: retire_calls

@@ -175,6 +175,22 @@ def is_installed() -> bool:
     return shutil.which(_PROGRAM) is not None
 
 
+def is_listening(address: tuple[str, int]) -> bool:
+    """Say whether the program listens there.
+
+    On this machine it is read from the kernel: the program takes one client, and a question would be that client.
+    """
+    host, port = address
+    if not _is_loopback(host):
+        return True
+    wanted = f":{port:04X}"
+    for line in Path("/proc/net/tcp").read_text(encoding="ascii").splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(wanted) and fields[3] == "0A":
+            return True
+    return False
+
+
 def parse_sidecar(settings: AlertsSettings) -> Sidecar | None:
     """Return the sidecar the settings ask for; None where they name no account.
 

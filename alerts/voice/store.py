@@ -150,8 +150,8 @@ def _give_up(connection: Connection, row: dict[str, Any], why: str, now: datetim
     write_delivery(connection, row["outbox_id"], "failed_permanent", why, now)
     write_entry(connection, row, "phone_unreached", now)
     # Nobody was reached: whoever is next need not wait for his turn.
-    values = {name: row[name] for name in ("case_id", "step", "audience")}
-    connection.execute(_SQL["hurry_next"], {**values, "now": now})
+    values = {"case_id": row["case_id"], "step": row["step"], "audience": None, "now": now}
+    connection.execute(_SQL["hurry_next"], values)
     notify(connection, "kaimen_outbox")
     notify(connection, "kaimen_cases", str(row["case_id"]))
 

@@ -142,9 +142,7 @@ class Ringing:
         )
 
     def _attempts(self) -> list[dict[str, object]]:
-        return self.town.rows(
-            "SELECT * FROM call_attempts WHERE ended_at IS NOT NULL ORDER BY call_id, attempt"
-        )
+        return self.town.rows(_ENDED)
 
 
 @contextmanager
