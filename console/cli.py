@@ -76,11 +76,8 @@ _SHORT = {
     "backtest": "Say what another policy would have made of what is stored.",
     "bench": "Measure against the machine's limit and the peers, as ratios.",
     "import": "Enter communities, doors, households, people and consents from files.",
-<<<<<<< HEAD
     "channels": "See how ways to tell people fare, and enter addresses of contacts from a file.",
-=======
     "phone": "Look after the telephone: its line, who may be rung, and whose voice is heard.",
->>>>>>> 6c2496f (alerts: keep who may be rung, on which number and with whose voice, at the command line)
     "user": "Add, list, disable and enable people who sign in, and set their passwords.",
 }
 
