@@ -77,6 +77,11 @@ WHERE p.household_id = ANY(%(ids)s::text[]) AND p.relation = 'resident' ORDER BY
 -- name: presence
 SELECT state, ground->>'reason' AS reason, since_at, as_of FROM household_presence WHERE household_id = %(household_id)s
 
+-- name: presences
+-- where somebody of each of some households is presumed to be, and by what
+SELECT household_id, state, ground->>'reason' AS reason FROM household_presence
+WHERE household_id = ANY(%(ids)s::text[])
+
 -- name: home_news
 -- when somebody of a household came home last, what was missed last, and what one relative chose
 SELECT

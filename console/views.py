@@ -223,7 +223,7 @@ class Grounds:
     gap_count: int = 0
     blind_ms: int = 0
     presumed: Presumed = Presumed.UNSURE
-    presumed_by: str = ""  # direction, activity_after, no_direction
+    presumed_by: str = ""  # a Reason of ingest.presence, or not_judged
     has_sensors: bool = False
     last_sign: LifeSign | None = None
     usual: Usual | None = None

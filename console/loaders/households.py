@@ -209,20 +209,26 @@ def _load_grounds(
         return {}
     directions = _load_directions(connection, shown)
     signs = load_signs(connection, {key: row["evidence_at"] for key, row in shown.items()}, reader.now)
-    return {key: _judge(row, directions.get(key), signs.get(key), lines[key]) for key, row in shown.items()}
+    derived = connection.execute(
+        queries("console", "doors.sql")["presences"], {"ids": list(shown)}
+    ).fetchall()
+    presumed = {item["household_id"]: (Presumed(item["state"]), item["reason"]) for item in derived}
+    return {
+        key: _judge(row, directions.get(key), signs.get(key), lines[key], presumed.get(key))
+        for key, row in shown.items()
+    }
 
 
 def _judge(
-    row: Row, direction: str | None, found_signs: Sequence[LifeSign] | None, line: DayLine | None
+    row: Row,
+    direction: str | None,
+    found_signs: Sequence[LifeSign] | None,
+    line: DayLine | None,
+    derived: tuple[Presumed, str] | None,
 ) -> _Found:
-    """Say whether she is presumed in, out or neither, and by what."""
+    """Put together why we think so; where she is presumed to be, ingest has derived."""
     signs = tuple(found_signs or ())
-    presumed, ground = Presumed.UNSURE, "no_direction"
-    if direction in ("in", "out"):
-        presumed, ground = (Presumed.IN if direction == "in" else Presumed.OUT), "direction"
-    # Activity inside after the last passage says more than its direction.
-    if signs:
-        presumed, ground = Presumed.IN, "activity_after"
+    presumed, ground = derived or (Presumed.UNSURE, "not_judged")
     return _Found(
         Grounds(
             direction=direction,

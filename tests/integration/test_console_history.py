@@ -189,4 +189,11 @@ def test_signs_of_life_inside_are_told_apart_from_having_no_sensor(world: World)
         )
         found = load_households(connection, _reader(world), ["h-wang", "h-zhao"])["h-wang"]
         assert found.grounds is not None and found.grounds.last_sign is not None
-        assert found.grounds.last_sign.at == at and found.grounds.presumed.value == "in"
+        assert (found.grounds.last_sign.at, found.grounds.presumed_by) == (at, "not_judged")
+        connection.execute(
+            "INSERT INTO household_presence VALUES ('h-wang', 'in', '{\"reason\": \"activity_after\"}', %s, %s)",
+            (at, at),
+        )
+        found = load_households(connection, _reader(world), ["h-wang"])["h-wang"]
+        assert found.grounds is not None
+        assert (found.grounds.presumed.value, found.grounds.presumed_by) == ("in", "activity_after")
