@@ -9,8 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from alerts.worker import Worker
 from ingest.backfill import backfill
-from kaimen.clock import as_datetime
+from kaimen.clock import ManualClock, as_datetime
+from kaimen.database import open_pool
 from tests.integration.ingest_street import (
     BEGIN_MS,
     DAY,
@@ -319,3 +321,24 @@ def test_a_value_the_database_refuses_stops_neither_events_nor_crossings(databas
     run(database_url, "ALTER TABLE signals DROP CONSTRAINT never")
     play(database_url, [], until_ms=BEGIN_MS + 9 * HOUR)
     assert told(database_url) == EXPECTED, "what was refused is judged again"
+
+
+def test_what_ingest_tells_becomes_cases_that_somebody_works_on(database_url: str) -> None:
+    with_books(database_url)
+    door = Door()
+    history = a_day_with_trouble(door)
+    until_ms = BEGIN_MS + 8 * HOUR
+    play(database_url, history, beats(door, BEGIN_MS, until_ms), until_ms=until_ms)
+    pool = open_pool(database_url, service="test", size_max=2)
+    try:
+        worker = Worker(pool=pool, clock=ManualClock(until_ms), name="w1")
+        for _ in range(50):
+            report = worker.turn()
+            if not report.more and not report.handled and not report.timers:
+                break
+        assert report.failed == 0
+    finally:
+        pool.close()
+    assert count(database_url, "happenings", "handled_at IS NULL") == 0
+    causes = {row["cause"] for row in rows(database_url, "SELECT cause FROM cases")}
+    assert {"sos", "stranger", "credential"} <= causes
