@@ -18,6 +18,9 @@ from ingest.detector.state import (
     WatchState,
 )
 
+#: Households whose next instants are compared together; divides ``BLOCK``.
+_LOOKED_AT_ONCE = 64
+
 
 @compiled
 def count_stage(thresholds_ms: Instants, inactive_ms: int) -> int:
@@ -74,29 +77,42 @@ def take_due(
     for block in range(bound_s.shape[0]):
         if bound_s[block] > pulse_s:
             continue
-        lowest = NEVER_S
-        for index in range(block * BLOCK, (block + 1) * BLOCK):
-            if due_s[index] <= pulse_s:
-                still = False
-                if level[index] != PLAIN and now_ms <= known_until_ms[index] and now_ms < other_due_ms[index]:
-                    limits = thresholds_ms[policy[index]]
-                    stage = count_stage(limits, now_ms - origin_ms[index])
-                    elapsed = count_stage(limits, now_ms - evidence_ms[index])
-                    still = stage == level[index] and elapsed == stage
-                if still:
-                    due = next_due(
-                        thresholds_ms[policy[index]],
-                        now_ms,
-                        evidence_ms[index],
-                        origin_ms[index],
-                        known_until_ms[index],
-                        other_due_ms[index],
-                    )
-                    due_s[index] = min((due + PULSE_MS - 1) // PULSE_MS, NEVER_S)
-                else:
-                    found[count] = index
-                    count += 1
-            lowest = min(lowest, due_s[index])
+        lowest = np.uint32(NEVER_S)
+        for first in range(block * BLOCK, (block + 1) * BLOCK, _LOOKED_AT_ONCE):
+            # The lowest of a few without a branch: mostly nobody among them is due, and nothing else is read.
+            part = due_s[first : first + _LOOKED_AT_ONCE]
+            least = np.uint32(NEVER_S)
+            for position in range(part.shape[0]):
+                least = min(least, part[position])
+            if least <= pulse_s:
+                least = np.uint32(NEVER_S)
+                for index in range(first, first + _LOOKED_AT_ONCE):
+                    if due_s[index] <= pulse_s:
+                        still = False
+                        if (
+                            level[index] != PLAIN
+                            and now_ms <= known_until_ms[index]
+                            and now_ms < other_due_ms[index]
+                        ):
+                            limits = thresholds_ms[policy[index]]
+                            stage = count_stage(limits, now_ms - origin_ms[index])
+                            elapsed = count_stage(limits, now_ms - evidence_ms[index])
+                            still = stage == level[index] and elapsed == stage
+                        if still:
+                            due = next_due(
+                                thresholds_ms[policy[index]],
+                                now_ms,
+                                evidence_ms[index],
+                                origin_ms[index],
+                                known_until_ms[index],
+                                other_due_ms[index],
+                            )
+                            due_s[index] = min((due + PULSE_MS - 1) // PULSE_MS, NEVER_S)
+                        else:
+                            found[count] = index
+                            count += 1
+                    least = min(least, due_s[index])
+            lowest = min(lowest, least)
         bound_s[block] = lowest
     return count
 
