@@ -109,8 +109,9 @@ class Phone:
         self.gateway.command(self.line, ("accept", ""))
         call.was_answered = True
 
-    def dial(self, uri: str) -> None:
-        self.gateway.command(self.line, ("dial", uri))
+    def status(self) -> str:
+        """What the telephone says of its calls."""
+        return "\n".join(self.gateway.ask(self.line, ("listcalls", "")))
 
     def hang_up(self) -> None:
         with contextlib.suppress(Exception):

@@ -225,9 +225,19 @@ class SipGateway:
         ControlError
             If the program refused one or is not there.
         """
+        self.ask(line, *commands)
+
+    def ask(self, line: str, *commands: tuple[str, str]) -> list[str]:
+        """Run commands on one line and return what each said.
+
+        Raises
+        ------
+        ControlError
+            If the program refused one or is not there.
+        """
         if self._control is None:
             raise ControlError("not connected")
-        self._control.run(("uafind", line), *commands)
+        return self._control.run(("uafind", line), *commands)[1:]
 
     def answer(self, call: SipCall, prompt: Path) -> None:
         """Take an incoming call; the prompt is played as soon as the line is open."""

@@ -339,3 +339,46 @@ def test_a_key_is_committed_within_three_tenths_of_a_second(town: Town, world: P
     )
     assert all(row["result"] == "confirmed" for row in attempts)
     assert took[-1] < 0.3, took
+
+
+def types(phone: Phone, digits: str) -> None:
+    for digit in digits:
+        phone.press(digit)
+        time.sleep(0.3)  # a finger takes its time; the program sends one key after the other
+
+
+def outgoing(phone: Phone, world: PhoneWorld) -> None:
+    """Ring the number that is shown, and wait until it is taken up."""
+    phone.gateway.command(phone.line, ("dial", f"sip:kaimen1@{world.sidecar.listen}"))
+    wait_until(lambda: "ESTABLISHED" in phone.status(), "the call back is taken up", within_s=10)
+
+
+def test_who_calls_back_must_know_the_code_whatever_number_he_rings_from(
+    town: Town, world: PhoneWorld
+) -> None:
+    phone = world.phones[EXTENSIONS[0]]
+    phone.behave = is_busy
+    elders(town, EXTENSIONS[:1])
+    with ringing(town, world.gateway(), world.folder) as running:
+        running.ended(1)
+        call = town.row("SELECT code, state FROM calls")
+        assert call["state"] == "planned"
+        outgoing(phone, world)
+        # Her own telephone and her own key, but no code: nothing is taken.
+        types(phone, "1")
+        wrong = "111111" if call["code"] != "111111" else "222222"
+        types(phone, wrong[1:])
+        wait_until(
+            lambda: bool(town.rows("SELECT 1 FROM call_back_failures")), "the code is refused", within_s=10
+        )
+        assert not town.rows("SELECT 1 FROM verified_contacts")
+        types(phone, call["code"])
+        types(phone, "1")
+        wait_until(
+            lambda: town.row("SELECT state FROM calls")["state"] == "answered",
+            "the answer is written",
+            within_s=10,
+        )
+        phone.hang_up()
+    assert town.row("SELECT meaning, effect FROM calls") == {"meaning": "well", "effect": "phone_well"}
+    assert len(town.rows("SELECT 1 FROM verified_contacts")) == 1
