@@ -1,35 +1,56 @@
 -- Statements of alerts: every decision's instant is a parameter, nothing here reads the database's clock.
 
 -- name: waiting_happenings
--- The oldest happenings of households and doors (or of outages) that nobody has handled, with what groups them; none
--- behind one that was set aside, and none of an outage behind one that is worked on under another cause. Who calls for
--- help does not wait behind the others.
-SELECT h.id, h.kind, h.household_id, h.cause, h.cause_id, s.community_id, g.kind AS signal_kind,
+-- The oldest happenings of households and doors that nobody has handled, with what groups them; none behind one that
+-- was set aside. Who calls for help does not wait behind the others.
+SELECT h.id, h.kind, h.household_id, NULL AS cause, NULL AS cause_id, s.community_id, g.kind AS signal_kind,
        g.device_id AS signal_device_id
-FROM open_happenings h
+FROM happenings h
 LEFT JOIN signals g ON h.kind IN ('signal', 'signal_ended') AND g.id = h.fact_id
-LEFT JOIN devices d ON d.id = h.device_id
 LEFT JOIN households hh ON hh.id = h.household_id
-LEFT JOIN sites s ON s.id = coalesce(d.site_id, g.site_id, hh.site_id)
-WHERE (h.kind LIKE 'outage%%') = %(outages)s
-  AND (h.retry_at IS NULL OR h.retry_at <= %(now)s)
+LEFT JOIN sites s ON s.id = coalesce(g.site_id, hh.site_id)
+WHERE h.handled_at IS NULL AND h.kind NOT LIKE 'outage%%'
   AND NOT EXISTS (
-    SELECT 1 FROM open_happenings b WHERE b.retry_at > %(now)s AND b.id < h.id
-    AND CASE WHEN g.id IS NULL
-             THEN b.household_id = h.household_id AND b.kind NOT IN ('signal', 'signal_ended')
-                  OR b.outage_id = h.outage_id
+    SELECT 1 FROM happenings b WHERE b.handled_at IS NULL AND b.retry_at > %(now)s AND b.id <= h.id
+    AND CASE WHEN g.id IS NULL THEN b.household_id = h.household_id AND b.kind NOT IN ('signal', 'signal_ended')
              ELSE b.fact_id = h.fact_id AND b.kind IN ('signal', 'signal_ended') END
   )
-  AND NOT (h.kind = 'outage_moved' AND EXISTS (
-    SELECT 1 FROM happenings b
-    WHERE b.kind = 'outage_began' AND b.fact_id = h.outage_id AND b.handled_at IS NULL
-  ))
-  AND NOT (h.kind IN ('outage_moved', 'outage_ended') AND EXISTS (
-    SELECT 1 FROM outage_moves m JOIN happenings b ON b.kind = 'outage_moved' AND b.fact_id = m.id
-    WHERE m.outage_id = h.outage_id AND b.handled_at IS NULL AND b.id < h.id
-  ))
 ORDER BY coalesce(g.kind IN ('sos', 'duress'), false) DESC, h.id
 LIMIT %(limit)s
+
+-- name: waiting_outages
+-- The oldest happenings of outages that nobody has handled, with the cause they tell of; none behind one that was set
+-- aside or is worked on under another cause. The oldest are taken first: an outage of everybody has very many.
+WITH oldest AS MATERIALIZED (
+  SELECT id, kind, fact_id FROM happenings
+  WHERE handled_at IS NULL AND kind LIKE 'outage%%' AND (retry_at IS NULL OR retry_at <= %(now)s)
+  ORDER BY id LIMIT %(limit)s
+), told AS (
+  SELECT h.id, h.kind, coalesce(m.outage_id, h.fact_id) AS outage_id, m.cause AS moved_to, m.cause_id AS moved_to_id
+  FROM oldest h LEFT JOIN outage_moves m ON h.kind = 'outage_moved' AND m.id = h.fact_id
+)
+SELECT h.id, h.kind, NULL AS household_id, s.community_id, NULL AS signal_kind, NULL AS signal_device_id,
+       coalesce(h.moved_to, CASE WHEN h.kind = 'outage_ended' THEN newest.cause END, o.cause) AS cause,
+       coalesce(h.moved_to_id, CASE WHEN h.kind = 'outage_ended' THEN newest.cause_id END, o.cause_id) AS cause_id
+FROM told h
+JOIN outages o ON o.id = h.outage_id
+JOIN devices d ON d.id = o.device_id
+JOIN sites s ON s.id = d.site_id
+LEFT JOIN LATERAL (
+  SELECT m.cause, m.cause_id FROM outage_moves m WHERE m.outage_id = h.outage_id ORDER BY m.id DESC LIMIT 1
+) newest ON true
+WHERE NOT EXISTS (
+    SELECT 1 FROM open_happenings b WHERE b.retry_at > %(now)s AND b.id < h.id AND b.outage_id = h.outage_id
+  )
+  AND NOT EXISTS (
+    SELECT 1 FROM happenings b WHERE h.kind = 'outage_moved'
+    AND b.kind = 'outage_began' AND b.fact_id = h.outage_id AND b.handled_at IS NULL
+  )
+  AND NOT EXISTS (
+    SELECT 1 FROM outage_moves m JOIN happenings b ON b.kind = 'outage_moved' AND b.fact_id = m.id
+    WHERE h.kind <> 'outage_began' AND m.outage_id = h.outage_id AND b.handled_at IS NULL AND b.id < h.id
+  )
+ORDER BY h.id
 
 -- name: try_lock
 -- Whether this transaction is now the only one that works on a key.

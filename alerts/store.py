@@ -162,13 +162,10 @@ class Surroundings:
 
 def load_waiting(connection: Connection, *, now: datetime, limit: int) -> list[Waiting]:
     """Return the oldest unhandled happenings by key, sorted so that two workers lock in the same order."""
-    rows = [
-        row
-        for outages, most in ((False, limit), (True, OUTAGES_AT_ONCE_MAX))
-        for row in connection.execute(
-            _SQL["waiting_happenings"], {"now": now, "limit": most, "outages": outages}
-        ).fetchall()
-    ]
+    args = {"now": now, "limit": limit}
+    rows = connection.execute(_SQL["waiting_happenings"], args).fetchall()
+    args = {"now": now, "limit": OUTAGES_AT_ONCE_MAX}
+    rows += connection.execute(_SQL["waiting_outages"], args).fetchall()
     grouped: dict[Key, list[int]] = {}
     for row in rows:
         grouped.setdefault(_key_of_happening(row), []).append(row["id"])

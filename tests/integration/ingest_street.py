@@ -152,7 +152,7 @@ def publishing(broker_url: str) -> Iterator[Publisher]:
         publisher.close()
 
 
-def rows(url: str, statement: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+def rows(url: str, statement: str, values: tuple[Any, ...] | dict[str, Any] = ()) -> list[dict[str, Any]]:
     with psycopg.connect(url, row_factory=dict_row, autocommit=True) as connection:
         return connection.execute(statement, values).fetchall()  # type: ignore[arg-type]
 

@@ -99,8 +99,14 @@ class FedSource:
 
     def feed(self, messages: Sequence[tuple[str, bytes]], now_ms: int) -> None:
         """Hand messages over as received now, and wait until they are committed and answered for."""
+        self.hand_over([Message(topic, payload, now_ms) for topic, payload in messages], now_ms)
+
+    def hand_over(self, messages: Sequence[Message], now_ms: int) -> None:
+        """The same, for messages with receipts of their own."""
+        if not messages:
+            return
         self._done.clear()
-        self._batches.put(_Batch([Message(topic, payload, now_ms) for topic, payload in messages], now_ms))
+        self._batches.put(_Batch(messages, now_ms))
         wait_until(self._done.is_set, "the batch is committed", within_s=300, poll_s=0.01)
 
 
@@ -161,6 +167,14 @@ class Community:
                 self._loop[2].feed(listed, now_ms)
             self.reach()
 
+    def take(self, messages: Sequence[tuple[int, str, bytes]], now_ms: int) -> None:
+        """Hand over messages, each with its own receipt, and let ingest reach ``now_ms``."""
+        assert self._loop is not None
+        self.clock.advance_to(now_ms)
+        received = [Message(topic, payload, at) for at, topic, payload in messages]
+        self._loop[2].hand_over(received, now_ms)
+        self.reach()
+
     def beat(self, now_ms: int, numbers: Iterable[int], *, gateway: bool = True) -> None:
         """Move to ``now_ms``, where these doors (and the gateway) send their heartbeats."""
         beats = [self.doors[number].heartbeat(now_ms) for number in numbers]
@@ -175,7 +189,8 @@ class Community:
         raise AssertionError("alerts never comes to rest")
 
     def rows(self, statement: str, *values: Any) -> list[dict[str, Any]]:
-        return rows(self.url, statement, values)
+        named = values[0] if len(values) == 1 and isinstance(values[0], dict) else values
+        return rows(self.url, statement, named)
 
     def inactivity(self) -> dict[str, int]:
         """The stage of every household that has, or had, a case of its own."""

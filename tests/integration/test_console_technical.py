@@ -1,0 +1,128 @@
+"""The page of technical causes: who sees what, in which order, and that quarantine can be answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from kaimen.clock import ManualClock
+from tests.integration.console_world import World, build_world
+
+pytest.importorskip("fastapi")
+
+
+@pytest.fixture
+def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    built = build_world(database_url, manual_clock)
+    yield built
+    built.pool.close()
+
+
+def unseen(world: World, household_id: str, step: int, hours: int) -> None:
+    at = world.now - timedelta(hours=hours)
+    world.write(
+        "INSERT INTO checks_due (household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms)"
+        " VALUES (%s, %s, %s, %s, %s, %s, 0)",
+        household_id, step, world.now, world.now, at, json.dumps({"kind": "opening"}),
+    )  # fmt: skip
+
+
+def test_a_cause_says_since_when_for_how_many_and_what_to_do(world: World) -> None:
+    text = world.browser("clerk").get("/technical").text
+    assert "2025-1121-tech" in text
+    assert 'data-row="cause-2025-1121-tech"' in text
+    assert f'href="/cases/{world.case_ids["technical"]}"' in text
+    client = world.browser("clerk")
+    client.cookies.set("kaimen_language", "en", domain="console.test")
+    english = client.get("/technical").text
+    assert "Go to the door: battery, power, how it is mounted" in english
+    assert "1 open cause" in english
+
+
+def test_people_stand_longest_unseen_first_masked_with_owner_and_due_time(world: World) -> None:
+    unseen(world, "h-zhao", 2, 50)
+    unseen(world, "h-wang", 3, 80)
+    unseen(world, "h-li", 2, 60)
+    world.write("UPDATE persons SET category = 'disabled' WHERE household_id = 'h-zhao'")
+    client = world.browser("clerk")
+    client.cookies.set("kaimen_language", "en", domain="console.test")
+    text = client.get("/technical").text
+    rows = [text.index(f'data-row="unseen-{name}"') for name in ("h-wang", "h-zhao", "h-li")]
+    # As many days unseen as Li, and the frailer one.
+    assert rows == sorted(rows)
+    assert "王秀英" not in text
+    assert "王*英" in text
+    assert "listed 0 · to be called 2 · to be visited 1" in text
+    wang = text[rows[0] : rows[1]]
+    assert "a visit" in wang
+    assert "Neighbour" in wang
+    assert "the cause is over, the check stays" in wang
+    assert "cause is over" not in text[rows[2] : text.index("</tr>", rows[2])], "her device is still silent"
+
+
+def test_the_administrator_counts_people_and_sees_nobody(world: World) -> None:
+    unseen(world, "h-wang", 3, 80)
+    client = world.browser("admin")
+    client.cookies.set("kaimen_language", "en", domain="console.test")
+    text = client.get("/technical").text
+    assert "to be visited 1" in text
+    assert "You are shown the numbers only." in text
+    for hidden in ("王*英", "3-1-1201</a>", 'data-row="unseen-'):
+        assert hidden not in text
+
+
+def test_another_communitys_clerk_sees_neither_cause_nor_people(world: World) -> None:
+    unseen(world, "h-wang", 3, 80)
+    text = world.browser("clerk-b").get("/technical").text
+    assert "2025-1121-tech" not in text
+    assert 'data-row="unseen-' not in text
+    assert 'data-row="awaited-d-h-wang"' not in text
+    assert 'data-row="awaited-d-h-other"' in text
+
+
+def test_checks_that_wait_for_devices_to_speak_are_said_to_wait(world: World) -> None:
+    world.write(
+        "INSERT INTO checks_held (household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms, cause,"
+        " held_until) VALUES ('h-sun', 1, %s, %s, %s, '{}', 0, 'own', %s)",
+        world.now, world.now, world.now - timedelta(days=1), world.now + timedelta(minutes=3),
+    )  # fmt: skip
+    client = world.browser("clerk")
+    client.cookies.set("kaimen_language", "en", domain="console.test")
+    assert "1 check waits until devices had time to speak" in client.get("/technical").text
+
+
+def test_devices_never_heard_stand_with_their_deadline_until_they_are_heard(world: World) -> None:
+    text = world.browser("clerk").get("/technical").text
+    assert 'data-row="awaited-d-h-wang"' in text
+    world.write("INSERT INTO device_commissionings VALUES ('d-h-wang', %s)", world.now)
+    world.write(
+        "INSERT INTO boot_losses SELECT no, 1, 9, 4, %s FROM devices WHERE id = 'd-h-wang'", world.now
+    )
+    world.write("INSERT INTO device_tallies VALUES ('d-h-wang', 7)")
+    assert 'data-row="awaited-d-h-wang"' not in world.browser("clerk").get("/technical").text
+    client = world.browser("clerk")
+    client.cookies.set("kaimen_language", "en", domain="console.test")
+    devices = client.get("/devices").text
+    assert "first heard" in devices
+    assert "4 lost for good" in devices
+    assert "7 heartbeats with an impossible time" in devices
+    assert "Compare the id; power; gateway and network" in devices
+
+
+def test_an_answered_message_asks_for_nobody_and_leaves_a_trace(world: World) -> None:
+    (row,) = (
+        found["id"]
+        for found in world.rows("SELECT id FROM quarantine WHERE split_part(topic, '/', 5) = 'site-wenchang'")
+    )
+    assert world.post(world.browser("police"), f"/quarantine/{row}/answer").status_code == 403
+    assert world.post(world.browser("clerk-b"), f"/quarantine/{row}/answer").status_code == 404
+    assert world.rows("SELECT 1 FROM quarantine WHERE answered_at IS NOT NULL") == []
+    assert world.post(world.browser("clerk"), f"/quarantine/{row}/answer").status_code == 303
+    stored = world.rows("SELECT answered_at, answered_by FROM quarantine WHERE id = %s", row)[0]
+    assert stored["answered_at"] == world.now
+    assert stored["answered_by"].startswith("user:")
+    trace = world.rows("SELECT object_id FROM audit_entries WHERE action = 'quarantine_answered'")
+    assert trace == [{"object_id": str(row)}]
