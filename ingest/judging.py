@@ -37,6 +37,8 @@ from kaimen.vocabulary import (
 
 #: Messages gone through in one piece; the report does not depend on it.
 _MESSAGES_AT_ONCE = 20_000
+#: After so many pieces they are let go of: what a recording's messages take in memory stays bounded by its devices'.
+_PIECES_KEPT = 32
 
 # -- registry ------------------------------------------------------------------------------------------------
 
@@ -227,6 +229,7 @@ class _Player:
         #: The pulse that first sees what was taken last.
         self._reached_ms = pulse_at_or_after(min(start_ms, until_ms))
         self._newest_ms = self._reached_ms
+        self._pieces = 0
 
     def add(self, line: _Line, counts: _Counts) -> None:
         device_id = line.address.device_id
@@ -260,6 +263,9 @@ class _Player:
             stop = int(np.searchsorted(pulses_ms, max(pulse_ms, idle_until_ms), side="right"))
             self.detector.take_batch(batch, stop)
             self._reached_ms = int(pulses_ms[batch.reached - 1])
+        self._pieces += 1
+        if self._pieces % _PIECES_KEPT == 0:
+            self.detector.settle()
 
     def finish(self, until_ms: int) -> None:
         """Take the rest, and pulse up to the end."""

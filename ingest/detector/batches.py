@@ -93,6 +93,7 @@ class FastLane:
     def __init__(
         self, device_ids: Sequence[str], tracks: Mapping[str, DeviceTrack], watch: WatchState
     ) -> None:
+        self._device_ids = list(device_ids)
         self._tracks = [tracks[device_id] for device_id in device_ids]
         self.index = {device_id: number for number, device_id in enumerate(device_ids)}
         self.hot = HotState(len(device_ids), 0)
@@ -139,12 +140,20 @@ class FastLane:
     def settle_all(self) -> Iterator[tuple[str, BootTrack]]:
         """Give every track what went past it and let go of the batches; yield the boots that this told of."""
         self._note_touched()
-        for device_id in self.index:
+        for device in self._spoken_for():
+            device_id = self._device_ids[device]
             for boot in self.settle(device_id):
                 yield device_id, boot
         last = self._batches[-1:]
         self._batches, self._looked = last, self._looked[-1:]
-        self._known[:, 0] = 0
+        self._known[:] = 0, (last[0].reached if last else 0)
+
+    def _spoken_for(self) -> list[int]:
+        """Return the devices of which something went past the track since it was last told."""
+        told = [
+            batch.columns.device[: batch.reached][~batch.left[: batch.reached]] for batch in self._batches
+        ]
+        return np.unique(np.concatenate(told)).tolist() if told else []
 
     def take_touched(self) -> set[int]:
         """Return the devices of which a door's state or a passage went past the track since the last call."""

@@ -97,7 +97,7 @@ class Detector:
     # -- registry -------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        self._settle_all()
+        self.settle()
         self._lane = None
         for device in self._registry.devices.values():
             track = self._tracks.get(device.device_id)
@@ -257,8 +257,8 @@ class Detector:
             for _, track in watch.rule.doors:
                 self._settle(track.device_id)
 
-    def _settle_all(self) -> None:
-        """Give every track what went past it."""
+    def settle(self) -> None:
+        """Give every track what went past it, and let go of the batches."""
         if self._lane is not None:
             for device_id, boot in self._lane.settle_all():
                 self._changed_boots[(device_id, boot.boot)] = boot
@@ -493,7 +493,7 @@ class Detector:
 
     def take_changed_points(self) -> list[CoveragePoint]:
         """Return the folded heartbeats of boots that changed since the last call."""
-        self._settle_all()
+        self.settle()
         points: list[CoveragePoint] = []
         for (device_id, boot), track in self._changed_boots.items():
             if track.unsaved_from is not None:

@@ -62,18 +62,18 @@ def assert_same(case: Case) -> None:
         assert compiled_history(columns, homes, case[2]) == plain_history(case, names)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(plain_streams())
 def test_one_door_in_columns_has_the_plain_history(case: Case) -> None:
     assert_same(case)
 
 
-@pytest.mark.parametrize("seed", [*range(12), 166, 364, 526, 663, 1349])
+@pytest.mark.parametrize("seed", [*range(8), 166, 364, 526, 663, 1349])
 def test_seeded_streams_in_columns_have_the_plain_history(seed: int) -> None:
     assert_same(random_case(seed))
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 def test_order_number_and_threads_change_no_history(seed: int) -> None:
     case = random_case(seed)
     found = columns_of_case(case)
