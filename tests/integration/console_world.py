@@ -234,11 +234,11 @@ def _add_cases(connection: Connection, world: World) -> None:
         ("other", "h-other", "binhe", 3, "visit", "neighbour_watcher"),
     ):
         row = connection.execute(
-            "INSERT INTO cases (number, community_id, household_id, cause, stage, state, opened_at, stage_at,"
+            "INSERT INTO cases (number, community_id, household_id, cause, stage, priority, state, opened_at, stage_at,"
             " deadline_at, evidence_at, next_action, next_action_at, policy)"
-            " VALUES (%s, %s, %s, 'inactivity', %s, 'notified', %s, %s, %s, %s, 'call_due', %s, %s) RETURNING id",
+            " VALUES (%s, %s, %s, 'inactivity', %s, %s, 'notified', %s, %s, %s, %s, 'call_due', %s, %s) RETURNING id",
             (
-                f"2025-1121-{key}", community, household_id, stage, now - timedelta(hours=2),
+                f"2025-1121-{key}", community, household_id, stage, stage, now - timedelta(hours=2),
                 now - timedelta(hours=1), now + timedelta(hours=1), now - timedelta(hours=stage * 25),
                 now + timedelta(hours=1), json.dumps({"version": 1}),
             ),

@@ -1,0 +1,415 @@
+"""Cases of other causes, declared absences, words of a resident and questions of the past, on pages and in the API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from psycopg.types.json import Jsonb
+
+from alerts import store
+from alerts.case import OpenedWhileAway, Signal
+from alerts.ladder import decide
+from alerts.signals import CAUSE_OF_SIGNAL, subject_of
+from kaimen.clock import ManualClock
+from kaimen.database import transaction
+from kaimen.vocabulary import CaseCause, SignalKind
+from tests.integration.console_world import World, build_world
+
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+@pytest.fixture
+def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    built = build_world(database_url, manual_clock)
+    yield built
+    built.pool.close()
+
+
+def happens(world: World, happening: Signal | OpenedWhileAway, *, household: str | None) -> int:
+    """Let alerts decide, as its worker would, and return the case."""
+    cause = happening.cause if isinstance(happening, Signal) else CaseCause.ABSENCE
+    key = store.Key("wenchang", household_id=household, cause_key=happening.subject, signal=cause)
+    with transaction(world.pool) as connection:
+        case = store.load_open_case(connection, key)
+        around = store.load_surroundings(connection, key, now=world.now, outside_channels=())
+        decision = decide(case, happening, world.now, around.policy, around.around)
+        written = store.save(connection, case, decision, around, now=world.now)
+    assert written.case_id is not None
+    return written.case_id
+
+
+_numbers = iter(range(1, 10_000))
+
+
+def signalled(world: World, kind: SignalKind, household: str | None = "h-wang") -> int:
+    cause = CAUSE_OF_SIGNAL[kind]
+    device = f"d-{household or 'h-wang'}"
+    evidence = {"device": device, "signal": kind.value}
+    subject = subject_of(cause, household, device)
+    fact = Signal(next(_numbers), cause, kind.value, subject, world.now, evidence)
+    return happens(world, fact, household=household)
+
+
+def away(world: World, household: str = "h-wang") -> int:
+    world.write(
+        "INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)"
+        " VALUES (%s, %s, %s, 'travel', 'x', %s)",
+        household, world.now - timedelta(days=1), world.now + timedelta(days=9), world.now - timedelta(days=1),
+    )  # fmt: skip
+    row = world.rows("SELECT max(id) AS id FROM absences")[0]
+    evidence_at = world.now - timedelta(minutes=5)
+    fact = OpenedWhileAway(row["id"], f"absence:{row['id']}", evidence_at, {"kind": "opening"}, False)
+    return happens(world, fact, household=household)
+
+
+def local(world: World, **span: float) -> str:
+    return (world.now + timedelta(**span)).astimezone(ZONE).strftime("%Y-%m-%dT%H:%M")
+
+
+def actions(world: World, action: str) -> list[dict[str, Any]]:
+    return world.rows("SELECT * FROM audit_entries WHERE action = %s ORDER BY id", action)
+
+
+# --- the alarm console -------------------------------------------------------------------------------------------
+
+
+def test_the_console_lists_every_cause_by_priority_then_oldest(world: World) -> None:
+    held = signalled(world, SignalKind.DOOR_HELD, "h-li")
+    sos = signalled(world, SignalKind.SOS, "h-sun")
+    forced = signalled(world, SignalKind.DOOR_FORCED, "h-li")
+    page = world.browser("clerk").get("/alarms").text
+    order = [int(found) for found in re.findall(r'data-row="case-(\d+)"', page)]
+    wang, zhao, sun = (world.case_ids[key] for key in ("wang", "zhao", "sun"))
+    assert [item for item in order if item in (held, sos, forced, wang, zhao, sun)] == [
+        wang, sos, zhao, forced, sun, held,
+    ]  # fmt: skip
+    assert "求助" in page and "门被强行打开" in page
+
+
+def test_who_holds_one_case_of_a_home_is_shown_the_other(world: World) -> None:
+    sos = signalled(world, SignalKind.SOS)
+    clerk = world.browser("clerk")
+    assert f'href="/cases/{sos}"' in clerk.get(f"/cases/{world.case_ids['wang']}").text
+    assert f'href="/cases/{world.case_ids["wang"]}"' in clerk.get(f"/cases/{sos}").text
+    assert "同时未结" not in clerk.get(f"/cases/{world.case_ids['zhao']}").text
+    beside = clerk.get(f"/api/cases/{sos}").json()["beside"]
+    assert [item["cause"] for item in beside] == ["inactivity"]
+
+
+def test_duress_is_for_desk_and_police_alone(world: World) -> None:
+    duress = signalled(world, SignalKind.DURESS)
+    page = world.browser("clerk").get(f"/cases/{duress}").text
+    assert "不得在该门口" in page
+    assert world.browser("police").get(f"/cases/{duress}").status_code == 200
+    for name in ("family", "watcher", "admin", "clerk-b", "police-b"):
+        client = world.browser(name)
+        assert client.get(f"/cases/{duress}").status_code in (403, 404), name
+        assert client.get(f"/api/cases/{duress}").status_code == 404, name
+        listed = client.get("/api/cases").json()["items"]
+        assert duress not in [item["id"] for item in listed], name
+
+
+def test_police_learn_of_a_call_for_help_once_they_were_told(world: World) -> None:
+    sos = signalled(world, SignalKind.SOS)
+    police = world.browser("police")
+    assert police.get(f"/cases/{sos}").status_code == 404
+    world.write(
+        "UPDATE outbox SET person = 'community:wenchang/police_officer' WHERE case_id = %s AND channel = 'console'"
+        " AND person LIKE 'community:%%'",
+        sos,
+    )
+    assert police.get(f"/cases/{sos}").status_code == 200
+    assert f"/cases/{sos}" in police.get("/police").text
+
+
+def test_the_family_sees_a_call_for_help_and_no_stranger_at_the_door(world: World) -> None:
+    sos = signalled(world, SignalKind.SOS)
+    stranger = signalled(world, SignalKind.STRANGER_DENIALS)
+    family = world.browser("family")
+    ids = [item["id"] for item in family.get("/api/cases").json()["items"]]
+    assert sos in ids and stranger not in ids
+    other = [item["id"] for item in world.browser("family-b").get("/api/cases").json()["items"]]
+    assert sos not in other
+
+
+def test_an_outcome_form_offers_what_the_ladder_of_the_cause_has(world: World) -> None:
+    signalled(world, SignalKind.STRANGER_DENIALS)
+    task = world.rows("SELECT id FROM tasks WHERE kind = 'look_into'")[0]["id"]
+    clerk = world.browser("clerk")
+    page = clerk.get(f"/tasks/{task}").text
+    values = re.findall(r'name="outcome" value="(\w+)"', page)
+    assert values == ["handled", "false_alarm", "other"]
+    assert 'name="witness"' not in page and 'name="absence_until"' not in page
+    assert world.post(clerk, f"/tasks/{task}/outcome", outcome="well").status_code == 409
+    assert world.post(clerk, f"/tasks/{task}/outcome", outcome="other").status_code == 409
+    assert world.post(clerk, f"/tasks/{task}/outcome", outcome="handled").status_code == 303
+
+
+def test_the_case_carries_what_was_known_in_sentences(world: World) -> None:
+    opened_at = world.now - timedelta(hours=50)
+    world.write(
+        "UPDATE cases SET grade = 'high', grounds = %s WHERE id = %s",
+        Jsonb(
+            {
+                "as_of": world.now.isoformat(),
+                "presumed": "out",
+                "presumed_by": "direction",
+                "usual_gap": {"median_ms": 5 * 3_600_000, "p95_ms": 15 * 3_600_000, "days": 60},
+                "door_open_since": opened_at.isoformat(),
+                "unlocked_since": opened_at.isoformat(),
+            }
+        ),
+        world.case_ids["wang"],
+    )
+    page = world.browser("clerk").get(f"/cases/{world.case_ids['wang']}").text
+    for words in (
+        "室内无动静",
+        "推断外出",
+        "一般相隔 5 小时",
+        "不超过 15 小时",
+        "一直开着",
+        "未上锁",
+        "走失",
+    ):
+        assert words in page, words
+    detail = world.browser("clerk").get(f"/api/cases/{world.case_ids['wang']}").json()
+    assert detail["grade"] == "high" and detail["grounds"]["presumed"] == "out"
+
+
+# --- is she back? ------------------------------------------------------------------------------------------------
+
+
+def test_no_list_says_which_home_is_declared_empty(world: World) -> None:
+    world.write(
+        "UPDATE cases SET state = 'closed', outcome = 'restored', closed_at = %s WHERE cause = 'technical'",
+        world.now - timedelta(days=2),
+    )
+    world.write("UPDATE tasks SET state = 'superseded' WHERE kind = 'device_check'")
+    case = away(world, "h-li")
+    clerk = world.browser("clerk")
+    for path in ("/alarms", "/tasks"):
+        page = clerk.get(path).text
+        assert "是否已回家" in page or "询问是否回家" in page
+        assert "5-4-0201" not in page and "李*妹" not in page, path
+    assert "李*妹" in clerk.get(f"/cases/{case}").text
+    read = actions(world, "case_read")
+    assert [entry["object_id"] for entry in read] == [str(case)], "whoever learns it leaves a trace"
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [("yes", "back"), ("no", "not_back")])
+def test_the_family_answers_whether_she_is_back(world: World, answer: str, outcome: str) -> None:
+    case = away(world)
+    family = world.browser("family")
+    assert "/family/h-wang/back" in family.get("/family").text
+    assert world.post(world.browser("family-b"), "/family/h-wang/back", back=answer).status_code == 404
+    assert world.post(family, "/family/h-wang/back", back="maybe").status_code == 422
+    assert world.post(family, "/family/h-wang/back", back=answer).status_code == 303
+    row = world.rows("SELECT state, outcome, closed_by FROM cases WHERE id = %s", case)[0]
+    assert (row["state"], row["outcome"]) == ("closed", outcome)
+    assert len(world.rows("SELECT 1 FROM absences WHERE to_at > %s", world.now)) == (answer == "no")
+    assert world.post(family, "/family/h-wang/back", back=answer).status_code == 404
+    assert "/family/h-wang/back" not in family.get("/family").text
+
+
+def test_a_family_settles_nothing_of_a_case_but_whether_she_is_back(world: World) -> None:
+    family = world.browser("family")
+    task = world.task_ids["wang"]
+    assert world.post(family, f"/tasks/{task}/outcome", outcome="well").status_code in (403, 404)
+    api = family.post(
+        f"/api/tasks/{task}/outcome", json={"outcome": "well"}, headers={"x-csrf-token": world.csrf(family)}
+    )
+    assert api.status_code in (403, 404)
+
+
+# --- absences ----------------------------------------------------------------------------------------------------
+
+
+def test_an_absence_is_not_dated_back(world: World) -> None:
+    clerk = world.browser("clerk")
+    path = "/households/h-li/absences"
+    fields = {"reason": "travel", "to": local(world, days=5)}
+    refused = world.post(clerk, path, **fields, **{"from": local(world, hours=-1)})
+    assert refused.status_code == 422 and "外出不能补报" in refused.text
+    family = world.post(
+        world.browser("family"), "/family/h-wang/away", **fields, **{"from": local(world, days=-2)}
+    )
+    assert family.status_code == 422 and "外出不能补报" in family.text
+    assert world.rows("SELECT 1 FROM absences") == []
+    # Whoever opened the form a minute ago meant now.
+    assert world.post(clerk, path, **fields, **{"from": local(world, minutes=-1)}).status_code == 303
+    assert world.rows("SELECT from_at FROM absences")[0]["from_at"] == world.now
+
+
+def test_an_absence_is_prolonged_by_a_person_to_thirty_days_from_now_and_ninety_in_all(world: World) -> None:
+    clerk = world.browser("clerk")
+    world.post(clerk, "/households/h-li/absences", reason="travel", to=local(world, days=29))
+    absence = world.rows("SELECT * FROM absences")[0]
+    path = f"/households/h-li/absences/{absence['id']}/renew"
+    assert world.post(clerk, path, to=local(world, days=31)).status_code == 422
+    assert world.post(clerk, path, to=local(world, days=20)).status_code == 422, "a renewal never shortens"
+    assert world.post(clerk, path, to="").status_code == 422
+    assert world.post(world.browser("clerk-b"), path, to=local(world, days=30)).status_code == 404
+    for _ in range(3):
+        world.clock.advance_to(world.clock.now_ms() + 28 * 86_400_000)
+        world.post(clerk, path, to=local(world, days=29))
+    renewed = world.rows("SELECT * FROM absences")[0]
+    assert renewed["to_at"] - renewed["from_at"] <= timedelta(days=90)
+    assert renewed["renewed_by"] == "clerk display"
+    assert len(actions(world, "absence_renewed")) == 2, "the third would have made more than ninety days"
+
+
+# --- words of her ------------------------------------------------------------------------------------------------
+
+
+def test_a_meal_an_order_and_a_button_are_recorded_with_who_and_how(world: World) -> None:
+    clerk = world.browser("clerk")
+    path = "/households/h-li/evidence"
+    assert world.post(clerk, path, source="meal", who=" ").status_code == 422
+    assert world.post(clerk, path, source="rumour", who="x").status_code == 422
+    assert world.post(clerk, path, source="meal", who="赵厨师", at=local(world, hours=1)).status_code == 422
+    assert world.post(clerk, path, source="meal", who="赵厨师", at=local(world, hours=-1)).status_code == 303
+    assert world.post(clerk, path, source="button", who="床头按钮").status_code == 303
+    assert world.post(clerk, path, source="order", who="电话订餐").status_code == 303
+    refused = world.post(clerk, path, source="button", who="床头按钮")
+    assert refused.status_code == 422
+    rows = world.rows("SELECT * FROM verified_contacts ORDER BY id")
+    assert [(row["how"], row["is_remote"], row["witness"]) for row in rows] == [
+        ("meal", False, "赵厨师"), ("button", True, "床头按钮"), ("order", True, "电话订餐"),
+    ]  # fmt: skip
+    assert rows[0]["at"] == (world.now - timedelta(hours=1)).replace(second=0, microsecond=0)
+    assert {entry["purpose"] for entry in actions(world, "evidence_recorded")} == {"meal", "button", "order"}
+    for name in ("family", "police", "admin", "watcher", "clerk-b"):
+        answer = world.post(world.browser(name), path, source="meal", who="x")
+        assert answer.status_code in (403, 404), name
+    assert len(world.rows("SELECT 1 FROM verified_contacts")) == 3
+
+
+def test_another_system_sends_a_word_by_the_api(world: World) -> None:
+    clerk = world.browser("clerk")
+    headers = {"x-csrf-token": world.csrf(clerk)}
+    path = "/api/households/h-li/evidence"
+    sent = clerk.post(path, json={"source": "meal", "who": "kitchen 3, Ms Zhao"}, headers=headers)
+    assert sent.status_code == 201
+    assert clerk.post(path, json={"source": "meal", "who": ""}, headers=headers).status_code == 422
+    assert (
+        clerk.post(
+            "/api/households/h-other/evidence", json={"source": "meal", "who": "x"}, headers=headers
+        ).status_code
+        == 404
+    )
+    family = world.browser("family")
+    assert (
+        family.post(
+            path, json={"source": "meal", "who": "x"}, headers={"x-csrf-token": world.csrf(family)}
+        ).status_code
+        == 403
+    )
+
+
+# --- why did we think she is fine? ---------------------------------------------------------------------------------
+
+
+def opens(
+    world: World, household: str, at: datetime, *, received_at: datetime | None = None, seq: int
+) -> None:
+    world.write(
+        "INSERT INTO door_events (occurred_at, received_at, recorded_at, device_no, boot, seq, ts_ms, up_ms,"
+        " clock_quality, replayed, type, state, plausible, batch)"
+        " SELECT %s, %s, %s, no, 1, %s, (extract(epoch FROM %s::timestamptz) * 1000)::bigint,"
+        " (extract(epoch FROM %s::timestamptz - %s::timestamptz) * 1000)::bigint, 'ntp', false,"
+        " 'DoorPhysicalState', 'Open', true, 1 FROM devices WHERE id = %s",
+        at, received_at or at, received_at or at, seq, at, at, world.now - timedelta(days=20), f"d-{household}",
+    )  # fmt: skip
+
+
+def boot(world: World, household: str) -> None:
+    begin = world.now - timedelta(days=20)
+    begin_ms = int(begin.timestamp() * 1000)
+    world.write(
+        "INSERT INTO boots (device_no, boot, ntp_up_ms, ntp_ts_ms, ntp_base_min_ms, ntp_base_max_ms, newest_received_ms)"
+        " SELECT no, 1, 0, %s, %s, %s, %s FROM devices WHERE id = %s",
+        begin_ms, begin_ms, begin_ms, begin_ms, f"d-{household}",
+    )  # fmt: skip
+
+
+def why(world: World, at: datetime, household: str = "h-li") -> dict[str, Any]:
+    answer = world.browser("clerk").get(f"/api/households/{household}/why", params={"at": at.isoformat()})
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def test_any_instant_of_the_past_says_why_she_was_thought_well(world: World) -> None:
+    boot(world, "h-li")
+    first, second = world.now - timedelta(days=6), world.now - timedelta(days=3)
+    opens(world, "h-li", first, seq=1)
+    # Late: it happened on the third day before, and was heard of a day later.
+    opens(world, "h-li", second, received_at=second + timedelta(days=1), seq=2)
+    early = why(world, first + timedelta(hours=5))
+    assert early["watched"] and early["evidence"]["kind"] == "opening"
+    assert early["evidence"]["at"].startswith(first.strftime("%Y-%m-%dT%H:%M"))
+    assert early["evidence"]["device"] == "d-h-li"
+    assert (early["inactive_s"], early["stage"]) == (5 * 3600, "normal")
+    before_it_arrived = why(world, second + timedelta(hours=12))
+    assert before_it_arrived["evidence"]["at"] == early["evidence"]["at"], (
+        "what came later was not known then"
+    )
+    assert before_it_arrived["stage"] == "visit"
+    after = why(world, second + timedelta(days=1, hours=1))
+    assert after["evidence"]["at"].startswith(second.strftime("%Y-%m-%dT%H:%M"))
+    assert after["stage"] == "warning"
+    assert next(item["at"] for item in after["before"]) == early["evidence"]["at"]
+    assert why(world, world.now - timedelta(days=61))["watched"] is False
+
+
+def test_a_word_is_named_with_its_witness_and_an_outage_was_not_watching(world: World) -> None:
+    boot(world, "h-li")
+    opened = world.now - timedelta(days=6)
+    opens(world, "h-li", opened, seq=1)
+    said = world.now - timedelta(days=5)
+    world.write(
+        "INSERT INTO verified_contacts (household_id, at, how, witness, recorded_at) VALUES ('h-li', %s, 'spoke', '李护士', %s)",
+        said, said,
+    )  # fmt: skip
+    heard = world.now - timedelta(days=4)
+    world.write(
+        "INSERT INTO outages (device_id, cause, cause_id, began_at, heard_at) VALUES ('d-h-li', 'device', 'd-h-li', %s, %s)",
+        heard + timedelta(minutes=3), heard,
+    )  # fmt: skip
+    known = why(world, said + timedelta(hours=1))
+    assert known["evidence"]["witness"] == "李护士" and known["evidence"]["kind"] == "verified"
+    assert known["known"] is True
+    blind = why(world, heard + timedelta(hours=10))
+    assert blind["known"] is False
+    assert blind["inactive_s"] < blind["elapsed_s"]
+
+
+def test_the_question_of_the_past_is_on_a_page_is_written_down_and_is_the_desks_alone(world: World) -> None:
+    boot(world, "h-li")
+    opens(world, "h-li", world.now - timedelta(days=2), seq=1)
+    clerk = world.browser("clerk")
+    assert "/households/h-li/why" in clerk.get("/households/h-li").text
+    assert clerk.get("/households/h-li/why").status_code == 200
+    assert actions(world, "why_read") == []
+    page = clerk.get("/households/h-li/why", params={"at": local(world, days=-1)})
+    assert page.status_code == 200 and "最近依据" in page.text and "d-h-li" in page.text
+    assert clerk.get("/households/h-li/why", params={"at": "yesterday"}).status_code == 422
+    assert clerk.get("/households/h-li/why", params={"at": local(world, days=1)}).status_code == 422
+    read = actions(world, "why_read")
+    assert len(read) == 1 and read[0]["object_id"] == "h-li" and read[0]["detail"]["asked_at"]
+    for name in ("family", "police", "admin", "watcher", "clerk-b"):
+        other = world.browser(name)
+        assert other.get("/households/h-li/why", params={"at": local(world, days=-1)}).status_code in (
+            403,
+            404,
+        )
+        assert other.get("/api/households/h-li/why", params={"at": world.now.isoformat()}).status_code in (
+            403,
+            404,
+        ), name
+    assert len(actions(world, "why_read")) == 1
