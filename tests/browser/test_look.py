@@ -34,7 +34,7 @@ OVERFLOW = """() => {
 
 #: Buttons, fields and navigation lower than they must be.
 SMALL = """(least) => [...document.querySelectorAll('button, .btn, select, summary, .option, .nav-list a, .tabs a, '
-    + 'input:not([type=hidden]):not([type=radio])')]
+    + 'input:not([type=hidden]):not([type=radio]):not(.option [type=checkbox])')]
   .filter((e) => e.checkVisibility() && !e.closest('.foot') && !e.closest('.foot-links'))
   .map((e) => [e.getBoundingClientRect().height, e.textContent.trim().slice(0, 30)])
   .filter(([height]) => height > 0 && height < least - 0.5)"""
