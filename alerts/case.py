@@ -712,7 +712,7 @@ class Circumstances:
     now; ``queue`` counts the people of the community who are asked after before her, and ``staff`` those who may ask;
     ``folded`` says that a technical case stands for this household; ``remote_well_count`` counts key presses since she
     was last heard, seen or opened; ``grounds`` is what was known of her when a stage was reached; ``review_drawn`` that
-    this well is looked at again.
+    this well is looked at again; ``cannot_phone`` that nobody of the household can be spoken to by telephone.
     """
 
     community_id: str = ""
@@ -727,6 +727,7 @@ class Circumstances:
     real_evidence_at: datetime | None = None
     grounds: Grounds = UNGRADED
     review_drawn: bool = False
+    cannot_phone: bool = False
 
 
 def stage_of(thresholds_passed: int) -> Stage:

@@ -274,6 +274,9 @@ SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.la
           WHERE ch.household_id = h.id AND ch.to_at IS NULL AND cc.state <> 'closed') AS folded,
   coalesce(rv.succession, 0) AS remote_well_count,
   coalesce(rv.real_evidence_at, hs.evidence_at) AS real_evidence_at,
+  (SELECT coalesce(bool_and(p.hard_of_hearing OR NOT coalesce(f.has_phone, true)), false)
+   FROM persons p LEFT JOIN call_profiles f ON f.person_id = p.id
+   WHERE p.household_id = h.id AND p.relation = 'resident') AS cannot_phone,
   CASE WHEN EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'notify_family'
                       AND k.withdrawn_at IS NULL)
     THEN ARRAY(SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id

@@ -322,6 +322,7 @@ def load_surroundings(
         remote_well_count=row["remote_well_count"],
         remote_well_max=policy.remote_well_max,
         real_evidence_at=row["real_evidence_at"],
+        cannot_phone=row["cannot_phone"],
     )
     family_user_ids = tuple(row["family_user_ids"])
     roster = load_roster(connection, row["community_id"], key.household_id, family_user_ids, outside_channels)

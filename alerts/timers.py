@@ -223,7 +223,11 @@ def with_owed_task(case: CaseFacts, now: datetime, around: Circumstances) -> Cas
     if case.rank >= 3 and TaskKind.VISIT not in kinds:
         return with_visit(case, now, around)
     if case.rank == 2 and not kinds & {TaskKind.CALL, TaskKind.VISIT}:
-        return with_call(case, call_starts_at(case, now), now, around)
+        start_at = call_starts_at(case, now)
+        if around.cannot_phone:
+            # Ringing a telephone that nobody hears loses a day: a neighbour goes where a call would be made.
+            return with_visit(case, now, around, start_at=start_at)
+        return with_call(case, start_at, now, around)
     if case.rank <= 1:
         return replace(case, deadline_at=after(now, case.policy.sla_ms(case.rank)))
     return case
@@ -237,17 +241,27 @@ def with_call(case: CaseFacts, start_at: datetime, now: datetime, around: Circum
 
 
 def with_visit(
-    case: CaseFacts, now: datetime, around: Circumstances, *, role: str | None = None
+    case: CaseFacts,
+    now: datetime,
+    around: Circumstances,
+    *,
+    role: str | None = None,
+    start_at: datetime | None = None,
 ) -> CaseFacts:
-    """Return the case with a visit task for ``role``, or for the first of the chain not asked yet."""
-    chosen = role or next_in_chain(around, _asked(case), night=is_night(case.policy, now))
+    """Return the case with a visit task for ``role``, or for the first of the chain not asked yet.
+
+    ``start_at`` lets a visit in place of a call wait for the morning, as the call would.
+    """
+    start_at = start_at or now
+    night = is_night(case.policy, start_at)
+    chosen = role or next_in_chain(around, _asked(case), night=night)
     if chosen is None:
-        chosen = next_in_chain(around, (), night=is_night(case.policy, now))
+        chosen = next_in_chain(around, (), night=night)
     assert chosen is not None
     span_ms = case.policy.visit_lease_ms if chosen in around.helpers else case.policy.sla_ms(3)
-    due_at = after(now, span_ms + _pace_ms(case, around))
-    task = TaskFacts(TaskKind.VISIT, chosen, TaskState.OPEN, now, now, due_at)
-    deadline_at = after(now, case.policy.sla_ms(3) + _pace_ms(case, around))
+    due_at = after(start_at, span_ms + _pace_ms(case, around))
+    task = TaskFacts(TaskKind.VISIT, chosen, TaskState.OPEN, now, start_at, due_at)
+    deadline_at = after(start_at, case.policy.sla_ms(3) + _pace_ms(case, around))
     if any(old.kind is TaskKind.VISIT for old in case.tasks) and case.deadline_at is not None:
         deadline_at = case.deadline_at
     return replace(with_task(case, task), deadline_at=deadline_at)

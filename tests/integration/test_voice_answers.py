@@ -115,6 +115,13 @@ def test_whom_a_call_cannot_help_is_not_rung(town: Town, why: str) -> None:
     else:
         town.rows("UPDATE consents SET withdrawn_at = now() WHERE purpose = 'notify_family'")
     crossed(town)
+    # Where a telephone cannot reach her, the neighbour is asked at once, and nobody loses time with a call.
+    task = town.row("SELECT kind, role FROM tasks")
+    assert task == (
+        {"kind": "call", "role": "property_clerk"}
+        if why == "no_consent"
+        else {"kind": "visit", "role": "neighbour_watcher"}
+    )
     rung = {row["person"] for row in town.rows("SELECT person FROM outbox WHERE channel = 'voice'")}
     assert rung == ({"person:her"} if why == "no_consent" else set())
 
