@@ -19,6 +19,8 @@ from typing import Any
 import click
 
 REPEATS = 5
+#: What is short is repeated more often, for a moment without the neighbours.
+_REPEATS_MAX, _TRIED_FOR_S = 30, 2.0
 
 
 def seconds(work: Callable[[], Any], repeats: int = REPEATS) -> float:
@@ -27,7 +29,11 @@ def seconds(work: Callable[[], Any], repeats: int = REPEATS) -> float:
     The least, for ours, the limit and the peers alike: on a shared machine it is the least disturbed one.
     """
     work()
-    return seconds_cold(work, repeats)
+    least, spent, count = float("inf"), 0.0, 0
+    while count < repeats or (spent < _TRIED_FOR_S and count < _REPEATS_MAX):
+        took = seconds_cold(work)
+        least, spent, count = min(least, took), spent + took, count + 1
+    return least
 
 
 def seconds_cold(work: Callable[[], Any], repeats: int = 1) -> float:
