@@ -19,7 +19,7 @@ from ingest.detector.state import (
 )
 
 #: Households whose next instants are compared together; divides ``BLOCK``.
-_LOOKED_AT_ONCE = 64
+LOOKED_AT_ONCE = 64
 
 
 @compiled
@@ -78,15 +78,15 @@ def take_due(
         if bound_s[block] > pulse_s:
             continue
         lowest = np.uint32(NEVER_S)
-        for first in range(block * BLOCK, (block + 1) * BLOCK, _LOOKED_AT_ONCE):
+        for first in range(block * BLOCK, (block + 1) * BLOCK, LOOKED_AT_ONCE):
             # The lowest of a few without a branch: mostly nobody among them is due, and nothing else is read.
-            part = due_s[first : first + _LOOKED_AT_ONCE]
+            part = due_s[first : first + LOOKED_AT_ONCE]
             least = np.uint32(NEVER_S)
             for position in range(part.shape[0]):
                 least = min(least, part[position])
             if least <= pulse_s:
                 least = np.uint32(NEVER_S)
-                for index in range(first, first + _LOOKED_AT_ONCE):
+                for index in range(first, first + LOOKED_AT_ONCE):
                     if due_s[index] <= pulse_s:
                         still = False
                         if (
