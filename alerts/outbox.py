@@ -15,7 +15,7 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 
 from alerts.case import Annunciate
-from alerts.delivery import DETAIL_LENGTH_MAX, lane_of
+from alerts.delivery import DETAIL_LENGTH_MAX, breaks_quiet, lane_of
 from alerts.recipients import VOICE, Address, Roster, idempotency_key, plan_messages
 from alerts.voice.planning_rows import write_calls
 from kaimen.database import Connection, notify, queries
@@ -101,6 +101,7 @@ def write_messages(
                 "now": now,
                 "not_before": message.not_before or wanted.not_before,
                 "lane": int(lane),
+                "pressing": 0 if breaks_quiet(wanted.step) else 1,
                 "address_id": message.address_id,
                 "follows_id": follows_id if message.position else None,
                 "token": None if message.address_id is None else make_token(),
@@ -133,7 +134,7 @@ def write_single(
         {
             "case_id": case_id, "step": step, "person": address.recipient, "channel": address.channel,
             "repetition": 0, "key": key, "template": template, "args": Jsonb(dict(args or {})), "now": now,
-            "not_before": not_before or now, "lane": int(lane_of(step)), "address_id": address.id or None,
+            "not_before": not_before or now, "lane": int(lane_of(step)), "pressing": 1, "address_id": address.id or None,
             "follows_id": None, "token": make_token() if address.id else None, "language": address.language,
             "path": "/" if case_id is None else None,
         },

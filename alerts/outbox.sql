@@ -3,9 +3,9 @@
 -- name: insert_message
 -- A message to one recipient on one channel; its key makes it one.
 INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key, template, args, state, created_at,
-  not_before, lane, address_id, follows_id, token, language, path)
+  not_before, lane, pressing, address_id, follows_id, token, language, path)
 VALUES (%(case_id)s, %(step)s, %(person)s, %(channel)s, %(repetition)s, %(key)s, %(template)s, %(args)s, 'planned',
-  %(now)s, %(not_before)s, %(lane)s, %(address_id)s, %(follows_id)s, %(token)s, %(language)s, %(path)s)
+  %(now)s, %(not_before)s, %(lane)s, %(pressing)s, %(address_id)s, %(follows_id)s, %(token)s, %(language)s, %(path)s)
 ON CONFLICT (idempotency_key) DO NOTHING
 RETURNING id
 
@@ -82,22 +82,28 @@ DELETE FROM sendings WHERE at <= %(before)s
 UPDATE outbox o SET state = 'leased', lease_owner = %(owner)s, lease_expires_at = %(lease_until)s,
   fence = o.fence + 1, attempts = o.attempts + 1
 FROM (
-  SELECT q.id, q.state AS found_as, q.attempts AS attempts_before, c.number, c.state AS case_state,
-    cc.address, cc.ended_at AS address_ended_at,
-    EXISTS (SELECT 1 FROM outbox n WHERE n.follows_id = q.id AND n.state IN ('planned', 'leased', 'uncertain')) AS has_next
-  FROM outbox q LEFT JOIN cases c ON c.id = q.case_id LEFT JOIN contact_channels cc ON cc.id = q.address_id
-  WHERE q.attempts < %(attempts_max)s AND q.lane <= %(lane_max)s AND q.not_before <= %(now)s
-    AND (q.channel = ANY(%(channels)s) OR q.lane = 0 AND q.channel = ANY(%(life_channels)s))
-    AND (q.state = 'planned' AND (q.lease_expires_at IS NULL OR q.lease_expires_at <= %(wall)s)
-         OR q.state IN ('leased', 'uncertain') AND q.lease_expires_at <= %(wall)s)
-  ORDER BY q.lane, coalesce(c.stage, 0) DESC, q.not_before, q.id
-  LIMIT 1
-  FOR UPDATE OF q SKIP LOCKED
+  SELECT f.id, f.found_as, f.attempts_before, c.number, c.state AS case_state, cc.address,
+    cc.ended_at AS address_ended_at
+  FROM (
+    -- One row by the index on lane, pressing, not_before and id; nothing is joined before it is found.
+    SELECT q.id, q.state AS found_as, q.attempts AS attempts_before, q.case_id, q.address_id
+    FROM outbox q
+    WHERE q.state IN ('planned', 'leased', 'uncertain')
+      AND q.attempts < %(attempts_max)s AND q.lane <= %(lane_max)s AND q.not_before <= %(now)s
+      AND (q.channel = ANY(%(channels)s) OR q.lane = 0 AND q.channel = ANY(%(life_channels)s))
+      AND (q.state = 'planned' AND q.lease_expires_at IS NULL OR q.lease_expires_at <= %(wall)s)
+    ORDER BY q.lane, q.pressing, q.not_before, q.id
+    LIMIT 1
+    FOR UPDATE SKIP LOCKED
+  ) f
+  LEFT JOIN cases c ON c.id = f.case_id
+  LEFT JOIN contact_channels cc ON cc.id = f.address_id
 ) found
 WHERE o.id = found.id
 RETURNING o.id, o.case_id, o.path, o.step, o.person, o.channel, o.repetition, o.idempotency_key, o.template, o.args,
   o.fence, o.attempts, o.lane, o.address_id, o.token, o.language, o.provider_id, found.found_as,
-  found.attempts_before, found.number, found.case_state, found.address, found.address_ended_at, found.has_next
+  found.attempts_before, found.number, found.case_state, found.address, found.address_ended_at,
+  EXISTS (SELECT 1 FROM outbox n WHERE n.follows_id = o.id AND n.state IN ('planned', 'leased', 'uncertain')) AS has_next
 
 -- name: put_back
 -- A message that was leased too early for its address: as it was, and not before an instant.

@@ -49,17 +49,25 @@ class BindingError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose addresses they are: a contact, or somebody who signs in."""
+    """Whose addresses they are: a contact, somebody who signs in, or a community's group."""
 
     person_id: str | None = None
     user_id: int | None = None
+    community_id: str | None = None
 
     @property
     def recipient(self) -> str:
+        if self.community_id is not None:
+            return f"community:{self.community_id}"
         return f"person:{self.person_id}" if self.person_id is not None else f"user:{self.user_id}"
 
     def columns(self) -> dict[str, Any]:
-        return {"person_id": self.person_id, "user_id": self.user_id, "recipient": self.recipient}
+        return {
+            "person_id": self.person_id,
+            "user_id": self.user_id,
+            "community_id": self.community_id,
+            "recipient": self.recipient,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,6 +178,33 @@ def write_lines(
     return new
 
 
+@command.command("group")
+@click.argument("community")
+@click.argument("channel", type=click.Choice(["dingtalk", "feishu", "wecom_bot"]))
+@click.option("--database-url", envvar="KAIMEN_DATABASE_URL", required=True, help="postgresql://…")
+def add_group(community: str, channel: str, database_url: str) -> None:
+    """Give a community a group robot of its own; the key (or `token secret`) comes from standard input."""
+    settings = ConsoleSettings()
+    book = open_address_book(settings.address_key_file)
+    now = as_datetime(open_clock(settings.clock).now_ms())
+    address = " ".join(sys.stdin.readline().split())
+    if (len(address.split()) != 2) if channel != "wecom_bot" else (len(address.split()) != 1):
+        raise click.ClickException(
+            "write the robot's key, or for DingTalk and Feishu its token and secret, on one line"
+        )
+    with _connected(database_url) as connection, connection.transaction():
+        if connection.execute(_SQL["known_community"], {"id": community}).fetchone() is None:
+            raise click.ClickException(f"there is no community {community!r}")
+        owner = Owner(community_id=community)
+        _, is_new = binding.add_address(
+            connection, book, owner, channel, address, now=now, added_by="import", is_proven=True
+        )
+        detail = {"channel": channel, "community": community}
+        entry = audit.Entry(now, "import", "system", "address_added", "administration", "address", "", detail)
+        audit.append(connection, entry, key=read_audit_key(settings))
+    click.echo("added" if is_new else "it is there already")
+
+
 def _connected(url: str) -> Connection:
     try:
         return connect(url, service="channels")

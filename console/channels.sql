@@ -12,9 +12,9 @@ WHERE id = %(id)s AND recipient = %(recipient)s AND ended_at IS NULL
 
 -- name: add_address
 -- A new address at the end of the owner's; the same one again is the one there is.
-INSERT INTO contact_channels (person_id, user_id, channel, address, address_hash, position, language, zone,
+INSERT INTO contact_channels (person_id, user_id, community_id, channel, address, address_hash, position, language, zone,
   quiet_from, quiet_until, digest, added_at, added_by, confirmed_at)
-VALUES (%(person_id)s, %(user_id)s, %(channel)s, %(address)s, %(address_hash)s,
+VALUES (%(person_id)s, %(user_id)s, %(community_id)s, %(channel)s, %(address)s, %(address_hash)s,
   coalesce(%(position)s, (SELECT coalesce(max(position), 0) + 1 FROM contact_channels
     WHERE recipient = %(recipient)s AND ended_at IS NULL)),
   %(language)s, %(zone)s, %(quiet_from)s, %(quiet_until)s, %(digest)s, %(now)s, %(added_by)s, %(confirmed_at)s)
@@ -26,12 +26,13 @@ RETURNING id, (xmax = 0) AS is_new
 SELECT count(*) AS count FROM contact_channels WHERE recipient = %(recipient)s AND ended_at IS NULL
 
 -- name: end_address
-UPDATE contact_channels SET ended_at = %(now)s, ended_by = %(by)s
+-- That there was an address stays; the address itself does not.
+UPDATE contact_channels SET ended_at = %(now)s, ended_by = %(by)s, address = '\x00', address_hash = '\x'
 WHERE id = %(id)s AND recipient = %(recipient)s AND ended_at IS NULL RETURNING id, channel
 
 -- name: end_wechat
 -- Whoever unfollows the account is sent nothing more there.
-UPDATE contact_channels SET ended_at = %(now)s, ended_by = 'self'
+UPDATE contact_channels SET ended_at = %(now)s, ended_by = 'self', address = '\x00', address_hash = '\x'
 WHERE channel = 'wechat' AND address_hash = %(address_hash)s AND ended_at IS NULL
 
 -- name: prefer_address
@@ -83,3 +84,6 @@ SELECT id FROM users WHERE name = %(name)s AND disabled_at IS NULL
 -- name: notice_community
 -- The community technical notices of our own machines go to: the named one, or the only one there is.
 SELECT id, zone FROM communities WHERE id = %(id)s OR (%(id)s = '' AND (SELECT count(*) FROM communities) = 1)
+
+-- name: known_community
+SELECT id FROM communities WHERE id = %(id)s

@@ -50,6 +50,7 @@ CREATE INDEX binding_codes_channel ON binding_codes (channel_id) WHERE used_at I
 -- Digests and tests belong to no case either.
 ALTER TABLE outbox
   ADD COLUMN lane smallint NOT NULL DEFAULT 0 CHECK (lane BETWEEN 0 AND 2),  -- life, routine, digest
+  ADD COLUMN pressing smallint NOT NULL DEFAULT 1, -- 0: before the others of its lane (a visit before a call)
   ADD COLUMN address_id bigint REFERENCES contact_channels,
   ADD COLUMN follows_id bigint REFERENCES outbox,  -- the message whose failure or silence this one answers
   ADD COLUMN token text UNIQUE,                    -- of the page on which the recipient says that she has seen it
@@ -58,7 +59,8 @@ ALTER TABLE outbox
 -- What was planned before there were lanes goes first; who inserts without saying one does not.
 ALTER TABLE outbox ALTER COLUMN lane SET DEFAULT 1;
 CREATE INDEX outbox_next ON outbox (follows_id) WHERE follows_id IS NOT NULL;
-CREATE INDEX outbox_lane ON outbox (lane, not_before) WHERE state IN ('planned', 'leased', 'uncertain');
+CREATE INDEX outbox_lane ON outbox (lane, pressing, not_before, id) WHERE state IN ('planned', 'leased', 'uncertain');
+CREATE INDEX outbox_leased ON outbox (lease_expires_at) WHERE state = 'leased';
 CREATE INDEX outbox_provider ON outbox (channel, provider_id) WHERE provider_id IS NOT NULL;
 
 -- What providers told afterwards; insert only.

@@ -91,3 +91,21 @@ def test_every_channel_in_the_settings_has_a_line_and_trouble_ends_with_one(worl
     world.write("UPDATE channel_states SET failures_in_row = 3, last_refusal = 'refused: 45009'")
     code, words = run(world, "status")
     assert code == 1 and "FAIL channel email: last refusal 'refused: 45009'" in words
+
+
+def test_a_community_gets_a_group_robot_of_its_own(world: World) -> None:
+    def add(community: str, channel: str, address: str) -> tuple[int, str]:
+        words = ["group", community, channel, "--database-url", world.url]
+        found = CliRunner().invoke(command, words, input=address)
+        return found.exit_code, found.output
+
+    assert add("wenchang", "dingtalk", "t0ken s3cret\n") == (0, "added\n")
+    assert add("wenchang", "dingtalk", "t0ken  s3cret\n") == (0, "it is there already\n")
+    for community, channel, address in (
+        ("nowhere", "dingtalk", "a b"), ("wenchang", "dingtalk", "a"), ("wenchang", "wecom_bot", ""), ("wenchang", "email", "a"),
+    ):  # fmt: skip
+        assert add(community, channel, address)[0] != 0
+    row = world.rows("SELECT recipient, channel, address FROM contact_channels")
+    assert [(item["recipient"], AddressBook().open(item["channel"], item["address"])) for item in row] == [
+        ("community:wenchang", "t0ken s3cret")
+    ]

@@ -167,7 +167,8 @@ def test_she_sets_her_hours_tests_and_takes_it_back(ways: Ways) -> None:
         assert ways.world.post(daughter, f"/my/channels/{address_id}/test").status_code == 303
     assert ways.world.post(daughter, f"/my/channels/{address_id}/test").status_code == 422, "five an hour"
     assert ways.world.post(daughter, f"/my/channels/{address_id}/end").status_code == 303
-    assert ways.own()[0]["ended_at"] is not None
+    ended = ways.own()[0]
+    assert ended["ended_at"] is not None and bytes(ended["address"]) == b"\x00", "what is removed is gone"
     actions = [row["action"] for row in ways.world.rows("SELECT action FROM audit_entries ORDER BY id")]
     assert actions == ["address_added", "address_confirmed", "address_ended"]
 
