@@ -218,11 +218,11 @@ ORDER BY s.position, u.id
 SELECT household_id FROM cases WHERE id = %(case_id)s
 
 -- name: insert_message
--- A call to one callee; its key makes it one.
+-- A call to one callee, in the lane of life; its key makes it one.
 INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key, template, args, state, created_at,
-  not_before)
+  not_before, lane, pressing)
 VALUES (%(case_id)s, %(step)s, %(person)s, %(channel)s, %(repetition)s, %(key)s, 'case', %(args)s, 'planned', %(now)s,
-  %(not_before)s)
+  %(not_before)s, 0, CASE WHEN %(step)s IN ('call', 'not_seen_2') THEN 1 ELSE 0 END)
 ON CONFLICT (idempotency_key) DO NOTHING
 
 -- name: attempt_by_provider

@@ -299,8 +299,9 @@ SUBJECTS = [
         statuses=(),
     ),
 ]  # fmt: skip
-#: The console needs no provider; Apprise is informational and has tests of its own below.
-OTHERS = {"console", "apprise"}
+#: The console needs no provider; Apprise is informational and has tests of its own below; a call hands over to the
+#: dialler, whose providers are measured in test_voice_*.py.
+OTHERS = {"console", "apprise", "voice_call"}
 IDS = [subject.name for subject in SUBJECTS]
 REFUSALS = [
     pytest.param(subject, mode, *expected, id=f"{subject.name}-{mode}")
