@@ -25,6 +25,8 @@ ZONE_MS = 8 * HOUR_MS  # Asia/Shanghai has had no summer time since 1991
 DAY_BEGINS_MIN = 4 * 60
 DAY_ENDS_MIN = 28 * 60 - 10
 EPISODE_DAYS = 16
+#: Presses of the button for help per watched elder's home and day: about one in twelve days among forty homes.
+HELP_PER_DAY = 1 / 480
 
 # First day of the lunar new year; the holiday runs from its eve for a week.
 _SPRING_FESTIVAL = {
@@ -168,12 +170,22 @@ def _lived_day(household: Household, day: int, chance: Random) -> list[Act]:
     outings = [outing for outing in outings if not any(_disturbs(span, outing) for span in spans)]
     found = [act for outing in outings for act in _passages(household, outing, chance)]
     found += _callers(household, habits, day, chance, ill=ill)
+    found += _help(household, day)
     found += _indoors(household, habits, day, outings, chance)
     quiet = [span for span in spans if span.kind is not EpisodeKind.ILLNESS]
     found = [act for act in found if not any(span.from_ms <= act.at_ms < span.to_ms for span in quiet)]
     for span in spans:
         found += _edges_of(household, span, chance)
     return found + _strangers(household, day, chance)
+
+
+def _help(household: Household, day: int) -> list[Act]:
+    """Now and then an elder who is watched presses the button for help; drawn apart, so that no other habit shifts."""
+    elder = household.watched and any(dweller.is_elder for dweller in household.dwellers)
+    if not elder or fraction(household.seed, 21, day) >= HELP_PER_DAY:
+        return []
+    minute = (8 + 13 * fraction(household.seed, 22, day)) * 60
+    return [Act(_at(day, minute), household.index, ActKind.SOS)]
 
 
 def _disturbs(span: Episode, outing: _Outing) -> bool:

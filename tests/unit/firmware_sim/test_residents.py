@@ -161,3 +161,15 @@ def test_the_long_holidays_are_known() -> None:
     new_year = day_of(1_771_300_800_000)  # 2026-02-17 12:00 +08:00
     assert is_long_holiday(new_year - 1) and is_long_holiday(new_year + 6)
     assert not is_long_holiday(new_year + 7)
+
+
+def test_now_and_then_an_elder_who_is_watched_calls_for_help_and_nobody_else_does() -> None:
+    watched = [household for household in COMMUNITY.households if household.watched]
+    others = [household for household in COMMUNITY.households if not household.watched][:20]
+    assert 3 <= sum(_calls_for_help(household, 120) for household in watched) <= 25
+    assert not any(_calls_for_help(household, 60) for household in others)
+
+
+def _calls_for_help(household: Household, days: int) -> int:
+    found = acts(household, START_MS, START_MS + days * DAY_MS)
+    return sum(act.kind is ActKind.SOS for act in found)
