@@ -3,7 +3,7 @@
 Nobody is signed in here. Aliyun and Tencent sign nothing, so their address holds a secret; WeChat signs with its
 token; receivers of our webhooks sign as Standard Webhooks says; Alertmanager shows the secret as a bearer token.
 What cannot be read is refused with what is wrong; what speaks of no message of ours is accepted and forgotten, as
-providers repeat what they are refused.
+providers repeat what they are refused. The body is read by the loop, the database is asked in a thread.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 from fastapi import APIRouter, Path, Request
 from prometheus_client import Counter
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from alerts.channels.webhook import parse_secret, sign
@@ -107,7 +108,7 @@ async def sms_aliyun(request: Request, secret: Secret) -> Response:
         )
         for row in rows
     ]  # fmt: skip
-    _take(services, "sms_aliyun", receipts)
+    await run_in_threadpool(_take, services, "sms_aliyun", receipts)
     return JSONResponse({"code": 0, "msg": "ok"})
 
 
@@ -124,7 +125,7 @@ async def sms_tencent(request: Request, secret: Secret) -> Response:
         )
         for row in rows
     ]  # fmt: skip
-    _take(services, "sms_tencent", receipts)
+    await run_in_threadpool(_take, services, "sms_tencent", receipts)
     return JSONResponse({"result": 0, "errmsg": "OK"})
 
 
@@ -168,8 +169,8 @@ async def wechat(request: Request) -> Response:
     if found.get("MsgType") == "text":
         code = found.get("Content", "")
     if openid and event == "unsubscribe":
-        _unfollow(services, openid)
-    elif openid and code and _bind_wechat(services, openid, code):
+        await run_in_threadpool(_unfollow, services, openid)
+    elif openid and code and await run_in_threadpool(_bind_wechat, services, openid, code):
         INBOUND.labels("wechat", "taken").inc()
         return Response(_reply(found, services), media_type="application/xml")
     return PlainTextResponse("success")
@@ -237,7 +238,9 @@ async def webhook(request: Request) -> Response:
     state = _WEBHOOK_STATES.get(str(found.get("type"))) if isinstance(found, dict) else None
     if state is None or not isinstance(data, dict):
         raise _refuse("webhook", 422)
-    _take(services, "webhook", [(str(data.get("id") or ""), "", state, str(data.get("code") or ""))])
+    await run_in_threadpool(
+        _take, services, "webhook", [(str(data.get("id") or ""), "", state, str(data.get("code") or ""))]
+    )
     return Response(status_code=204)
 
 
@@ -262,11 +265,15 @@ async def alertmanager(request: Request) -> Response:
     _check_secret(services, shown if scheme.lower() == "bearer" else "", "alertmanager")
     found = await _json(request, "alertmanager")
     name, is_over = _parse_group(found)
+    await run_in_threadpool(_take_notice, services, name, is_over)
+    INBOUND.labels("alertmanager", "taken").inc()
+    return JSONResponse({"taken": name})
+
+
+def _take_notice(services: Services, name: str, is_over: bool) -> None:
     with transaction(services.pool) as connection:
         community_id = _notice_community(connection, services)
         take_notice(connection, community_id=community_id, name=name, is_over=is_over, now=services.now())
-    INBOUND.labels("alertmanager", "taken").inc()
-    return JSONResponse({"taken": name})
 
 
 def _parse_group(found: Any) -> tuple[str, bool]:
