@@ -170,7 +170,9 @@ async def wechat(request: Request) -> Response:
         code = found.get("Content", "")
     if openid and event == "unsubscribe":
         await run_in_threadpool(_unfollow, services, openid)
-    elif openid and code and await run_in_threadpool(_bind_wechat, services, openid, code):
+    elif openid and code:
+        if not await run_in_threadpool(_bind_wechat, services, openid, code):
+            return PlainTextResponse("success")
         INBOUND.labels("wechat", "taken").inc()
         return Response(_reply(found, services), media_type="application/xml")
     return PlainTextResponse("success")
