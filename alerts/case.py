@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from alerts.grading import UNGRADED, Grounds
+from alerts.roster import CommunityDuty
 from kaimen.policy import CauseLadder, LadderPolicy
 from kaimen.vocabulary import CaseCause, CaseState, Contacted, Outcome, Role, Stage, TaskKind, TaskState
 
@@ -56,6 +57,8 @@ class Reason(StrEnum):
     LISTED = "listed"
     STARTED = "started"
     LEASE_EXPIRED = "lease_expired"
+    SHIFT_ENDED = "shift_ended"
+    ON_DUTY = "on_duty"
     HOLD_ENDED = "hold_ended"
     NOT_CONFIRMED = "not_confirmed"
     CALL_OVERDUE = "call_overdue"
@@ -82,6 +85,7 @@ class Reason(StrEnum):
     CLOSING_REJECTED = "closing_rejected"
     HELD = "held"
     HANDED_OVER = "handed_over"
+    SHIFT_ACCEPTED = "shift_accepted"
     REMOTE_WELL = "remote_well"
     CONSENT_WITHDRAWN = "consent_withdrawn"
     CONSENT_WITHDRAWN_PROPOSED = "consent_withdrawn_proposed"
@@ -713,6 +717,8 @@ class Circumstances:
     ``folded`` says that a technical case stands for this household; ``remote_well_count`` counts key presses since she
     was last heard, seen or opened; ``grounds`` is what was known of her when a stage was reached; ``review_drawn`` that
     this well is looked at again; ``cannot_phone`` that nobody of the household can be spoken to by telephone.
+    ``helpers`` may be asked at this hour, each for ``helper_waits_ms`` where it is said; ``duty`` is who of the
+    community is at work when.
     """
 
     community_id: str = ""
@@ -728,6 +734,8 @@ class Circumstances:
     grounds: Grounds = UNGRADED
     review_drawn: bool = False
     cannot_phone: bool = False
+    helper_waits_ms: Mapping[str, int] = field(default_factory=dict)
+    duty: CommunityDuty | None = None
 
 
 def stage_of(thresholds_passed: int) -> Stage:

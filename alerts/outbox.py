@@ -16,11 +16,13 @@ from psycopg.types.json import Jsonb
 
 from alerts.case import Annunciate
 from alerts.delivery import DETAIL_LENGTH_MAX, breaks_quiet, lane_of
-from alerts.recipients import VOICE, Address, Roster, idempotency_key, plan_messages
+from alerts.recipients import VOICE, Address, Roster, decide_told, idempotency_key, plan_messages
+from alerts.roster import Ground
 from alerts.voice.planning_rows import write_calls
 from kaimen.database import Connection, notify, queries
 
 _SQL = queries("alerts", "outbox.sql")
+_DUTY = queries("alerts", "roster.sql")
 _TOKEN_BYTES = 10
 
 ReceiptState = Literal["delivered", "answered", "confirmed", "failed"]
@@ -76,6 +78,7 @@ def write_messages(
     """Write the messages of one annunciation; return how many there are."""
     lane = lane_of(wanted.step)
     messages = plan_messages(wanted, roster)
+    _tell_who(connection, case_id, wanted, roster, now)
     follows_id: int | None = None
     for message in messages:
         # A second address on the same channel is a message of its own.
@@ -111,9 +114,27 @@ def write_messages(
         ).fetchone()
         follows_id = row["id"] if row else None
     rings = VOICE in roster.outside_channels
-    calls = write_calls(connection, case_id, wanted, roster.community_id, now) if rings else 0
+    calls = write_calls(connection, case_id, wanted, roster, now) if rings else 0
     notify(connection, "kaimen_outbox")
     return len(messages) + calls
+
+
+def _tell_who(
+    connection: Connection, case_id: int, wanted: Annunciate, roster: Roster, now: datetime
+) -> None:
+    """Write into the timeline who is on duty and told, and why: once for the same people in one day."""
+    if roster.duty is None:
+        return
+    for told in decide_told(wanted, roster):
+        if told.ground is Ground.WHOLE_ROLE:
+            continue
+        names = "、".join(roster.duty.people[person].name for person in told.people)
+        people = ",".join(str(person) for person in told.people)
+        args = {"role": told.role, "people": names, "ground": told.ground.value}
+        fact = f"duty:{case_id}:{told.role}:{people}:{told.ground.value}:{wanted.not_before.date()}"
+        connection.execute(
+            _DUTY["tell_on_duty"], {"case_id": case_id, "now": now, "args": Jsonb(args), "fact": fact}
+        )
 
 
 def write_single(

@@ -44,6 +44,9 @@ FROM contact_channels cc JOIN users u ON u.id = cc.user_id
 WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s) AND u.disabled_at IS NULL
   AND (cc.confirmed_at IS NOT NULL OR cc.added_by = 'import')
   AND u.community_id = %(community_id)s AND u.role <> 'family'
+  -- A helper is told of the homes she helps; who is there for the whole community is told of all of it.
+  AND (u.role NOT IN ('neighbour_watcher', 'stairwell_liaison', 'safety_guardian')
+       OR EXISTS (SELECT 1 FROM user_households uh WHERE uh.user_id = u.id AND uh.household_id = %(household_id)s))
 ORDER BY cc.recipient, cc.position, cc.id
 
 -- name: community_addresses

@@ -262,8 +262,16 @@ WHERE coalesce(moved.cause, o.cause) = %(cause)s AND coalesce(moved.cause_id, o.
 -- name: household_circumstances
 -- Where a household is, its newest policy, who helps it, who answered for it, and what else stands for it.
 SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.ladder,
-  ARRAY(SELECT DISTINCT hc.role FROM household_contacts hc WHERE hc.household_id = h.id AND hc.role <> 'family')
-    AS helpers,
+  ARRAY(SELECT DISTINCT hc.role FROM household_contacts hc
+        WHERE hc.household_id = h.id AND hc.role <> 'family' AND (hc.available_from IS NULL
+          OR CASE WHEN hc.available_from < hc.available_until
+                  THEN (%(now)s AT TIME ZONE c.zone)::time >= hc.available_from
+                   AND (%(now)s AT TIME ZONE c.zone)::time < hc.available_until
+                  ELSE (%(now)s AT TIME ZONE c.zone)::time >= hc.available_from
+                    OR (%(now)s AT TIME ZONE c.zone)::time < hc.available_until END)) AS helpers,
+  (SELECT jsonb_object_agg(w.role, w.wait) FROM (
+     SELECT hc.role, max(hc.answer_within_s) AS wait FROM household_contacts hc
+     WHERE hc.household_id = h.id AND hc.answer_within_s IS NOT NULL GROUP BY hc.role) w) AS helper_waits,
   greatest(
     (SELECT max(v.at) FROM verified_contacts v
      WHERE v.household_id = h.id AND v.at <= %(now)s AND v.doubted_at IS NULL),

@@ -59,6 +59,7 @@ from alerts.grading import format_grounds, parse_grounds
 from alerts.outbox import load_roster, supersede_messages, write_messages
 from alerts.policies import format_policy, parse_policy, policy_values
 from alerts.recipients import HELPER_ORDER, Roster
+from alerts.roster_store import load_duty
 from alerts.signals import CAUSE_OF_SIGNAL, decide_review, subject_of
 from alerts.technical import (
     QUARANTINE_CAUSE,
@@ -304,15 +305,17 @@ def load_surroundings(
         row = connection.execute(_SQL["community"], {"community_id": key.community_id, "now": now}).fetchone()
         if row is None:
             raise LookupError("a device without a community")
-        around = Circumstances(community_id=key.community_id)
+        duty = load_duty(connection, key.community_id)
+        around = Circumstances(community_id=key.community_id, duty=duty)
         roster = load_roster(connection, key.community_id, None, (), outside_channels)
-        return Surroundings(around, parse_policy(row), roster)
+        return Surroundings(around, parse_policy(row), replace(roster, duty=duty))
     row = connection.execute(
         _SQL["household_circumstances"], {"household_id": key.household_id, "now": now}
     ).fetchone()
     if row is None:
         raise LookupError("a household that is not registered")
     policy = parse_policy(row)
+    duty = load_duty(connection, row["community_id"])
     around = Circumstances(
         community_id=row["community_id"],
         household_id=key.household_id,
@@ -323,10 +326,12 @@ def load_surroundings(
         remote_well_max=policy.remote_well_max,
         real_evidence_at=row["real_evidence_at"],
         cannot_phone=row["cannot_phone"],
+        helper_waits_ms={role: seconds * 1000 for role, seconds in (row["helper_waits"] or {}).items()},
+        duty=duty,
     )
     family_user_ids = tuple(row["family_user_ids"])
     roster = load_roster(connection, row["community_id"], key.household_id, family_user_ids, outside_channels)
-    return Surroundings(around, policy, roster)
+    return Surroundings(around, policy, replace(roster, duty=duty))
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from alerts.case import (
 from alerts.ending import closed
 from alerts.holds import decide_hold, is_night
 from alerts.recipients import next_in_chain
+from alerts.roster import desk_at
 from kaimen.policy import calls_start_at, next_list_time
 from kaimen.vocabulary import CaseCause, CaseState, Grade, Outcome, Role, Stage, TaskKind, TaskState
 
@@ -171,10 +172,13 @@ def _roles(case: CaseFacts) -> tuple[Role, ...]:
         known = (role for role in case.ladder.told)
         later = (role for _, role in case.ladder.then if f"{case.cause.value}_{role}" in case.annunciated)
         return (Role.PROPERTY_CLERK, *(Role(role) for role in (*known, *later)))
+    # Whoever is asked to phone or to go is told, and the desk always.
+    asked = (Role(task.role) for task in case.open_tasks if task.kind in (TaskKind.CALL, TaskKind.VISIT))
+    roles = dict.fromkeys((Role.PROPERTY_CLERK, *asked))
     # Police see a named case from VISIT on, not before.
     if case.proposal is None and case.stage is Stage.VISIT:
-        return (Role.PROPERTY_CLERK, Role.POLICE_OFFICER)
-    return (Role.PROPERTY_CLERK,)
+        roles[Role.POLICE_OFFICER] = None
+    return (*roles,)
 
 
 def _family_is_told(case: CaseFacts) -> bool:
@@ -236,7 +240,7 @@ def with_owed_task(case: CaseFacts, now: datetime, around: Circumstances) -> Cas
 def with_call(case: CaseFacts, start_at: datetime, now: datetime, around: Circumstances) -> CaseFacts:
     """Return the case with a call task that starts at ``start_at``; checks of a mass outage are paced."""
     due_at = after(start_at, case.policy.sla_ms(2) + _pace_ms(case, around))
-    task = TaskFacts(TaskKind.CALL, Role.PROPERTY_CLERK, TaskState.OPEN, now, start_at, due_at)
+    task = TaskFacts(TaskKind.CALL, desk_at(around.duty, start_at), TaskState.OPEN, now, start_at, due_at)
     return replace(with_task(case, task), deadline_at=due_at)
 
 
@@ -254,11 +258,14 @@ def with_visit(
     """
     start_at = start_at or now
     night = is_night(case.policy, start_at)
-    chosen = role or next_in_chain(around, _asked(case), night=night)
+    chosen = role or next_in_chain(around, _asked(case), night=night, at=start_at)
     if chosen is None:
-        chosen = next_in_chain(around, (), night=night)
+        chosen = next_in_chain(around, (), night=night, at=start_at)
     assert chosen is not None
-    span_ms = case.policy.visit_lease_ms if chosen in around.helpers else case.policy.sla_ms(3)
+    at_work = chosen not in around.helpers and chosen != Role.GRID_WORKER
+    span_ms = (
+        case.policy.sla_ms(3) if at_work else around.helper_waits_ms.get(chosen, case.policy.visit_lease_ms)
+    )
     due_at = after(start_at, span_ms + _pace_ms(case, around))
     task = TaskFacts(TaskKind.VISIT, chosen, TaskState.OPEN, now, start_at, due_at)
     deadline_at = after(start_at, case.policy.sla_ms(3) + _pace_ms(case, around))
@@ -365,7 +372,7 @@ def _decide_list(case: CaseFacts, now: datetime) -> Decision:
 
 
 def _pass_on(case: CaseFacts, overdue: TaskFacts, now: datetime, around: Circumstances) -> Decision:
-    role = next_in_chain(around, _asked(case), night=is_night(case.policy, now))
+    role = next_in_chain(around, _asked(case), night=is_night(case.policy, now), at=now)
     if role is None:
         return _again(case, Reason.VISIT_OVERDUE, now, around)
     case = with_changed_task(case, overdue, replace(overdue, state=TaskState.SUPERSEDED))

@@ -26,6 +26,7 @@ LANGUAGES = ("zh", "en")
 
 #: Values whose word is looked up below a prefix of the catalogue: ``{role}`` is said as ``role.<value>``.
 _LOOKED_UP = {
+    "ground": "duty.ground",
     "signal": "signal",
     "grade": "grade",
     "stage": "stage",

@@ -237,6 +237,7 @@ class Role(StrEnum):
     STAIRWELL_LIAISON = "stairwell_liaison"
     SAFETY_GUARDIAN = "safety_guardian"
     GRID_WORKER = "grid_worker"
+    GUARD = "guard"
 
 
 class DoorRole(StrEnum):

@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg.types.json import Jsonb
 
 from alerts.case import Annunciate
-from alerts.recipients import VOICE, idempotency_key
+from alerts.recipients import VOICE, Roster, choose_rung, decide_told, idempotency_key
 from alerts.voice.keypad import Audience
 from alerts.voice.planning import Callee, plan_calls
 from kaimen.database import Connection, queries
@@ -16,14 +16,14 @@ _SQL = queries("alerts.voice")
 
 
 def write_calls(
-    connection: Connection, case_id: int, wanted: Annunciate, community_id: str, now: datetime
+    connection: Connection, case_id: int, wanted: Annunciate, roster: Roster, now: datetime
 ) -> int:
     """Write the calls of an annunciation in its transaction; return how many."""
     if not wanted.outside:
         return 0
     found = connection.execute(_SQL["household_of_case"], {"case_id": case_id}).fetchone()
     household_id = found["household_id"] if found else None
-    callees = _load_callees(connection, household_id, community_id, now)
+    callees = _load_callees(connection, household_id, wanted, roster, now)
     calls = plan_calls(wanted.step, wanted.repetition, wanted.not_before, callees)
     for call in calls:
         key = idempotency_key(
@@ -39,12 +39,13 @@ def write_calls(
 
 
 def _load_callees(
-    connection: Connection, household_id: str | None, community_id: str, now: datetime
+    connection: Connection, household_id: str | None, wanted: Annunciate, roster: Roster, now: datetime
 ) -> list[Callee]:
-    values = {"household_id": household_id, "community_id": community_id, "now": now}
+    values = {"household_id": household_id, "community_id": roster.community_id, "now": now}
     of_household = connection.execute(_SQL["callees_of_household"], values).fetchall()
-    of_desk = connection.execute(_SQL["staff_of_community"], values).fetchall()
+    phones = connection.execute(_SQL["staff_of_community"], values).fetchall()
+    staff = choose_rung(decide_told(wanted, roster), [(row["user_id"], row["role"]) for row in phones])
     return [
         *(Callee(f"person:{row['person_id']}", Audience(row["audience"])) for row in of_household),
-        *(Callee(f"user:{row['user_id']}", Audience.STAFF) for row in of_desk),
+        *(Callee(f"user:{user_id}", Audience.STAFF) for user_id in staff),
     ]

@@ -209,8 +209,9 @@ ORDER BY rank, position, person_id
 
 -- name: staff_of_community
 -- The desk's telephones, in order.
-SELECT u.id AS user_id FROM staff_phones s JOIN users u ON u.id = s.user_id
-WHERE u.community_id = %(community_id)s AND s.rings AND u.disabled_at IS NULL AND u.role = 'property_clerk'
+SELECT u.id AS user_id, u.role FROM staff_phones s JOIN users u ON u.id = s.user_id
+WHERE u.community_id = %(community_id)s AND s.rings AND u.disabled_at IS NULL
+  AND u.role IN ('property_clerk', 'guard', 'grid_worker')
 ORDER BY s.position, u.id
 
 -- name: household_of_case

@@ -55,7 +55,7 @@ from kaimen.vocabulary import (
 CASES_PAGE = 50
 CONTACT_ROLES = ("family", "neighbour_watcher", "stairwell_liaison", "safety_guardian", "grid_worker")
 HAND_OVER_ROLES = (
-    Role.NEIGHBOUR_WATCHER, Role.STAIRWELL_LIAISON, Role.SAFETY_GUARDIAN, Role.GRID_WORKER, Role.POLICE_OFFICER,
+    Role.NEIGHBOUR_WATCHER, Role.STAIRWELL_LIAISON, Role.SAFETY_GUARDIAN, Role.GRID_WORKER, Role.GUARD, Role.POLICE_OFFICER,
 )  # fmt: skip
 
 _MARKS = {0: Mark.UNKNOWN, 1: Mark.LOW, 2: Mark.MID, 3: Mark.HIGH}
