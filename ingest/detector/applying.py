@@ -26,8 +26,8 @@ from ingest.detector.columns import (
     Ints,
 )
 from ingest.detector.compiled import compiled
-from ingest.detector.kernel import LOOKED_AT_ONCE
-from ingest.detector.state import BLOCK, NEVER_S, PULSE_MS, Seconds
+from ingest.detector.kernel import list_due
+from ingest.detector.state import BLOCK, PULSE_MS, Seconds
 from kaimen.policy import FUTURE_MAX_MS, PAST_MAX_MS, STEP_MAX_MS
 
 #: Words of a hot row, 8 bytes each: the boot; its base and what may be taken; the last instant, whether it was a
@@ -161,22 +161,16 @@ def refresh_due(
 
     ``device_of`` (shape (H,)) is the one device whose messages decide about a household, -1 where it is not so simple.
     """
+    near = np.empty(BLOCK + 1, np.int64)
     for block in range(bound_s.shape[0]):
         if bound_s[block] > pulse_s:
             continue
-        for first in range(block * BLOCK, (block + 1) * BLOCK, LOOKED_AT_ONCE):
-            # As in ``take_due``: mostly nobody among a few is due, and nothing else is read.
-            part = due_s[first : first + LOOKED_AT_ONCE]
-            least = np.uint32(NEVER_S)
-            for position in range(part.shape[0]):
-                least = min(least, part[position])
-            if least > pulse_s:
+        for position in range(list_due(np.uint32(pulse_s), block, due_s, near)):
+            index = near[position]
+            d = device_of[index]
+            if d < 0 or (rows[d, BASE] & ARMED) == 0:
                 continue
-            for index in range(first, first + LOOKED_AT_ONCE):
-                d = device_of[index]
-                if due_s[index] > pulse_s or d < 0 or (rows[d, BASE] & ARMED) == 0:
-                    continue
-                known_until_ms[index] = (rows[d, LAST] >> LAST_SHIFT) + supervision_ms[d]
-                if opened_ms[d] > evidence_ms[index]:
-                    evidence_ms[index] = opened_ms[d]
-                    origin_ms[index] = opened_ms[d]
+            known_until_ms[index] = (rows[d, LAST] >> LAST_SHIFT) + supervision_ms[d]
+            if opened_ms[d] > evidence_ms[index]:
+                evidence_ms[index] = opened_ms[d]
+                origin_ms[index] = opened_ms[d]

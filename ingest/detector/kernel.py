@@ -54,6 +54,32 @@ def next_due(
 
 
 @compiled
+def lowest_of(part: Seconds) -> np.uint32:
+    """Return the lowest of some instants, without a branch."""
+    least = np.uint32(NEVER_S)
+    for position in range(part.shape[0]):
+        least = min(least, part[position])
+    return least
+
+
+@compiled
+def list_due(pulse_s: np.uint32, block: int, due_s: Seconds, near: NDArray[np.int64]) -> int:
+    """Write the due households of a block to ``near`` (shape (BLOCK + 1,)); return how many.
+
+    Listed without a branch each, so that the memory of one is not waited for before the next; of a few of whom nobody
+    is due only the lowest instant is looked at.
+    """
+    count = np.uint64(0)
+    for first in range(block * BLOCK, (block + 1) * BLOCK, LOOKED_AT_ONCE):
+        part = due_s[first : first + LOOKED_AT_ONCE]
+        if lowest_of(part) <= pulse_s:
+            for position in range(part.shape[0]):
+                near[count] = first + position
+                count += np.uint64(part[position] <= pulse_s)
+    return int(count)
+
+
+@compiled
 def take_due(
     pulse_s: int,
     due_s: Seconds,
@@ -74,46 +100,33 @@ def take_due(
     """
     count = 0
     now_ms = pulse_s * PULSE_MS
+    near = np.empty(BLOCK + 1, np.int64)
     for block in range(bound_s.shape[0]):
         if bound_s[block] > pulse_s:
             continue
-        lowest = np.uint32(NEVER_S)
-        for first in range(block * BLOCK, (block + 1) * BLOCK, LOOKED_AT_ONCE):
-            # The lowest of a few without a branch: mostly nobody among them is due, and nothing else is read.
-            part = due_s[first : first + LOOKED_AT_ONCE]
-            least = np.uint32(NEVER_S)
-            for position in range(part.shape[0]):
-                least = min(least, part[position])
-            if least <= pulse_s:
-                least = np.uint32(NEVER_S)
-                for index in range(first, first + LOOKED_AT_ONCE):
-                    if due_s[index] <= pulse_s:
-                        still = False
-                        if (
-                            level[index] != PLAIN
-                            and now_ms <= known_until_ms[index]
-                            and now_ms < other_due_ms[index]
-                        ):
-                            limits = thresholds_ms[policy[index]]
-                            stage = count_stage(limits, now_ms - origin_ms[index])
-                            elapsed = count_stage(limits, now_ms - evidence_ms[index])
-                            still = stage == level[index] and elapsed == stage
-                        if still:
-                            due = next_due(
-                                thresholds_ms[policy[index]],
-                                now_ms,
-                                evidence_ms[index],
-                                origin_ms[index],
-                                known_until_ms[index],
-                                other_due_ms[index],
-                            )
-                            due_s[index] = min((due + PULSE_MS - 1) // PULSE_MS, NEVER_S)
-                        else:
-                            found[count] = index
-                            count += 1
-                    least = min(least, due_s[index])
-            lowest = min(lowest, least)
-        bound_s[block] = lowest
+        due = list_due(np.uint32(pulse_s), block, due_s, near)
+        for position in range(due):
+            index = near[position]
+            still = False
+            limits = thresholds_ms[policy[index]]
+            if level[index] != PLAIN and now_ms <= known_until_ms[index] and now_ms < other_due_ms[index]:
+                stage = count_stage(limits, now_ms - origin_ms[index])
+                elapsed = count_stage(limits, now_ms - evidence_ms[index])
+                still = stage == level[index] and elapsed == stage
+            if still:
+                next_ms = next_due(
+                    limits,
+                    now_ms,
+                    evidence_ms[index],
+                    origin_ms[index],
+                    known_until_ms[index],
+                    other_due_ms[index],
+                )
+                due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
+            else:
+                found[count] = index
+                count += 1
+        bound_s[block] = lowest_of(due_s[block * BLOCK : (block + 1) * BLOCK])
     return count
 
 
