@@ -23,7 +23,7 @@ from tests.fix_servers import Program, free_port, postgres_programs, temporary_f
 
 PROGRAMS = Path(sys.executable).parent
 #: Given from outside in the compose file too: the database's image is not ours to start here.
-NOT_OURS = ("database", "prometheus")
+NOT_OURS = ("database", "prometheus", "phone")  # the telephone has tests of its own, and a profile
 HEALTHY_WITHIN_S = 90.0
 
 

@@ -413,6 +413,22 @@ def test_an_absence_heard_on_the_telephone_ends_within_thirty_days(world: World)
     assert len(world.rows("SELECT 1 FROM absences")) == 1
 
 
+def test_one_press_records_a_call_that_reached_nobody(world: World) -> None:
+    clerk = world.browser("clerk")
+    case_id, task_id = world.case_ids["zhao"], world.task_ids["zhao"]
+    world.post(clerk, f"/cases/{case_id}/claim")
+    page = clerk.get(f"/tasks/{task_id}").text
+    assert 'href="tel:' in page
+    assert page.count('name="note" value=') == 4
+    assert world.post(
+        world.browser("watcher"), f"/tasks/{task_id}/outcome", outcome="no_answer"
+    ).status_code in (403, 404)
+    assert world.post(clerk, f"/tasks/{task_id}/outcome", outcome="no_answer", note="占线").status_code == 303
+    (task,) = world.rows("SELECT outcome, note FROM tasks WHERE id = %s", task_id)
+    assert (task["outcome"], task["note"]) == ("no_answer", "占线")
+    assert world.rows("SELECT 1 FROM verified_contacts") == []
+
+
 def test_no_list_of_the_desk_tells_which_home_is_empty(world: World) -> None:
     clerk = world.browser("clerk")
     world.write(
