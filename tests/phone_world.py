@@ -75,9 +75,19 @@ def require_programs() -> None:
 
 
 def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port free for SIP: over UDP, over TCP, and the next one for TLS."""
+    for _ in range(100):
+        with contextlib.ExitStack() as stack:
+            probe = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            try:
+                for further in (port, port + 1):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", further))
+            except (OSError, OverflowError):
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 @dataclass

@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import threading
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -125,6 +126,7 @@ def _digest(*parts: str) -> str:
 
 def _write(target: Path, data: bytes) -> None:
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = target.with_suffix(f".{os.getpid()}.tmp")
+    # Calls that begin at the same moment make the same sound: each its own copy, and the last one stays.
+    fresh = target.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
     fresh.write_bytes(data)
     fresh.replace(target)

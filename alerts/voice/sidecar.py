@@ -10,6 +10,7 @@ import ipaddress
 import os
 import shutil
 import sys
+import threading
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,7 @@ def _write_once(path: Path, samples: array[int]) -> None:
         os.utime(path)
         return
     silent_bytes = round(SILENCE_S * audio.RATE_HZ) * 2
-    fresh = path.with_suffix(f".{os.getpid()}.tmp")
+    fresh = path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.tmp")
     with fresh.open("wb") as file:
         file.write(audio.format_header(len(samples) * 2 + silent_bytes))
         file.write(samples.tobytes())

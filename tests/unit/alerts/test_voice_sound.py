@@ -6,6 +6,7 @@ import io
 import math
 import wave
 from array import array
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,10 @@ from hypothesis import strategies as st
 from alerts.voice import audio
 from alerts.voice.audio import RATE_HZ, SoundError
 from alerts.voice.control import MESSAGE_BYTES_MAX, ControlError, Parser, format_netstring
+from alerts.voice.keypad import Audience
+from alerts.voice.prompts import Prompts
 from alerts.voice.sidecar import PhoneSettingsError, Sidecar, parse_sidecar
+from alerts.voice.wording import TEXTS, question
 from kaimen.settings import AlertsSettings
 
 
@@ -181,3 +185,13 @@ def test_only_a_line_that_stays_on_this_machine_is_unreal(dial: str, loopback: b
     found = parse_sidecar(settings(sip_dial=dial))
     assert isinstance(found, Sidecar)
     assert found.is_loopback is loopback
+
+
+def test_calls_that_begin_together_make_the_same_sound_without_losing_it(tmp_path: Path) -> None:
+    recordings = {(segment, "zh"): wav(tone(500 + index, 0.4)) for index, segment in enumerate(TEXTS)}
+    prompts = Prompts(tmp_path, recordings)
+    with ThreadPoolExecutor(20) as pool:
+        sounds = list(pool.map(lambda _: prompts.sound(question(Audience.ELDER, "123456"), "zh"), range(40)))
+    assert len(set(sounds)) == 1
+    assert audio.seconds_of(sounds[0]) > 5
+    assert not list(tmp_path.glob("*.tmp"))
