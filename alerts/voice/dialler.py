@@ -240,27 +240,30 @@ class Dialler:
         self._start(lambda: self._called_back(call, answer))
 
     def _called_back(self, call: Call, answer: Callable[[Path], None]) -> None:
-        prompts = self._prompts("")
-        language: Language = "zh"
-        with transaction(self.pool) as connection:
-            blocked = (
-                store.count_failures(connection, as_datetime(self.wall.now_ms())) >= CODES_WRONG_PER_HOUR_MAX
-            )
-        first = prompts.sound(single("goodbye" if blocked else "open_question"), language)
-        wrong = prompts.sound(single("code_wrong"), language)
         try:
-            answer(first)
-            found = None if blocked else self._listen_for_code(call, wrong)
-            result = "blocked" if blocked else "no_code"
-            if found is not None:
-                result = self._ask_caller(call, found)
-            elif not blocked:
-                _say_out(call, prompts.sound(single("goodbye"), language))
-            if blocked:
-                _wait_out(call, first)
+            result = self._lead_caller(call, answer)
         finally:
             call.hang_up()
         metrics.CALLS.labels(self.gateway.name, "call_back", result).inc()
+
+    def _lead_caller(self, call: Call, answer: Callable[[Path], None]) -> str:
+        prompts = self._prompts("")
+        language: Language = "zh"
+        with transaction(self.pool) as connection:
+            failures = store.count_failures(connection, as_datetime(self.wall.now_ms()))
+        goodbye = prompts.sound(single("goodbye"), language)
+        if failures >= CODES_WRONG_PER_HOUR_MAX:
+            answer(goodbye)
+            _wait_out(call, goodbye)
+            return "blocked"
+        wrong = prompts.sound(single("code_wrong"), language)
+        answer(prompts.sound(single("open_question"), language))
+        found = self._listen_for_code(call, wrong)
+        if found is not None:
+            return self._ask_caller(call, found)
+        call.say(goodbye)
+        _wait_out(call, goodbye)
+        return "no_code"
 
     def _listen_for_code(self, call: Call, wrong: Path) -> dict[str, object] | None:
         """Return the outstanding call whose code was entered. Who rings from which number proves nothing."""
@@ -312,11 +315,6 @@ def _sounds(prompts: Prompts, audience: Audience, language: Language) -> Sounds:
         failed=prompts.sound(single("failed"), language),
         thanks={said: prompts.sound(single(said), language) for said in _SAID},
     )
-
-
-def _say_out(call: Call, sound: Path) -> None:
-    call.say(sound)
-    _wait_out(call, sound)
 
 
 def _wait_out(call: Call, sound: Path) -> None:

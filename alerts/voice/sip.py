@@ -196,7 +196,19 @@ class SipGateway:
             except ControlError as error:
                 raise GatewayDownError(str(error)) from None
             self._padded.clear()
+        self._put_down_receivers()
         self._sidecar.write_silence()
+
+    def _put_down_receivers(self) -> None:
+        """End what an earlier connection left running: nobody listens to its keys any more."""
+        both = (
+            ("uafind", line) if first else ("hangup", "") for line in self._sidecar.lines for first in (1, 0)
+        )
+        assert self._control is not None
+        try:
+            self._control.run(*both)
+        except ControlError as error:
+            raise GatewayDownError(str(error)) from None
 
     def prune(self, before_s: float) -> None:
         with self._lock:
