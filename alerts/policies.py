@@ -7,13 +7,17 @@ from dataclasses import asdict, fields, replace
 from datetime import time
 from typing import Any
 
-from kaimen.policy import CAUSE_LADDERS, CauseLadder, LadderPolicy
+from kaimen.policy import CAUSE_LADDERS, CauseLadder, LadderPolicy, care_ladder
 from kaimen.vocabulary import CaseCause
 
 
 def parse_policy(row: Mapping[str, Any]) -> LadderPolicy:
-    """Return the ladder of a row of ``policies`` (or of its absence: the mandated one) in a community's zone."""
-    values: dict[str, Any] = {"zone": row["zone"]}
+    """Return the ladder of a row of ``policies`` (or of its absence: the mandated one) in a community's zone.
+
+    Beneath it lies what the residents' kinds of care ask for, then what is stored for such care.
+    """
+    values: dict[str, Any] = {"zone": row["zone"], **care_ladder(row.get("categories") or ())}
+    values |= policy_values(row.get("care_ladder") or {})
     if row.get("policy_version") is not None:
         values["version"] = row["policy_version"]
         values["thresholds_ms"] = tuple(seconds * 1000 for seconds in row["thresholds_s"])

@@ -261,7 +261,9 @@ WHERE coalesce(moved.cause, o.cause) = %(cause)s AND coalesce(moved.cause_id, o.
 
 -- name: household_circumstances
 -- Where a household is, its newest policy, who helps it, who answered for it, and what else stands for it.
-SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.ladder,
+SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.ladder, care.ladder AS care_ladder,
+  ARRAY(SELECT DISTINCT r.category FROM persons r
+        WHERE r.household_id = h.id AND r.relation = 'resident' AND r.category IS NOT NULL) AS categories,
   ARRAY(SELECT DISTINCT hc.role FROM household_contacts hc
         WHERE hc.household_id = h.id AND hc.role <> 'family' AND (hc.available_from IS NULL
           OR CASE WHEN hc.available_from < hc.available_until
@@ -305,6 +307,12 @@ LEFT JOIN LATERAL (
   SELECT q.version, q.thresholds_s, q.ladder FROM policies q
   WHERE q.id = h.policy_id AND q.valid_from <= %(now)s ORDER BY q.version DESC LIMIT 1
 ) p ON true
+LEFT JOIN LATERAL (
+  SELECT q.ladder FROM persons r
+  JOIN care_categories k ON k.category = r.category
+  JOIN policies q ON q.id = k.policy_id AND q.valid_from <= %(now)s
+  WHERE r.household_id = h.id AND r.relation = 'resident' ORDER BY k.category, q.version DESC LIMIT 1
+) care ON true
 WHERE h.id = %(household_id)s
 
 -- name: presence

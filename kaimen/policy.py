@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 MINUTE_MS = 60_000
@@ -142,3 +143,27 @@ def calls_start_at(policy: LadderPolicy, now: datetime) -> datetime:
     if local.time() >= policy.call_until:
         start = datetime.combine(local.date() + timedelta(days=1), policy.call_from, tzinfo=zone)
     return start.astimezone(now.tzinfo)
+
+
+#: What a kind of care asks for beside the mandated ladder, as fields of it; thresholds are the household's policy alone.
+#: A ladder stored for the category (``care_categories``) and the household's own policy stand over it.
+CARE_LADDERS: Mapping[str, Mapping[str, Any]] = {
+    "living_alone": {},
+    "disabled": {"call_sla_ms": 90 * MINUTE_MS},
+    "severely_disabled": {
+        "call_sla_ms": HOUR_MS, "visit_sla_ms": 30 * MINUTE_MS, "visit_lease_ms": 20 * MINUTE_MS, "remote_well_max": 1,
+    },
+    # A child at home without its parents: a pressed key says little, and nobody waits for the third try.
+    "left_behind_child": {
+        "call_sla_ms": HOUR_MS, "visit_sla_ms": 30 * MINUTE_MS, "visit_lease_ms": 20 * MINUTE_MS, "remote_well_max": 0,
+    },
+}  # fmt: skip
+
+
+def care_ladder(categories: Collection[str]) -> dict[str, Any]:
+    """Return the fields of the ladder that the residents' kinds of care ask for; of two the more careful."""
+    found: dict[str, Any] = {}
+    for category in categories:
+        for name, value in CARE_LADDERS.get(category, {}).items():
+            found[name] = min(found.get(name, value), value)
+    return found

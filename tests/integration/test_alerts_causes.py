@@ -159,6 +159,30 @@ def test_a_changed_policy_is_told_to_whoever_judges_without_a_restart(town: Town
         ]
 
 
+def test_each_kind_of_care_has_its_ladder_as_data_and_the_installation_may_store_its_own(town: Town) -> None:
+    spans = {}
+    town.rows(
+        "INSERT INTO policies (id, version, thresholds_s, ladder, valid_from) VALUES"
+        " ('blind', 1, '{86400,172800,259200}', '{\"call_sla_ms\": 900000}', '2025-01-01')"
+    )
+    town.rows("INSERT INTO care_categories (category, policy_id) VALUES ('blind', 'blind')")
+    for category in ("living_alone", "disabled", "left_behind_child", "blind"):
+        home = town.household(category.replace("_", "-"))
+        town.rows(
+            "INSERT INTO persons (id, household_id, relation, category) VALUES (%s, %s, 'resident', %s)",
+            f"p-{home}", home, category,
+        )  # fmt: skip
+        town.crosses(home, 2)
+        town.settle()
+        task = town.row("SELECT due_at - start_at AS span FROM tasks WHERE household_id = %s", home)
+        spans[category] = task["span"]
+    assert spans == {
+        "living_alone": 2 * HOUR, "disabled": 90 * MINUTE, "left_behind_child": HOUR, "blind": 15 * MINUTE,
+    }  # fmt: skip
+    with transaction(town.pool) as connection, pytest.raises(acts.ActRefused, match="remote_too_often"):
+        acts.record_remote_well(connection, household_id="left-behind-child", via="key", now=town.now)
+
+
 # --- is she back? ------------------------------------------------------------------------------------------------
 
 
