@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +27,7 @@ from alerts.voice.sip import SipCall, SipGateway
 from alerts.voice.wording import LANGUAGES, TEXTS, question, single
 from kaimen.database import open_pool
 from tests.fix_database import DatabaseServer
-from tests.fix_servers import wait_until
+from tests.fix_servers import Program, wait_until
 from tests.phone_world import EXTENSIONS, Phone, PhoneWorld, found_at, phone_world, samples_of
 from tests.unit.alerts.town import Town, build_town
 
@@ -385,3 +387,33 @@ def test_who_calls_back_must_know_the_code_whatever_number_he_rings_from(
         phone.hang_up()
     assert town.row("SELECT meaning, effect FROM calls") == {"meaning": "well", "effect": "phone_well"}
     assert len(town.rows("SELECT 1 FROM verified_contacts")) == 1
+
+
+def test_the_alerts_service_itself_rings_and_writes_the_answer(
+    town: Town, world: PhoneWorld, tmp_path: Path
+) -> None:
+    phone = world.phones[EXTENSIONS[0]]
+    phone.behave = presses("1")
+    elders(town, EXTENSIONS[:1])
+    sidecar = world.sidecar
+    environment = {
+        **os.environ,
+        "KAIMEN_DATABASE_URL": town.url,
+        "KAIMEN_VOICE_GATEWAY": "sip",
+        "KAIMEN_SIP_ACCOUNT": sidecar.lines[0].replace("kaimen1@", "kaimen{line}@"),
+        "KAIMEN_SIP_LINES": "20",
+        "KAIMEN_SIP_DIAL": sidecar.dial,
+        "KAIMEN_SIP_CONTROL": f"{sidecar.control[0]}:{sidecar.control[1]}",
+        "KAIMEN_SIP_FOLDER": str(sidecar.folder),
+        "KAIMEN_VOICE_FOLDER": str(tmp_path / "cache"),
+        "KAIMEN_VOICE_RING_S": "5",
+    }
+    service = Program(
+        "alerts", [sys.executable, "-m", "alerts"], tmp_path / "alerts.log", environment=environment
+    )
+    service.start()
+    try:
+        service.wait_until(lambda: town.row("SELECT state FROM calls")["state"] == "answered", within_s=40)
+    finally:
+        assert service.stop() == 0, service.last_words()
+    assert town.row("SELECT effect FROM calls")["effect"] == "phone_well"
