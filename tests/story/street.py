@@ -146,12 +146,14 @@ class Street:
         match fact:
             case Crossing():
                 key = (fact.household_id, fact.stage)
-                self._crossings[key] = town.crosses(
-                    fact.household_id,
-                    fact.stage,
-                    evidence_at=as_datetime(fact.evidence_ms),
-                    at=as_datetime(fact.at_ms),
-                )
+                self._crossings[key] = town._fact(
+                    "crossing", fact.household_id, as_datetime(fact.announced_ms),
+                    "INSERT INTO stage_crossings (household_id, stage, at, announced_at, evidence_at, evidence,"
+                    " inactive_ms, elapsed_ms, thresholds_ms) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
+                    fact.household_id, fact.stage, as_datetime(fact.at_ms), as_datetime(fact.announced_ms),
+                    as_datetime(fact.evidence_ms), Jsonb(fact.evidence), fact.inactive_ms, fact.elapsed_ms,
+                    list(fact.thresholds_ms),
+                )  # fmt: skip
             case Withdrawal():
                 town.withdraws(
                     self._crossings.pop((fact.household_id, fact.stage)),
@@ -212,8 +214,8 @@ class Street:
         task = self.task(home, kind)
         with transaction(self.town.pool) as connection:
             acts.record_outcome(
-                connection, task_id=task["id"], user_id=self.town.users[who], outcome=outcome, now=self.now, lot=1.0,
-                **further,
+                connection, task_id=task["id"], user_id=self.town.users[who], outcome=outcome, now=self.now,
+                **{"lot": 1.0, **further},
             )  # fmt: skip
         self._turn()
 

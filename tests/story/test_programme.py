@@ -154,3 +154,14 @@ def test_a_dead_switch_is_one_case_and_sends_nobody_to_any_door(town: Town) -> N
     assert len(street.cases()) == 12, "a switch that is mended has seen none of them"
     street.everybody_opens()
     assert street.cases() == []
+
+
+def test_a_word_that_was_none_is_taken_back_and_the_days_count_on_from_before_it(street: Street) -> None:
+    street.opens(WANG)
+    street.until(day=2, hour=9)
+    street.reports("clerk", WANG, "call", Outcome.WELL, contacted=Contacted.SPOKE, witness="Ms Li", lot=0.0)
+    street.until(day=2, hour=12)
+    assert [case["cause"] for case in street.cases() if case["household_id"] == WANG] == ["review"]
+    street.reports("second", WANG, "review", Outcome.DOUBTED, note="the witness knows of no call")
+    street.until(day=2, hour=13)
+    assert street.case(WANG)["stage"] == 2, "the rule itself has found her again"
