@@ -14,6 +14,7 @@ from random import SystemRandom
 from alerts import store
 from alerts.answers import decide_met, decide_remote_well
 from alerts.case import (
+    AcceptShift,
     Act,
     ActRefused,
     AddNote,
@@ -49,6 +50,7 @@ __all__ = [
     "record_outcome",
     "record_remote_well",
     "release",
+    "take_over",
 ]
 
 
@@ -64,6 +66,22 @@ def claim(connection: Connection, *, case_id: int, user_id: int, now: datetime) 
     if row is None:
         raise ActRefused(Refusal.UNKNOWN)
     return _act(connection, case_id, Claim(user_id, row["role"]), now)
+
+
+def take_over(
+    connection: Connection, *, case_id: int, from_user_id: int, user_id: int, now: datetime
+) -> Decision:
+    """Take over by name what somebody holds and has offered: her lease ends, one's own begins.
+
+    Raises
+    ------
+    ActRefused
+        ``case_closed``, ``not_the_holder``, ``unknown``.
+    """
+    row = connection.execute("SELECT role FROM users WHERE id = %s", (user_id,)).fetchone()
+    if row is None:
+        raise ActRefused(Refusal.UNKNOWN)
+    return _act(connection, case_id, AcceptShift(user_id, row["role"], from_user_id), now)
 
 
 def release(connection: Connection, *, case_id: int, user_id: int, now: datetime) -> Decision:
@@ -196,7 +214,9 @@ def _case_of(connection: Connection, task_id: int) -> int:
     return case_id
 
 
-def _act(connection: Connection, case_id: int, act: Act, now: datetime, *, lot: float = 1.0) -> Decision:
+def _act(
+    connection: Connection, case_id: int, act: Act | AcceptShift, now: datetime, *, lot: float = 1.0
+) -> Decision:
     found = store.load_case(connection, case_id)
     if found is None:
         raise ActRefused(Refusal.UNKNOWN)

@@ -443,6 +443,23 @@ class RemoteOnly:
 
 
 @dataclass(frozen=True, slots=True)
+class ShiftEnded:
+    """The holder's shift is over and nobody has taken the case over by name."""
+
+    user_id: int
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptShift:
+    """Somebody takes over by name what the one before her held."""
+
+    user_id: int
+    role: str
+    from_user_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Claim:
     user_id: int
     role: str
@@ -533,6 +550,8 @@ Act: TypeAlias = (
 )
 Happening: TypeAlias = (
     Fact
+    | ShiftEnded
+    | AcceptShift
     | OutageLeft
     | TimerDue
     | ConsentWithdrawn

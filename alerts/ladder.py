@@ -13,6 +13,7 @@ from typing import Any
 
 from alerts.answers import decide_act
 from alerts.case import (
+    AcceptShift,
     CaseFacts,
     CheckDue,
     CheckEnded,
@@ -30,6 +31,7 @@ from alerts.case import (
     QuarantineWaits,
     Reason,
     RemoteOnly,
+    ShiftEnded,
     Signal,
     SignalEnded,
     StandsUnanswered,
@@ -43,6 +45,7 @@ from alerts.case import (
 from alerts.closing import DURING_VISIT, proposed
 from alerts.ending import closed
 from alerts.holds import is_answered
+from alerts.shifts import decide_shift_accepted, decide_shift_ended
 from alerts.signals import decide_opened_while_away, decide_review, decide_signal, decide_signal_ended
 from alerts.technical import (
     decide_outage_began,
@@ -109,6 +112,10 @@ def decide(
             return decide_timer(case, now, around) if case.is_open else Decision(Reason.NOTHING_DUE, case)
         case ConsentWithdrawn():
             return _decide_consent_withdrawn(case, now)
+        case ShiftEnded():
+            return decide_shift_ended(case, happening, now, around)
+        case AcceptShift():
+            return decide_shift_accepted(case, happening, now, around)
         case _:
             return decide_act(case, happening, now, around)
 

@@ -31,6 +31,7 @@ from alerts.case import (
 )
 from alerts.ladder import decide
 from alerts.outages import OtherCauseBusyError, OutageDesk
+from alerts.shift_rows import keep_duty, load_shift_ends
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, connect, transaction
 from kaimen.logs import get_logger
@@ -284,6 +285,10 @@ class Worker:
                 if store.try_lock(connection, key):
                     self._handle_timer(connection, case_id, key, WorkSetAside(over=True), now, report)
             self._look_at_quarantine(connection, now, report)
+            keep_duty(connection, now=now)
+            for case_id, key, ended in load_shift_ends(connection, now=now):
+                if store.try_lock(connection, key):
+                    self._handle_timer(connection, case_id, key, ended, now, report)
             found: list[tuple[store.Key, Happening]] = [
                 *store.load_remote_only(connection, now=now),
                 *store.load_opened_while_away(connection, now=now),

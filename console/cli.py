@@ -79,6 +79,8 @@ _SHORT = {
     "channels": "See how ways to tell people fare, and enter addresses of contacts from a file.",
     "phone": "Look after the telephone: its line, who may be rung, and whose voice is heard.",
     "user": "Add, list, disable and enable people who sign in, and set their passwords.",
+    "policy": "Say who would be called when, if somebody were silent from an instant on.",
+    "duty": "Say who is on duty and which minutes nobody can be reached; enter shifts and holidays.",
 }
 
 
@@ -93,6 +95,8 @@ _SHORT = {
         "import": "console.importing:command",
         "channels": "console.channel_commands:command",
         "user": "console.user_commands:command",
+        "policy": "console.policy_commands:command",
+        "duty": "console.duty_commands:command",
         "phone": "console.phone_commands:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -208,6 +208,38 @@ def enable(place: Place, name: str) -> None:
     _switch(place, name, "enable")
 
 
+@command.command("leave")
+@click.argument("name")
+@_placed
+def leave_command(place: Place, name: str) -> None:
+    """NAME leaves: sign-in, sessions, tokens, calendar, addresses and telephone end, held cases are given back.
+
+    What her going leaves uncovered in the rosters is listed; it is not a reason to keep her.
+    """
+    from console.leaving import NotHereError, leave
+
+    now = _now()
+    with entering(place, service="user") as connection:
+        try:
+            left = leave(connection, name=name, community_id=None, by="command-line", now=now, wall_now=now)
+        except NotHereError as error:
+            raise click.ClickException("nobody of the staff signs in by this name") from error
+        _note(connection, place, "user_left", left.user_id, now, cases=len(left.given_back))
+    click.echo(
+        f"{name} has left: {left.sessions} sessions, {left.tokens} tokens, {left.feeds} calendars ended"
+    )
+    if left.given_back:
+        click.echo(f"given back and told again: {', '.join(left.given_back)}")
+    if left.rules:
+        click.echo(
+            f"still stands in {left.rules} rules and shifts, which nobody works now: change the rosters"
+        )
+    for gap in left.gaps:
+        click.echo(
+            f"nobody reachable for {gap.need.value} from {gap.from_at.isoformat()} to {gap.to_at.isoformat()}"
+        )
+
+
 def _switch(place: Place, name: str, act: str) -> None:
     now = _now()
     with entering(place, service="user") as connection:

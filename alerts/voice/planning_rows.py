@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 from alerts.case import Annunciate
 from alerts.recipients import VOICE, Roster, choose_rung, decide_told, idempotency_key
 from alerts.voice.keypad import Audience
-from alerts.voice.planning import Callee, plan_calls
+from alerts.voice.planning import Callee, PlannedCall, plan_calls
 from kaimen.database import Connection, queries
 
 _SQL = queries("alerts.voice")
@@ -19,12 +19,8 @@ def write_calls(
     connection: Connection, case_id: int, wanted: Annunciate, roster: Roster, now: datetime
 ) -> int:
     """Write the calls of an annunciation in its transaction; return how many."""
-    if not wanted.outside:
-        return 0
     found = connection.execute(_SQL["household_of_case"], {"case_id": case_id}).fetchone()
-    household_id = found["household_id"] if found else None
-    callees = _load_callees(connection, household_id, wanted, roster, now)
-    calls = plan_calls(wanted.step, wanted.repetition, wanted.not_before, callees)
+    calls = find_calls(connection, found["household_id"] if found else None, wanted, roster, now)
     for call in calls:
         key = idempotency_key(
             case_id=case_id, step=wanted.step, person=call.person, channel=VOICE, repetition=wanted.repetition
@@ -36,6 +32,16 @@ def write_calls(
         }  # fmt: skip
         connection.execute(_SQL["insert_message"], values)
     return len(calls)
+
+
+def find_calls(
+    connection: Connection, household_id: str | None, wanted: Annunciate, roster: Roster, now: datetime
+) -> tuple[PlannedCall, ...]:
+    """Return the calls of an annunciation; nothing is written, so that a dry run may ask as well."""
+    if not wanted.outside:
+        return ()
+    callees = _load_callees(connection, household_id, wanted, roster, now)
+    return plan_calls(wanted.step, wanted.repetition, wanted.not_before, callees)
 
 
 def _load_callees(

@@ -1,0 +1,76 @@
+-- Statements of the duty pages: people leaving, feeds, and names.
+
+-- name: leaver
+SELECT id, display_name, community_id FROM users
+WHERE name = %(name)s AND role <> 'family' AND (%(community_id)s::text IS NULL OR community_id = %(community_id)s)
+FOR UPDATE
+
+-- name: leaver_disable
+UPDATE users SET disabled_at = %(now)s WHERE id = %(user_id)s AND disabled_at IS NULL
+
+-- name: leaver_sessions
+DELETE FROM sessions WHERE user_id = %(user_id)s
+
+-- name: leaver_tokens
+DELETE FROM api_tokens WHERE user_id = %(user_id)s
+
+-- name: leaver_feeds
+UPDATE duty_feeds SET revoked_at = %(wall)s WHERE user_id = %(user_id)s AND revoked_at IS NULL
+
+-- name: leaver_addresses
+UPDATE contact_channels SET ended_at = %(now)s, ended_by = %(by)s WHERE user_id = %(user_id)s AND ended_at IS NULL
+
+-- name: leaver_codes
+UPDATE binding_codes SET used_at = %(wall)s WHERE user_id = %(user_id)s AND used_at IS NULL
+
+-- name: leaver_phone
+UPDATE staff_phones SET rings = false WHERE user_id = %(user_id)s
+
+-- name: leaver_swaps
+-- What she was asked for, or asked, and nobody has answered yet.
+UPDATE duty_swaps SET state = 'withdrawn', answered_at = %(now)s
+WHERE state = 'asked' AND %(user_id)s IN (giver_id, taker_id)
+
+-- name: leaver_handovers
+UPDATE duty_handovers SET ended_at = %(now)s
+WHERE ended_at IS NULL AND %(user_id)s IN (from_user_id, to_user_id)
+
+-- name: leaver_deputies
+-- She stands in for nobody any more; who stands in for her goes on doing so.
+UPDATE duty_deputies SET ended_at = %(now)s
+WHERE ended_at IS NULL AND deputy_id = %(user_id)s AND to_at > %(now)s
+
+-- name: leaver_tests
+DELETE FROM live_tests WHERE user_id = %(user_id)s AND state = 'due'
+
+-- name: leaver_cases
+SELECT id, number FROM cases WHERE holder_id = %(user_id)s AND state <> 'closed' ORDER BY id
+
+-- name: leaver_rules
+-- In how many rules and shifts ahead she still stands.
+SELECT (SELECT count(*) FROM duty_rules WHERE ended_at IS NULL AND %(user_id)s = ANY(user_ids))
+  + (SELECT count(*) FROM duty_shifts WHERE ended_at IS NULL AND user_id = %(user_id)s AND to_at > %(now)s) AS count
+
+-- name: feed_make
+INSERT INTO duty_feeds (user_id, token_hash, made_at) VALUES (%(user_id)s, %(token_hash)s, %(wall)s)
+
+-- name: feed_read
+-- Whose calendar an address is; nobody's where it was revoked or the person may not sign in.
+UPDATE duty_feeds f SET read_at = %(wall)s FROM users u
+WHERE f.token_hash = %(token_hash)s AND f.revoked_at IS NULL AND u.id = f.user_id AND u.disabled_at IS NULL
+RETURNING u.id, u.community_id, u.role, u.language
+
+-- name: feed_standing
+SELECT made_at, read_at FROM duty_feeds WHERE user_id = %(user_id)s AND revoked_at IS NULL
+
+-- name: staff_names
+-- By which names people of a role are known in a community.
+SELECT id, name, display_name FROM users
+WHERE community_id = %(community_id)s AND role = %(role)s AND disabled_at IS NULL ORDER BY display_name, id
+
+-- name: communities
+SELECT id, name, zone FROM communities ORDER BY id
+
+-- name: household_by_label
+SELECT h.id FROM households h JOIN sites s ON s.id = h.site_id
+WHERE s.community_id = %(community_id)s AND (h.id = %(text)s OR h.label = %(text)s) ORDER BY h.id LIMIT 1
