@@ -121,6 +121,40 @@ class AlertsSettings(VoiceSettings):
     public_url: str = "http://127.0.0.1:8000"
 
 
+class WatchdogSettings(DatabaseSettings):
+    """The process that watches the others; its channel is its own."""
+
+    watchdog_webhook_url: str | None = Field(default=None, description="findings are posted here, signed")
+    watchdog_webhook_secret: str | None = None
+    watchdog_program: Path | None = Field(
+        default=None, description="a program that takes findings as JSON on standard input"
+    )
+    watchdog_ping_url: str | None = Field(
+        default=None,
+        description="called at each turn without a finding; its silence raises the alarm elsewhere",
+    )
+    watchdog_private_hosts: tuple[str, ...] = ()
+    watchdog_turn_s: float = Field(default=60.0, gt=0, le=600)
+    watchdog_patience_s: float = Field(
+        default=50.0, ge=0, description="a fault is one when it is still there then"
+    )
+    watchdog_service_s: float = Field(
+        default=180.0, gt=0, description="without a finished turn a service stands"
+    )
+    watchdog_behind_s: float = Field(default=300.0, gt=0)
+    watchdog_life_outbox_s: float = Field(
+        default=120.0, gt=0, description="how long a message for life may wait"
+    )
+    watchdog_outbox_s: float = Field(default=1_800.0, gt=0, description="how long any other message may wait")
+    watchdog_nobody_s: float = Field(
+        default=600.0, gt=0, description="without an accepted message nobody is reached"
+    )
+    watchdog_clock_s: float = Field(default=30.0, gt=0)
+    watchdog_database_s: float = Field(
+        default=20.0, ge=0, description="waited for a database before it is away"
+    )
+
+
 class ChannelSettings(BaseSettings):
     """What one channel's own settings class derives from; its prefix is ``KAIMEN_`` and the channel's name."""
 

@@ -147,6 +147,15 @@ class Stack:
             ),
         )  # fmt: skip
 
+    def watchdog_program(self) -> Program:
+        """Return the process that watches the others; nothing of theirs is its own but the database's address."""
+        environment = {**self.database_environment(), **self._metrics("watchdog")}
+        probe = http_probe(f"http://127.0.0.1:{self.metrics_ports['watchdog']}/healthz")
+        return Program(
+            "watchdog", [*python_module("console.cli"), "watchdog"], environment, is_ready=probe,
+            working_folder=self.folder.root,
+        )  # fmt: skip
+
     def console_program(self) -> Program:
         environment = {
             **self.database_environment(),

@@ -27,7 +27,7 @@ PORT_DEFAULT = 8_000
 MQTT_PORT_DEFAULT = 1_883
 #: The demo looks this far above the default port for one that is free.
 PORTS_TRIED = 50
-SERVICES = ("edge", "ingest", "alerts")
+SERVICES = ("edge", "ingest", "alerts", "watchdog")
 METRICS_PORT_DEFAULT = 9464
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -246,8 +246,9 @@ def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float
     supervisor.start(*stack.phone_programs())
     # Ingest before the street: what devices say has to be heard from its first word on.
     supervisor.start(
-        stack.edge_program(), stack.ingest_program(), stack.alerts_program(), stack.console_program()
-    )
+        stack.edge_program(), stack.ingest_program(), stack.alerts_program(), stack.console_program(),
+        stack.watchdog_program(),
+    )  # fmt: skip
     if steering is not None:
         supervisor.start(stack.street_program())
         steering.play()

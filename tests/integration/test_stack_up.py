@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 REPOSITORY = Path(__file__).parents[2]
 START_WITHIN_S = 420.0
 SPEED = 2_880
-PROCESSES = ("postgres", "nats", "edge", "ingest", "alerts", "console", "street")
+PROCESSES = ("postgres", "nats", "edge", "ingest", "alerts", "console", "watchdog", "street")
 
 
 def eventually(is_so: Callable[[], Any], what: str, within_s: float = 300.0) -> Any:

@@ -28,7 +28,7 @@ ENVIRONMENT = {
     "KAIMEN_BROKER_PASSWORD_INGEST": "-",
     "KAIMEN_EDGE_CREDENTIAL_KEY": "-",
 }
-OWN_SERVICES = ("broker", "migrate", "edge", "ingest", "alerts", "console")
+OWN_SERVICES = ("broker", "migrate", "edge", "ingest", "alerts", "console", "watchdog")
 
 
 @pytest.fixture
@@ -162,7 +162,8 @@ def test_every_service_with_figures_is_scraped(compose: dict[str, Any]) -> None:
 
 
 def test_every_alarm_is_about_a_figure_that_exists_and_says_what_to_do() -> None:
-    import alerts.metrics  # noqa: F401  (each registers its figures)
+    import alerts.metrics
+    import alerts.watchdog_metrics  # noqa: F401
     import console.metrics  # noqa: F401
     import edge.metrics  # noqa: F401
     import ingest.metrics  # noqa: F401
@@ -187,6 +188,7 @@ def test_every_setting_is_one_that_its_service_knows(compose: dict[str, Any]) ->
         "ingest": settings.IngestSettings,
         "alerts": settings.AlertsSettings,
         "console": settings.ConsoleSettings,
+        "watchdog": settings.WatchdogSettings,
         "migrate": settings.DatabaseSettings,
     }
     for name, known in classes.items():
