@@ -43,6 +43,7 @@ from console.pages import (
     sign_in,
     tasks,
     technical,
+    watchdog,
     why,
 )
 from console.seat import RefusedError, SignInNeededError, error_page, path_of, secure_cookies
@@ -62,7 +63,7 @@ log = get_logger()
 
 _PAGES = (
     sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
-    devices, quarantine, family, police, looked, admin, sessions, channels, seen,
+    devices, quarantine, family, police, looked, admin, sessions, channels, seen, watchdog,
 )  # fmt: skip
 
 

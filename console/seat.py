@@ -35,6 +35,8 @@ LANGUAGE_COOKIE = "kaimen_language"
 NOTICE_COOKIE = "kaimen_notice"
 STATEMENT_TIMEOUT_MS = 10_000
 ZONE_DEFAULT = "Asia/Shanghai"
+#: Without a turn for this long the watchdog is silent itself.
+WATCHDOG_SILENT_AFTER = timedelta(minutes=5)
 _NOTICE = re.compile(r"[a-z_.]{1,60}\Z")
 _LIVE = {
     Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.TECHNICAL, Section.DEVICES, Section.BUILDINGS,
@@ -289,7 +291,21 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
         duty=_duty(viewer, seat.now, zone, counts),
         notice=_notice(notice, seat.language),
         version=__version__,
+        **_guard_strips(seat, connection),
     )
+
+
+def _guard_strips(seat: Seat, connection: Connection) -> dict[str, bool]:
+    """What the watchdog has to say on every page of the desk, its own silence included; a watchdog nobody ever
+    started is said on its page alone.
+    """
+    if seat.viewer.role not in (Role.PROPERTY_CLERK, Role.ADMIN):
+        return {}
+    row = connection.execute(queries("console", "guard.sql")["shell"]).fetchone()
+    if row is None or row["turned_at"] is None:
+        return {}
+    silent = seat.services.wall_now() - row["turned_at"] > WATCHDOG_SILENT_AFTER
+    return {"unreached": row["unreached"], "watchdog_silent": silent}
 
 
 def _notice(word: str, language: str) -> Phrase | None:

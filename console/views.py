@@ -334,6 +334,8 @@ class Shell:
     duty: Duty | None = None
     notice: Phrase | None = None  # what the last act did, said once
     version: str = ""
+    unreached: bool = False  # the watchdog found that no way out of the house works
+    watchdog_silent: bool = False
 
 
 # --- Alarm console and case ------------------------------------------------------------------------------------
