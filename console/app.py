@@ -32,6 +32,9 @@ from console.pages import (
     consents,
     devices,
     doors,
+    dry_run,
+    duty,
+    duty_rosters,
     family,
     household,
     looked,
@@ -64,6 +67,7 @@ log = get_logger()
 _PAGES = (
     sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
     devices, quarantine, family, police, looked, admin, sessions, channels, seen, watchdog,
+    duty, duty_rosters, dry_run,
 )  # fmt: skip
 
 

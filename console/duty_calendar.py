@@ -24,6 +24,7 @@ FILE_BYTES_MAX = 1_000_000
 EVENTS_MAX = 2_000
 SHIFTS_MAX = 5_000
 SHIFT_LENGTH_MAX = timedelta(hours=36)
+_MARGIN = timedelta(days=2)
 
 
 class CalendarError(ValueError):
@@ -43,8 +44,10 @@ def write_feed(duty: CommunityDuty, person_id: int, *, title: str, now: datetime
     calendar.add("x-wr-calname", title)
     person = duty.people.get(person_id)
     if person is not None and duty.has_roster(person.role):
-        for item in stretches(duty, person.role, now - FEED_BACK, now + FEED_AHEAD):
-            if person_id in item.on_duty.people:
+        # A little more on both sides, so that no shift is cut: a calendar program knows it again by its begin.
+        for item in stretches(duty, person.role, now - FEED_BACK - _MARGIN, now + FEED_AHEAD + _MARGIN):
+            shown = item.to_at > now - FEED_BACK and item.from_at < now + FEED_AHEAD
+            if shown and person_id in item.on_duty.people:
                 calendar.add_component(_event(person_id, title, item.from_at, item.to_at, now))
     return bytes(calendar.to_ical())
 

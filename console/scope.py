@@ -39,6 +39,8 @@ class Section(StrEnum):
     POLICE = "police"
     LOOK_UP = "look_up"
     ADMIN = "admin"
+    DUTY = "duty"
+    DRY_RUN = "dry_run"
     WHO_LOOKED = "who_looked"
 
 
@@ -46,12 +48,16 @@ _SECTIONS: dict[Role, tuple[Section, ...]] = {
     Role.PROPERTY_CLERK: (
         Section.ALARMS, Section.MORNING, Section.TASKS, Section.BUILDINGS, Section.HOUSEHOLDS,
         Section.ACCESS_LOG, Section.SIGNALS, Section.RENTALS, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
+        Section.DUTY, Section.DRY_RUN, Section.WHO_LOOKED,
+    ),
+    Role.POLICE_OFFICER: (Section.POLICE, Section.SIGNALS, Section.RENTALS, Section.LOOK_UP, Section.DUTY),
+    Role.FAMILY: (Section.FAMILY,),
+    Role.ADMIN: (
+        Section.ADMIN, Section.DUTY, Section.DRY_RUN, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
         Section.WHO_LOOKED,
     ),
-    Role.POLICE_OFFICER: (Section.POLICE, Section.SIGNALS, Section.RENTALS, Section.LOOK_UP),
-    Role.FAMILY: (Section.FAMILY,),
-    Role.ADMIN: (Section.ADMIN, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE, Section.WHO_LOOKED),
     **dict.fromkeys(HELPER_ROLES, (Section.TASKS,)),
+    **dict.fromkeys((Role.GUARD, Role.GRID_WORKER), (Section.TASKS, Section.DUTY)),
 }  # fmt: skip
 
 

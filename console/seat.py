@@ -58,6 +58,8 @@ _NAV: dict[Section, tuple[str, str, str]] = {
     Section.DEVICES: ("manage", "devices", "/devices"),
     Section.QUARANTINE: ("manage", "quarantine", "/quarantine"),
     Section.ADMIN: ("manage", "admin", "/admin"),
+    Section.DUTY: ("service", "duty", "/duty"),
+    Section.DRY_RUN: ("manage", "dry_run", "/dry-run"),
     Section.LOOK_UP: ("judge", "look_up", "/police/look-up"),
     Section.WHO_LOOKED: ("judge", "looked", "/looked"),
 }

@@ -44,6 +44,10 @@ PAGES = {
     "/police/look-up": _POLICE,
     "/looked": _CLERK | {"admin"},
     "/admin": {"admin"},
+    "/duty": _CLERK | _POLICE | {"admin", "grid"},
+    "/duty/rosters/guard?community=wenchang": {"admin"},
+    "/dry-run": _CLERK | {"admin"},
+    "/dry-run?from_at=2025-11-21T18:00": _CLERK | {"admin"},
 }
 
 

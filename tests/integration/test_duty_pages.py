@@ -1,0 +1,230 @@
+"""Duty on pages: a roster written and refused, swaps and hand-overs by name, calendars, leaving, and who may not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from kaimen.clock import ManualClock
+from kaimen.database import transaction
+from tests.integration.console_world import World, build_world
+
+pytestmark = pytest.mark.integration
+ROSTER = "/duty/rosters/property_clerk"
+ALL_DAY = {"days-0": "every", "start-0": "00:00", "end-0": "00:00"}
+
+
+@pytest.fixture
+def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    built = build_world(database_url, manual_clock)
+    with transaction(built.pool) as connection:
+        for name, role in (("second", "property_clerk"), ("gate", "guard")):
+            row = connection.execute(
+                "INSERT INTO users (name, display_name, password_hash, role, community_id, created_at)"
+                " VALUES (%s, %s, '', %s, 'wenchang', %s) RETURNING id",
+                (name, f"{name} display", role, built.now),
+            ).fetchone()
+            assert row is not None
+            built.user_ids[name] = row["id"]
+    yield built
+    built.pool.close()
+
+
+def save(world: World, **fields: str) -> int:
+    typed = {"community": "wenchang", **ALL_DAY, "people-0": "clerk", **fields}
+    return int(world.post(world.browser("admin"), ROSTER, **typed).status_code)
+
+
+def test_a_roster_is_written_by_names_and_shown_for_fourteen_days(world: World) -> None:
+    assert save(world, **{"people-0": "second display、clerk"}) == 303
+    page = world.browser("clerk").get("/duty").text
+    assert page.count("second display、clerk display") >= 14
+    assert "能联系上" in page
+    assert world.rows("SELECT action FROM audit_entries WHERE action = 'roster_saved'")
+
+
+def test_a_roster_with_a_hole_comes_back_as_typed_with_the_first_bare_minute(world: World) -> None:
+    world.write("UPDATE users SET disabled_at = %s WHERE role = 'guard'", world.now)
+    answer = world.post(
+        world.browser("admin"), ROSTER,
+        **{"community": "wenchang", "days-0": "every", "start-0": "08:00", "end-0": "17:30", "people-0": "clerk"},
+    )  # fmt: skip
+    assert answer.status_code == 409
+    assert "17:30" in answer.text and "没有保存" in answer.text
+    assert world.rows("SELECT 1 FROM duty_rosters") == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"start-0": "25:00"}, {"people-0": "nobody"}, {"people-0": ""}, {"days-0": "listed"}, {"days-0": "x"},
+        {"first_day-0": "2026-02-30"}, {"first_day-0": "2026-03-01", "last_day-0": "2026-02-01"},
+    ],
+)  # fmt: skip
+def test_a_line_that_is_not_right_says_so_and_nothing_is_saved(world: World, wrong: dict[str, str]) -> None:
+    assert save(world, **wrong) == 422
+    assert world.rows("SELECT 1 FROM duty_rosters") == []
+
+
+@pytest.mark.parametrize("who", ["clerk", "police", "family", "watcher", "grid", "gate"])
+def test_nobody_but_the_director_writes_rosters_or_lets_people_go(world: World, who: str) -> None:
+    client = world.browser(who)
+    for path in (ROSTER, f"{ROSTER}/override", f"{ROSTER}/deputy", f"{ROSTER}/import", "/duty/holidays",
+                 "/duty/tests/1/reached", "/admin/users/second/leave"):  # fmt: skip
+        assert (
+            world.post(client, path, community="wenchang", **ALL_DAY, **{"people-0": "clerk"}).status_code
+            == 403
+        )
+    assert world.rows("SELECT 1 FROM users WHERE name = 'second' AND disabled_at IS NULL")
+
+
+def test_another_communitys_duty_is_not_there(world: World) -> None:
+    assert world.browser("clerk").get("/duty?community=binhe").status_code == 404
+    assert world.browser("admin").get("/duty?community=binhe").status_code == 200
+    assert world.browser("admin").get("/duty?community=nowhere").status_code == 404
+
+
+def test_an_override_and_a_deputy_are_made_and_ended(world: World) -> None:
+    assert save(world) == 303
+    admin = world.browser("admin")
+    span = {"from": "2026-01-01T00:00", "to": "2026-01-02T00:00"}
+    day = world.now.strftime("%Y-%m-%d")
+    span = {"from": f"{day}T00:00", "to": f"{int(day[:4]) + 1}-01-05T00:00"}
+    made = world.post(
+        admin, f"{ROSTER}/override", community="wenchang", override_from=span["from"], override_to=span["to"],
+        override_people="second",
+    )  # fmt: skip
+    assert made.status_code == 303
+    stood = world.post(
+        admin, f"{ROSTER}/deputy", community="wenchang", deputy_from=span["from"], deputy_to=span["to"],
+        deputy_of="second", deputy_by="clerk",
+    )  # fmt: skip
+    assert stood.status_code == 303
+    assert "代班" in world.browser("clerk").get("/duty").text
+    for kind in ("override", "deputy"):
+        row = world.rows(f"SELECT id FROM duty_{'overrides' if kind == 'override' else 'deputies'}")[0]
+        ended = world.post(admin, f"{ROSTER}/{kind}/{row['id']}/end", community="wenchang")
+        assert ended.status_code == 303
+        assert world.post(admin, f"{ROSTER}/{kind}/{row['id']}/end", community="wenchang").status_code == 404
+
+
+def test_a_swap_is_asked_and_accepted_by_the_one_who_was_asked(world: World) -> None:
+    assert save(world) == 303
+    year = world.now.year + 1
+    typed = {
+        "taker": str(world.user_ids["second"]),
+        "from_at": f"{year}-01-02T08:00",
+        "to_at": f"{year}-01-02T18:00",
+    }
+    assert world.post(world.browser("clerk"), "/duty/swaps", **typed).status_code == 303
+    swap_id = world.rows("SELECT id FROM duty_swaps")[0]["id"]
+    assert world.post(world.browser("clerk"), f"/duty/swaps/{swap_id}/accept").status_code == 404
+    assert world.post(world.browser("gate"), f"/duty/swaps/{swap_id}/accept").status_code == 404
+    assert "接受" in world.browser("second").get("/duty").text
+    assert world.post(world.browser("second"), f"/duty/swaps/{swap_id}/accept").status_code == 303
+    assert world.rows("SELECT state FROM duty_swaps") == [{"state": "accepted"}]
+    wrong = world.post(world.browser("clerk"), "/duty/swaps", **{**typed, "to_at": f"{year}-01-01T18:00"})
+    assert wrong.status_code == 422
+
+
+def test_a_case_is_handed_over_by_name(world: World) -> None:
+    case_id = world.case_ids["zhao"]
+    world.post(world.browser("clerk"), f"/cases/{case_id}/claim")
+    offered = world.post(
+        world.browser("clerk"),
+        "/duty/handover",
+        case_id=str(case_id),
+        to_user_id=str(world.user_ids["second"]),
+    )
+    assert offered.status_code == 303
+    offer_id = world.rows("SELECT id FROM duty_handovers")[0]["id"]
+    assert world.post(world.browser("clerk"), f"/duty/handover/{offer_id}/accept").status_code == 404
+    assert "我接班" in world.browser("second").get("/duty").text
+    assert world.post(world.browser("second"), f"/duty/handover/{offer_id}/accept").status_code == 303
+    holder = world.rows("SELECT holder_id FROM cases WHERE id = %s", case_id)
+    assert holder == [{"holder_id": world.user_ids["second"]}]
+
+
+def test_a_calendar_address_is_shown_once_read_without_signing_in_and_ends_when_revoked(world: World) -> None:
+    assert save(world) == 303
+    clerk = world.browser("clerk")
+    page = world.post(clerk, "/duty/feed")
+    url = re.search(r"https://console\.test(/duty/feed/[\w-]+\.ics)", page.text)
+    assert url is not None
+    assert url[1] not in clerk.get("/duty").text
+    stranger = world.browser()
+    answer = stranger.get(url[1])
+    assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/calendar")
+    assert "BEGIN:VEVENT" in answer.text and "display" not in answer.text
+    assert stranger.get("/duty/feed/" + "x" * 43 + ".ics").status_code == 404
+    assert url[1].split("/")[-1].removesuffix(".ics").encode() not in bytes(
+        world.rows("SELECT token_hash FROM duty_feeds")[0]["token_hash"]
+    )
+    assert world.post(clerk, "/duty/feed/revoke").status_code == 303
+    assert stranger.get(url[1]).status_code == 404
+
+
+def test_shifts_come_in_from_a_calendar_file(world: World) -> None:
+    start = f"{world.now.year + 1}0102T080000"
+    data = (
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:1\r\nSUMMARY:second\r\n"
+        f"DTSTART:{start}\r\nDURATION:PT10H\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+    )
+    assert save(world) == 303
+    admin = world.browser("admin")
+    fields = {"csrf": world.csrf(admin), "community": "wenchang"}
+    good = admin.post(f"{ROSTER}/import", data=fields, files={"calendar": ("a.ics", data.encode())})
+    assert good.status_code == 303, good.text
+    assert len(world.rows("SELECT 1 FROM duty_shifts")) == 1
+    bad = admin.post(f"{ROSTER}/import", data=fields, files={"calendar": ("a.ics", b"hello")})
+    assert bad.status_code == 409 and "日历文件" in bad.text
+
+
+def test_a_year_of_holidays_is_entered_and_a_wrong_one_is_not(world: World) -> None:
+    admin = world.browser("admin")
+    table = '[[years]]\nyear = 2030\nsource = "notice"\nholidays = [{ name = "元旦", from = 2030-01-01, to = 2030-01-01 }]\n'
+    assert world.post(admin, "/duty/holidays", table=table).status_code == 303
+    assert world.rows("SELECT year FROM holiday_years") == [{"year": 2030}]
+    assert world.post(admin, "/duty/holidays", table="2031").status_code == 422
+
+
+def test_somebody_leaves_and_what_that_ended_is_shown(world: World) -> None:
+    world.write("UPDATE users SET disabled_at = %s WHERE role = 'guard'", world.now)
+    assert save(world, **{"people-0": "second"}) == 303
+    second = world.browser("second")
+    assert second.get("/duty").status_code == 200
+    page = world.post(world.browser("admin"), "/admin/users/second/leave")
+    assert page.status_code == 200 and "已离职" in page.text and "因此没有人的时间" in page.text
+    assert second.get("/duty", follow_redirects=False).status_code in (303, 302)
+    assert world.post(world.browser("admin"), "/admin/users/admin/leave").status_code == 404
+
+
+def test_a_dry_run_answers_the_desk_for_a_household_and_the_director_for_a_policy(world: World) -> None:
+    asked = "/dry-run?from_at=2025-11-21T18:00&household=3-1-1201"
+    answer = world.browser("clerk").get(asked)
+    assert answer.status_code == 200 and "<td" in answer.text
+    assert world.browser("admin").get(asked + "&community=wenchang").status_code == 422
+    assert (
+        world.browser("clerk-b").get("/dry-run?from_at=2025-11-21T18:00&household=h-wang").status_code == 422
+    )
+    assert world.browser("clerk").get("/dry-run?from_at=nonsense").status_code == 422
+    assert (
+        world.rows("SELECT object_id FROM audit_entries WHERE action = 'policy_dry_run'")[0]["object_id"]
+        == "h-wang"
+    )
+
+
+def test_the_result_of_a_monthly_test_is_written_down(world: World) -> None:
+    world.write(
+        "INSERT INTO live_tests (community_id, user_id, month, due_at)"
+        " VALUES ('wenchang', %s, date_trunc('month', %s)::date, %s)",
+        world.user_ids["clerk"], world.now, world.now,
+    )  # fmt: skip
+    test_id = world.rows("SELECT id FROM live_tests")[0]["id"]
+    admin = world.browser("admin")
+    assert world.post(admin, f"/duty/tests/{test_id}/reached", community="binhe").status_code == 404
+    assert world.post(admin, f"/duty/tests/{test_id}/not_reached", community="wenchang").status_code == 303
+    assert world.rows("SELECT state FROM live_tests") == [{"state": "not_reached"}]
+    assert "没有联系上" in admin.get("/duty?community=wenchang").text
