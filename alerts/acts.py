@@ -30,6 +30,7 @@ from alerts.case import (
     Release,
     RemoteWell,
 )
+from alerts.faults import pass_point
 from alerts.ladder import decide
 from kaimen.database import Connection
 from kaimen.vocabulary import Contacted, EvidenceSource, Outcome, Role
@@ -226,4 +227,5 @@ def _act(
     around = replace(surroundings.around, review_drawn=lot < case.policy.reviewed_share)
     decision = decide(case, act, now, surroundings.policy, around)
     store.save(connection, case, decision, surroundings, now=now)
+    pass_point("act_saved")
     return decision

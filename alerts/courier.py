@@ -38,6 +38,7 @@ from alerts.delivery import (
     permitted,
     person_limits,
 )
+from alerts.faults import pass_point
 from alerts.messages import case_link, render_texts, token_link
 from alerts.outbox import apply_receipt, bring_forward, tell_people
 from kaimen.clock import Clock, SystemClock, as_datetime
@@ -77,8 +78,11 @@ class Courier:
         row = self._lease()
         if row is None:
             return False
+        pass_point("courier_before_send", row["channel"])
         result = self._attempt(row)
+        pass_point("courier_sent", row["channel"])
         self._finish(row, result)
+        pass_point("courier_recorded", row["channel"])
         metrics.DELIVERIES.labels(row["channel"], result.result).inc()
         return True
 
@@ -98,6 +102,8 @@ class Courier:
                     continue
                 if row["found_as"] == "leased":
                     self._note_lost(connection, row["id"], row["attempts_before"], now)
+                    pass_point("courier_lost_noted", row["channel"])
+                pass_point("courier_leased", row["channel"])
                 return row
         return None
 
@@ -226,7 +232,9 @@ class Courier:
         """Ask the provider for the key before anything is sent a second time, where it can be asked."""
         in_doubt = row["found_as"] in ("uncertain", "leased")
         if in_doubt and traits_of(channel).after_doubt is AfterDoubt.ASK and isinstance(channel, Finds):
-            return channel.find(message)
+            found = channel.find(message)
+            pass_point("courier_asked", row["channel"])
+            return found
         return None
 
     # --- writing what came of it ----------------------------------------------------------------------------------
@@ -244,6 +252,7 @@ class Courier:
             # Zero rows: another sender took it over, or a person has confirmed it meanwhile. The attempt was made
             # all the same.
             ours = connection.execute(_SQL["finish_message"], args).rowcount == 1
+            pass_point("courier_recording", row["channel"])
             _write_delivery(connection, row["id"], row["attempts"], now, result)
             _write_channel_state(connection, row["channel"], result, wall)
             if ours and result.state in ("answered", "confirmed"):
@@ -268,6 +277,7 @@ class Courier:
 
     def run(self, stop: threading.Event, *, wait_s: float) -> None:
         """Send until ``stop`` is set; look again when woken or after ``wait_s``."""
+        pass_point("courier_start")
         while not stop.is_set():
             try:
                 if not self.send_one():

@@ -29,6 +29,7 @@ from alerts.case import (
     TimerDue,
     WorkSetAside,
 )
+from alerts.faults import pass_point
 from alerts.ladder import decide
 from alerts.outages import OtherCauseBusyError, OutageDesk
 from alerts.shift_rows import keep_duty, load_shift_ends
@@ -112,6 +113,10 @@ class Worker:
             if not (report.handled or report.timers or report.failed):
                 # Only progress was noted: losing it costs a look, waiting for the disk costs every turn.
                 connection.execute("SET LOCAL synchronous_commit = off")
+            else:
+                pass_point("turn_before_commit")
+        if report.handled or report.timers:
+            pass_point("turn_after_commit")
         metrics.TURNS.inc()
         metrics.HANDLED.inc(report.handled)
         metrics.TIMERS.inc(report.timers)
@@ -131,6 +136,7 @@ class Worker:
                 self._handle_outages(connection, item, now, report)
             else:
                 for happening in store.claim_happenings(connection, item.ids):
+                    pass_point("turn_claimed")
                     if not self._handle_one(connection, item.key, happening, now, report):
                         break
 
@@ -171,6 +177,7 @@ class Worker:
                 connection, key, fact, now, fact_name=f"{happening.kind.value}:{happening.fact_id}"
             )
             report.messages += written.messages
+            pass_point("turn_decided")
             store.mark_handled(connection, [happening.id], now)
 
         error = self._attempt(connection, handle)
@@ -252,6 +259,7 @@ class Worker:
     ) -> None:
         def handle() -> None:
             report.messages += self._decide(connection, key, happening, now).messages
+            pass_point("turn_timer")
 
         error = self._attempt(connection, handle)
         if error is None:
@@ -324,6 +332,7 @@ class Worker:
 
     def run(self, stop: threading.Event, *, database_url: str, turn_s: float, scaled: bool) -> None:
         """Turn until ``stop`` is set, woken by ingest and by the clock; wait out a database that is away."""
+        pass_point("worker_start")
         wait_s = _SCALED_TURN_S if scaled else turn_s
         while not stop.is_set():
             try:
