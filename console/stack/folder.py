@@ -172,7 +172,15 @@ class StackFolder:
         """Return the passwords of the installation, made at its first start."""
         path = self.root / "secrets.json"
         found = read_json(path) or {}
-        names = ("postgres", "database", "broker_ingest", "broker_edge", "broker_street", "edge_credentials")
+        names = (
+            "postgres",
+            "database",
+            "broker_ingest",
+            "broker_edge",
+            "broker_street",
+            "broker_doctor",
+            "edge_credentials",
+        )
         missing = [name for name in names if name not in found]
         if missing:
             found |= {name: secrets.token_hex(24) for name in missing}

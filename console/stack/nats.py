@@ -26,6 +26,7 @@ ACK_WAIT = "5s"
 #: All subscriptions of one session together may not exceed 65535, and the edge has two dozen.
 ACK_PENDING_MAX = 2_000
 SESSION_WITHIN_S = 20.0
+DOCTOR_MAY_ASK = ("$JS.API.INFO", "$JS.API.STREAM.MSG.GET.$MQTT_sess", "$JS.API.CONSUMER.LIST.$MQTT_msgs")
 
 
 def server_program() -> Path:
@@ -228,6 +229,8 @@ def open_nats(
         BrokerUser("ingest", secrets["broker_ingest"], (), ("kaimen.v1.>",)),
         # The edge hears whatever foreign devices publish; what is already canonical it need not hear.
         BrokerUser("edge", secrets["broker_edge"], ("kaimen.v1.>",), (">",)),
+        # Reads which sessions there are and what waits for them; no message, and it publishes nothing else.
+        BrokerUser("doctor", secrets["broker_doctor"], DOCTOR_MAY_ASK, ("_INBOX.>",)),
         BrokerUser(
             "street", secrets["broker_street"],
             (f"kaimen.v1.*.*.{site}.>", "zigbee2mqtt.>"),

@@ -1,0 +1,28 @@
+-- name: server
+-- Who we are there, what the server is, and its time beside ours.
+SELECT current_setting('server_version') AS version, current_user AS role, clock_timestamp() AS at,
+  (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser,
+  current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS synchronous_commit
+
+-- name: tables_not_ours
+-- Tables that this role may not write.
+SELECT c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
+  AND NOT has_table_privilege(c.oid, 'SELECT, INSERT')
+ORDER BY c.relname LIMIT 5
+
+-- name: tier
+SELECT tier, EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'timescaledb') AS has_timescale
+FROM schema_migrations ORDER BY version LIMIT 1
+
+-- name: leases
+-- Every group, who serves it and how far it is.
+SELECT group_no, groups, worker, expires_at, pulse_at FROM ingest_leases ORDER BY group_no
+
+-- name: broker_outages
+-- Devices that ingest cannot hear because it has lost the broker.
+SELECT count(*) AS count FROM outages_now o
+WHERE o.cause = 'broker' AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)
+
+-- name: set_aside
+SELECT count(*) AS count FROM happenings WHERE handled_at IS NULL AND failure IS NOT NULL
