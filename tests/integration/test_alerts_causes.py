@@ -16,6 +16,8 @@ from kaimen.database import transaction
 from kaimen.vocabulary import CaseCause, Contacted, EvidenceSource, Grade, Outcome
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def town(database_url: str) -> Iterator[Town]:

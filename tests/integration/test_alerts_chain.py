@@ -26,6 +26,8 @@ from tests.integration.providers import Provider, run_http, run_receiver_centre
 from tests.integration.test_channels_conformance import SUBJECTS, with_modes
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 BOOK = AddressBook(bytes(range(32)))
 PUBLIC = "https://kaimen.example"

@@ -21,6 +21,8 @@ from kaimen.clock import as_datetime, as_ms
 from kaimen.database import connect
 from tests.integration.ingest_street import BEGIN_MS, DAY, HOUR, MINUTE, Door, lay_out, rows
 
+pytestmark = pytest.mark.slow
+
 HOMES = 8
 DAYS = 16
 UNTIL_MS = BEGIN_MS + DAYS * DAY

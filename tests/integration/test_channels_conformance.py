@@ -35,6 +35,8 @@ from alerts.messages import render_texts
 from kaimen.settings import AlertsSettings
 from tests.integration.providers import Answer, Asked, Provider, run_http, run_mail, run_receiver_centre
 
+pytestmark = pytest.mark.slow
+
 KEY = "msg_0123456789abcdef0123456789abcdef01234567"
 NUMBER = "2025-1117-001"
 LINK = "https://kaimen.example/m/abcdefghijklmnop"

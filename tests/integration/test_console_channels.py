@@ -30,6 +30,8 @@ from tests.integration.console_world import HOST, World, build_world
 from tests.integration.providers import Provider, run_http
 from tests.integration.test_channels_conformance import SUBJECTS, with_modes
 
+pytestmark = pytest.mark.slow
+
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 SECRET = "a-secret-of-more-than-24-characters"
 WEBHOOK_SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()

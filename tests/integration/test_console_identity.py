@@ -14,6 +14,8 @@ from kaimen.database import transaction
 from kaimen.vocabulary import Role
 from tests.integration.console_world import PASSWORD, World, build_world
 
+pytestmark = pytest.mark.slow
+
 _COOKIE = "__Host-kaimen_session"
 
 

@@ -21,6 +21,8 @@ from tests.integration.many_homes import (
     stored_events,
 )
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def street(database_url: str) -> Iterator[Community]:

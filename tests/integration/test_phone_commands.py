@@ -21,6 +21,8 @@ from tests.fix_servers import Program, accepts, free_port
 from tests.phone_world import free_udp_port, require_programs
 from tests.unit.alerts.town import Town, build_town
 
+pytestmark = pytest.mark.slow
+
 PASSWORDS = {"anna": "correct horse battery", "bo": "another good password"}
 
 

@@ -19,6 +19,8 @@ from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect, open_pool
 from kaimen.vocabulary import Role
 
+pytestmark = pytest.mark.slow
+
 KEY = b"a key of a test"
 PASSWORD = "correct horse battery"
 

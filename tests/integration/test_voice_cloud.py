@@ -35,6 +35,8 @@ from tests.integration.console_world import AppTransport
 from tests.integration.test_voice_answers import crossed, elder_and_family, key_of, lease
 from tests.unit.alerts.town import Town, build_town
 
+pytestmark = pytest.mark.slow
+
 SECRET = "s" * 40
 TOKEN = "twilio-token"
 PUBLIC = "https://kaimen.example"

@@ -22,6 +22,8 @@ from tests.fix_servers import postgres_server
 from tests.integration.console_world import World, build_world
 from tests.unit.alerts.receiver import run_receiver
 
+pytestmark = pytest.mark.slow
+
 
 class RunningClock(ManualClock):
     """Community time at the pace of a wall's."""
