@@ -20,6 +20,8 @@ from kaimen.database import transaction
 from kaimen.vocabulary import CaseCause, SignalKind
 from tests.integration.console_world import World, build_world
 
+pytestmark = pytest.mark.slow
+
 ZONE = ZoneInfo("Asia/Shanghai")
 
 

@@ -12,6 +12,8 @@ from console.words import load_catalogue
 from kaimen.clock import ManualClock
 from tests.integration.console_world import ROLES, World, build_world
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("fastapi")
 
 

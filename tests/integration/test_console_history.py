@@ -20,6 +20,8 @@ from kaimen.policy import DAY_MS, HOUR_MS
 from kaimen.vocabulary import Device, DoorBinding, Household, Role
 from tests.integration.console_world import World, build_world
 
+pytestmark = pytest.mark.slow
+
 HEARTBEAT_MS = 600_000
 SUPERVISION_MS = 1_800_000
 OUT_FROM, OUT_TO = 40 * HOUR_MS, 49 * HOUR_MS

@@ -10,6 +10,8 @@ import pytest
 from kaimen.clock import ManualClock
 from tests.integration.console_world import PROBE, ROLES, World, build_world
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("fastapi")
 
 

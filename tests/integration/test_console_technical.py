@@ -11,6 +11,8 @@ import pytest
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("fastapi")
 
 

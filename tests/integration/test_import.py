@@ -20,6 +20,8 @@ from ingest.store import load_book
 from kaimen.database import connect
 from tests.fix_database import DatabaseServer, _fresh_name
 
+pytestmark = pytest.mark.slow
+
 KEY = b"a key of a test"
 NAME = "王秀英"
 PHONE = "13812341234"

@@ -27,6 +27,8 @@ from tests.integration.ingest_street import (
     street,
 )
 
+pytestmark = pytest.mark.slow
+
 History = list[tuple[int, str, bytes]]
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def town(database_url: str) -> Iterator[Town]:
