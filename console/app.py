@@ -46,6 +46,7 @@ from console.pages import (
     sign_in,
     tasks,
     technical,
+    visit,
     watchdog,
     why,
 )
@@ -66,7 +67,7 @@ log = get_logger()
 
 _PAGES = (
     sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
-    devices, quarantine, family, police, looked, admin, sessions, channels, seen, watchdog,
+    devices, quarantine, family, police, looked, admin, sessions, channels, seen, visit, watchdog,
     duty, duty_rosters, dry_run,
 )  # fmt: skip
 

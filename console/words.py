@@ -41,6 +41,9 @@ _LOOKED_UP = {
     "step": "step",
     "cause": "cause",
     "channel": "channel",
+    "entry_step": "entry_step",
+    "place": "visit_place",
+    **dict.fromkeys(("health", "economy", "safety", "need"), "finding"),
 }
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS_EN = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

@@ -43,8 +43,8 @@ def tasks(seat: Annotated[Seat, Depends(entering(Section.TASKS))], fragment: str
 @router.get("/tasks/{task_id}")
 def task_page(seat: Guard, task_id: TaskId, fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
-        task, case = _load(connection, seat, task_id)
-        if fragment is None and case.row["household_id"] is not None and _is_near(seat, task, case):
+        task, case = load(connection, seat, task_id)
+        if fragment is None and case.row["household_id"] is not None and is_near(seat, task, case):
             seat.audit(
                 connection, "task_read", purpose=task["kind"], object_kind="task", object_id=str(task_id),
                 household=case.row["household_id"], case=case.id,
@@ -52,14 +52,14 @@ def task_page(seat: Guard, task_id: TaskId, fragment: str | None = None) -> Resp
         return _answer(connection, seat, task, case, fragment=fragment)
 
 
-def _load(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase]:
+def load(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase]:
     found = loader.load_task_case(connection, seat.reader(connection), task_id)
     if found is None:
         raise not_here()
     return found
 
 
-def _is_near(seat: Seat, task: Row, case: LoadedCase) -> bool:
+def is_near(seat: Seat, task: Row, case: LoadedCase) -> bool:
     """Say whether this person needs the full name and the telephone: she has the task, or the case."""
     mine = seat.viewer.user_id in (task["assignee_id"], case.row["holder_id"])
     is_open = task["state"] in (TaskState.OPEN, TaskState.CLAIMED)
@@ -80,7 +80,7 @@ def _answer(
     view = loader.task_view(task, case, reader)
     if form is not None and view.form is not None:
         view = replace(view, form=form)
-    near = _is_near(seat, task, case)
+    near = is_near(seat, task, case)
     page = _field_page(connection, reader, view, case, near=near)
     return seat.answer(
         connection, "field.html", page, section=Section.TASKS, fragment=fragment, status=status,
@@ -102,15 +102,15 @@ def _field_page(
         household=name,
         call_name=full if near else show_name(full, case.sight) if full else "",
         line=household.line if household else None,
-        address_words=_address_words(connection, reader, name),
+        address_words=address_words(connection, reader, name),
         hard_of_hearing=bool(household and household.row["hard_of_hearing"] and case.sight >= Sight.MASKED),
         begin_url=f"/tasks/{view.id}/begin" if may_begin else None,
-        contacts=_contacts(connection, case, near=near, with_elder=view.kind is TaskKind.CALL),
+        contacts=contacts_of(connection, case, near=near, with_elder=view.kind is TaskKind.CALL),
         back_url="/tasks",
     )
 
 
-def _address_words(connection: Connection, reader: Reader, name: views.HouseholdName) -> str:
+def address_words(connection: Connection, reader: Reader, name: views.HouseholdName) -> str:
     """What is said to 120: community, building, unit, door."""
     community = connection.execute(
         queries("console")["community"], {"id": reader.viewer.community_id}
@@ -119,7 +119,7 @@ def _address_words(connection: Connection, reader: Reader, name: views.Household
     return f"{community['name'] if community else ''} {place}".strip()
 
 
-def _contacts(
+def contacts_of(
     connection: Connection, case: LoadedCase, *, near: bool, with_elder: bool
 ) -> tuple[views.Contact, ...]:
     """Whom to ring: on a call task she herself first, then the others in order."""
@@ -145,7 +145,7 @@ def _perform(
     values: dict[str, str] | None = None,
 ) -> Response:
     with seat.transaction() as connection:
-        task, case = _load(connection, seat, task_id)
+        task, case = load(connection, seat, task_id)
         if not loader.may_record(seat.viewer, task, case):
             raise RefusedError(403)
         try:
@@ -156,18 +156,18 @@ def _perform(
                     household=case.row["household_id"], case=case.id, **_audited(values),
                 )  # fmt: skip
         except acts.ActRefused as error:
-            if act is Act.OUTCOME and _is_said_again(connection, seat, task_id, (values or {})["outcome"]):
+            if act is Act.OUTCOME and is_said_again(connection, seat, task_id, (values or {})["outcome"]):
                 return _said_again(seat)
             ACTS.labels(act=act.value, result="refused").inc()
             word = refusal_word(error)
-            task, case = _load(connection, seat, task_id)
-            form = views.Form(values or {}, {_FIELD_OF_REFUSAL.get(word, ""): word})
+            task, case = load(connection, seat, task_id)
+            form = views.Form(values or {}, {FIELD_OF_REFUSAL.get(word, ""): word})
             return _answer(connection, seat, task, case, form=form, status=409)
     ACTS.labels(act=act.value, result="done").inc()
     return seat.go("/tasks" if act is Act.OUTCOME else f"/tasks/{task_id}", notice_of(decision))
 
 
-_FIELD_OF_REFUSAL = {
+FIELD_OF_REFUSAL = {
     "how_is_missing": "contacted",
     "witness_is_missing": "witness",
     "absence_needs_end": "absence_until",
@@ -206,11 +206,11 @@ def outcome(
         "outcome": outcome, "contacted": contacted, "witness": witness, "note": note, "absence_until": absence_until,
     }  # fmt: skip
     with seat.transaction() as connection:
-        if _is_said_again(connection, seat, task_id, outcome):
+        if is_said_again(connection, seat, task_id, outcome):
             return _said_again(seat)
-        task, case = _load(connection, seat, task_id)
+        task, case = load(connection, seat, task_id)
         zone = seat.reader(connection).zone
-        errors, until = _check_outcome(values, zone, seat.now)
+        errors, until = check_outcome(values, zone, seat.now)
         if errors:
             return _answer(connection, seat, task, case, form=views.Form(values, errors), status=422)
     return _perform(
@@ -230,7 +230,7 @@ def outcome(
     )  # fmt: skip
 
 
-def _is_said_again(connection: Connection, seat: Seat, task_id: int, outcome: str) -> bool:
+def is_said_again(connection: Connection, seat: Seat, task_id: int, outcome: str) -> bool:
     """Say whether this very person has just recorded this outcome: a form sent twice is no mistake of hers."""
     who = {"id": task_id, "user_id": seat.viewer.user_id, "outcome": outcome}
     return connection.execute(queries("console")["task_answered_by"], who).fetchone() is not None
@@ -241,9 +241,7 @@ def _said_again(seat: Seat) -> Response:
     return seat.go("/tasks", "notice.outcome")
 
 
-def _check_outcome(
-    values: dict[str, str], zone: str, now: datetime
-) -> tuple[dict[str, str], datetime | None]:
+def check_outcome(values: dict[str, str], zone: str, now: datetime) -> tuple[dict[str, str], datetime | None]:
     errors = {}
     if values["outcome"] not in {item.value for item in Outcome}:
         errors["outcome"] = "not_an_outcome"

@@ -360,3 +360,9 @@ for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => window.print());
 }
+
+// --- In the field: acts are kept while there is no signal ------------------------------------------------------
+
+if (document.querySelector("[data-field]")) import(`./field.js${new URL(import.meta.url).search}`);
+// Whoever signs in next on this phone finds no page of whoever was here before.
+if (location.pathname === "/sign-in") globalThis.caches?.delete("kaimen-field");

@@ -118,6 +118,7 @@ def test_a_clerk_claims_calls_and_closes(world: World, console_url: str, desk: D
     page.fill("[name=witness]", "")
     page.click("form.outcome button")
     error = page.locator("#error-witness")
+    error.wait_for()
     assert error.is_visible()
     assert page.get_attribute("[name=witness]", "aria-describedby") == "error-witness"
     assert page.is_checked("[name=outcome][value=well]")

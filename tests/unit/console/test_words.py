@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alerts.case import NextAction, Reason, Refusal
-from console import scope, seat, views
+from console import scope, seat, views, visiting
 from console.views import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
 from ingest.presence import Reason as PresenceReason
@@ -101,7 +101,7 @@ BUILT: dict[str, list[str]] = {
     "presence.by": [reason.value for reason in PresenceReason],
     "nav": [name for _, name, _ in seat._NAV.values()],
     "entry": [reason.value for reason in Reason],
-    "error": [refusal.value for refusal in (*Refusal, *scope.LookUpRefusal)],
+    "error": [refusal.value for refusal in (*Refusal, *scope.LookUpRefusal, *visiting.VisitRefusal)],
     "error_page.title": ["400", "401", "403", "404", "405", "409", "413", "422", "429", "500", "503"],
     "error_page.words": ["400", "401", "403", "404", "405", "409", "413", "422", "429", "500", "503"],
     "device.empty": ["all", "troubled"],
@@ -129,6 +129,16 @@ BUILT: dict[str, list[str]] = {
         "visitor",
     ],
     "whose": ["resident", "family", "staff", "guard", "visitor"],
+    "finding": [finding.value for finding in visiting.Finding],
+    "visit_place": [place.value for place in visiting.Place],
+    "visit.part": list(visiting.PARTS),
+    "visit.part_hint": list(visiting.PARTS),
+    **{
+        prefix: [step.value for step in visiting.Step] for prefix in ("entry_step", "entry_hint", "entry_who")
+    },
+    "call_script": ["1", "2", "3", "4", "5"],
+    "call_code": ["C11", "C12", "C13", "C14", "C15"],
+    "call.result": ["rang_out", "busy", "off", "wrong_number", "voice_mail", "hung_up"],
     "relation": ["mother", "father", "grandmother", "grandfather"],
 }
 

@@ -1,0 +1,105 @@
+"""A helper in a stairwell without signal, in a real browser: what she does is kept, and done once, in its own time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from tests.browser.test_journeys import Desk, console_url, desk, world
+from tests.integration.console_world import World
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+__all__ = ["console_url", "desk", "world"]
+
+#: How long she stands where there is no signal.
+AWAY_MS = 40 * 60_000
+
+
+def _open(world: World, url: str, desk: Desk, path: str = "") -> Page:
+    world.write("UPDATE tasks SET created_at = created_at - interval '1 day'")
+    page = desk("watcher")
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{url}/tasks/{world.task_ids['wang']}{path}")
+    page.wait_for_selector("[data-field][data-ready]", state="attached")
+    return page
+
+
+def _later(page: Page, ms: int) -> None:
+    """Let the phone's clock show a later time, without waiting for it."""
+    page.evaluate("(ms) => { const now = Date.now; Date.now = () => now.call(Date) + ms; }", ms)
+
+
+def test_offline_an_act_is_kept_and_online_it_is_done_exactly_once_in_its_own_time(
+    world: World, console_url: str, desk: Desk
+) -> None:
+    page = _open(world, console_url, desk)
+    page.context.set_offline(True)
+    page.click("form[data-act=begin] button")
+    page.wait_for_selector("[data-field][data-count='1']")
+    assert "已存在本机" in page.inner_text("[data-field]")
+    # Pressed again it is the same act: the button is spent.
+    assert page.is_disabled("form[data-act=begin] button")
+    assert world.rows("SELECT 1 FROM field_acts") == []
+    _later(page, AWAY_MS)
+    page.context.set_offline(False)
+    page.wait_for_selector("[data-field][data-count='0']", state="attached")
+    # A second sending, as after an answer that was lost, finds nothing left to do.
+    page.evaluate("() => window.dispatchEvent(new Event('online'))")
+    page.reload()
+    page.wait_for_selector("[data-field][data-ready]", state="attached")
+    (act,) = world.rows("SELECT kind, at, recorded_at FROM field_acts")
+    assert act["kind"] == "begin"
+    assert timedelta(minutes=40) <= act["recorded_at"] - act["at"] < timedelta(minutes=42)
+    (task,) = world.rows("SELECT begun_at FROM tasks WHERE id = %s", world.task_ids["wang"])
+    assert task["begun_at"] == act["at"]
+
+
+def test_a_page_she_has_opened_can_be_read_and_filled_in_without_signal(
+    world: World, console_url: str, desk: Desk
+) -> None:
+    page = _open(world, console_url, desk)
+    task = f"/tasks/{world.task_ids['wang']}"
+    page.wait_for_function(
+        """async (wanted) => {
+          const cache = await caches.open("kaimen-field");
+          const paths = (await cache.keys()).map((request) => new URL(request.url).pathname);
+          return wanted.every((path) => paths.includes(path));
+        }""",
+        arg=[task, f"{task}/visit", "/static/field.js"],
+    )
+    page.context.set_offline(True)
+    page.goto(f"{console_url}{task}/visit")
+    page.wait_for_selector("[data-field]", state="attached")
+    for name, value in (
+        ("place", "inside"),
+        ("health", "well"),
+        ("economy", "well"),
+        ("safety", "well"),
+        ("need", "well"),
+    ):
+        page.check(f"[name={name}][value={value}]")
+    page.click("form[data-act=form] button.primary")
+    page.wait_for_selector("[data-field][data-count='1']")
+    assert world.rows("SELECT 1 FROM visit_forms") == []
+    page.context.set_offline(False)
+    page.wait_for_selector("[data-field][data-count='0']", state="attached")
+    assert len(world.rows("SELECT 1 FROM visit_forms")) == 1
+
+
+def test_what_the_page_itself_has_to_say_is_said_beside_its_field(
+    world: World, console_url: str, desk: Desk
+) -> None:
+    page = _open(world, console_url, desk, "/visit")
+    page.click("form[data-act=form] button.primary")
+    page.wait_for_selector("#error-health")
+    assert page.locator("[data-field]").get_attribute("data-count") in (None, "0")
+    assert world.rows("SELECT 1 FROM field_acts") == []
+    # One hand, a small phone: nothing sticks out, and everything is large enough for a thumb.
+    assert page.evaluate("() => document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    small = page.evaluate(
+        "() => [...document.querySelectorAll('main button, main .btn, main .option')]"
+        ".map((item) => item.getBoundingClientRect().height).filter((height) => height > 0 && height < 43.5)"
+    )
+    assert small == []
