@@ -54,6 +54,11 @@ HELD_BACK = Counter(
     "kaimen_alerts_held_back_total", "Messages held back by a bound of a provider", ["channel"]
 )
 
+GAP_MINUTES = Gauge(
+    "kaimen_alerts_duty_gap_minutes",
+    "Minutes of the next fourteen days without a reachable person, where rosters are kept.",
+    ["community", "need"],
+)
 _SQL = queries("alerts")
 _OUTBOX = queries("alerts", "outbox.sql")
 

@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 
 from alerts import acts, store
 from alerts.case import ActRefused, Refusal, ShiftEnded
+from alerts.metrics import GAP_MINUTES
+from alerts.readiness import Need
 from alerts.roster import shift_ended_at
-from alerts.roster_store import load_duty
+from alerts.roster_store import load_duty, load_gaps
 from kaimen.database import Connection, queries
 
 _SQL = queries("alerts", "roster.sql")
@@ -45,8 +47,16 @@ def keep_duty(connection: Connection, *, now: datetime) -> None:
         args: dict[str, Any] = {"community_id": row["id"], "now": now, "before": now - _CALL_PATIENCE}
         connection.execute(_SQL["live_tests_answered"], args)
         local = now.astimezone(ZoneInfo(row["zone"]))
+        _measure_gaps(connection, row["id"], now)
         if local.hour >= _TEST_FROM_HOUR:
             connection.execute(_SQL["live_tests_open_month"], {**args, "month": local.date().replace(day=1)})
+
+
+def _measure_gaps(connection: Connection, community_id: str, now: datetime) -> None:
+    gaps = load_gaps(connection, community_id, now=now)
+    for need in Need:
+        minutes = sum((gap.to_at - gap.from_at).total_seconds() / 60 for gap in gaps if gap.need is need)
+        GAP_MINUTES.labels(community_id, need.value).set(minutes)
 
 
 def offer_case(

@@ -71,6 +71,16 @@ WHERE community_id = %(community_id)s AND role = %(role)s AND disabled_at IS NUL
 -- name: communities
 SELECT id, name, zone FROM communities ORDER BY id
 
+-- name: rostered_communities
+SELECT DISTINCT community_id AS id FROM duty_rosters WHERE ended_at IS NULL ORDER BY 1
+
+-- name: test_address
+-- Somebody's first address on a channel that is open, for a test that she answers with a tap.
+SELECT t.user_id, k.id, k.recipient, k.channel, k.language FROM live_tests t
+JOIN contact_channels k ON k.user_id = t.user_id AND k.ended_at IS NULL
+JOIN channel_states s ON s.channel = k.channel AND s.personal AND s.opened_at IS NOT NULL
+WHERE t.id = %(id)s AND t.community_id = %(community_id)s ORDER BY k.position, k.id LIMIT 1
+
 -- name: household_by_label
 SELECT h.id FROM households h JOIN sites s ON s.id = h.site_id
 WHERE s.community_id = %(community_id)s AND (h.id = %(text)s OR h.label = %(text)s) ORDER BY h.id LIMIT 1

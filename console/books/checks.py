@@ -90,7 +90,7 @@ def build_ledger(
 def find_faults(ledger: Ledger, *, now: datetime) -> list[Fault]:
     """Return everything that is wrong between rows."""
     faults: list[Fault] = []
-    for check in (_references, _devices, _households, _persons, _doors, _credentials):
+    for check in (_references, _devices, _households, _persons, _contacts, _doors, _credentials):
         faults += check(ledger)
     return [*faults, *_consents(ledger, now), *_absences(ledger, now), *_leases(ledger)]
 
@@ -138,6 +138,15 @@ def _devices(ledger: Ledger) -> Iterator[Fault]:
         elif gateway is not None and row["kind"] == "gateway":
             yield Fault(origin, "gateway_id", "puts a gateway behind a gateway", "leave it empty")
     yield from _doors_of_no_door(ledger)
+
+
+def _contacts(ledger: Ledger) -> Iterator[Fault]:
+    for line, origin in ledger.of_files("contacts"):
+        if (line.row["available_from"] is None) != (line.row["available_until"] is None):
+            what = "stands without the other end of the hours"
+            yield Fault(
+                origin, "available_from", what, "write both available_from and available_until, or neither"
+            )
 
 
 def _doors_of_no_door(ledger: Ledger) -> Iterator[Fault]:

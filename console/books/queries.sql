@@ -41,7 +41,8 @@ SELECT p.id, p.household_id, p.relation, p.category, p.birth_year, p.hard_of_hea
 FROM persons p LEFT JOIN person_identities i ON i.person_id = p.id WHERE p.id = ANY(%(persons)s)
 
 -- name: stored_contacts
-SELECT household_id, person_id, role, position, relation_words FROM household_contacts
+SELECT household_id, person_id, role, position, relation_words, available_from, available_until, answer_within_s
+FROM household_contacts
 WHERE household_id = ANY(%(own_households)s)
 
 -- name: stored_credentials

@@ -10,11 +10,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from console.books.faults import Fault, Origin
 
@@ -52,10 +59,25 @@ def _parse_instant(value: object) -> object:
     return at
 
 
+_CLOCK = "write the community's time, such as 07:30, both or neither"
 _PLAIN_ID = "write lower-case letters, digits and hyphens, 1 to 64, the same id everywhere"
 _ID = "write letters, digits, dots, hyphens and underscores, 1 to 64; never a person's own number"
 _TIME = "write it with its zone, such as 2025-11-21T08:00:00+08:00"
 
+
+def _parse_clock(value: object) -> object:
+    if isinstance(value, time):
+        return value
+    try:
+        at = time.fromisoformat(str(value).strip())
+    except ValueError:
+        raise ValueError("is no time of a day") from None
+    if at.tzinfo is not None:
+        raise ValueError("is a time with a zone")
+    return at
+
+
+LocalTime = Annotated[time, BeforeValidator(_parse_clock)]
 PlainId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$", description=_PLAIN_ID)]
 Id = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description=_ID), AfterValidator(_pseudonymous)
@@ -177,6 +199,9 @@ class ContactRow(Row):
     role: Literal["family", "neighbour_watcher", "stairwell_liaison", "safety_guardian", "grid_worker"]
     position: int = Field(ge=1, le=1000, description="write 1 for whom to ask first, 2 for the next")
     relation_words: Words = ""
+    available_from: LocalTime | None = Field(None, description=_CLOCK)
+    available_until: LocalTime | None = Field(None, description=_CLOCK)
+    answer_within_s: int | None = Field(None, ge=60, le=86_400, description="write 60 to 86400 seconds")
 
 
 class CredentialRow(Row):

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
+from alerts.roster_store import load_gaps
 from console import views
 from console.audit import verify
 from console.pages.quarantine import load_waiting
@@ -55,11 +56,19 @@ def _load(connection: Connection, seat: Seat) -> views.AdminPage:
         installed_at=installation["created_at"] if installation else seat.now,
         version=__version__,
         storage=storage["tier"],
+        duty_gaps=_count_gaps(connection, seat),
         quarantine_waiting=load_waiting(connection, seat.viewer.community_id),
         audit_ok=verify(connection, key=seat.services.audit_key).sound if checked else None,
         audit_count=summary["count"],
         audit_checked_at=seat.now if checked else None,
     )  # fmt: skip
+
+
+def _count_gaps(connection: Connection, seat: Seat) -> int:
+    """How many stretches of the next fourteen days have nobody to reach, in the communities looked after here."""
+    own = seat.viewer.community_id
+    places = [row["id"] for row in connection.execute(queries("console", "duty.sql")["rostered_communities"])]
+    return sum(len(load_gaps(connection, place, now=seat.now)) for place in places if own in (None, place))
 
 
 def _act_on(row: dict[str, Any], seat: Seat) -> views.Act | None:

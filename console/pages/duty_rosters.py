@@ -6,6 +6,7 @@ page comes back as it was typed, with the first such minute.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -13,7 +14,9 @@ from fastapi import APIRouter, Depends, File, Form, Path, Request, UploadFile
 from starlette.responses import Response
 
 from alerts.holidays import HolidayTableError, parse_years
+from alerts.outbox import write_single
 from alerts.readiness import Gap
+from alerts.recipients import Address
 from alerts.roster import DUTY_ROLES, Deputy, Override
 from alerts.roster_store import (
     RosterRefusedError,
@@ -259,6 +262,29 @@ def holidays(seat: Guard, table: Annotated[str, Form(max_length=20_000)] = "") -
         for year in sorted(years.years):
             _audit(connection, seat, "holidays_entered", community_id, year)
     return seat.go("/duty", "notice.duty_saved")
+
+
+@router.post("/duty/tests/{test_id}/send", dependencies=[CheckedForm])
+def send_test(seat: Guard, test_id: RowId, typed: Typed) -> Response:
+    """Send a real test to somebody's first address; only her tap on it counts as reached."""
+    with seat.transaction() as connection:
+        community_id = choose_community(connection, seat, typed.get("community"))
+        found = connection.execute(
+            _SQL["test_address"], {"id": test_id, "community_id": community_id}
+        ).fetchone()
+        if found is None:
+            return show(
+                connection, seat, community_id, form=FormView({}, {"": "duty.no_address"}), status=409
+            )
+        outbox_id = write_single(
+            connection, step="test", template="test", now=seat.now, key=f"live_{secrets.token_hex(16)}",
+            address=Address(found["id"], found["recipient"], found["channel"], found["language"]),
+            args={"number": ""},
+        )  # fmt: skip
+        values = {"id": test_id, "outbox_id": outbox_id, "now": seat.now}
+        connection.execute(_ROSTER["live_test_started"], values)
+        _audit(connection, seat, "live_test_sent", community_id, test_id)
+    return seat.go(f"/duty?community={community_id}", "notice.duty_test_sent")
 
 
 @router.post("/duty/tests/{test_id}/{result}", dependencies=[CheckedForm])

@@ -61,6 +61,7 @@ def prepare(folder: StackFolder, database_url: str, choice: StreetChoice) -> Non
         raise RuntimeError("the history was not played to its end")
     with connect(database_url, service="prepare") as connection:
         add_edge(connection, community, now_ms=choice.now_ms)
+        staff.keep_rosters(connection, community.site_id, now=as_datetime(choice.now_ms))
     _write_edge_devices(folder, community)
     _write_sign_ins(folder, sign_ins)
     write_clock(folder.clock, ClockSetting(SystemClock().now_ms(), choice.now_ms, 0.0))

@@ -262,6 +262,7 @@ _NAMES = {
     Role.STAIRWELL_LIAISON: ("liaison", ""),
     Role.SAFETY_GUARDIAN: ("guardian", ""),
     Role.GRID_WORKER: ("grid", f"网格员 · {GRID_WORKER[1]}"),
+    Role.GUARD: ("guard", "夜班保安 · 辛大勇"),
 }
 
 

@@ -7,11 +7,13 @@ demo begins: what happened since is the visitor's. Every act goes through the sa
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from alerts import acts
+from alerts.roster import EVERY, WORKDAYS, Rule
+from alerts.roster_store import Change, save_rules
 from kaimen.database import Connection
-from kaimen.vocabulary import Contacted, Outcome
+from kaimen.vocabulary import Contacted, Outcome, Role
 
 HANDS_OFF = timedelta(days=5, hours=12)
 _TAKES_AFTER = timedelta(minutes=20)
@@ -57,3 +59,20 @@ def _follow(connection: Connection, case_id: int, clerk_id: int, now: datetime) 
         connection, task_id=task["id"], user_id=clerk_id, outcome=Outcome.WELL, contacted=Contacted.SAW,
         witness="己春兰", note="上门见到本人", now=now,
     )  # fmt: skip
+
+
+def keep_rosters(connection: Connection, community_id: str, *, now: datetime) -> None:
+    """Write who is on duty in the demo: the desk by day, the guard by night, the grid worker on workdays."""
+    rows = connection.execute(
+        "SELECT id, role FROM users WHERE community_id = %s AND role = ANY(%s) ORDER BY id",
+        (community_id, ["guard", "property_clerk", "grid_worker"]),
+    ).fetchall()
+    people = {row["role"]: row["id"] for row in rows}
+    change = Change(connection, community_id, "demo", now)
+    # The night first: the desk's own hours are refused as long as nobody has the others.
+    for role, days, start, end in (
+        (Role.GUARD, EVERY, time(19), time(7)),
+        (Role.PROPERTY_CLERK, EVERY, time(7), time(19)),
+        (Role.GRID_WORKER, WORKDAYS, time(8, 30), time(17, 30)),
+    ):
+        save_rules(change, role, [Rule(days, start, end, (people[role],))])

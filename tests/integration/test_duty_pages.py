@@ -7,6 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from alerts.roster_store import load_gaps
+from alerts.shift_rows import keep_duty
+from console.stack import staff
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import World, build_world
@@ -228,3 +231,42 @@ def test_the_result_of_a_monthly_test_is_written_down(world: World) -> None:
     assert world.post(admin, f"/duty/tests/{test_id}/not_reached", community="wenchang").status_code == 303
     assert world.rows("SELECT state FROM live_tests") == [{"state": "not_reached"}]
     assert "没有联系上" in admin.get("/duty?community=wenchang").text
+
+
+def test_a_test_is_sent_to_her_own_address_and_only_her_confirmation_is_reaching(world: World) -> None:
+    world.write(
+        "INSERT INTO live_tests (community_id, user_id, month, due_at) VALUES ('wenchang', %s, %s, %s)",
+        world.user_ids["clerk"], world.now.date().replace(day=1), world.now,
+    )  # fmt: skip
+    test_id = world.rows("SELECT id FROM live_tests")[0]["id"]
+    admin = world.browser("admin")
+    none = world.post(admin, f"/duty/tests/{test_id}/send", community="wenchang")
+    assert none.status_code == 409 and "没有可用的个人联系方式" in none.text
+    world.write(
+        "INSERT INTO channel_states (channel, opened_at, personal) VALUES ('ntfy', %s, true)", world.now
+    )
+    world.write(
+        "INSERT INTO contact_channels (user_id, channel, address, address_hash, added_at, added_by)"
+        " VALUES (%s, 'ntfy', 'x', 'y', %s, 'test')",
+        world.user_ids["clerk"], world.now,
+    )  # fmt: skip
+    assert world.post(admin, f"/duty/tests/{test_id}/send", community="wenchang").status_code == 303
+    sent = world.rows("SELECT id, template, case_id FROM outbox WHERE step = 'test'")
+    assert [(row["template"], row["case_id"]) for row in sent] == [("test", None)]
+    assert world.rows("SELECT state FROM live_tests") == [{"state": "calling"}]
+    world.write("INSERT INTO duty_rosters VALUES ('wenchang', 'property_clerk', 1, %s, 'x')", world.now)
+    for state, expected in (("delivered", "calling"), ("confirmed", "reached")):
+        world.write("UPDATE outbox SET state = %s WHERE id = %s", state, sent[0]["id"])
+        with transaction(world.pool) as connection:
+            keep_duty(connection, now=world.now)
+        row = world.rows("SELECT state FROM live_tests WHERE id = %s", test_id)
+        assert row == [{"state": expected}]
+
+
+def test_the_demos_rosters_leave_no_gap_and_the_director_sees_that(world: World) -> None:
+    with transaction(world.pool) as connection:
+        staff.keep_rosters(connection, "wenchang", now=world.now)
+        assert load_gaps(connection, "wenchang", now=world.now) == []
+    assert "每一分钟都有人能联系上" in world.browser("admin").get("/admin").text
+    world.write("UPDATE users SET disabled_at = %s WHERE name = 'gate'", world.now)
+    assert "段时间没有人" in world.browser("admin").get("/admin").text
