@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import psycopg
 
-from alerts import metrics
+from alerts import figures, metrics
 from alerts.addresses import AddressBook, open_address_book
 from alerts.channels import Channel, Lane, open_channels, traits_of
 from alerts.courier import Courier
@@ -33,6 +33,8 @@ _OUTBOX = queries("alerts", "outbox.sql")
 #: A day of attempts is all that any bound counts.
 _FORGET_AFTER = timedelta(days=1)
 _MEASURE_EVERY_S = 5.0
+#: Figures of a day change slowly and are not cheap.
+_FIGURES_EVERY_TURNS = 24
 _COURIER_WAIT_S = 0.5
 _COURIER_WAIT_SCALED_S = 0.05
 #: Without a finished turn for this long the service is not doing its work.
@@ -181,11 +183,15 @@ def _listening(settings: AlertsSettings, worker: Worker, threads: list[threading
 
 
 def _measure(pool: Pool, clock: Clock, worker: Worker, stop: threading.Event) -> None:
+    turns = 0
     while not stop.wait(_MEASURE_EVERY_S):
         try:
             with transaction(pool) as connection:
                 now = as_datetime(clock.now_ms())
                 metrics.measure(connection, now=now, done_up_to=worker.done_up_to)
+                if turns % _FIGURES_EVERY_TURNS == 0:
+                    figures.measure(connection, now=now)
+                turns += 1
                 before = as_datetime(SystemClock().now_ms()) - _FORGET_AFTER
                 connection.execute(_OUTBOX["forget_sendings"], {"before": before})
         except psycopg.OperationalError as error:

@@ -36,6 +36,7 @@ from console.pages import (
     duty,
     duty_rosters,
     family,
+    figures,
     household,
     looked,
     morning,
@@ -67,7 +68,7 @@ log = get_logger()
 
 _PAGES = (
     sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
-    devices, quarantine, family, police, looked, admin, sessions, channels, seen, visit, watchdog,
+    devices, quarantine, family, police, looked, admin, sessions, channels, seen, visit, watchdog, figures,
     duty, duty_rosters, dry_run,
 )  # fmt: skip
 

@@ -41,6 +41,7 @@ class Section(StrEnum):
     ADMIN = "admin"
     DUTY = "duty"
     DRY_RUN = "dry_run"
+    FIGURES = "figures"
     WHO_LOOKED = "who_looked"
 
 
@@ -53,7 +54,7 @@ _SECTIONS: dict[Role, tuple[Section, ...]] = {
     Role.POLICE_OFFICER: (Section.POLICE, Section.SIGNALS, Section.RENTALS, Section.LOOK_UP, Section.DUTY),
     Role.FAMILY: (Section.FAMILY,),
     Role.ADMIN: (
-        Section.ADMIN, Section.DUTY, Section.DRY_RUN, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
+        Section.ADMIN, Section.FIGURES, Section.DUTY, Section.DRY_RUN, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
         Section.WHO_LOOKED,
     ),
     **dict.fromkeys(HELPER_ROLES, (Section.TASKS,)),

@@ -60,6 +60,7 @@ _NAV: dict[Section, tuple[str, str, str]] = {
     Section.ADMIN: ("manage", "admin", "/admin"),
     Section.DUTY: ("service", "duty", "/duty"),
     Section.DRY_RUN: ("manage", "dry_run", "/dry-run"),
+    Section.FIGURES: ("judge", "figures", "/figures"),
     Section.LOOK_UP: ("judge", "look_up", "/police/look-up"),
     Section.WHO_LOOKED: ("judge", "looked", "/looked"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -83,10 +83,6 @@ class FigureRow:
     visits_due: int
     visits_on_time: int
 
-    @property
-    def on_time_share(self) -> float | None:
-        return self.visits_on_time / self.visits_due if self.visits_due else None
-
 
 @dataclass(frozen=True, slots=True)
 class FiguresPage:
@@ -96,5 +92,4 @@ class FiguresPage:
     rows: tuple[FigureRow, ...]
     community: str
     communities: tuple[tuple[str, str], ...] = ()
-    operators: int = 1
-    notes: tuple[str, ...] = field(default=())
+    community_id: str = ""

@@ -80,3 +80,8 @@ CREATE TABLE field_acts (
   result text NOT NULL
 );
 CREATE INDEX field_acts_task ON field_acts (task_id);
+
+-- What figures count: annunciations by their instant, and tasks that were done or due in a span.
+CREATE INDEX outbox_annunciated ON outbox (not_before) WHERE channel = 'console';
+CREATE INDEX tasks_done ON tasks (done_at) WHERE done_at IS NOT NULL;
+CREATE INDEX tasks_due ON tasks (due_at) WHERE kind = 'visit';

@@ -1,0 +1,87 @@
+"""Figures of alarm management and service levels: a span and a community enter, a table or a CSV file leaves.
+
+Counts alone: no household, no person, no door.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import Response
+
+from alerts.figures import Figures, Span, list_communities, load_figures, spans_until
+from console import views_guard
+from console.scope import Section
+from console.seat import Seat, entering, not_here
+from kaimen.database import Connection
+
+router = APIRouter()
+Guard = Annotated[Seat, Depends(entering(Section.FIGURES))]
+Community = Annotated[str, Query(max_length=64)]
+#: How many spans one page shows.
+SPANS = {Span.DAY: 31, Span.WEEK: 13, Span.MONTH: 12}
+_COLUMNS = (
+    "begins_at", "annunciated", "per_operator_hour", "floods", "stale", "chattering", "high", "middle", "low",
+    "acknowledge_s", "call_s", "visit_s", "visits_due", "visits_on_time",
+)  # fmt: skip
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+@router.get("/figures")
+def figures(seat: Guard, span: Span = Span.DAY, community: Community = "") -> Response:
+    with seat.transaction() as connection:
+        page = _load(connection, seat, span, community)
+        return seat.answer(connection, "figures.html", page, section=Section.FIGURES, live=False)
+
+
+@router.get("/figures.csv")
+def figures_csv(seat: Guard, span: Span = Span.DAY, community: Community = "") -> Response:
+    with seat.transaction() as connection:
+        page = _load(connection, seat, span, community)
+    file = io.StringIO()
+    writer = csv.writer(file)
+    writer.writerow(("community", *_COLUMNS))
+    for row in page.rows:
+        values = (getattr(row, column) for column in _COLUMNS)
+        writer.writerow([neutral(page.community), *(neutral(_text(value)) for value in values)])
+    headers = {"Content-Disposition": f'attachment; filename="figures-{span.value}.csv"'}
+    # A spreadsheet takes it for Chinese only with the mark at its beginning.
+    return Response("\ufeff" + file.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def neutral(text: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+
+
+def _load(connection: Connection, seat: Seat, span: Span, community: str) -> views_guard.FiguresPage:
+    known = [item for item in list_communities(connection) if seat.viewer.community_id in (None, item[0])]
+    chosen = next((item for item in known if item[0] == community), None)
+    if (community and chosen is None) or not known:
+        raise not_here()
+    community_id, name, zone = chosen or known[0]
+    found = load_figures(
+        connection, community_id, spans_until(seat.now, span, SPANS[span], zone), now=seat.now
+    )
+    rows = tuple(_row(item, seat) for item in found)
+    choices = tuple((item[0], item[1]) for item in known) if len(known) > 1 else ()
+    return views_guard.FiguresPage(span.value, rows, name, choices, community_id)
+
+
+def _row(item: Figures, seat: Seat) -> views_guard.FigureRow:
+    return views_guard.FigureRow(
+        item.begins_at, item.annunciated, item.per_operator_hour(seat.now), item.floods, item.stale, item.chattering,
+        item.high, item.middle, item.low, item.acknowledge_s, item.call_s, item.visit_s, item.visits_due,
+        item.visits_on_time,
+    )  # fmt: skip
