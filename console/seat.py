@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from alerts.roster import stretches
+from alerts.roster_store import load_duty
 from console import identity, views
 from console.audit import Entry, append
 from console.identity import Session
@@ -291,7 +293,7 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
         stream_url="/stream" if section in _LIVE else None,
         heard_at=progress.get("ingest"),
         behind_ms=_behind_ms(services, max(behind, default=0)),
-        duty=_duty(viewer, seat.now, zone, counts),
+        duty=_duty(connection, viewer, seat.now, zone, counts),
         notice=_notice(notice, seat.language),
         version=__version__,
         **_guard_strips(seat, connection),
@@ -367,13 +369,23 @@ def _behind_ms(services: Services, behind_ms: int) -> int:
     return round(behind_ms / speed) if speed > 1 else behind_ms
 
 
-def _duty(viewer: Viewer, now: datetime, zone: str, counts: dict[str, int]) -> Duty | None:
-    """Who sits at the desk: whoever is signed in, until the end of the shift (00, 08, 16 o'clock)."""
+def _duty(
+    connection: Connection, viewer: Viewer, now: datetime, zone: str, counts: dict[str, int]
+) -> Duty | None:
+    """Who is at the desk and until when: as the roster says; without one whoever is signed in, until 00, 08 or 16."""
     if viewer.role is not Role.PROPERTY_CLERK:
         return None
+    alarms = counts.get("alarms_this_hour", 0)
+    duty = load_duty(connection, viewer.community_id or "")
+    if duty is not None and duty.has_roster(viewer.role):
+        turn = stretches(duty, viewer.role, now, now + timedelta(days=1))[0]
+        if turn.on_duty:
+            return Duty(
+                "、".join(duty.people[person].name for person in turn.on_duty.people), turn.to_at, alarms
+            )
     local = now.astimezone(ZoneInfo(zone))
     begin = local.replace(hour=local.hour // 8 * 8, minute=0, second=0, microsecond=0)
-    return Duty(viewer.display_name, begin + timedelta(hours=8), counts.get("alarms_this_hour", 0))
+    return Duty(viewer.display_name, begin + timedelta(hours=8), alarms)
 
 
 def outer_shell(request: Request, *, csrf: str = "") -> Shell:

@@ -44,6 +44,8 @@ def test_a_roster_is_written_by_names_and_shown_for_fourteen_days(world: World) 
     assert save(world, **{"people-0": "second display、clerk"}) == 303
     page = world.browser("clerk").get("/duty").text
     assert page.count("second display、clerk display") >= 14
+    # The foot of every page of the desk says who is on, not who happens to be signed in.
+    assert "second display、clerk display" in world.browser("clerk").get("/alarms").text
     assert "能联系上" in page
     assert world.rows("SELECT action FROM audit_entries WHERE action = 'roster_saved'")
 

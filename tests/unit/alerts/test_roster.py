@@ -10,7 +10,7 @@ import pytest
 from alerts.case import Annunciate
 from alerts.holidays import HolidayTableError, make_year, own_holidays, parse_years
 from alerts.readiness import DayMark, GapReason, Need, find_gaps, mark_of, unknown_years, without_known
-from alerts.recipients import Address, Roster, decide_told, plan_messages
+from alerts.recipients import Address, Roster, choose_rung, decide_told, plan_messages
 from alerts.roster import (
     CommunityDuty,
     Deputy,
@@ -279,3 +279,11 @@ def test_a_call_while_only_the_guard_is_there_is_the_guards() -> None:
     story.until(at(hour=20))
     story.crosses(Stage.CALL)
     assert story.open_tasks() == [(TaskKind.CALL, Role.GUARD)]
+
+
+def test_the_telephones_of_those_on_duty_ring_and_the_desks_where_none_of_them_has_one() -> None:
+    told = decide_told(wanted(at(hour=23)), Roster("c1", duty=days_and_nights()))
+    phones = [(LI, Role.PROPERTY_CLERK), (WANG, Role.PROPERTY_CLERK), (ZHAO, Role.GUARD)]
+    assert choose_rung(told, phones) == [ZHAO]
+    assert choose_rung(told, phones[:2]) == [LI, WANG]
+    assert choose_rung(decide_told(wanted(at()), Roster("c1")), phones) == [LI, WANG]
