@@ -38,7 +38,7 @@ from alerts.voice.planning_rows import find_calls
 from kaimen.database import Connection, queries
 from kaimen.policy import LadderPolicy
 
-_SQL = queries("alerts")
+_SQL = queries("alerts", "roster.sql")
 #: A case nobody answers repeats for ever; so many lines are the table's bound, and it says when it is hit.
 LINES_MAX = 400
 TURNS_MAX = 2_000
@@ -120,11 +120,8 @@ class _Course:
 
     def _policy(self, now: datetime, zone: str) -> LadderPolicy:
         policy_id = self.question.policy_id or "mandated"
-        row = self.connection.execute(
-            "SELECT version AS policy_version, thresholds_s, ladder FROM policies"
-            " WHERE id = %s AND valid_from <= %s ORDER BY version DESC LIMIT 1",
-            (policy_id, now),
-        ).fetchone()
+        values = {"policy_id": policy_id, "now": now}
+        row = self.connection.execute(_SQL["policy_in_force"], values).fetchone()
         if row is None and policy_id != "mandated":
             raise DryRunError(f"there is no policy {policy_id} in force at {now.isoformat()}")
         return parse_policy({**(row or {}), "zone": zone})

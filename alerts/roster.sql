@@ -197,3 +197,13 @@ UPDATE live_tests t SET done_at = %(now)s, done_by = 'call',
 FROM outbox o
 WHERE o.id = t.outbox_id AND t.state = 'calling' AND t.community_id = %(community_id)s
   AND (o.state IN ('confirmed', 'failed_permanent', 'superseded') OR t.started_at < %(before)s)
+
+-- name: rostered_communities
+-- Communities that keep a roster, with their zones.
+SELECT DISTINCT c.id, c.zone FROM communities c JOIN duty_rosters r ON r.community_id = c.id
+WHERE r.ended_at IS NULL ORDER BY c.id
+
+-- name: policy_in_force
+-- A stored ladder as it is in force at an instant.
+SELECT version AS policy_version, thresholds_s, ladder FROM policies
+WHERE id = %(policy_id)s AND valid_from <= %(now)s ORDER BY version DESC LIMIT 1

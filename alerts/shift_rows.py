@@ -39,10 +39,7 @@ def load_shift_ends(connection: Connection, *, now: datetime) -> list[tuple[int,
 def keep_duty(connection: Connection, *, now: datetime) -> None:
     """End offers that were overtaken, take what calls of tests have told, and ask for this month's tests."""
     connection.execute(_SQL["handovers_overtaken"], {"now": now})
-    rows = connection.execute(
-        "SELECT DISTINCT c.id, c.zone FROM communities c JOIN duty_rosters r ON r.community_id = c.id"
-        " WHERE r.ended_at IS NULL"
-    ).fetchall()
+    rows = connection.execute(_SQL["rostered_communities"]).fetchall()
     for row in rows:
         args: dict[str, Any] = {"community_id": row["id"], "now": now, "before": now - _CALL_PATIENCE}
         connection.execute(_SQL["live_tests_answered"], args)

@@ -84,3 +84,12 @@ WHERE t.id = %(id)s AND t.community_id = %(community_id)s ORDER BY k.position, k
 -- name: household_by_label
 SELECT h.id FROM households h JOIN sites s ON s.id = h.site_id
 WHERE s.community_id = %(community_id)s AND (h.id = %(text)s OR h.label = %(text)s) ORDER BY h.id LIMIT 1
+
+-- name: stored_policies
+SELECT DISTINCT id FROM policies ORDER BY id
+
+-- name: zone_of
+-- The zone of a community, or of a household's.
+SELECT c.zone FROM communities c
+WHERE c.id = coalesce(%(community)s, (SELECT s.community_id FROM households h JOIN sites s ON s.id = h.site_id
+                                      WHERE h.id = %(household)s))

@@ -88,11 +88,8 @@ def dry_run(
 
 
 def _zone(connection: Connection, household: str | None, community: str | None) -> str:
-    row = connection.execute(
-        "SELECT c.zone FROM communities c WHERE c.id = coalesce(%s,"
-        " (SELECT s.community_id FROM households h JOIN sites s ON s.id = h.site_id WHERE h.id = %s))",
-        (community, household),
-    ).fetchone()
+    values = {"community": community, "household": household}
+    row = connection.execute(_SQL["zone_of"], values).fetchone()
     if row is None:
         raise click.ClickException(
             f"there is no {'household' if household else 'community'} {household or community}"

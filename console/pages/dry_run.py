@@ -64,7 +64,7 @@ def dry_run(
         places = (
             connection.execute(_SQL["communities"]).fetchall() if seat.viewer.community_id is None else []
         )
-        stored = connection.execute("SELECT DISTINCT id FROM policies ORDER BY id").fetchall()
+        stored = connection.execute(_SQL["stored_policies"]).fetchall()
         page = DryRunPage(
             community_id,
             tuple(Choice(row["id"], row["name"]) for row in places),
