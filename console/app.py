@@ -26,6 +26,7 @@ from console.pages import (
     access_log,
     admin,
     alarms,
+    audits,
     buildings,
     case,
     channels,
@@ -38,6 +39,7 @@ from console.pages import (
     family,
     figures,
     household,
+    look_up,
     looked,
     morning,
     police,
@@ -47,6 +49,8 @@ from console.pages import (
     sign_in,
     tasks,
     technical,
+    tickets,
+    transparency,
     visit,
     watchdog,
     why,
@@ -68,8 +72,8 @@ log = get_logger()
 
 _PAGES = (
     sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
-    devices, quarantine, family, police, looked, admin, sessions, channels, seen, visit, watchdog, figures,
-    duty, duty_rosters, dry_run,
+    devices, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
+    seen, visit, watchdog, figures, duty, duty_rosters, dry_run,
 )  # fmt: skip
 
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 from kaimen.database import Connection, queries
@@ -42,18 +44,33 @@ class Checkpoint:
     hash: str
 
 
+class Fault(StrEnum):
+    """What is wrong at the first row that does not follow."""
+
+    CHANGED = "changed"  # its words are not those it was written with, or it was written without the key
+    OUT_OF_PLACE = "out_of_place"  # it does not follow the row before: one was taken out, put in or moved
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a walk along the chain found; ``broken_id`` is the first entry that does not follow."""
+    """What a walk along the chain found; ``broken_id`` is the first entry that does not follow.
+
+    ``lost`` are checkpoints whose entry the chain no longer has: its end was cut off, or it was written anew.
+    """
 
     count: int
     broken_id: int | None
-    truncated: bool
+    lost: tuple[Checkpoint, ...]
     head: Checkpoint | None
+    fault: Fault | None = None
+
+    @property
+    def truncated(self) -> bool:
+        return bool(self.lost)
 
     @property
     def sound(self) -> bool:
-        return self.broken_id is None and not self.truncated
+        return self.broken_id is None and not self.lost
 
 
 def hash_entry(entry: Entry, previous: bytes, key: bytes) -> bytes:
@@ -94,14 +111,16 @@ def append(connection: Connection, entry: Entry, *, key: bytes) -> int:
     return int(row["id"])
 
 
-def verify(connection: Connection, *, key: bytes, checkpoint: Checkpoint | None = None) -> Verdict:
+def verify(connection: Connection, *, key: bytes, checkpoints: Sequence[Checkpoint] = ()) -> Verdict:
     """Walk the whole chain and say whether every entry follows from the one before.
 
-    Runs in a transaction of its own (a server-side cursor); with ``checkpoint`` it also says whether the end that
-    was noted then is still there.
+    Runs in a transaction of its own (a server-side cursor); with ``checkpoints`` it also says which of the ends that
+    were noted then are no longer there. A walk that ends at a broken row has met none of the checkpoints behind it:
+    they are not called lost, nobody knows.
     """
     count, previous, head = 0, GENESIS, None
-    met_checkpoint = checkpoint is None
+    wanted = {checkpoint.entry_id: checkpoint for checkpoint in checkpoints}
+    lost: list[Checkpoint] = []
     with connection.transaction(), connection.cursor(name="audit_walk") as cursor:
         cursor.execute(queries("console")["audit_walk"])
         for row in cursor:
@@ -110,11 +129,19 @@ def verify(connection: Connection, *, key: bytes, checkpoint: Checkpoint | None 
                 row["object_kind"], row["object_id"], row["detail"],
             )  # fmt: skip
             expected = hash_entry(entry, previous, key)
-            if bytes(row["previous_hash"]) != previous or not hmac.compare_digest(
-                bytes(row["hash"]), expected
-            ):
-                return Verdict(count, int(row["id"]), False, head)
+            fault = _fault(row, previous, expected)
+            if fault is not None:
+                return Verdict(count, int(row["id"]), tuple(lost), head, fault)
             count, previous = count + 1, expected
             head = Checkpoint(int(row["id"]), expected.hex())
-            met_checkpoint = met_checkpoint or head == checkpoint
-    return Verdict(count, None, not met_checkpoint, head)
+            noted = wanted.pop(head.entry_id, head)
+            if noted.hash != head.hash:
+                lost.append(noted)
+    lost += wanted.values()
+    return Verdict(count, None, tuple(sorted(lost, key=lambda item: item.entry_id)), head)
+
+
+def _fault(row: dict[str, Any], previous: bytes, expected: bytes) -> Fault | None:
+    if bytes(row["previous_hash"]) != previous:
+        return Fault.OUT_OF_PLACE
+    return None if hmac.compare_digest(bytes(row["hash"]), expected) else Fault.CHANGED

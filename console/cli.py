@@ -80,9 +80,10 @@ _SHORT = {
     "channels": "See how ways to tell people fare, and enter addresses of contacts from a file.",
     "phone": "Look after the telephone: its line, who may be rung, and whose voice is heard.",
     "watchdog": "Look at everything once a minute, as a process of its own (settings: KAIMEN_WATCHDOG_*).",
-    "user": "Add, list, disable and enable people who sign in, and set their passwords.",
     "policy": "Say who would be called when, if somebody were silent from an instant on.",
     "duty": "Say who is on duty and which minutes nobody can be reached; enter shifts and holidays.",
+    "audit": "Check the record of who looked, keep its end elsewhere, check sealed packages offline.",
+    "user": "Add, list, disable and enable people who sign in, set passwords and training.",
 }
 
 
@@ -102,6 +103,7 @@ _SHORT = {
         "duty": "console.duty_commands:command",
         "phone": "console.phone_commands:command",
         "watchdog": "console.watchdog_command:command",
+        "audit": "console.audit_commands:command",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

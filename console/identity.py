@@ -52,7 +52,10 @@ class SessionLimits:
 _DESK = SessionLimits(timedelta(hours=24), timedelta(days=7))
 _PHONE = SessionLimits(timedelta(days=30), timedelta(days=90))
 _LIMITS = {
-    Role.POLICE_OFFICER: SessionLimits(timedelta(minutes=30), timedelta(hours=12)),
+    **dict.fromkeys(
+        (Role.POLICE_OFFICER, Role.POLICE_SUPERVISOR, Role.AUDITOR),
+        SessionLimits(timedelta(minutes=30), timedelta(hours=12)),
+    ),
     Role.ADMIN: SessionLimits(timedelta(hours=1), timedelta(hours=12)),
     Role.FAMILY: _PHONE,
     **dict.fromkeys(HELPER_ROLES, _PHONE),

@@ -113,7 +113,10 @@ FROM audit_entries a
 LEFT JOIN users u ON a.actor = 'user:' || u.id
 LEFT JOIN households h ON h.id = coalesce(a.detail->>'household', CASE WHEN a.object_kind = 'household' THEN a.object_id END)
 LEFT JOIN sites si ON si.id = h.site_id
+LEFT JOIN look_up_tickets lt ON lt.id = CASE WHEN a.detail ? 'ticket_id' THEN (a.detail->>'ticket_id')::bigint END
 WHERE (%(before)s::bigint IS NULL OR a.id < %(before)s)
+  AND (lt.delayed_until IS NULL OR lt.delayed_until <= %(now)s)
+  AND (NOT %(for_family)s OR (a.object_kind <> 'access_log' AND NOT a.detail ? 'ticket_id'))
   AND (%(household_id)s::text IS NULL
        OR (a.object_kind = 'household' AND a.object_id = %(household_id)s)
        OR a.detail->>'household' = %(household_id)s

@@ -38,6 +38,8 @@ class Section(StrEnum):
     FAMILY = "family"
     POLICE = "police"
     LOOK_UP = "look_up"
+    TICKETS = "tickets"
+    AUDIT = "audit"
     ADMIN = "admin"
     DUTY = "duty"
     DRY_RUN = "dry_run"
@@ -51,12 +53,17 @@ _SECTIONS: dict[Role, tuple[Section, ...]] = {
         Section.ACCESS_LOG, Section.SIGNALS, Section.RENTALS, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
         Section.DUTY, Section.DRY_RUN, Section.WHO_LOOKED,
     ),
-    Role.POLICE_OFFICER: (Section.POLICE, Section.SIGNALS, Section.RENTALS, Section.LOOK_UP, Section.DUTY),
+    Role.POLICE_OFFICER: (
+        Section.POLICE, Section.SIGNALS, Section.RENTALS, Section.LOOK_UP, Section.TICKETS, Section.DUTY,
+    ),
     Role.FAMILY: (Section.FAMILY,),
     Role.ADMIN: (
         Section.ADMIN, Section.FIGURES, Section.DUTY, Section.DRY_RUN, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
         Section.WHO_LOOKED,
     ),
+    # Who agrees to a look-up reads none herself, and who judges looks does nothing else.
+    Role.POLICE_SUPERVISOR: (Section.TICKETS,),
+    Role.AUDITOR: (Section.AUDIT,),
     **dict.fromkeys(HELPER_ROLES, (Section.TASKS,)),
     **dict.fromkeys((Role.GUARD, Role.GRID_WORKER), (Section.TASKS, Section.DUTY)),
 }  # fmt: skip
@@ -313,7 +320,7 @@ def show_name(name: str, sight: Sight) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """What a police officer asks of the access log; the place is a device, a household or a building."""
+    """What a police officer asks of the access log; the place is a device, buildings, or a named person's ways."""
 
     purpose: PurposeClass | None
     case_number: str

@@ -64,6 +64,8 @@ _NAV: dict[Section, tuple[str, str, str]] = {
     Section.DRY_RUN: ("manage", "dry_run", "/dry-run"),
     Section.FIGURES: ("judge", "figures", "/figures"),
     Section.LOOK_UP: ("judge", "look_up", "/police/look-up"),
+    Section.TICKETS: ("judge", "tickets", "/police/tickets"),
+    Section.AUDIT: ("judge", "audit", "/audit"),
     Section.WHO_LOOKED: ("judge", "looked", "/looked"),
 }
 

@@ -30,7 +30,7 @@ _OWN_SQL = queries("console.books")
 _NAME = re.compile(r"[^\s/]{1,64}")
 _NOBODY = {"user_id": 0, "community_id": None}
 #: Roles that see one community and would see nothing, or anything, without one.
-_PLACED = frozenset({Role.PROPERTY_CLERK, Role.POLICE_OFFICER}) | HELPER_ROLES
+_PLACED = HELPER_ROLES | {Role.PROPERTY_CLERK, Role.POLICE_OFFICER, Role.POLICE_SUPERVISOR, Role.AUDITOR}
 
 
 @click.group()
@@ -254,6 +254,26 @@ def _switch(place: Place, name: str, act: str) -> None:
 def _require(connection: Connection, name: str) -> None:
     if connection.execute(_SQL["user_by_name"], {"name": name}).fetchone() is None:
         raise click.ClickException("nobody signs in by this name")
+
+
+@command.command()
+@click.argument("name")
+@click.option(
+    "--until", type=click.DateTime(["%Y-%m-%d"]), required=True,
+    help="The last day, of the community's calendar, on which the training counts.",
+)  # fmt: skip
+@_placed
+def train(place: Place, name: str, until: datetime) -> None:
+    """Record until when NAME's training for look-ups counts; without it no officer may look up."""
+    with entering(place, service="user") as connection:
+        _require(connection, name)
+        row = connection.execute(_OWN_SQL["user_trained"], {"name": name, "until": until.date()}).fetchone()
+        if row is None:
+            raise click.ClickException(
+                "only an officer of the police looks up: nobody else needs this training"
+            )
+        _note(connection, place, "user_trained", row["id"], _now(), until=until.date().isoformat())
+    click.echo(f"{name} may look up until {until.date().isoformat()}")
 
 
 @command.command()

@@ -33,7 +33,13 @@ address                              fields
 /family/{id}/away                    reason, from, to
 /family/{id}/look                    note
 /family/{id}/notices                 came_home, not_home (yes), by_time (``HH:MM``)
-/police/look-up                      purpose, case_number, basis, door, building, unit, from, to
+/police/look-up                      purpose, case_number, basis, door, building (several), unit, subject, from,
+                                     to, reason, delay (local date-times)
+/police/tickets/{id}/answer          answer (grant, refuse), reason, keep_delay (yes)
+/police/tickets/{id}/review          review (justified, not_justified), reason, keep_delay (yes)
+/police/tickets/{id}/withdraw        -
+/police/tickets/{id}/export          -
+/audit/{entry}/mark                  mark (justified, not_justified), reason
 /quarantine/{id}/replay              -
 /demo/clock                          act (pause, play, speed, next_crossing), speed
 /demo/act                            act (open, shut, unplug, plug, kill_ingest, start_ingest), target
@@ -56,6 +62,7 @@ from enum import StrEnum
 
 from console.views_channels import ChannelsPage, ContactsPage, MyChannelsPage, SeenPage
 from console.views_doors import HomeNews, PresenceView, RentalsPage, SignalsPage
+from console.views_tickets import AuditPage, LookUpPage, TicketPage, TicketsPage, TicketView, TransparencyPage
 from kaimen.vocabulary import (
     CaseCause,
     CaseState,
@@ -901,37 +908,10 @@ class BuildingCount:
 
 
 @dataclass(frozen=True, slots=True)
-class TicketRow:
-    number: str
-    at: datetime
-    purpose: str
-    case_number: str
-    place: str
-    row_count: int
-
-
-@dataclass(frozen=True, slots=True)
 class PolicePage:
     buildings: tuple[BuildingCount, ...]
     cases: tuple[CaseRow, ...]
-    tickets: tuple[TicketRow, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LookUpPage:
-    """Form first, then the result under a watermark; ``count`` is said before the rows."""
-
-    form: Form
-    purposes: tuple[str, ...]
-    bases: tuple[str, ...]
-    doors: tuple[Choice, ...] = ()
-    buildings: tuple[Choice, ...] = ()
-    units: tuple[Choice, ...] = ()
-    ticket: TicketRow | None = None
-    rows: tuple[LogRow, ...] = ()
-    watermark: str = ""
-    older_url: str | None = None
-    newer_url: str | None = None
+    tickets: tuple[TicketView, ...] = ()
 
 
 # --- Administration, trust, demo -------------------------------------------------------------------------------
@@ -1118,7 +1098,11 @@ TEMPLATES: dict[str, tuple[type, str]] = {
     "family.html": (FamilyPage, "/family"),  # fragment: homes
     "looked.html": (LookedPage, "/looked"),  # ?household=
     "police.html": (PolicePage, "/police"),  # fragment: list
-    "look_up.html": (LookUpPage, "/police/look-up"),
+    "look_up.html": (LookUpPage, "/police/look-up"),  # ?ticket= ?place=
+    "tickets.html": (TicketsPage, "/police/tickets"),
+    "ticket.html": (TicketPage, "/police/tickets/{id}"),
+    "audit.html": (AuditPage, "/audit"),
+    "transparency.html": (TransparencyPage, "/transparency"),  # ?community=; nobody need be signed in
     "admin.html": (AdminPage, "/admin"),
     "sessions.html": (SessionsPage, "/sessions"),
     "channels.html": (ChannelsPage, "/admin/channels"),

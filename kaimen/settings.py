@@ -184,6 +184,12 @@ class ConsoleSettings(DatabaseSettings):
         default=None, description="key of sessions and CSRF tokens; mode 0600"
     )
     console_secure_cookies: bool = True
+    console_audited_share: float = Field(
+        default=0.05, ge=0.0, le=1.0, description="how many of all look-ups and reveals an auditor is shown"
+    )
+    console_look_ups_a_day: int = Field(
+        default=10, ge=1, le=1_000, description="look-ups one officer may ask for in a day, emergencies apart"
+    )
     stack_dir: Path | None = Field(
         default=None, description="directory of the embedded stack, where there is one"
     )

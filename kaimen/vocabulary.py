@@ -231,6 +231,8 @@ class Contacted(StrEnum):
 class Role(StrEnum):
     PROPERTY_CLERK = "property_clerk"
     POLICE_OFFICER = "police_officer"
+    POLICE_SUPERVISOR = "police_supervisor"
+    AUDITOR = "auditor"
     FAMILY = "family"
     ADMIN = "admin"
     NEIGHBOUR_WATCHER = "neighbour_watcher"

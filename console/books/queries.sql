@@ -145,3 +145,7 @@ SELECT h.id, s.community_id FROM households h JOIN sites s ON s.id = h.site_id W
 SELECT u.name, u.role, u.community_id, u.disabled_at,
        (SELECT max(s.seen_at) FROM sessions s WHERE s.user_id = u.id) AS seen_at
 FROM users u ORDER BY u.role, u.name
+
+-- name: user_trained
+-- the officer's id; none where this is no officer
+UPDATE users SET trained_until = %(until)s WHERE name = %(name)s AND role = 'police_officer' RETURNING id

@@ -81,15 +81,19 @@ class LogPage:
     households: frozenset[str] = field(default_factory=frozenset)
 
 
-def load_log(
-    connection: Connection,
-    reader: Reader,
-    query: LogQuery,
-    place: Place | None,
-    *,
-    with_holders: bool = False,
-) -> LogPage:
-    """Return one page. Who held the credential is told only with a ticket (``with_holders``)."""
+def position_values(place: Place | None) -> dict[str, Any]:
+    """Return a position as the values of a query: what is older, or what is newer."""
+    return {
+        "older": place.occurred_at if place and not place.newer else None,
+        "newer": place.occurred_at if place and place.newer else None,
+        "device_no": place.device_no if place else None,
+        "boot": place.boot if place else None,
+        "seq": place.seq if place else None,
+    }
+
+
+def load_log(connection: Connection, reader: Reader, query: LogQuery, place: Place | None) -> LogPage:
+    """Return one page; whose credential it was is told only under a ticket, which has another way here."""
     rows = connection.execute(
         queries("console")["log_rows"],
         {
@@ -103,21 +107,23 @@ def load_log(
             "type": query.type,
             "method": query.method,
             "origin": query.origin,
-            "older": place.occurred_at if place and not place.newer else None,
-            "newer": place.occurred_at if place and place.newer else None,
-            "device_no": place.device_no if place else None,
-            "boot": place.boot if place else None,
-            "seq": place.seq if place else None,
             "limit": PAGE + 1,
+            **position_values(place),
         },
     ).fetchall()
-    return _cut(connection, rows, place, with_holders=with_holders)
+    return cut_page(connection, rows, place)
 
 
-def _cut(
-    connection: Connection, rows: list[dict[str, Any]], place: Place | None, *, with_holders: bool
+def cut_page(
+    connection: Connection,
+    rows: list[dict[str, Any]],
+    place: Place | None,
+    *,
+    with_holders: bool = False,
+    size: int = PAGE,
 ) -> LogPage:
-    further, rows = len(rows) > PAGE, rows[:PAGE]
+    """Make a page of ``size + 1`` rows asked for; ``with_holders`` tells whose credential it was."""
+    further, rows = len(rows) > size, rows[:size]
     towards_now = place is not None and place.newer
     if towards_now:
         rows = rows[::-1]

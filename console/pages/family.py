@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Path
@@ -123,7 +124,7 @@ def _home(
         away_form=forms.get("away", views.Form()),
         look_form=forms.get("look", views.Form()) if case else None,
         asked_at=_asked_at(connection, case),
-        looked=_looked(connection, row["id"]),
+        looked=_looked(connection, row["id"], reader.now),
         back_url=_back_url(connection, row["id"]),
         news=news,
         notices_form=notices_form,
@@ -159,11 +160,21 @@ def _asked_at(connection: Connection, case: LoadedCase | None) -> Any:
     return row["at"] if row else None
 
 
-def _looked(connection: Connection, household_id: str) -> tuple[views.LookRow, ...]:
-    """Who looked at her data: by role, not by name; what the family itself did is not in it."""
+def _looked(connection: Connection, household_id: str, now: datetime) -> tuple[views.LookRow, ...]:
+    """Who looked at her data: by role, not by name; what the family itself did is not in it.
+
+    Nor are look-ups of police: the one asked about may be of the family. The elder is shown them at the desk.
+    """
     rows = connection.execute(
         queries("console")["looks"],
-        {"before": None, "household_id": household_id, "community_id": None, "limit": LOOKS_SHOWN},
+        {
+            "before": None,
+            "household_id": household_id,
+            "community_id": None,
+            "limit": LOOKS_SHOWN,
+            "now": now,
+            "for_family": True,
+        },
     ).fetchall()
     return tuple(
         views.LookRow(row["at"], "", row["role"], row["action"], row["purpose"])

@@ -42,6 +42,8 @@ def looked(
                 "household_id": household or None,
                 "community_id": seat.viewer.community_id,
                 "limit": PAGE + 1,
+                "now": seat.now,
+                "for_family": False,
             },
         ).fetchall()
         page = views.LookedPage(

@@ -48,6 +48,8 @@ ARRIVALS: dict[Section, str] = {
     Section.ALARMS: "/alarms",
     Section.TASKS: "/tasks",
     Section.POLICE: "/police",
+    Section.TICKETS: "/police/tickets",
+    Section.AUDIT: "/audit",
     Section.FAMILY: "/family",
     Section.ADMIN: "/admin",
 }

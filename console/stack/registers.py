@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, LiteralString
 
 from psycopg import sql
@@ -26,7 +27,7 @@ from firmware_sim.people import (
     Tenure,
 )
 from kaimen.clock import as_datetime
-from kaimen.database import Connection
+from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 
 FOREIGN_HOMES = 20
@@ -256,6 +257,8 @@ class SignIn:
 _NAMES = {
     Role.PROPERTY_CLERK: ("clerk", "值班员 · 己春兰"),
     Role.POLICE_OFFICER: ("officer", "社区民警 · 庚国柱"),
+    Role.POLICE_SUPERVISOR: ("supervisor", "派出所 · 辛志远"),
+    Role.AUDITOR: ("auditor", "审计员 · 壬慧"),
     Role.FAMILY: ("family", ""),
     Role.ADMIN: ("admin", "管理员"),
     Role.NEIGHBOUR_WATCHER: ("watcher", ""),
@@ -282,6 +285,11 @@ def add_sign_ins(
             community_id=community.site_id, now=as_datetime(now_ms), households=homes,
         )  # fmt: skip
         token = identity.add_api_token(connection, user_id=user_id, name="demo", now=as_datetime(now_ms))
+        if role is Role.POLICE_OFFICER:
+            connection.execute(
+                queries("console.books")["user_trained"],
+                {"name": name, "until": as_datetime(now_ms).date() + timedelta(days=365)},
+            )
         if role is Role.FAMILY:
             _choose_news_of_home(connection, user_id, tuple(homes), now_ms=now_ms)
         found.append(SignIn(role, name, password, token))

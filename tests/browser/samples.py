@@ -9,6 +9,7 @@ from typing import Any
 
 from console import views as v
 from console import views_channels as vc
+from console import views_tickets as vt
 from console.technical_views import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from console.views_doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
 from kaimen.vocabulary import (
@@ -795,35 +796,70 @@ FAMILY_AWAY = family(
     looked=(v.LookRow(ago(hours=5), "李敏", "property_clerk", "household", "care"),),
 )
 
+TICKET = vt.TicketView(
+    12, "L-12", ago(days=1), "刘警官", "granted", "missing_person", "A4401062026110012", "case_file", "ac-3-1", (),
+    "", "", ago(days=2), ago(days=1), decider="周警官", decided_at=ago(days=1),
+)  # fmt: skip
+EMERGENCY = replace(
+    TICKET, id=13, number="L-13", emergency=True, basis="emergency", reason="老人走失，天黑前要找到", decider="",
+    decided_at=None, review_due_at=ago(hours=2), review_overdue=True, subject="王秀英", delayed_until=ago(days=-30),
+    limits=("named_person", "delay"),
+)  # fmt: skip
 POLICE = v.PolicePage(
     tuple(
         v.BuildingCount(str(n), 20 + n, n % 3, n % 2, 1 if n == 3 else 0, 4 if n == 5 else 0)
         for n in range(1, 8)
     ),
     (WANG_ROW,),
-    (v.TicketRow("LQ-2026-0012", ago(days=1), "missing_person", "A4401062026110012", "3 栋 1 单元", 41),),
+    (TICKET,),
 )
 LOOK_UP = v.LookUpPage(
     v.Form(
         {"purpose": "missing_person", "from": "2026-11-20T00:00", "to": "2026-11-21T00:00"},
-        {"case_number": "case_number_missing", "basis": "required"},
+        {"case_number": "case_number_missing", "basis": "required", "reason": "reason_is_missing"},
     ),
     ("missing_person", "life_risk", "criminal_case"),
     ("case_file", "written_request", "emergency"),
     (v.Choice("ac-3-1", "3-1 单元门"),),
-    (v.Choice("3", "3"),),
+    (v.Choice("3", "3"), v.Choice("5", "5")),
+    ("5",),
     (v.Choice("1", "1"),),
+    7,
 )
-LOOK_UP_RESULT = v.LookUpPage(
-    v.Form({"purpose": "missing_person"}),
-    LOOK_UP.purposes,
-    LOOK_UP.bases,
-    LOOK_UP.doors,
-    LOOK_UP.buildings,
-    LOOK_UP.units,
-    POLICE.tickets[0],
-    LOG_ROWS[:3],
-    "LQ-2026-0012 · 刘*警官 · 2026-11-21 08:42",
+LOOK_UP_RESULT = replace(
+    LOOK_UP,
+    form=v.Form(),
+    ticket=replace(TICKET, emergency=True, review_due_at=ago(hours=-20)),
+    rows=LOG_ROWS[:3],
+    watermark="L-12 · 刘*警官 · 2026-11-21 08:42",
+)
+TICKETS = vt.TicketsPage((TICKET,), (replace(TICKET, state="asked"),), (), 1)
+TICKETS_OF_SUPERVISOR = vt.TicketsPage((), (), (EMERGENCY,), 1, False, (TICKET, EMERGENCY))
+AUDIT = vt.AuditPage(
+    (
+        vt.DrawnLook(
+            7, ago(hours=3), "刘警官", "police_officer", "look_up", "missing_person", "ac-3-1", "L-12", "京公 12", 41
+        ),
+        vt.DrawnLook(
+            6, ago(hours=9), "李敏", "property_clerk", "name_revealed", "call_back", "3-1-1201", noted=True,
+            mark="not_justified", reason="没有对应的任务", marker="审计", marked_at=ago(hours=1),
+        ),
+    ),
+    0.05,
+    (vt.PeerRow("李敏", "property_clerk", 41, 3.5),),
+    (vt.HomeRow("3-1-1201", 4, 9),),
+    (vt.QuickRow("2026-1121-003", ago(hours=5), "李敏", "property_clerk", 4),),
+    (vt.OutsideRow(ago(hours=6), "L-9", "kaimen", 500),),
+    (EMERGENCY,),
+    1,
+    v.Form({"reason": "x"}, {"reason": "reason_is_missing", "mark": "not_an_answer"}),
+    7,
+)  # fmt: skip
+PUBLIC = vt.TransparencyPage(
+    "文昌花园",
+    ("missing_person", "life_risk"),
+    (vt.PublicMonth("2026-11", (("missing_person", 12), ("life_risk", None)), None, 7, None),),
+    None,
 )
 LOOKED = v.LookedPage(
     (
@@ -1180,6 +1216,48 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
         "look_up.html",
         lambda: LOOK_UP_RESULT,
         {"current": "police", "role": Role.POLICE_OFFICER},
+    ),
+    "look-up-refused": (
+        "look_up.html",
+        lambda: replace(LOOK_UP, form=v.Form(), refused="error.never_trained", left_today=0),
+        {"current": "police", "role": Role.POLICE_OFFICER},
+    ),
+    "tickets": ("tickets.html", lambda: TICKETS, {"current": "tickets", "role": Role.POLICE_OFFICER}),
+    "tickets-supervisor": (
+        "tickets.html",
+        lambda: TICKETS_OF_SUPERVISOR,
+        {"current": "tickets", "role": Role.POLICE_SUPERVISOR},
+    ),
+    "tickets-empty": (
+        "tickets.html",
+        lambda: vt.TicketsPage((), (), ()),
+        {"current": "tickets", "role": Role.POLICE_OFFICER},
+    ),
+    "ticket": (
+        "ticket.html",
+        lambda: vt.TicketPage(
+            TICKET, (vt.ReadingRow(ago(hours=3), "刘警官", "read", 41),), v.Form(), may_read=True
+        ),
+        {"current": "tickets", "role": Role.POLICE_OFFICER},
+    ),
+    "ticket-review": (
+        "ticket.html",
+        lambda: vt.TicketPage(
+            EMERGENCY, (), v.Form({"reason": "x"}, {"reason": "reason_is_missing"}), may_review=True
+        ),
+        {"current": "tickets", "role": Role.POLICE_SUPERVISOR},
+    ),
+    "audit": ("audit.html", lambda: AUDIT, {"current": "audit", "role": Role.AUDITOR}),
+    "audit-empty": (
+        "audit.html",
+        lambda: vt.AuditPage((), 0.05, form=v.Form()),
+        {"current": "audit", "role": Role.AUDITOR},
+    ),
+    "transparency": ("transparency.html", lambda: PUBLIC, {"user": None, "role": None}),
+    "transparency-choose": (
+        "transparency.html",
+        lambda: vt.TransparencyPage(communities=(v.Choice("a&b", "文昌花园"),)),
+        {"user": None, "role": None},
     ),
     "looked": ("looked.html", lambda: LOOKED, {"current": "looked"}),
     "admin": ("admin.html", lambda: ADMIN, {"current": "admin", "role": Role.ADMIN}),

@@ -34,6 +34,8 @@ ROLES = {
     "police-b": (Role.POLICE_OFFICER, "binhe"),
     "watcher-b": (Role.NEIGHBOUR_WATCHER, "binhe"),
     "family-b": (Role.FAMILY, None),
+    "supervisor": (Role.POLICE_SUPERVISOR, "wenchang"),
+    "auditor": (Role.AUDITOR, "wenchang"),
 }
 
 
@@ -186,10 +188,13 @@ def _add_users(connection: Connection, world: World) -> None:
     hashed = _password_hash()
     for name, (role, community) in ROLES.items():
         row = connection.execute(
-            "INSERT INTO users (name, display_name, password_hash, role, community_id, created_at)"
-            " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
-            (name, f"{name} display", hashed, role.value, community, world.now),
-        ).fetchone()
+            "INSERT INTO users (name, display_name, password_hash, role, community_id, created_at, trained_until)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING id",
+            (
+                name, f"{name} display", hashed, role.value, community, world.now,
+                (world.now + timedelta(days=200)).date() if role is Role.POLICE_OFFICER else None,
+            ),
+        ).fetchone()  # fmt: skip
         assert row is not None
         world.user_ids[name] = row["id"]
     for name, household_id in (("family", "h-wang"), ("family-b", "h-other")):

@@ -44,6 +44,8 @@ PAGES = {
     "/family": _FAMILY,
     "/police": _POLICE,
     "/police/look-up": _POLICE,
+    "/police/tickets": _POLICE | {"supervisor"},
+    "/audit": {"auditor"},
     "/looked": _CLERK | {"admin"},
     "/admin": {"admin"},
     "/duty": _CLERK | _POLICE | {"admin", "grid"},

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alerts.case import NextAction, Reason, Refusal
-from console import scope, seat, views, visiting
+from console import scope, seat, tickets, views, visiting
 from console.views import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
 from ingest.presence import Reason as PresenceReason
@@ -101,7 +101,14 @@ BUILT: dict[str, list[str]] = {
     "presence.by": [reason.value for reason in PresenceReason],
     "nav": [name for _, name, _ in seat._NAV.values()],
     "entry": [reason.value for reason in Reason],
-    "error": [refusal.value for refusal in (*Refusal, *scope.LookUpRefusal, *visiting.VisitRefusal)],
+    "error": [
+        refusal.value
+        for refusal in (*Refusal, *scope.LookUpRefusal, *visiting.VisitRefusal, *tickets.TicketRefusal)
+    ],
+    "look_up": ["read", "no_ticket", "not_granted", "not_the_asker", "not_an_officer", "not_trained", "over"],
+    "ticket_state": [*(state.value for state in tickets.TicketState), "over"],
+    "ticket_limit": [limit.value for limit in tickets.Limit],
+    "audit_mark": [review.value for review in tickets.Review],
     "error_page.title": ["400", "401", "403", "404", "405", "409", "413", "422", "429", "500", "503"],
     "error_page.words": ["400", "401", "403", "404", "405", "409", "413", "422", "429", "500", "503"],
     "device.empty": ["all", "troubled"],
