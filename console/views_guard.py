@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from console.views import TEMPLATES
+
 if TYPE_CHECKING:
     from console.views import Contact, HouseholdName
 
@@ -93,3 +95,8 @@ class FiguresPage:
     community: str
     communities: tuple[tuple[str, str], ...] = ()
     community_id: str = ""
+
+
+TEMPLATES["watchdog.html"] = (WatchdogPage, "/watchdog")
+TEMPLATES["call_list.html"] = (CallListPage, "/watchdog/call-list")
+TEMPLATES["figures.html"] = (FiguresPage, "/figures")

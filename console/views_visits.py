@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from console.views import TEMPLATES
+
 if TYPE_CHECKING:
     from console.views import Contact, Form, HouseholdName, TaskView
 
@@ -58,3 +60,8 @@ class DoorResult:
 class ResultsPage:
     doors: tuple[DoorResult, ...]
     others: int = field(default=0)
+
+
+TEMPLATES["visit.html"] = (VisitPage, "/tasks/{id}/visit")
+TEMPLATES["entry.html"] = (EntryPage, "/tasks/{id}/entry")
+TEMPLATES["visit_results.html"] = (ResultsPage, "/visits/results")

@@ -33,6 +33,7 @@ const all = async () => (await store("readonly", (acts) => acts.getAll())).sort(
 // --- Sending ----------------------------------------------------------------------------------------------------
 
 let session = null;
+let signedOut = false;
 
 async function ask(url, options = {}) {
   return fetch(url, { cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(ANSWER_WITHIN_MS), ...options });
@@ -40,6 +41,7 @@ async function ask(url, options = {}) {
 
 async function openSession() {
   const answer = await ask("/field/session", { headers: { accept: "application/json" } });
+  signedOut = answer.status === 401;
   if (!answer.ok) return null;
   session = await answer.json();
   localStorage.setItem("field-user", String(session.user));
@@ -94,7 +96,7 @@ function line(act) {
   const row = document.createElement("p");
   const what = `${clock.format(act.done_ms)} ${words[`word${act.kind[0].toUpperCase()}${act.kind.slice(1)}`]}`;
   const mine = act.user === (localStorage.getItem("field-user") ?? act.user);
-  const how = act.state === "refused" ? `${words.wordRefused} ${act.words}` : mine ? words.wordKept : words.wordOther;
+  const how = act.state === "refused" ? `${words.wordRefused} ${act.words}` : !mine ? words.wordOther : signedOut ? words.wordSignIn : words.wordKept;
   row.textContent = `${what} · ${how}`;
   if (act.state === "refused") {
     const button = document.createElement("button");

@@ -22,6 +22,7 @@ from kaimen.vocabulary import (
     TaskKind,
     TaskState,
 )
+from tests.browser import samples_guard
 
 #: 21 November 2026, 08:42:17 in Shanghai.
 NOW = datetime(2026, 11, 21, 0, 42, 17, tzinfo=UTC)
@@ -1290,3 +1291,5 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "error-500": ("error.html", lambda: v.ErrorPage(500, request_id="7f3a", retry_url="/"), {}),
     "offline": ("offline.html", lambda: v.ErrorPage(503), {}),
 }
+
+PAGES |= samples_guard.pages(task=visit_task(v.Form()), home=WANG, contacts=CONTACTS)
