@@ -495,7 +495,7 @@ VALUES (%(case_id)s, %(household_id)s, %(kind)s, %(role)s, %(state)s, %(created_
 
 -- name: update_task
 -- Changes a task.
-UPDATE tasks SET state = %(state)s, assignee_id = %(assignee_id)s, claimed_at = %(claimed_at)s,
+UPDATE tasks SET role = %(role)s, state = %(state)s, assignee_id = %(assignee_id)s, claimed_at = %(claimed_at)s,
   begun_at = %(begun_at)s, done_at = %(done_at)s, done_by = %(done_by)s, outcome = %(outcome)s,
   contacted = %(contacted)s, witness = %(witness)s, note = %(note)s
 WHERE id = %(id)s

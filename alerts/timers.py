@@ -329,6 +329,7 @@ def _decide_tasks(case: CaseFacts, now: datetime, around: Circumstances) -> Deci
     if TaskKind.VISIT in overdue:
         return _pass_on(case, overdue[TaskKind.VISIT], now, around)
     if TaskKind.CALL in overdue:
+        case = _to_the_desk(case, overdue[TaskKind.CALL], now, around)
         return _again(case, Reason.CALL_OVERDUE, now, around)
     if overdue and case.ladder is not None:
         return _decide_ladder_overdue(case, next(iter(overdue.values())), now, around)
@@ -343,6 +344,14 @@ def _decide_tasks(case: CaseFacts, now: datetime, around: Circumstances) -> Deci
     if not case.open_tasks:
         return _decide_list(case, now)
     return Decision(Reason.NOTHING_DUE, planned(case, now))
+
+
+def _to_the_desk(case: CaseFacts, task: TaskFacts, now: datetime, around: Circumstances) -> CaseFacts:
+    """Give an overdue call to who does the desk's work by now: whoever is told of it must be able to take it."""
+    role = desk_at(around.duty, now)
+    if task.role not in (Role.PROPERTY_CLERK, Role.GUARD) or task.role == role:
+        return case
+    return with_changed_task(case, task, replace(task, role=role))
 
 
 def _decide_ladder_overdue(

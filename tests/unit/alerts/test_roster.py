@@ -287,3 +287,17 @@ def test_the_telephones_of_those_on_duty_ring_and_the_desks_where_none_of_them_h
     assert choose_rung(told, phones) == [ZHAO]
     assert choose_rung(told, phones[:2]) == [LI, WANG]
     assert choose_rung(decide_told(wanted(at()), Roster("c1")), phones) == [LI, WANG]
+
+
+def test_a_call_the_desk_left_undone_is_the_guards_when_the_desk_goes_home_and_the_desks_again_by_day() -> (
+    None
+):
+    story = Story(duty=days_and_nights())
+    story.until(at(hour=17))
+    story.crosses(Stage.CALL)
+    assert story.open_tasks() == [(TaskKind.CALL, Role.PROPERTY_CLERK)]
+    story.until(at(hour=19))
+    assert story.open_tasks() == [(TaskKind.CALL, Role.GUARD)]
+    assert Role.GUARD in story.sent[-1].roles
+    story.until(at(day=1, hour=8, minute=30))
+    assert story.open_tasks() == [(TaskKind.CALL, Role.PROPERTY_CLERK)]
