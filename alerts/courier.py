@@ -9,9 +9,10 @@ couriers of its own.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import psycopg
@@ -40,7 +41,7 @@ from alerts.delivery import (
 )
 from alerts.faults import pass_point
 from alerts.messages import case_link, render_texts, token_link
-from alerts.outbox import apply_receipt, bring_forward, tell_people
+from alerts.outbox import ReceiptState, apply_receipt, bring_forward, tell_people
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, queries, transaction
 from kaimen.logs import get_logger
@@ -75,58 +76,78 @@ class Courier:
 
     def send_one(self) -> bool:
         """Send the most pressing message that is due; say whether there was one."""
-        row = self._lease()
-        if row is None:
-            return False
-        pass_point("courier_before_send", row["channel"])
-        result = self._attempt(row)
-        pass_point("courier_sent", row["channel"])
-        self._finish(row, result)
-        pass_point("courier_recorded", row["channel"])
-        metrics.DELIVERIES.labels(row["channel"], result.result).inc()
-        return True
+        return bool(self.send_some(limit=1))
 
-    # --- taking a message -----------------------------------------------------------------------------------------
+    def send_some(self, *, limit: int | None = None) -> int:
+        """Send the most pressing messages that are due, as many as the channels let be taken together; return how many."""
+        rows = self._lease(self._batch_max() if limit is None else limit)
+        if not rows:
+            return 0
+        done = []
+        for row in rows:
+            pass_point("courier_before_send", row["channel"])
+            done.append((row, self._attempt(row)))
+            pass_point("courier_sent", row["channel"])
+        self._finish(done)
+        for row, result in done:
+            pass_point("courier_recorded", row["channel"])
+            metrics.DELIVERIES.labels(row["channel"], result.result).inc()
+        return len(done)
 
-    def _lease(self) -> dict[str, Any] | None:
+    def _batch_max(self) -> int:
+        """Return how many may be taken at once: one where a provider's bounds count every single message."""
+        traits = [traits_of(channel) for channel in self.channels.values()]
+        return min((1 if each.limits or each.person_limits else each.batch_max for each in traits), default=1)
+
+    # --- taking messages ------------------------------------------------------------------------------------------
+
+    def _lease(self, limit: int) -> list[dict[str, Any]]:
         wall = as_datetime(self.wall.now_ms())
         now = as_datetime(self.clock.now_ms())
         with transaction(self.pool) as connection:
             all_lanes, life_only = self._open_budgets(connection, wall)
             for _ in range(_HELD_BACK_MAX):
-                row = self._lease_next(connection, all_lanes, life_only, now, wall)
-                if row is None:
+                found = self._lease_next(connection, limit, all_lanes, life_only, now, wall)
+                if not found:
                     self._end_lost(connection, now, wall)
-                    return None
-                if self._hold_back(connection, row, wall):
-                    continue
-                if row["found_as"] == "leased":
-                    self._note_lost(connection, row["id"], row["attempts_before"], now)
-                    pass_point("courier_lost_noted", row["channel"])
-                pass_point("courier_leased", row["channel"])
-                return row
-        return None
+                    return []
+                rows = [row for row in found if not self._hold_back(connection, row, wall)]
+                for row in rows:
+                    self._note_taken(connection, row, now)
+                if rows:
+                    return rows
+        return []
+
+    def _note_taken(self, connection: Connection, row: Mapping[str, Any], now: datetime) -> None:
+        if row["found_as"] == "leased":
+            self._note_lost(connection, row["id"], row["attempts_before"], now)
+            pass_point("courier_lost_noted", row["channel"])
+        pass_point("courier_leased", row["channel"])
 
     def _lease_next(
         self,
         connection: Connection,
+        limit: int,
         all_lanes: list[str],
         life_only: list[str],
         now: datetime,
         wall: datetime,
-    ) -> dict[str, Any] | None:
-        longest = max((traits_of(channel).takes_at_most_s for channel in self.channels.values()), default=0)
+    ) -> list[dict[str, Any]]:
+        longest_s = max((traits_of(channel).takes_at_most_s for channel in self.channels.values()), default=0)
         args = {
             "owner": self.name,
-            "lease_until": wall + max(LEASE, timedelta(seconds=longest) + _LEASE_MARGIN),
+            # The last of a batch has waited for all the others.
+            "lease_until": wall + max(LEASE, timedelta(seconds=longest_s * limit) + _LEASE_MARGIN),
             "attempts_max": ATTEMPTS_MAX,
             "channels": all_lanes,
             "life_channels": life_only,
             "lane_max": int(self.lane_max),
             "now": now,
             "wall": wall,
+            "limit": limit,
         }
-        return connection.execute(_SQL["lease_message"], args).fetchone()
+        rows = connection.execute(_SQL["lease_messages"], args).fetchall()
+        return sorted(rows, key=lambda row: (row["lane"], row["pressing"], row["not_before"], row["id"]))
 
     def _open_budgets(self, connection: Connection, wall: datetime) -> tuple[list[str], list[str]]:
         """Return the channels that may send for every lane, and those that may only for the life lane."""
@@ -182,7 +203,7 @@ class Courier:
 
     def _note_lost(self, connection: Connection, outbox_id: int, attempt: int, now: datetime) -> None:
         lost = Result("uncertain", "uncertain", "the sender was lost before it wrote the result")
-        _write_delivery(connection, outbox_id, attempt, now, lost)
+        _write_deliveries(connection, [(outbox_id, attempt, lost)], now)
 
     # --- sending it -----------------------------------------------------------------------------------------------
 
@@ -239,32 +260,38 @@ class Courier:
 
     # --- writing what came of it ----------------------------------------------------------------------------------
 
-    def _finish(self, row: Mapping[str, Any], result: Result) -> None:
+    def _finish(self, done: Sequence[tuple[Mapping[str, Any], Result]]) -> None:
         now, wall = as_datetime(self.clock.now_ms()), as_datetime(self.wall.now_ms())
         args = {
-            "id": row["id"],
-            "fence": row["fence"],
-            "state": result.state,
-            "retry_at": result.retry_at,
-            "provider_id": result.provider_id,
+            "ids": [row["id"] for row, _ in done],
+            "fences": [row["fence"] for row, _ in done],
+            "states": [result.state for _, result in done],
+            "retry_ats": [result.retry_at for _, result in done],
+            "provider_ids": [result.provider_id for _, result in done],
         }
         with transaction(self.pool) as connection:
-            # Zero rows: another sender took it over, or a person has confirmed it meanwhile. The attempt was made
-            # all the same.
-            ours = connection.execute(_SQL["finish_message"], args).rowcount == 1
-            pass_point("courier_recording", row["channel"])
-            _write_delivery(connection, row["id"], row["attempts"], now, result)
-            _write_channel_state(connection, row["channel"], result, wall)
-            if ours and result.state in ("answered", "confirmed"):
-                apply_receipt(
-                    connection,
-                    row["id"],
-                    state="confirmed" if result.state == "confirmed" else "answered",
-                    now=now,
-                )
-            if ours and result.frees_next(wall):
-                words = "delivery_uncertain" if result.state == "uncertain" else "delivery_failed"
-                self._give_up(connection, row, words if result.is_final else "", now)
+            # What is missing here another sender took over, or a person has confirmed it meanwhile. The attempt was
+            # made all the same.
+            ours = {row["id"] for row in connection.execute(_SQL["finish_messages"], args)}
+            for row, _ in done:
+                pass_point("courier_recording", row["channel"])
+            _write_deliveries(connection, [(row["id"], row["attempts"], result) for row, result in done], now)
+            for row, result in done:
+                if row["id"] in ours:
+                    self._follow(connection, row, result, now, wall)
+            # Last: every courier of a channel writes this row.
+            _write_channel_states(connection, done, wall)
+
+    def _follow(
+        self, connection: Connection, row: Mapping[str, Any], result: Result, now: datetime, wall: datetime
+    ) -> None:
+        """Do what follows from an attempt that is still ours: the end of a chain, or its next channel."""
+        if result.state in ("answered", "confirmed"):
+            state: ReceiptState = "confirmed" if result.state == "confirmed" else "answered"
+            apply_receipt(connection, row["id"], state=state, now=now)
+        if result.frees_next(wall):
+            words = "delivery_uncertain" if result.state == "uncertain" else "delivery_failed"
+            self._give_up(connection, row, words if result.is_final else "", now)
 
     def _give_up(self, connection: Connection, row: Mapping[str, Any], words: str, now: datetime) -> None:
         """Use the recipient's next channel; where there is none, or nobody knows, a person is told."""
@@ -280,7 +307,7 @@ class Courier:
         pass_point("courier_start")
         while not stop.is_set():
             try:
-                if not self.send_one():
+                if not self.send_some():
                     self.wake.wait(wait_s)
                     self.wake.clear()
             except psycopg.OperationalError as error:
@@ -297,26 +324,37 @@ def _link(public_url: str, row: Mapping[str, Any]) -> str:
     return f"{public_url.rstrip('/')}{row['path'] or ''}"
 
 
-def _write_channel_state(connection: Connection, channel: str, result: Result, wall: datetime) -> None:
-    if result.state in ("accepted", "delivered", "answered", "confirmed"):
-        connection.execute(_SQL["channel_ok"], {"channel": channel, "wall": wall})
-        return
-    paused_until = wall + timedelta(seconds=result.pause_s) if result.pause_s else None
-    args = {"channel": channel, "wall": wall, "detail": result.detail, "paused_until": paused_until}
-    connection.execute(_SQL["channel_refused"], args)
+_ACCEPTED = ("accepted", "delivered", "answered", "confirmed")
 
 
-def _write_delivery(
-    connection: Connection, outbox_id: int, attempt: int, now: datetime, result: Result
+def _write_channel_states(
+    connection: Connection, done: Sequence[tuple[Mapping[str, Any], Result]], wall: datetime
 ) -> None:
+    """Write how channels fared, in the order of the attempts; several good ones in a row are one."""
+    for (channel, good), group in groupby(
+        done, key=lambda one: (one[0]["channel"], one[1].state in _ACCEPTED)
+    ):
+        if good:
+            connection.execute(_SQL["channel_ok"], {"channel": channel, "wall": wall})
+            continue
+        for _, result in group:
+            paused_until = wall + timedelta(seconds=result.pause_s) if result.pause_s else None
+            args = {"channel": channel, "wall": wall, "detail": result.detail, "paused_until": paused_until}
+            connection.execute(_SQL["channel_refused"], args)
+
+
+def _write_deliveries(
+    connection: Connection, attempts: Sequence[tuple[int, int, Result]], now: datetime
+) -> None:
+    """Write attempts as (outbox id, number of the attempt, how it ended)."""
     connection.execute(
-        _SQL["insert_delivery"],
+        _SQL["insert_deliveries"],
         {
-            "outbox_id": outbox_id,
-            "attempt": attempt,
             "at": now,
-            "result": result.result,
-            "provider_id": result.provider_id,
-            "detail": result.detail,
+            "outbox_ids": [outbox_id for outbox_id, _, _ in attempts],
+            "attempts": [attempt for _, attempt, _ in attempts],
+            "results": [result.result for _, _, result in attempts],
+            "provider_ids": [result.provider_id for _, _, result in attempts],
+            "details": [result.detail for _, _, result in attempts],
         },
     )

@@ -80,15 +80,15 @@ INSERT INTO sendings (channel, address, at) VALUES (%(channel)s, %(address)s, %(
 -- Attempts no bound counts any more.
 DELETE FROM sendings WHERE at <= %(before)s
 
--- name: lease_message
--- Takes the most pressing message that may go out now, or one whose worker is gone; the life lane before all.
+-- name: lease_messages
+-- Takes the most pressing messages that may go out now, or whose worker is gone; the life lane before all.
 UPDATE outbox o SET state = 'leased', lease_owner = %(owner)s, lease_expires_at = %(lease_until)s,
   fence = o.fence + 1, attempts = o.attempts + 1
 FROM (
   SELECT f.id, f.found_as, f.attempts_before, c.number, c.state AS case_state, cc.address,
     cc.ended_at AS address_ended_at
   FROM (
-    -- One row by the index on lane, pressing, not_before and id; nothing is joined before it is found.
+    -- By the index on lane, pressing, not_before and id; nothing is joined before they are found.
     SELECT q.id, q.state AS found_as, q.attempts AS attempts_before, q.case_id, q.address_id
     FROM outbox q
     WHERE q.state IN ('planned', 'leased', 'uncertain')
@@ -96,7 +96,7 @@ FROM (
       AND (q.channel = ANY(%(channels)s) OR q.lane = 0 AND q.channel = ANY(%(life_channels)s))
       AND (q.state = 'planned' AND q.lease_expires_at IS NULL OR q.lease_expires_at <= %(wall)s)
     ORDER BY q.lane, q.pressing, q.not_before, q.id
-    LIMIT 1
+    LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
   ) f
   LEFT JOIN cases c ON c.id = f.case_id
@@ -104,7 +104,7 @@ FROM (
 ) found
 WHERE o.id = found.id
 RETURNING o.id, o.case_id, o.path, o.step, o.person, o.channel, o.repetition, o.idempotency_key, o.template, o.args,
-  o.fence, o.attempts, o.lane, o.address_id, o.token, o.language, o.provider_id, found.found_as,
+  o.fence, o.attempts, o.lane, o.pressing, o.not_before, o.address_id, o.token, o.language, o.provider_id, found.found_as,
   found.attempts_before, found.number, found.case_state, found.address, found.address_ended_at,
   EXISTS (SELECT 1 FROM outbox n WHERE n.follows_id = o.id AND n.state IN ('planned', 'leased', 'uncertain')) AS has_next
 
@@ -119,19 +119,24 @@ UPDATE outbox SET state = 'uncertain', lease_owner = NULL
 WHERE state = 'leased' AND lease_expires_at <= %(wall)s AND attempts >= %(attempts_max)s
 RETURNING id, attempts, channel, case_id, address_id
 
--- name: finish_message
--- Ends an attempt that is still ours; a retry of a case closed meanwhile goes to nobody.
-UPDATE outbox o SET lease_owner = NULL, lease_expires_at = %(retry_at)s,
-  provider_id = coalesce(%(provider_id)s, o.provider_id),
-  state = CASE WHEN %(state)s IN ('planned', 'uncertain')
+-- name: finish_messages
+-- Ends attempts that are still ours; a retry of a case closed meanwhile goes to nobody.
+UPDATE outbox o SET lease_owner = NULL, lease_expires_at = d.retry_at,
+  provider_id = coalesce(d.provider_id, o.provider_id),
+  state = CASE WHEN d.state IN ('planned', 'uncertain')
                  AND (SELECT c.state FROM cases c WHERE c.id = o.case_id) = 'closed'
-               THEN 'superseded' ELSE %(state)s END
-WHERE id = %(id)s AND fence = %(fence)s AND state = 'leased'
+               THEN 'superseded' ELSE d.state END
+FROM unnest(%(ids)s::bigint[], %(fences)s::bigint[], %(states)s::text[], %(retry_ats)s::timestamptz[],
+  %(provider_ids)s::text[]) AS d (id, fence, state, retry_at, provider_id)
+WHERE o.id = d.id AND o.fence = d.fence AND o.state = 'leased'
+RETURNING o.id
 
--- name: insert_delivery
--- One attempt and its result.
+-- name: insert_deliveries
+-- Attempts and their results.
 INSERT INTO deliveries (outbox_id, attempt, at, result, provider_id, detail)
-VALUES (%(outbox_id)s, %(attempt)s, %(at)s, %(result)s, %(provider_id)s, %(detail)s)
+SELECT d.outbox_id, d.attempt, %(at)s, d.result, d.provider_id, d.detail
+FROM unnest(%(outbox_ids)s::bigint[], %(attempts)s::int[], %(results)s::text[], %(provider_ids)s::text[],
+  %(details)s::text[]) AS d (outbox_id, attempt, result, provider_id, detail)
 ON CONFLICT (outbox_id, attempt) DO NOTHING
 
 -- name: bring_forward
@@ -176,8 +181,14 @@ UPDATE outbox SET state = %(state)s
 WHERE id = %(id)s AND state = ANY(%(from_states)s)
 
 -- name: channel_ok
+-- Once a second at most: couriers of one channel would otherwise wait for one another's commits at this row.
+WITH changed AS (
+  UPDATE channel_states SET last_ok_at = %(wall)s, failures_in_row = 0, paused_until = NULL
+  WHERE channel = %(channel)s AND (last_ok_at IS NULL OR last_ok_at <= %(wall)s::timestamptz - interval '1 second'
+    OR failures_in_row > 0 OR paused_until IS NOT NULL)
+)
 INSERT INTO channel_states (channel, last_ok_at) VALUES (%(channel)s, %(wall)s)
-ON CONFLICT (channel) DO UPDATE SET last_ok_at = excluded.last_ok_at, failures_in_row = 0, paused_until = NULL
+ON CONFLICT (channel) DO NOTHING
 
 -- name: channel_refused
 INSERT INTO channel_states (channel, last_refusal_at, last_refusal, failures_in_row, paused_until)

@@ -11,6 +11,7 @@ from console.benches.measuring import Report, format_report
 
 #: Where each benchmark is, and the size it has where none is named.
 _BENCHES: dict[str, tuple[str, int]] = {
+    "alerts": ("console.benches.alerts:bench_alerts", 10_000),
     "decode": ("console.benches.decode:bench_decode", 100_000),
     "detect": ("console.benches.detect:bench_detect", 1_000_000),
     "replay": ("console.benches.replay:bench_replay", 100_000),
@@ -19,7 +20,11 @@ _BENCHES: dict[str, tuple[str, int]] = {
 
 @click.command()
 @click.argument("name", type=click.Choice(sorted(_BENCHES)))
-@click.option("--size", type=click.IntRange(1, 200_000_000), help="Households, or messages for decode.")
+@click.option(
+    "--size",
+    type=click.IntRange(1, 200_000_000),
+    help="Households; messages for decode, open cases for alerts.",
+)
 @click.option(
     "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."
 )

@@ -61,6 +61,9 @@ class Traits:
     #: Whether what it accepts counts as a way to reach somebody; the long tail of Apprise never does.
     reaches: bool = True
     personal: bool = False
+    #: So many are taken and recorded together: for what accepts at once. A batch that is cut is sent again whole, so
+    #: a provider that people hear from has one.
+    batch_max: int = 1
 
 
 @dataclass(frozen=True, slots=True)

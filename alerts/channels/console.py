@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alerts.channels import Channel, Message, Receipt
+from alerts.channels import AfterDoubt, Channel, Message, Receipt, Traits
 from kaimen.settings import AlertsSettings
 
 
@@ -11,6 +11,8 @@ class ConsoleChannel:
 
     name = "console"
     is_real = False
+    #: Nothing leaves the database: to take it again does no harm, and a list of hundreds is drained at once.
+    traits = Traits(after_doubt=AfterDoubt.RESEND, takes_at_most_s=0, batch_max=100)
 
     def deliver(self, message: Message) -> Receipt:
         return Receipt("delivered")

@@ -85,6 +85,20 @@ class Report:
                 }
             )
 
+    def add_span(self, name: str, value_s: float, limit_s: float, peers: Iterable[Peer]) -> None:
+        """Add a row for each peer of a span in seconds: ``limit_s`` is the longest that is permitted.
+
+        Ratios are the other way round than of rates, so that above 1 is the better side here too.
+        """
+        for peer in peers:
+            self.rows.append(
+                {
+                    "name": name, "value": _short(value_s), "unit": "s", "limit": _short(limit_s),
+                    "ratio_to_limit": _short(limit_s / max(value_s, 1e-9)), "peer": peer.name,
+                    "ratio_to_peer": _short(peer.rate / max(value_s, 1e-9)), "peer_value": _short(peer.rate),
+                }
+            )  # fmt: skip
+
     @contextmanager
     def preparing(self, what: str) -> Iterator[None]:
         """Note how long a preparation took that no figure contains."""

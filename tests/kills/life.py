@@ -70,7 +70,7 @@ class Life:
         target = parse_target(self.hook_url, ("127.0.0.1",), demo=False)
         return {
             "console": ConsoleChannel(),
-            "webhook": WebhookChannel(target, _KEY, answer_within_s=5),
+            "webhook": WebhookChannel(target, _KEY, answer_within_s=30),
             "asked": AskedChannel(self.asked_file),
         }
 
@@ -92,11 +92,13 @@ class _Doing:
                 Worker(pool=self.pool, clock=clock, name="w", outside_channels=OUTSIDE), self.life.url
             )
         else:
-            courier = Courier(
-                self.pool, clock, self.life.channels(), "k", "http://127.0.0.1:8000",
-                wall=ManualClock(self.life.wall_ms),
-            )  # fmt: skip
-            _run_courier(courier)
+            # As in the service: one for each channel, so that the console's go in batches.
+            for channel in self.life.channels().values():
+                courier = Courier(
+                    self.pool, clock, {channel.name: channel}, f"k/{channel.name}", "http://127.0.0.1:8000",
+                    wall=ManualClock(self.life.wall_ms),
+                )  # fmt: skip
+                _run_courier(courier)
 
     def _claim(self, now: datetime) -> None:
         with transaction(self.pool) as connection:
@@ -163,7 +165,7 @@ def share(url: str, now_ms: int, name: str) -> None:
     idle = 0
     while idle < 5:
         report = worker.turn()
-        sent = courier.send_one()
+        sent = courier.send_some()
         idle = 0 if report.handled or report.timers or report.more or sent else idle + 1
     pool.close()
 
@@ -184,7 +186,8 @@ def serve(url: str, clock_file: str, name: str, hook_url: str) -> None:
     ]
     for courier in couriers:
         threading.Thread(target=courier.run, args=(stop,), kwargs={"wait_s": 0.05}, daemon=True).start()
-    worker = Worker(pool=pool, clock=clock, name=name, outside_channels=("webhook",))
+    # Short turns: even on a slow machine some are done between two kills.
+    worker = Worker(pool=pool, clock=clock, name=name, claim_max=20, outside_channels=("webhook",))
     worker.run(stop, database_url=url, turn_s=0.05, scaled=False)
 
 

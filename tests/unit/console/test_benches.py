@@ -47,6 +47,26 @@ def test_a_small_run_meets_every_peer_that_is_installed(name: str) -> None:
     assert "PostgreSQL" not in left_out, left_out
 
 
+@pytest.mark.slow
+def test_a_small_town_is_alerted_and_every_span_and_rate_has_its_limit() -> None:
+    report = run("alerts", 20)
+    names = [row["name"] for row in report["rows"]]
+    for words in ("engine lag, p99, 20 open cases", "crossing row to visible case", "act to commit"):
+        assert sum(words in name for name in names) == 1
+    spans = [row for row in report["rows"] if row["unit"] == "s"]
+    assert [row["limit"] for row in spans] == [2, 1, 0.1]
+    assert all(row["ratio_to_limit"] == pytest.approx(row["limit"] / row["value"], rel=0.01) for row in spans)
+    for batch in (1, 100):
+        for workers in (1, 4):
+            assert sum(f"batch {batch}, {workers} workers" in name for name in names) == 2
+
+
+def test_a_span_is_the_better_the_further_it_stays_below_its_limit() -> None:
+    report = Report("alerts", quiet=True)
+    report.add_span("a span", 0.5, 2.0, [Peer("a commit", 0.1)])
+    assert (report.rows[0]["ratio_to_limit"], report.rows[0]["ratio_to_peer"]) == (4.0, 0.2)
+
+
 def test_a_peer_that_is_not_installed_is_named_with_the_way_to_install_it() -> None:
     report = Report("replay", quiet=True)
     assert load_peer("no_such_peer_anywhere", report) is None
