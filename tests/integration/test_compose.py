@@ -274,9 +274,9 @@ def test_every_service_becomes_healthy_by_its_own_command_and_stops_when_asked(
     for name in deployment.watched():
         deployment.wait_for_condition(name, "service_healthy")
     assert {name for name in deployment.watched() if deployment.is_healthy(name)} == {
-        "broker", "edge", "ingest", "alerts", "console",
+        "broker", "edge", "ingest", "alerts", "console", "watchdog",
     }  # fmt: skip
-    for name in ("edge", "ingest", "alerts", "console"):
+    for name in ("edge", "ingest", "alerts", "console", "watchdog"):
         with urlopen(f"http://127.0.0.1:{deployment.port(f'{name} metrics')}/metrics", timeout=5) as answer:
             assert b"kaimen_" in answer.read(), name
     with urlopen(f"http://127.0.0.1:{deployment.port('console')}/healthz", timeout=5) as answer:
