@@ -1,4 +1,4 @@
-"""Whole journeys of a clerk, a helper, a police officer and a family member in a real browser on a real database.
+"""Whole journeys of a clerk, a helper, police, an auditor and a family member in a real browser on a real database.
 
 The console runs in this process on a clock that stands; what people type, press and read is all there is.
 """
@@ -38,7 +38,9 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
 def console_url(world: World) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    settings = ConsoleSettings(database_url=world.url, public_url=url, console_secure_cookies=False)
+    settings = ConsoleSettings(
+        database_url=world.url, public_url=url, console_secure_cookies=False, console_audited_share=1.0
+    )
     app = create_app(settings, world.clock, world.pool, wall=world.wall)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=5))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,unused-ignore]
@@ -261,7 +263,9 @@ def test_two_who_press_at_once_are_told_apart(world: World, console_url: str, de
 # --- The police officer ------------------------------------------------------------------------------------------
 
 
-def test_police_look_up_with_a_purpose_and_leave_a_trace(world: World, console_url: str, desk: Desk) -> None:
+def test_police_look_up_once_a_supervisor_agreed_and_an_auditor_judges_it(
+    world: World, console_url: str, desk: Desk
+) -> None:
     add_events(world, "d-h-wang", 3, credential="c-h-wang")
     page = desk("police")
     page.goto(f"{console_url}/police/look-up")
@@ -273,15 +277,38 @@ def test_police_look_up_with_a_purpose_and_leave_a_trace(world: World, console_u
     page.fill("[name=case_number]", "京公(2025)1121号")
     page.select_option("[name=basis]", "case_file")
     page.select_option("[name=door]", "d-h-wang")
+    page.fill("[name=subject]", "王秀英")
     page.click("main form .primary")
-    page.wait_for_url("**/police/look-up?ticket=*")
+    page.wait_for_url("**/police/tickets/*")
+    ticket = page.url.rpartition("/")[2]
+    assert page.locator(f"a[href='/police/look-up?ticket={ticket}']").count() == 0
+    supervisor = desk("supervisor")
+    supervisor.click(f"main a[href='/police/tickets/{ticket}']")
+    supervisor.click("main button[value=grant]")
+    assert supervisor.locator("#error-reason").is_visible()
+    supervisor.fill("[name=reason]", "核实过案卷和家属的报案")
+    # By keyboard: from the reason one key to the button.
+    supervisor.keyboard.press("Tab")
+    supervisor.keyboard.press("Enter")
+    supervisor.wait_for_selector("[role=status]")
+    page.reload()
+    page.click(f"a[href='/police/look-up?ticket={ticket}']")
     assert page.locator(".watermark tbody tr").count() == 3
     assert "police display" in page.inner_text(".watermark")
+    with page.expect_download() as taken:
+        page.click("form[action$='/export'] button")
+    assert taken.value.suggested_filename == f"kaimen-L-{ticket}.zip"
     clerk = desk("clerk")
     clerk.goto(f"{console_url}/looked?household=h-wang")
     seen = clerk.inner_text("main tbody")
     assert "police display" in seen
     assert "查找走失人员" in seen
+    auditor = desk("auditor")
+    card = auditor.locator("article:has(form)").first
+    card.locator("[name=reason]").fill("案卷、家属报案和走失时间相符")
+    card.locator("button[value=justified]").click()
+    auditor.wait_for_selector("[role=status]")
+    assert "案卷、家属报案和走失时间相符" in auditor.inner_text("main")
 
 
 def test_police_see_counts_before_the_third_stage_and_names_from_it(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from console import audit
+from console.cli import main
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import ROLES, World, add_events, build_world
@@ -386,3 +391,42 @@ def test_one_home_many_look_at_and_a_case_ended_in_seconds_stand_out(
     text = world.browser("auditor").get("/audit").text
     assert "3 人，3 次" in text
     assert "4 秒" in text
+
+
+# --- The sealed package ------------------------------------------------------------------------------------------
+
+
+def test_rows_leave_as_a_package_that_is_checked_offline_and_says_what_was_changed(
+    world: World, tmp_path: Path
+) -> None:
+    world.write("UPDATE devices SET place = '=HYPERLINK(1)' WHERE id = 'd-h-wang'")
+    ticket = granted(world)
+    assert world.post(world.browser("police-2"), f"/police/tickets/{ticket}/export").status_code == 403
+    answer = world.post(world.browser("police"), f"/police/tickets/{ticket}/export")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/zip"
+    whole, key = tmp_path / "whole.zip", tmp_path / "key"
+    whole.write_bytes(answer.content)
+    key.write_bytes(b"")
+    with zipfile.ZipFile(whole) as package:
+        files = {name: package.read(name) for name in package.namelist()}
+    table = files["look-up.csv"].decode("utf-8-sig")
+    assert table.count(DOOR) == 3
+    assert ",'=HYPERLINK(1)," in table
+    assert "police display" in files["look-up.html"].decode()
+    facts = json.loads(files["manifest.json"])
+    entry = world.rows("SELECT id, encode(hash, 'hex') AS hash FROM audit_entries ORDER BY id DESC LIMIT 1")[
+        0
+    ]
+    assert facts["chain"] == {"entry_id": entry["id"], "hash": entry["hash"]}
+    sound = CliRunner().invoke(main, ["audit", "verify", str(whole), "--key-file", str(key)])
+    assert sound.exit_code == 0, sound.output
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(changed, "w") as package:
+        for name, data in files.items():
+            package.writestr(
+                name, data.replace(DOOR.encode(), b"c-h-zhao", 1) if name.endswith("csv") else data
+            )
+    found = CliRunner().invoke(main, ["audit", "verify", str(changed), "--key-file", str(key)])
+    assert found.exit_code == 1
+    assert "CHANGED: look-up.csv (from line 2" in found.output

@@ -232,3 +232,19 @@ def test_a_running_directory_is_enough_to_find_database_and_key(url: str, tmp_pa
     (tmp_path / "console.key").write_text("key\n")
     place = find_place("postgresql://elsewhere/x", tmp_path, None)
     assert place.url == f"postgresql://kaimen:a%20b@127.0.0.1:{port}/kaimen" and place.audit_key == b"key"
+
+
+def test_training_is_recorded_for_officers_alone(url: str, run: Callable[..., Result]) -> None:
+    for name, role in (("officer", "police_officer"), ("desk", "property_clerk")):
+        assert run("add", name, "--role", role, "--community", "garden", "--generate").exit_code == 0
+    assert run("train", "officer", "--until", "2027-03-01").exit_code == 0
+    assert (
+        str(read(url, "SELECT trained_until FROM users WHERE name = 'officer'")[0]["trained_until"])
+        == "2027-03-01"
+    )
+    assert read(url, "SELECT action FROM audit_entries ORDER BY id DESC LIMIT 1") == [
+        {"action": "user_trained"}
+    ]
+    assert run("train", "desk", "--until", "2027-03-01").exit_code == 1
+    assert run("train", "nobody", "--until", "2027-03-01").exit_code == 1
+    assert run("train", "officer", "--until", "soon").exit_code == 2
