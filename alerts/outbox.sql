@@ -32,7 +32,8 @@ WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
   AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = %(household_id)s AND k.purpose = 'notify_family'
                 AND k.withdrawn_at IS NULL)
   AND (cc.user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
-                      WHERE uh.household_id = %(household_id)s AND u.disabled_at IS NULL)
+                      WHERE uh.household_id = %(household_id)s AND u.disabled_at IS NULL
+                        AND uh.blocked_at IS NULL AND u.role <> 'resident')
        OR cc.person_id IN (SELECT hc.person_id FROM household_contacts hc
                            WHERE hc.household_id = %(household_id)s AND hc.role = 'family'))
 ORDER BY cc.recipient, cc.position, cc.id
@@ -43,7 +44,7 @@ SELECT cc.id, cc.recipient, cc.channel, cc.language, cc.zone, cc.quiet_from, cc.
 FROM contact_channels cc JOIN users u ON u.id = cc.user_id
 WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s) AND u.disabled_at IS NULL
   AND (cc.confirmed_at IS NOT NULL OR cc.added_by = 'import')
-  AND u.community_id = %(community_id)s AND u.role <> 'family'
+  AND u.community_id = %(community_id)s AND u.role NOT IN ('family', 'resident')
   -- A helper is told of the homes she helps; who is there for the whole community is told of all of it.
   AND (u.role NOT IN ('neighbour_watcher', 'stairwell_liaison', 'safety_guardian')
        OR EXISTS (SELECT 1 FROM user_households uh WHERE uh.user_id = u.id AND uh.household_id = %(household_id)s))
@@ -240,12 +241,12 @@ WHERE cc.digest AND cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
   AND EXISTS (
     SELECT 1 FROM households h JOIN household_states hs ON hs.household_id = h.id
     JOIN consents k ON k.household_id = h.id AND k.purpose = 'notify_family' AND k.withdrawn_at IS NULL
-    WHERE (h.id IN (SELECT uh.household_id FROM user_households uh WHERE uh.user_id = cc.user_id)
+    WHERE (h.id IN (SELECT uh.household_id FROM user_households uh WHERE uh.user_id = cc.user_id AND uh.blocked_at IS NULL)
            OR h.id IN (SELECT hc.household_id FROM household_contacts hc
                        WHERE hc.person_id = cc.person_id AND hc.role = 'family')))
   AND NOT EXISTS (
     SELECT 1 FROM households h LEFT JOIN household_states hs ON hs.household_id = h.id
-    WHERE (h.id IN (SELECT uh.household_id FROM user_households uh WHERE uh.user_id = cc.user_id)
+    WHERE (h.id IN (SELECT uh.household_id FROM user_households uh WHERE uh.user_id = cc.user_id AND uh.blocked_at IS NULL)
            OR h.id IN (SELECT hc.household_id FROM household_contacts hc
                        WHERE hc.person_id = cc.person_id AND hc.role = 'family'))
       AND (hs.household_id IS NULL OR NOT hs.known OR hs.stage > 0 OR hs.in_fault

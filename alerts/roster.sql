@@ -37,7 +37,7 @@ SELECT u.id, u.display_name, u.role,
     OR EXISTS (SELECT 1 FROM staff_phones p JOIN channel_states s ON s.channel = 'voice'
                WHERE p.user_id = u.id AND p.rings AND s.opened_at IS NOT NULL) AS personal
 FROM users u
-WHERE u.community_id = %(community_id)s AND u.disabled_at IS NULL AND u.role <> 'family'
+WHERE u.community_id = %(community_id)s AND u.disabled_at IS NULL AND u.role NOT IN ('family', 'resident')
 ORDER BY u.display_name, u.id
 
 -- name: personal_channels_open

@@ -451,7 +451,7 @@ def households(
             queries("console")["api_household_ids"],
             {
                 "community_id": _community_of(seat.viewer),
-                "households": sorted(seat.viewer.household_ids) if seat.viewer.role is Role.FAMILY else None,
+                "households": _own_of(seat.viewer),
                 "after": after,
                 "limit": limit + 1,
             },
@@ -472,6 +472,11 @@ def household_detail(seat: Seated, household_id: Annotated[str, Path(max_length=
         return _household_item(connection, found, reader)
 
 
+def _own_of(viewer: Viewer) -> list[str] | None:
+    """The households a relative's list is cut to; a blocked relative's are in it, as if nothing were agreed to."""
+    return sorted(viewer.household_ids | viewer.blocked_ids) if viewer.role is Role.FAMILY else None
+
+
 def _household_item(connection: Connection, found: LoadedHousehold, reader: Reader) -> dict[str, Any]:
     row = found.row
     item: dict[str, Any] = {
@@ -487,6 +492,8 @@ def _household_item(connection: Connection, found: LoadedHousehold, reader: Read
         "case": row["case_id"],
     }  # fmt: skip
     consents = _family_consents(connection, row["id"]) if reader.viewer.role is Role.FAMILY else None
+    if row["id"] in reader.viewer.blocked_ids:
+        consents = set()
     if found.line is None or (consents is not None and "notify_family" not in consents):
         item["watched"] = found.line is not None and consents is None
         return item
@@ -588,11 +595,13 @@ def filter_for(viewer: Viewer) -> Filter:
     def tell(change: Change) -> dict[str, Any] | None:
         if change.object_id is None:
             return {}
-        if viewer.role is Role.FAMILY:
+        if viewer.role in (Role.FAMILY, Role.RESIDENT):
             mine = change.household_id is not None and change.household_id in viewer.household_ids
             return _named(change) if mine else None
         if viewer.role is Role.ADMIN:
             return _named(change) if change.technical else {}
+        if viewer.role is Role.PROPERTY_DIRECTOR:
+            return {} if change.community_id in viewer.community_ids else None
         if viewer.community_id is None or viewer.community_id != change.community_id:
             return None
         if viewer.role is Role.PROPERTY_CLERK:

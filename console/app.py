@@ -30,7 +30,9 @@ from console.pages import (
     buildings,
     case,
     channels,
+    committee,
     consents,
+    desk_notes,
     devices,
     doors,
     dry_run,
@@ -39,11 +41,17 @@ from console.pages import (
     family,
     figures,
     household,
+    kiosk,
+    kiosks,
     look_up,
     looked,
     morning,
+    place,
     police,
+    portfolio,
     quarantine,
+    resident,
+    resident_cards,
     seen,
     sessions,
     sign_in,
@@ -74,6 +82,7 @@ _PAGES = (
     sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
     devices, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, watchdog, figures, duty, duty_rosters, dry_run,
+    place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks,
 )  # fmt: skip
 
 
@@ -141,6 +150,7 @@ async def _forget_expired(services: Services) -> None:
     def forget() -> None:
         with transaction(services.pool) as connection:
             identity.forget_expired(connection, now=services.wall_now())
+            kiosk.forget_presses(connection, now=services.wall_now())
 
     while True:
         try:

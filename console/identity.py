@@ -58,6 +58,7 @@ _LIMITS = {
     ),
     Role.ADMIN: SessionLimits(timedelta(hours=1), timedelta(hours=12)),
     Role.FAMILY: _PHONE,
+    Role.RESIDENT: _PHONE,
     **dict.fromkeys(HELPER_ROLES, _PHONE),
 }
 
@@ -233,8 +234,12 @@ def open_session(connection: Connection, *, viewer: Viewer, agent: str, now: dat
 
 
 def _viewer(connection: Connection, user: dict[str, object]) -> Viewer:
-    rows = connection.execute(queries("console")["user_households"], {"user_id": user["id"]}).fetchall()
-    community = user["community_id"]
+    sql = queries("console")
+    rows = connection.execute(sql["user_households"], {"user_id": user["id"]}).fetchall()
+    places = connection.execute(sql["user_places"], {"user_id": user["id"]}).fetchall()
+    held = frozenset(row["community_id"] for row in places)
+    chosen = user.get("chosen_community_id")
+    community = chosen if chosen in held else user["community_id"]
     return Viewer(
         user_id=int(str(user["id"])),
         name=str(user["name"]),
@@ -242,7 +247,9 @@ def _viewer(connection: Connection, user: dict[str, object]) -> Viewer:
         role=Role(str(user["role"])),
         community_id=None if community is None else str(community),
         language=str(user["language"]),
-        household_ids=frozenset(row["household_id"] for row in rows),
+        household_ids=frozenset(row["household_id"] for row in rows if row["blocked_at"] is None),
+        blocked_ids=frozenset(row["household_id"] for row in rows if row["blocked_at"] is not None),
+        community_ids=held,
     )
 
 
@@ -301,6 +308,15 @@ def add_api_token(
         },
     )
     return token
+
+
+def choose_community(connection: Connection, session: Session, community_id: str) -> bool:
+    """Make one of the viewer's communities the active one of this session; False where it is none of hers."""
+    if community_id not in session.viewer.community_ids:
+        return False
+    values = {"token_hash": session.token_hash, "community_id": community_id}
+    connection.execute(queries("console")["session_place"], values)
+    return True
 
 
 def end_session(connection: Connection, token_hash: bytes) -> None:

@@ -17,7 +17,26 @@ SELECT id, name, display_name, password_hash, role, community_id, language, disa
 
 -- name: user_households
 -- the households a person is tied to
-SELECT household_id, relation_words FROM user_households WHERE user_id = %(user_id)s
+SELECT household_id, relation_words, blocked_at FROM user_households WHERE user_id = %(user_id)s
+
+-- name: user_places
+-- every community somebody works for
+SELECT u.community_id FROM users u WHERE u.id = %(user_id)s AND u.community_id IS NOT NULL
+UNION SELECT c.community_id FROM user_communities c WHERE c.user_id = %(user_id)s
+
+-- name: user_place_add
+INSERT INTO user_communities (user_id, community_id) VALUES (%(user_id)s, %(community_id)s) ON CONFLICT DO NOTHING
+
+-- name: user_place_remove
+DELETE FROM user_communities WHERE user_id = %(user_id)s AND community_id = %(community_id)s
+
+-- name: session_place
+UPDATE sessions SET community_id = %(community_id)s WHERE token_hash = %(token_hash)s
+
+-- name: shell_places
+-- the communities somebody may choose, with the open cases that call for somebody at once or soon
+SELECT c.id, c.name, (SELECT count(*) FROM cases k WHERE k.community_id = c.id AND k.state <> 'closed' AND k.priority >= 2) AS calling
+FROM communities c WHERE c.id = ANY(%(ids)s) ORDER BY c.name, c.id
 
 -- name: user_language
 UPDATE users SET language = %(language)s WHERE id = %(user_id)s AND language <> %(language)s
@@ -41,7 +60,7 @@ VALUES (%(token_hash)s, %(user_id)s, %(now)s, %(now)s, %(expires_at)s, %(agent)s
 
 -- name: session_find
 -- the session with its person, unless that person was disabled
-SELECT s.token_hash, s.created_at, s.seen_at, s.expires_at,
+SELECT s.token_hash, s.created_at, s.seen_at, s.expires_at, s.community_id AS chosen_community_id,
        u.id, u.name, u.display_name, u.role, u.community_id, u.language
 FROM sessions s JOIN users u ON u.id = s.user_id
 WHERE s.token_hash = %(token_hash)s AND u.disabled_at IS NULL
@@ -145,6 +164,7 @@ SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND
        (SELECT count(*) FROM tasks t JOIN cases c ON c.id = t.case_id
         WHERE c.community_id = %(community_id)s AND t.state IN ('open', 'claimed')
           AND t.kind <> 'confirm_closing') AS tasks,
+       (SELECT count(*) FROM desk_notes n WHERE n.community_id = %(community_id)s AND n.done_at IS NULL) AS desk_notes,
        (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND c.state <> 'closed'
           AND c.cause = 'technical') AS technical,
        (SELECT count(*) FROM outages o JOIN devices d ON d.id = o.device_id JOIN sites si ON si.id = d.site_id

@@ -45,11 +45,19 @@ class Section(StrEnum):
     DRY_RUN = "dry_run"
     FIGURES = "figures"
     WHO_LOOKED = "who_looked"
+    PORTFOLIO = "portfolio"
+    COMMITTEE = "committee"
+    RESIDENT = "resident"
+    RESIDENT_CARDS = "resident_cards"
+    RESIDENT_CONSENTS = "resident_consents"
+    RESIDENT_LOOKED = "resident_looked"
+    DESK_NOTES = "desk_notes"
+    KIOSKS = "kiosks"
 
 
 _SECTIONS: dict[Role, tuple[Section, ...]] = {
     Role.PROPERTY_CLERK: (
-        Section.ALARMS, Section.MORNING, Section.TASKS, Section.BUILDINGS, Section.HOUSEHOLDS,
+        Section.ALARMS, Section.MORNING, Section.TASKS, Section.DESK_NOTES, Section.BUILDINGS, Section.HOUSEHOLDS,
         Section.ACCESS_LOG, Section.SIGNALS, Section.RENTALS, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
         Section.DUTY, Section.DRY_RUN, Section.WHO_LOOKED,
     ),
@@ -58,8 +66,13 @@ _SECTIONS: dict[Role, tuple[Section, ...]] = {
     ),
     Role.FAMILY: (Section.FAMILY,),
     Role.ADMIN: (
-        Section.ADMIN, Section.FIGURES, Section.DUTY, Section.DRY_RUN, Section.TECHNICAL, Section.DEVICES, Section.QUARANTINE,
-        Section.WHO_LOOKED,
+        Section.ADMIN, Section.KIOSKS, Section.FIGURES, Section.DUTY, Section.DRY_RUN, Section.TECHNICAL, Section.DEVICES,
+        Section.QUARANTINE, Section.WHO_LOOKED,
+    ),
+    Role.PROPERTY_DIRECTOR: (Section.PORTFOLIO,),
+    Role.COMMUNITY_COMMITTEE: (Section.COMMITTEE,),
+    Role.RESIDENT: (
+        Section.RESIDENT, Section.RESIDENT_CARDS, Section.RESIDENT_CONSENTS, Section.RESIDENT_LOOKED,
     ),
     # Who agrees to a look-up reads none herself, and who judges looks does nothing else.
     Role.POLICE_SUPERVISOR: (Section.TICKETS,),
@@ -136,7 +149,11 @@ class LookUpRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A signed-in person: one role, one community, and for family the households that are theirs."""
+    """A signed-in person: one role, one community at a time, and for family and residents the households that are theirs.
+
+    ``community_ids`` are all she may choose among; of ``blocked_ids`` she learns what somebody learns whom the elder
+    did not agree to tell.
+    """
 
     user_id: int
     name: str
@@ -145,6 +162,8 @@ class Viewer:
     community_id: str | None
     language: str = "zh"
     household_ids: frozenset[str] = frozenset()
+    blocked_ids: frozenset[str] = frozenset()
+    community_ids: frozenset[str] = frozenset()
 
     @property
     def is_helper(self) -> bool:
@@ -189,6 +208,8 @@ def may_enter(viewer: Viewer, section: Section) -> bool:
     return section in _SECTIONS[viewer.role]
 
 
+#: Who is shown numbers, or her own page in her own words, and never a case.
+_NO_CASES = frozenset({Role.PROPERTY_DIRECTOR, Role.COMMUNITY_COMMITTEE, Role.RESIDENT})
 #: Duress is in neither list, whoever asks: the one at the door may be of the family, or the helper.
 _FOR_FAMILY = frozenset({CaseCause.INACTIVITY, CaseCause.SOS, CaseCause.ABSENCE})
 _FOR_OPERATORS = frozenset({CaseCause.TECHNICAL, CaseCause.DEVICE_FAULT})
@@ -203,6 +224,8 @@ def causes_of(role: Role) -> frozenset[CaseCause] | None:
 
 def see_case(viewer: Viewer, facts: CaseFacts) -> Sight:
     """Say how much of a case the viewer is shown."""
+    if viewer.role in _NO_CASES:
+        return Sight.NOTHING
     if viewer.role is Role.FAMILY:
         mine = facts.household_id is not None and facts.household_id in viewer.household_ids
         return Sight.MASKED if mine and facts.cause in _FOR_FAMILY else Sight.NOTHING
@@ -275,7 +298,10 @@ def may_act(viewer: Viewer, act: Act, facts: CaseFacts) -> bool:
 def see_household(viewer: Viewer, *, household_id: str, community_id: str) -> Sight:
     """Say how much of a household's page is shown outside any case."""
     if viewer.role is Role.FAMILY:
-        return Sight.MASKED if household_id in viewer.household_ids else Sight.NOTHING
+        mine = viewer.household_ids | viewer.blocked_ids
+        return Sight.MASKED if household_id in mine else Sight.NOTHING
+    if viewer.role is Role.RESIDENT:
+        return Sight.NAMED if household_id in viewer.household_ids else Sight.NOTHING
     if viewer.role is Role.PROPERTY_CLERK and viewer.community_id == community_id:
         return Sight.MASKED
     return Sight.NOTHING

@@ -26,7 +26,7 @@ from console.loaders import Reader
 from console.rendering import UnknownFragmentError, render
 from console.scope import Section, Viewer, may_enter, sections_of
 from console.services import Services, services_of
-from console.views import Duty, NavGroup, NavItem, Phrase, Shell
+from console.views import Duty, NavGroup, NavItem, Phrase, Place, Shell
 from console.words import LANGUAGES, load_catalogue
 from kaimen import __version__
 from kaimen.clock import FileClock
@@ -42,7 +42,7 @@ WATCHDOG_SILENT_AFTER = timedelta(minutes=5)
 _NOTICE = re.compile(r"[a-z_.]{1,60}\Z")
 _LIVE = {
     Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.TECHNICAL, Section.DEVICES, Section.BUILDINGS,
-    Section.HOUSEHOLDS,
+    Section.HOUSEHOLDS, Section.PORTFOLIO, Section.RESIDENT,
 }  # fmt: skip
 
 _NAV: dict[Section, tuple[str, str, str]] = {
@@ -67,6 +67,14 @@ _NAV: dict[Section, tuple[str, str, str]] = {
     Section.TICKETS: ("judge", "tickets", "/police/tickets"),
     Section.AUDIT: ("judge", "audit", "/audit"),
     Section.WHO_LOOKED: ("judge", "looked", "/looked"),
+    Section.PORTFOLIO: ("judge", "portfolio", "/portfolio"),
+    Section.COMMITTEE: ("judge", "committee", "/committee"),
+    Section.RESIDENT: ("service", "resident", "/resident"),
+    Section.RESIDENT_CARDS: ("manage", "resident_cards", "/resident/cards"),
+    Section.RESIDENT_CONSENTS: ("manage", "resident_consents", "/resident/consents"),
+    Section.RESIDENT_LOOKED: ("judge", "resident_looked", "/resident/looked"),
+    Section.DESK_NOTES: ("service", "desk_notes", "/desk-notes"),
+    Section.KIOSKS: ("manage", "kiosks", "/admin/kiosks"),
 }
 
 
@@ -281,7 +289,8 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
     behind = [max(0, round((seat.now - at).total_seconds() * 1000)) for at in progress.values()]
     notice = request.cookies.get(NOTICE_COOKIE, "")
     return Shell(
-        community=community["name"] if community else "",
+        # A director stands in none of her communities more than in another.
+        community=community["name"] if community and viewer.role is not Role.PROPERTY_DIRECTOR else "",
         language=seat.language,
         now=seat.now,
         csrf=seat.csrf,
@@ -298,7 +307,20 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
         duty=_duty(connection, viewer, seat.now, zone, counts),
         notice=_notice(notice, seat.language),
         version=__version__,
+        places=_places(connection, viewer),
         **_guard_strips(seat, connection),
+    )
+
+
+def _places(connection: Connection, viewer: Viewer) -> tuple[Place, ...]:
+    """The communities she may choose among; one is nothing to choose from."""
+    if viewer.role is not Role.PROPERTY_CLERK or len(viewer.community_ids) < 2:
+        return ()
+    rows = connection.execute(
+        queries("console")["shell_places"], {"ids": sorted(viewer.community_ids)}
+    ).fetchall()
+    return tuple(
+        Place(row["id"], row["name"], row["calling"], row["id"] == viewer.community_id) for row in rows
     )
 
 

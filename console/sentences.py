@@ -18,6 +18,7 @@ from console.views import (
     Presumed,
     Technical,
 )
+from console.views_screens import ResidentPage
 from console.words import Words
 from kaimen.vocabulary import EvidenceKind, Grade
 
@@ -217,6 +218,42 @@ def _on_it(home: FamilyHome, words: Words) -> str:
         return words.say(f"family.ground.act.{act}")
     who = words.say("family.ground.worker", name=home.worker) if home.worker else ""
     return words.say(f"family.ground.act.{act}", worker=who, by=words.date_time(home.result_by))
+
+
+def resident_headline(page: ResidentPage, words: Words) -> str:
+    """The one sentence of a resident's page: what was last seen of her, said to herself."""
+    if page.state is not FamilyState.GOOD:
+        return words.say(f"resident.say.{page.state.value}")
+    return words.say(f"resident.say.good.{_own_kind(page)}", part=_part(page, words))
+
+
+def _own_kind(page: ResidentPage) -> str:
+    kind = page.evidence_kind
+    if kind in (EvidenceKind.OWN_CREDENTIAL, EvidenceKind.VERIFIED):
+        return kind.value
+    return "opening" if kind in (EvidenceKind.OPENING, EvidenceKind.OPENING_BY_COUNTER) else "begun"
+
+
+def _part(page: ResidentPage, words: Words) -> str:
+    return words.day_part(page.evidence_at) if page.evidence_at is not None else ""
+
+
+def resident_ground(page: ResidentPage, words: Words) -> str:
+    """Whether her door can be seen now, and what happens next if nothing is heard of her."""
+    if page.state is FamilyState.AWAY:
+        return words.say("resident.ground.away", until=words.date(page.away_until or words.now))
+    if page.known:
+        seen = words.say("resident.ground.known")
+    else:
+        seen = words.say("resident.ground.unknown")
+        if page.unknown_since is not None:
+            seen = words.say("resident.ground.unknown_since", since_at=page.unknown_since)
+    parts = [seen]
+    if page.state is not FamilyState.GOOD and page.evidence_at is not None:
+        parts.append(words.say(f"resident.ground.before.{_own_kind(page)}", part=_part(page, words)))
+    if words.has(f"resident.next.{page.state.value}"):
+        parts.append(words.say(f"resident.next.{page.state.value}"))
+    return words.say("join.space").join(parts)
 
 
 def _headline(sentence: str) -> str:

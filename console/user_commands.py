@@ -30,7 +30,13 @@ _OWN_SQL = queries("console.books")
 _NAME = re.compile(r"[^\s/]{1,64}")
 _NOBODY = {"user_id": 0, "community_id": None}
 #: Roles that see one community and would see nothing, or anything, without one.
-_PLACED = HELPER_ROLES | {Role.PROPERTY_CLERK, Role.POLICE_OFFICER, Role.POLICE_SUPERVISOR, Role.AUDITOR}
+_PLACED = HELPER_ROLES | {
+    Role.PROPERTY_CLERK,
+    Role.POLICE_OFFICER,
+    Role.POLICE_SUPERVISOR,
+    Role.AUDITOR,
+    Role.COMMUNITY_COMMITTEE,
+}
 
 
 @click.group()
@@ -151,9 +157,11 @@ def _check_place(
         raise click.ClickException(f"there is no household {', '.join(unknown)}: import it first")
     if role is Role.FAMILY and not tied:
         raise click.ClickException("a relative sees the households named: give at least one --household")
-    if role not in HELPER_ROLES and role is not Role.FAMILY and tied:
+    if role is Role.RESIDENT and len(tied) != 1:
+        raise click.ClickException("a resident sees her own home: give exactly one --household")
+    if role not in HELPER_ROLES and role not in (Role.FAMILY, Role.RESIDENT) and tied:
         raise click.ClickException(f"{role.value} is tied to no household: leave --household away")
-    if community is None and role is Role.FAMILY and len(set(places.values())) == 1:
+    if community is None and role in (Role.FAMILY, Role.RESIDENT) and len(set(places.values())) == 1:
         return next(iter(places.values()))
     if community is None:
         if role in _PLACED:
@@ -190,6 +198,34 @@ def show(place: Place, as_json: bool) -> None:
             "disabled" if line["disabled"] else f"seen {line['seen_at']}" if line["seen_at"] else "never here"
         )
         click.echo(f"{line['name']:<24} {line['role']:<18} {line['community'] or '*':<20} {state}")
+
+
+@command.command()
+@click.argument("name")
+@click.argument("community")
+@click.option("--remove", is_flag=True, help="She works for it no more.")
+@_placed
+def place(place: Place, name: str, community: str, remove: bool) -> None:
+    """Let NAME work for COMMUNITY too: a director, or property staff who keep the desk of several at night."""
+    now = _now()
+    with entering(place, service="user") as connection:
+        user = connection.execute(_SQL["user_by_name"], {"name": name}).fetchone()
+        if user is None:
+            raise click.ClickException("nobody signs in by this name")
+        if user["role"] not in (Role.PROPERTY_CLERK, Role.PROPERTY_DIRECTOR):
+            raise click.ClickException(f"{user['role']} works for one community at most")
+        if (
+            connection.execute(_OWN_SQL["stored_communities"], {"communities": [community]}).fetchone()
+            is None
+        ):
+            raise click.ClickException("there is no such community: import it first")
+        values = {"user_id": user["id"], "community_id": community}
+        statement = "user_place_remove" if remove else "user_place_add"
+        changed = connection.execute(_SQL[statement], values).rowcount
+        if changed:
+            _note(connection, place, "user_placed", user["id"], now, community=community, removed=remove)
+    word = "works no more for" if remove else "works for"
+    click.echo(f"{name} {word} {community}" + ("" if changed else " already"))
 
 
 @command.command()

@@ -321,6 +321,16 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A community somebody may work for; ``calling`` counts its open cases of priority 2 and 3."""
+
+    id: str
+    name: str
+    calling: int
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
     """What surrounds every page. ``now`` is community time, ``speed`` its pace, ``heard_at`` ingest's progress."""
 
@@ -343,6 +353,7 @@ class Shell:
     version: str = ""
     unreached: bool = False  # the watchdog found that no way out of the house works
     watchdog_silent: bool = False
+    places: tuple[Place, ...] = ()  # of one, and of those who choose none, nothing
 
 
 # --- Alarm console and case ------------------------------------------------------------------------------------

@@ -178,6 +178,10 @@ class ConsoleSettings(DatabaseSettings):
     wechat_callback_token: SecretStr | None = None
     alerts_webhook_secret: str | None = None
 
+    edge_credential_key: SecretStr | None = Field(
+        default=None,
+        description="the edge's key of credential tokens: with it passes are numbers, and cards are known at terminals",
+    )
     console_host: str = "127.0.0.1"
     console_port: int = 8000
     console_secret_file: Path | None = Field(

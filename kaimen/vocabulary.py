@@ -240,6 +240,9 @@ class Role(StrEnum):
     SAFETY_GUARDIAN = "safety_guardian"
     GRID_WORKER = "grid_worker"
     GUARD = "guard"
+    PROPERTY_DIRECTOR = "property_director"
+    COMMUNITY_COMMITTEE = "community_committee"
+    RESIDENT = "resident"
 
 
 class DoorRole(StrEnum):

@@ -81,7 +81,7 @@ def _home(
 ) -> FamilyHome:
     row = found.row
     consents = standing_consents(connection, row["id"])
-    if "notify_family" not in consents:
+    if "notify_family" not in consents or row["id"] in reader.viewer.blocked_ids:
         return FamilyHome(found.name, relation, FamilyState.UNWATCHED, phone=row["phone"])
     exact = "exact_times" in consents
     news = load_home_news(connection, reader, row["id"], exact=exact)
@@ -105,7 +105,7 @@ def _home(
     return FamilyHome(
         household=found.name,
         relation=relation,
-        state=_state(found),
+        state=state_of(found),
         line=found.line if exact else None,
         evidence_at=row["evidence_at"],
         evidence_kind=evidence_kind(row["evidence"]),
@@ -137,7 +137,8 @@ def _back_url(connection: Connection, household_id: str) -> str | None:
     return None if row is None else f"/family/{household_id}/back"
 
 
-def _state(found: LoadedHousehold) -> FamilyState:
+def state_of(found: LoadedHousehold) -> FamilyState:
+    """Say in one word how a watched home stands."""
     row = found.row
     if row["absent_until"] is not None:
         return FamilyState.AWAY
@@ -179,12 +180,17 @@ def _looked(connection: Connection, household_id: str, now: datetime) -> tuple[v
     return tuple(
         views.LookRow(row["at"], "", row["role"], row["action"], row["purpose"])
         for row in rows
-        if row["role"] != "family"
+        # Nor is what she settles for herself, such as whom she tells what.
+        if row["role"] not in ("family", "resident", "kiosk")
     )
 
 
 def load(connection: Connection, seat: Seat, household_id: str) -> LoadedHousehold:
-    """Return the household; one that is not this relative's is not there."""
+    """Return the household; one that is not this relative's, or that tells him nothing, is not there."""
+    if household_id not in seat.viewer.household_ids or "notify_family" not in standing_consents(
+        connection, household_id
+    ):
+        raise not_here()
     found = load_households(connection, seat.reader(connection), [household_id]).get(household_id)
     if found is None:
         raise not_here()

@@ -52,6 +52,9 @@ ARRIVALS: dict[Section, str] = {
     Section.AUDIT: "/audit",
     Section.FAMILY: "/family",
     Section.ADMIN: "/admin",
+    Section.PORTFOLIO: "/portfolio",
+    Section.COMMITTEE: "/committee",
+    Section.RESIDENT: "/resident",
 }
 
 

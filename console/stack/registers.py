@@ -266,6 +266,9 @@ _NAMES = {
     Role.SAFETY_GUARDIAN: ("guardian", ""),
     Role.GRID_WORKER: ("grid", f"网格员 · {GRID_WORKER[1]}"),
     Role.GUARD: ("guard", "夜班保安 · 辛大勇"),
+    Role.PROPERTY_DIRECTOR: ("director", "物业负责人"),
+    Role.COMMUNITY_COMMITTEE: ("committee", "社区居委会"),
+    Role.RESIDENT: ("resident", ""),
 }
 
 
@@ -308,6 +311,8 @@ def _who(
     """Return how a person is called and whose she is."""
     if role is Role.FAMILY:
         return _relative(community, shut)
+    if role is Role.RESIDENT:
+        return _elder(community, shut)
     helpers = [helper for helper in community.helpers if helper.role == role]
     if not helpers:
         return display_name, {
@@ -316,6 +321,15 @@ def _who(
     ranked = [helper for home in shut for helper in helpers if home in helper.household_ids]
     helper = (ranked or helpers)[0]
     return helper.name, dict.fromkeys(helper.household_ids, "")
+
+
+def _elder(community: Community, shut: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Somebody who lives alone and with whom all is well."""
+    home = next(
+        home for home in community.watched
+        if home.kind is HouseholdKind.LIVING_ALONE and home.household_id not in shut
+    )  # fmt: skip
+    return "居民", {home.household_id: ""}
 
 
 def _relative(community: Community, shut: Sequence[str]) -> tuple[str, dict[str, str]]:

@@ -366,3 +366,19 @@ for (const button of document.querySelectorAll("[data-print]")) {
 if (document.querySelector("[data-field]")) import(`./field.js${new URL(import.meta.url).search}`);
 // Whoever signs in next on this phone finds no page of whoever was here before.
 if (location.pathname === "/sign-in") globalThis.caches?.delete("kaimen-field");
+
+// --- Terminals: what was typed is forgotten some seconds after the last key or touch ---------------------------
+
+const forgetting = document.querySelector("[data-forget-s]");
+if (forgetting) {
+  let timer = 0;
+  const startAgain = () => location.replace(forgetting.dataset.forgetUrl);
+  const wait = () => {
+    clearTimeout(timer);
+    timer = setTimeout(startAgain, 1000 * Number(forgetting.dataset.forgetS));
+  };
+  for (const kind of ["keydown", "pointerdown", "input"]) document.addEventListener(kind, wait);
+  // A page that comes back out of the browser's memory must not show what was typed there.
+  addEventListener("pageshow", (event) => { if (event.persisted) startAgain(); });
+  wait();
+}

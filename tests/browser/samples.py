@@ -22,7 +22,7 @@ from kaimen.vocabulary import (
     TaskKind,
     TaskState,
 )
-from tests.browser import samples_guard
+from tests.browser import samples_guard, samples_screens
 
 #: 21 November 2026, 08:42:17 in Shanghai.
 NOW = datetime(2026, 11, 21, 0, 42, 17, tzinfo=UTC)
@@ -1293,3 +1293,4 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
 }
 
 PAGES |= samples_guard.pages(task=visit_task(v.Form()), home=WANG, contacts=CONTACTS)
+PAGES.update(samples_screens.PAGES)

@@ -79,7 +79,7 @@ def test_whatever_is_pressed_is_large_enough_for_a_thumb(tab: Page, pages: list[
     small = {}
     for path in pages:
         tab.goto(path.as_uri())
-        least = 60 if path.stem.startswith(("family", "field")) else 44
+        least = 60 if path.stem.startswith(("family", "field", "resident", "kiosk-", "kiosk.")) else 44
         if found := tab.evaluate(SMALL, least):
             small[path.stem] = found
     assert small == {}

@@ -30,6 +30,10 @@ ROLES = {
     "admin": (Role.ADMIN, None),
     "watcher": (Role.NEIGHBOUR_WATCHER, "wenchang"),
     "grid": (Role.GRID_WORKER, "wenchang"),
+    "director": (Role.PROPERTY_DIRECTOR, None),
+    "committee": (Role.COMMUNITY_COMMITTEE, "wenchang"),
+    "resident": (Role.RESIDENT, "wenchang"),
+    "resident-b": (Role.RESIDENT, "binhe"),
     "clerk-b": (Role.PROPERTY_CLERK, "binhe"),
     "police-b": (Role.POLICE_OFFICER, "binhe"),
     "watcher-b": (Role.NEIGHBOUR_WATCHER, "binhe"),
@@ -197,7 +201,16 @@ def _add_users(connection: Connection, world: World) -> None:
         ).fetchone()  # fmt: skip
         assert row is not None
         world.user_ids[name] = row["id"]
-    for name, household_id in (("family", "h-wang"), ("family-b", "h-other")):
+    for community in ("wenchang", "binhe"):
+        connection.execute(
+            "INSERT INTO user_communities VALUES (%s, %s)", (world.user_ids["director"], community)
+        )
+    for name, household_id in (
+        ("family", "h-wang"),
+        ("family-b", "h-other"),
+        ("resident", "h-wang"),
+        ("resident-b", "h-other"),
+    ):
         connection.execute(
             "INSERT INTO user_households VALUES (%s, %s, '妈妈')", (world.user_ids[name], household_id)
         )

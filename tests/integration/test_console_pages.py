@@ -25,6 +25,7 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
 _CLERK = {"clerk", "clerk-b"}
 _HELPERS = {"watcher", "grid", "watcher-b"}
 _POLICE = {"police", "police-b"}
+_RESIDENT = {"resident", "resident-b"}
 _FAMILY = {"family", "family-b"}
 PAGES = {
     "/alarms": _CLERK,
@@ -48,6 +49,14 @@ PAGES = {
     "/audit": {"auditor"},
     "/looked": _CLERK | {"admin"},
     "/admin": {"admin"},
+    "/admin/kiosks": {"admin"},
+    "/desk-notes": _CLERK,
+    "/portfolio": {"director"},
+    "/committee": {"committee"},
+    "/resident": _RESIDENT,
+    "/resident/cards": _RESIDENT,
+    "/resident/consents": _RESIDENT,
+    "/resident/looked": _RESIDENT,
     "/duty": _CLERK | _POLICE | {"admin", "grid"},
     "/duty/rosters/guard?community=wenchang": {"admin"},
     "/dry-run": _CLERK | {"admin"},

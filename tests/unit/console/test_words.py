@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 from alerts.case import NextAction, Reason, Refusal
+from alerts.readiness import GapReason
 from console import scope, seat, tickets, views, visiting
+from console.pages.consents import PURPOSES
+from console.pages.desk_notes import RESULTS
+from console.pages.kiosk import AWAY_DAYS
+from console.pages.resident_cards import PASS_LASTS
 from console.views import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
 from ingest.presence import Reason as PresenceReason
@@ -146,6 +151,24 @@ BUILT: dict[str, list[str]] = {
     "call_script": ["1", "2", "3", "4", "5"],
     "call_code": ["C11", "C12", "C13", "C14", "C15"],
     "call.result": ["rang_out", "busy", "off", "wrong_number", "voice_mail", "hung_up"],
+    "portfolio.gap": [reason.value for reason in GapReason],
+    "committee.size": ["small", "large"],
+    "resident.say": [state.value for state in views.FamilyState if state is not views.FamilyState.GOOD],
+    "resident.say.good": ["own_credential", "verified", "opening", "begun"],
+    "resident.ground.before": ["own_credential", "verified", "opening", "begun"],
+    "resident.purpose": list(PURPOSES),
+    "resident.means": list(PURPOSES),
+    "resident.shown": ["pass", "code"],
+    "card": ["resident", "family", "visitor"],
+    "pass_lasts": list(PASS_LASTS),
+    "desk_notes": ["card_lost", "call_back"],
+    "desk_notes.said": ["well", "away"],
+    "desk_notes.result": list(RESULTS),
+    "kiosk": ["well", "away"],
+    "kiosk_days": list(AWAY_DAYS),
+    "kiosk.send": ["well", "away", "note"],
+    "kiosk.done": ["taken", "noted", "busy", "gone"],
+    "kiosk.done_words": ["taken", "noted", "busy", "gone"],
     "relation": ["mother", "father", "grandmother", "grandfather"],
 }
 

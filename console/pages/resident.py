@@ -1,0 +1,249 @@
+"""A resident's own page: how the system sees her in her own words, 'I am well', absences, consents and who looked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Path, Query
+from starlette.responses import Response
+
+from alerts import acts
+from console.loaders.households import LoadedHousehold, evidence_kind, load_households
+from console.pages.absences import write_absence
+from console.pages.case import refusal_word
+from console.pages.consents import PURPOSES
+from console.pages.family import state_of
+from console.scope import Section, Viewer
+from console.seat import CheckedForm, Seat, entering, not_here
+from console.views import FamilyState, LookRow
+from console.views import Form as FormView
+from console.views_screens import (
+    PurposeRow,
+    RelativeRow,
+    ResidentConsentsPage,
+    ResidentLookedPage,
+    ResidentPage,
+)
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import EvidenceSource
+
+router = APIRouter()
+Guard = Annotated[Seat, Depends(entering(Section.RESIDENT))]
+RowId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+LOOKS_PAGE = 50
+#: Without these an elder's page tells her nothing; what she did herself is not news to her.
+_OWN_ROLES = ("resident",)
+_SQL = queries("console", "residents.sql")
+
+
+def home_of(viewer: Viewer) -> str:
+    """The one household a resident signs in for."""
+    if len(viewer.household_ids) != 1:
+        raise not_here()
+    return next(iter(viewer.household_ids))
+
+
+def load_home(connection: Connection, seat: Seat) -> LoadedHousehold:
+    home = home_of(seat.viewer)
+    found = load_households(connection, seat.reader(connection), [home]).get(home)
+    if found is None:
+        raise not_here()
+    return found
+
+
+@router.get("/resident")
+def resident(seat: Guard, fragment: str | None = None) -> Response:
+    with seat.transaction() as connection:
+        return answer(connection, seat, fragment=fragment)
+
+
+def answer(
+    connection: Connection,
+    seat: Seat,
+    *,
+    fragment: str | None = None,
+    well: FormView | None = None,
+    away: FormView | None = None,
+    status: int = 200,
+) -> Response:
+    found = load_home(connection, seat)
+    row = found.row
+    values = {"household_id": row["id"], "now": seat.now}
+    absence = connection.execute(_SQL["absence_now"], values).fetchone()
+    page = ResidentPage(
+        place=found.name.label,
+        state=FamilyState.UNWATCHED if found.line is None else state_of(found),
+        evidence_kind=evidence_kind(row["evidence"] or {}),
+        evidence_at=row["evidence_at"],
+        line=found.line,
+        known=bool(row["known"]),
+        unknown_since=row["not_known_since"],
+        absence_id=absence["id"] if absence else None,
+        away_from=absence["from_at"] if absence else None,
+        away_until=absence["to_at"] if absence else None,
+        has_code=connection.execute(_SQL["code_stands"], values).fetchone() is not None,
+        well_form=well or FormView(),
+        away_form=away or FormView(),
+    )
+    return seat.answer(
+        connection, "resident.html", page, section=Section.RESIDENT, fragment=fragment, status=status,
+        path="/resident",
+    )  # fmt: skip
+
+
+@router.post("/resident/well", dependencies=[CheckedForm])
+def well(seat: Guard) -> Response:
+    """Take her own press as evidence: like every word nobody heard, not often in succession."""
+    with seat.transaction() as connection:
+        home = load_home(connection, seat)
+        if home.line is None:
+            raise not_here()
+        try:
+            with connection.transaction():
+                acts.record_remote_well(
+                    connection, household_id=home.row["id"], via=f"resident:{seat.viewer.user_id}", now=seat.now,
+                    user_id=seat.viewer.user_id, source=EvidenceSource.BUTTON,
+                    recorded_by=f"user:{seat.viewer.user_id}",
+                )  # fmt: skip
+                _note(connection, seat, "resident_well", "care")
+        except acts.ActRefused as error:
+            form = FormView(errors={"": refusal_word(error)})
+            return answer(connection, seat, well=form, status=409)
+    return seat.go("/resident", "notice.resident_well")
+
+
+def _note(connection: Connection, seat: Seat, action: str, purpose: str, **detail: Any) -> None:
+    seat.audit(
+        connection, action, purpose=purpose, object_kind="household", object_id=home_of(seat.viewer), **detail
+    )
+
+
+@router.post("/resident/away", dependencies=[CheckedForm])
+def away(
+    seat: Guard,
+    reason: Annotated[str, Form(max_length=20)] = "",
+    from_text: Annotated[str, Form(alias="from", max_length=40)] = "",
+    to_text: Annotated[str, Form(alias="to", max_length=40)] = "",
+) -> Response:
+    values = {"reason": reason, "from": from_text, "to": to_text}
+    with seat.transaction() as connection:
+        home = home_of(seat.viewer)
+        errors = write_absence(connection, seat, seat.reader(connection), home, values)
+        if errors:
+            return answer(connection, seat, away=FormView(values, errors), status=422)
+    return seat.go("/resident", "notice.absence_declared")
+
+
+@router.post("/resident/away/{absence_id}/end", dependencies=[CheckedForm])
+def end_away(seat: Guard, absence_id: RowId) -> Response:
+    """She is back: the absence ends now, or is taken back where it has not begun."""
+    with seat.transaction() as connection:
+        ended = connection.execute(
+            queries("console")["absence_end"],
+            {"id": absence_id, "household_id": home_of(seat.viewer), "now": seat.now},
+        ).rowcount
+        if not ended:
+            raise not_here()
+        _note(connection, seat, "absence_ended", "absence", absence=absence_id)
+    return seat.go("/resident", "notice.absence_ended")
+
+
+# --- Consents and relatives --------------------------------------------------------------------------------------
+
+
+@router.get("/resident/consents")
+def consents(seat: Guard) -> Response:
+    with seat.transaction() as connection:
+        home = home_of(seat.viewer)
+        standing = {
+            row["purpose"]: row
+            for row in connection.execute(queries("console")["consents"], {"household_id": home}).fetchall()
+            if row["withdrawn_at"] is None
+        }
+        rows = connection.execute(_SQL["relatives"], {"household_id": home}).fetchall()
+        page = ResidentConsentsPage(
+            purposes=tuple(
+                PurposeRow(purpose, standing[purpose]["given_at"], standing[purpose]["given_by"])
+                if purpose in standing
+                else PurposeRow(purpose)
+                for purpose in PURPOSES
+            ),
+            relatives=tuple(
+                RelativeRow(
+                    row["id"], row["display_name"], row["relation_words"], row["blocked_at"] is not None
+                )
+                for row in rows
+            ),
+        )
+        return seat.answer(connection, "resident_consents.html", page, section=Section.RESIDENT_CONSENTS)
+
+
+@router.post("/resident/consents/{purpose}/give", dependencies=[CheckedForm])
+def give(seat: Guard, purpose: Annotated[str, Path(max_length=40)]) -> Response:
+    return _change_consent(seat, purpose, "give", "consent_given")
+
+
+@router.post("/resident/consents/{purpose}/withdraw", dependencies=[CheckedForm])
+def withdraw(seat: Guard, purpose: Annotated[str, Path(max_length=40)]) -> Response:
+    return _change_consent(seat, purpose, "withdraw", "consent_withdrawn")
+
+
+def _change_consent(seat: Seat, purpose: str, statement: str, action: str) -> Response:
+    if purpose not in PURPOSES:
+        raise not_here()
+    with seat.transaction() as connection:
+        values = {
+            "household_id": home_of(seat.viewer), "purpose": purpose, "given_by": "resident", "now": seat.now,
+        }  # fmt: skip
+        changed = connection.execute(queries("console", "consents.sql")[statement], values).rowcount
+        if changed:
+            _note(connection, seat, action, "consent", consent=purpose)
+    return seat.go("/resident/consents", f"notice.{action}" if changed else None)
+
+
+@router.post("/resident/relatives/{user_id}/block", dependencies=[CheckedForm])
+def block(seat: Guard, user_id: RowId) -> Response:
+    """From now on this relative sees what somebody sees whom she did not agree to tell; nobody tells him."""
+    return _change_relative(seat, user_id, "relative_block", "relative_blocked")
+
+
+@router.post("/resident/relatives/{user_id}/unblock", dependencies=[CheckedForm])
+def unblock(seat: Guard, user_id: RowId) -> Response:
+    return _change_relative(seat, user_id, "relative_unblock", "relative_unblocked")
+
+
+def _change_relative(seat: Seat, user_id: int, statement: str, action: str) -> Response:
+    with seat.transaction() as connection:
+        values = {"household_id": home_of(seat.viewer), "user_id": user_id, "now": seat.now}
+        if not connection.execute(_SQL[statement], values).rowcount:
+            raise not_here()
+        # Of a relative, not of the household: no list that another relative reads has it.
+        seat.audit(connection, action, purpose="consent", object_kind="relative", object_id=str(user_id))
+    return seat.go("/resident/consents", f"notice.{action}")
+
+
+# --- Who looked --------------------------------------------------------------------------------------------------
+
+
+@router.get("/resident/looked")
+def looked(seat: Guard, before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None) -> Response:
+    """Everybody who read or did something about her home, by role; what police had delayed comes when it may."""
+    with seat.transaction() as connection:
+        rows = _looks(connection, home_of(seat.viewer), before, seat.now)
+        shown = [row for row in rows[:LOOKS_PAGE] if row["role"] not in _OWN_ROLES]
+        page = ResidentLookedPage(
+            tuple(LookRow(row["at"], "", row["role"], row["action"], row["purpose"]) for row in shown),
+            f"/resident/looked?before={rows[LOOKS_PAGE - 1]['id']}" if len(rows) > LOOKS_PAGE else None,
+        )
+        return seat.answer(connection, "resident_looked.html", page, section=Section.RESIDENT_LOOKED)
+
+
+def _looks(connection: Connection, home: str, before: int | None, now: datetime) -> list[dict[str, Any]]:
+    return connection.execute(
+        queries("console")["looks"],
+        {
+            "before": before, "household_id": home, "community_id": None, "limit": LOOKS_PAGE + 1, "now": now,
+            "for_family": False,
+        },
+    ).fetchall()  # fmt: skip
