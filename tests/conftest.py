@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 pytest_plugins = [
@@ -20,9 +22,21 @@ _MARK_BY_FIXTURE = {
 
 
 @pytest.hookimpl(tryfirst=True)  # before anybody selects by mark
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what starts a server or a browser, so that nobody has to remember it."""
     for item in items:
         for fixture, mark in _MARK_BY_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
+    if os.environ.get("KAIMEN_TEST_EMBEDDED_DONE"):
+        done = [item for item in items if _ran_with_make_test(item)]
+        config.hook.pytest_deselected(items=done)
+        items[:] = [item for item in items if item not in set(done)]
+
+
+def _ran_with_make_test(item: pytest.Item) -> bool:
+    """Say whether ``make test`` has just run this very test on the embedded servers."""
+    apart = {"slow", "browser", "packaging", "simulation"}
+    if any(mark.name in apart for mark in item.iter_markers()):
+        return False
+    return "timescale" not in item.nodeid and "mosquitto" not in item.nodeid
