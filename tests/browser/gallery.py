@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 from console.rendering import render
-from tests.browser.samples import PAGES, shell
+from kaimen.vocabulary import Role
+from tests.browser.samples import shell
+from tests.browser.samples_more import PAGES, navigation
 
 STATIC = Path(__file__).parents[2] / "console" / "static"
 PHONE_PAGES = ("family", "field")
@@ -21,6 +23,9 @@ def write_pages(out: Path, names: list[str], language: str) -> list[Path]:
     written = []
     for name in names:
         template, page, changes = PAGES[name]
+        role = changes.get("role", Role.PROPERTY_CLERK)
+        if role:
+            changes = {**changes, "nav": navigation(role, changes.get("current", ""))}
         html = render(template, shell=shell(language, **changes), page=page())
         html = html.replace("/static/", f"{STATIC.as_uri()}/")
         path = out / f"{name}.{language}.html"

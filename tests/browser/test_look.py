@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.browser.gallery import write_pages
-from tests.browser.samples import PAGES
+from tests.browser.samples_more import PAGES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
