@@ -163,6 +163,7 @@ class Stack:
             "KAIMEN_CONSOLE_PORT": str(self.port),
             "KAIMEN_CONSOLE_SECRET_FILE": str(self.folder.console_secret),
             "KAIMEN_PUBLIC_URL": self.public_url,
+            "KAIMEN_EDGE_CREDENTIAL_KEY": self.secrets["edge_credentials"],
             # The demo is reached over plain loopback; so is a production console without a proxy before it.
             "KAIMEN_CONSOLE_SECURE_COOKIES": "true" if self.public_url.startswith("https:") else "false",
         }

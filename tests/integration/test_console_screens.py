@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
+from edge.credentials import token_of
 from kaimen.clock import ManualClock
 from tests.integration.console_world import ROLES, World, build_world
 
@@ -214,6 +217,25 @@ def test_a_pass_is_shown_once_is_a_visitors_and_can_be_taken_back(world: World) 
     assert world.post(world.browser("resident-b"), end[0]).status_code == 404
     assert world.post(client, end[0]).status_code == 303
     assert world.post(client, end[0]).status_code == 404
+
+
+def test_with_the_edges_key_a_pass_is_a_number_and_a_card_is_known_at_the_terminal(world: World) -> None:
+    services = world.app.state.services
+    keyed = services.settings.model_copy(update={"edge_credential_key": SecretStr("k")})
+    world.app.state.services = replace(services, settings=keyed)
+    answer = world.post(world.browser("resident"), "/resident/passes", lasts="hours2")
+    shown = re.search(r'class="code">(\d{8})<', answer.text)
+    assert shown
+    (row,) = world.rows("SELECT token FROM credentials WHERE issued_at IS NOT NULL")
+    assert row["token"] == token_of("k", "site-wenchang", shown[1]), "what the edge makes of the number"
+    world.write(
+        "INSERT INTO credentials (token, class, household_id) VALUES (%s, 'resident', 'h-sun')",
+        token_of("k", "site-wenchang", "04a1b2"),
+    )
+    path, hall = kiosk_of(world), world.browser()
+    assert press(hall, path, "well", code=shown[1]).status_code == 422, "a visitor is not the resident"
+    assert press(hall, path, "well", code="04A1B2").status_code == 303
+    assert [row["household_id"] for row in words_of(world)] == ["h-sun"]
 
 
 def test_she_withdraws_and_gives_a_consent_herself(world: World) -> None:
