@@ -248,3 +248,22 @@ def test_training_is_recorded_for_officers_alone(url: str, run: Callable[..., Re
     assert run("train", "desk", "--until", "2027-03-01").exit_code == 1
     assert run("train", "nobody", "--until", "2027-03-01").exit_code == 1
     assert run("train", "officer", "--until", "soon").exit_code == 2
+
+
+def test_a_director_is_given_communities_and_a_resident_her_own_home(
+    url: str, run: Callable[..., Result]
+) -> None:
+    assert run("add", "boss", "--role", "property_director", "--generate").exit_code == 0
+    for _ in range(2):
+        assert run("place", "boss", "garden").exit_code == 0
+    assert run("place", "boss", "river").exit_code == 0
+    assert run("place", "boss", "nowhere").exit_code == 1
+    assert run("place", "boss", "river", "--remove").exit_code == 0
+    assert read(url, "SELECT community_id FROM user_communities") == [{"community_id": "garden"}]
+    for homes in ((), ("--household", "h-1", "--household", "h-2")):
+        assert run("add", "mei", "--role", "resident", *homes, "--generate").exit_code == 1
+    assert run("add", "mei", "--role", "resident", "--household", "h-1", "--generate").exit_code == 0
+    assert run("place", "mei", "river").exit_code == 1, "a resident has one home"
+    assert run("place", "nobody", "river").exit_code == 1
+    assert read(url, "SELECT community_id FROM users WHERE name = 'mei'") == [{"community_id": "garden"}]
+    assert run("add", "office", "--role", "community_committee", "--generate").exit_code == 1
