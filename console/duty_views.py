@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -123,7 +123,12 @@ def make_days(duty: CommunityDuty, *, now: datetime) -> tuple[DutyDay, ...]:
             )
             for role in roles
         )  # fmt: skip
-        inside = tuple(gap for gap in gaps if gap.from_at < end and gap.to_at > begin)
+        # A gap of several days says on each of them only what is bare on that day.
+        inside = tuple(
+            replace(gap, from_at=max(gap.from_at, begin), to_at=min(gap.to_at, end))
+            for gap in gaps
+            if gap.from_at < end and gap.to_at > begin
+        )
         found.append(DutyDay(day, mark[0].value if mark else "", mark[1] if mark else "", of_day, inside))
     return tuple(found)
 

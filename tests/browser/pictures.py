@@ -167,6 +167,11 @@ def take_all(studio: Studio) -> None:
         studio.take(page, "demo")
         studio.go(page, home)
         studio.take(page, "household", clip=_upper(page, 1180))
+        page.set_viewport_size({"width": 1440, "height": 900})
+        studio.go(page, "/signals?days=7")
+        studio.take(page, "signals")
+        studio.go(page, "/duty")
+        studio.take(page, "duty")
     with studio.page("property_clerk", width=794, height=760, paper=True) as page:
         studio.go(page, "/morning/print")
         page.emulate_media(media="print")
