@@ -382,3 +382,14 @@ if (forgetting) {
   addEventListener("pageshow", (event) => { if (event.persisted) startAgain(); });
   wait();
 }
+
+// --- Where we are in the navigation stays in sight where the list is longer than the window ---------------------
+
+const wideList = document.querySelector(".nav-wide");
+const here = wideList?.querySelector("[aria-current]");
+const foot = wideList?.querySelector(".foot");
+if (here && foot) {
+  const end = Math.min(foot.getBoundingClientRect().top, innerHeight);
+  const hidden = here.getBoundingClientRect().bottom - end;
+  if (hidden > 0) wideList.scrollTop += hidden + 8;
+}
