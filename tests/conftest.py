@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.fix_database",
     "tests.fix_broker",
     "tests.fix_browser",
+    "tests.fix_chance",
 ]
 
 _MARK_BY_FIXTURE = {

@@ -12,13 +12,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
 from tqdm import tqdm
 
-from alerts.acts import ActRefused
 from alerts.worker import Worker
 from console.stack import staff
 from console.stack.folder import StackFolder, write_json
@@ -133,15 +131,9 @@ class Office:
             if not (report.handled or report.timers or report.more):
                 break
         now = as_datetime(self._clock.now_ms())
-        if now < self._hands_off:
-            self._work_at_the_desk(now)
-
-    def _work_at_the_desk(self, now: datetime) -> None:
-        with transaction(self._pool) as connection:
-            try:
-                staff.work(connection, clerk_id=self._clerk_id, now=now)
-            except ActRefused as refusal:
-                log.warning("an act of the past was refused", reason=str(refusal))
+        if now < self._hands_off + staff.HANDS_OFF - staff.HANDS_OFF_OTHERS:
+            with transaction(self._pool) as connection:
+                staff.work(connection, clerk_id=self._clerk_id, now=now, with_ladder=now < self._hands_off)
 
     def close(self) -> None:
         with transaction(self._pool) as connection:

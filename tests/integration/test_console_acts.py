@@ -401,7 +401,7 @@ def test_one_press_records_a_call_that_reached_nobody(world: World) -> None:
     world.post(clerk, f"/cases/{case_id}/claim")
     page = clerk.get(f"/tasks/{task_id}").text
     assert 'href="tel:' in page
-    assert page.count('name="note" value=') == 4
+    assert page.count('name="note" value=') == 6
     assert world.post(
         world.browser("watcher"), f"/tasks/{task_id}/outcome", outcome="no_answer"
     ).status_code in (403, 404)

@@ -48,8 +48,8 @@ def test_a_helper_and_the_family_are_not_frightened_by_it(world: World) -> None:
 def test_a_watchdog_that_fell_silent_is_said(world: World) -> None:
     wall = world.app.state.services.wall_now()
     world.write("INSERT INTO watchdog_beats (turned_at) VALUES (%s)", wall - timedelta(minutes=6))
-    assert "看门狗没有动静" in world.browser("clerk").get("/alarms").text
-    assert "看门狗没有动静" in world.browser("admin").get("/watchdog").text
+    assert "系统自检没有动静" in world.browser("clerk").get("/alarms").text
+    assert "系统自检没有动静" in world.browser("admin").get("/watchdog").text
 
 
 def test_its_page_says_what_since_when_and_how_to_mend(world: World) -> None:
