@@ -14,6 +14,8 @@ from kaimen.clock import ManualClock, SystemClock
 from tests.kills.crowd import settle_many
 from tests.unit.alerts.town import Town, build_town
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def town(database_url: str) -> Iterator[Town]:

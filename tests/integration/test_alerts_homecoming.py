@@ -14,6 +14,8 @@ from tests.unit.alerts.killed import webhook
 from tests.unit.alerts.receiver import run_receiver
 from tests.unit.alerts.town import HOUR, MINUTE, MORNING, Town, build_town
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def town(database_url: str) -> Iterator[Town]:

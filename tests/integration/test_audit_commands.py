@@ -15,6 +15,8 @@ from console.audit import Entry, Fault, Verdict, append, verify
 from console.cli import main
 from kaimen.database import connect
 
+pytestmark = pytest.mark.slow
+
 KEY = b"a key of a test"
 COUNT = 7
 AT = datetime(2026, 11, 21, tzinfo=UTC)

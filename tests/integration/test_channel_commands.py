@@ -13,6 +13,8 @@ from console.channel_commands import command
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
+pytestmark = pytest.mark.slow
+
 HEAD = "person_id,user,channel,address,position,language,zone,quiet_from,quiet_until,digest\n"
 
 

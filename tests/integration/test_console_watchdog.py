@@ -10,6 +10,8 @@ import pytest
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:

@@ -19,6 +19,8 @@ from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import World, build_world
 
+pytestmark = pytest.mark.slow
+
 SHANGHAI = "Asia/Shanghai"
 
 

@@ -30,6 +30,8 @@ from tests.integration.tickets_world import (
     window,
 )
 
+pytestmark = pytest.mark.slow
+
 DOOR = "c-h-wang"
 
 

@@ -15,6 +15,8 @@ from console.visiting import ACT_AGE_MAX
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
+pytestmark = pytest.mark.slow
+
 WHOLE = {"place": "inside", "health": "well", "economy": "well", "safety": "attention", "need": "well"}
 MINUTE_MS = 60_000
 

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.oracle import wire_oracle
 from tests.oracle.wire_oracle import DeviceView, judge
 from tests.property.strategies_wire import plain_streams, random_case, topic_for, wire_cases
+from tests.seeds import slow_seeds
 
 T0 = 1_763_712_000_000
 S = 1_000
@@ -662,7 +663,7 @@ def test_spans_agree_with_sets_of_single_instants() -> None:
             assert wire_oracle.reach(some, amount) == (reached[0] if reached else None)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(12), *slow_seeds(range(12, 40))])
 def test_chosen_pulses_say_the_same_as_every_second(seed: int) -> None:
     messages, registry, until = random_case(seed, "minutes", lines_after_until=True)
     assert judge(messages, registry, until) == judge(messages, registry, until, pulses="all")

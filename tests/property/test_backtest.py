@@ -16,6 +16,7 @@ from ingest.detector.gaps import count_crossings, find_long_gaps
 from ingest.detector.rule import HouseholdRule
 from ingest.judging import _Admitter, _Counts, parse_registry
 from tests.property.strategies_wire import random_case
+from tests.seeds import slow_seeds
 
 SECOND, HOUR, DAY = 1_000, 3_600_000, 86_400_000
 
@@ -109,7 +110,7 @@ def expected_of(rules: dict[str, HouseholdRule], thresholds_ms: tuple[int, ...] 
     return sorted(crossings), sorted(checks)
 
 
-@pytest.mark.parametrize("seed", range(120))
+@pytest.mark.parametrize("seed", [*range(40), *slow_seeds(range(40, 120))])
 def test_looking_back_says_what_the_rule_says(seed: int) -> None:
     rules, until_ms = rules_of(seed)
     begin = min((rule.household.watched_from_ms for rule in rules.values()), default=until_ms) - HOUR
@@ -138,7 +139,7 @@ def test_looking_back_says_what_the_rule_says(seed: int) -> None:
         assert len(crossings) == outcome.stages.sum()
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", [*range(15), *slow_seeds(range(15, 40))])
 def test_what_was_seen_absent_and_unseen_fills_the_watch(seed: int) -> None:
     rules, until_ms = rules_of(seed)
     begin = min((rule.household.watched_from_ms for rule in rules.values()), default=until_ms)

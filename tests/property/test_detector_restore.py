@@ -16,6 +16,7 @@ from ingest.detector.state import PULSE_MS
 from ingest.judging import _Admitter, _Counts, _Line, parse_registry
 from kaimen import wire
 from tests.property.strategies_wire import random_case
+from tests.seeds import slow_seeds
 
 
 @dataclass
@@ -121,7 +122,10 @@ def key(fact: Fact) -> tuple[str, str]:
 FOLDED_TOO_FAR = {2}
 
 
-@pytest.mark.parametrize("seed", sorted(set(range(60)) - FOLDED_TOO_FAR))
+@pytest.mark.parametrize(
+    "seed",
+    [*sorted(set(range(25)) - FOLDED_TOO_FAR), *slow_seeds(sorted(set(range(25, 60)) - FOLDED_TOO_FAR))],
+)
 def test_a_restart_at_any_point_changes_no_fact(seed: int) -> None:
     messages, document, until_ms = random_case(seed, very_late=False)
     registry = parse_registry(document)
