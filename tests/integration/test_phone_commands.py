@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import math
 import os
+import shutil
 import sys
+import tempfile
 import wave
 from pathlib import Path
 
@@ -124,12 +126,13 @@ def test_a_voice_they_know_is_heard_in_the_prompt(
 @pytest.mark.slow
 def test_the_line_is_run_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     require_programs()
+    short = Path(tempfile.mkdtemp(prefix="kp"))  # the line's folder has to have a short path
     assert is_installed()
     port = free_port()
     environment = {
         "KAIMEN_VOICE_GATEWAY": "sip", "KAIMEN_SIP_ACCOUNT": "sip:10{line}@127.0.0.1:5099", "KAIMEN_SIP_LINES": "2",
         "KAIMEN_SIP_CONTROL": f"127.0.0.1:{port}", "KAIMEN_SIP_LISTEN": f"127.0.0.1:{free_udp_port()}",
-        "KAIMEN_SIP_FOLDER": str(tmp_path / "phone"),
+        "KAIMEN_SIP_FOLDER": str(short / "p"),
     }  # fmt: skip
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -149,3 +152,4 @@ def test_the_line_is_run_and_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert "2 calls at once" in found.output
     finally:
         program.stop(within_s=2)
+        shutil.rmtree(short)

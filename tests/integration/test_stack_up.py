@@ -115,9 +115,17 @@ class Stack:
             return error.code
 
     def open_case(self, household_id: str) -> dict[str, Any] | None:
+        """The household's open inactivity case; a call for help may stand beside it."""
         items = self.ask("/api/cases?limit=200")["items"]
         return next(
-            (item for item in items if item["household"] == household_id and item["state"] != "closed"), None
+            (
+                item
+                for item in items
+                if item["household"] == household_id
+                and item["state"] != "closed"
+                and item["cause"] == "inactivity"
+            ),
+            None,
         )
 
     def do(self, **command: str) -> dict[str, Any]:
