@@ -14,12 +14,10 @@ from zoneinfo import ZoneInfo
 import psycopg
 
 from ingest.detector.coverage import DeviceTrack, subtract
-from ingest.detector.engine import beats_of
 from ingest.early import Method
 from ingest.early.live import LATE_MS, MEMORY_MS, TICK_MS, Alert, Blind, LiveHome, Over, Report, Turn
-from ingest.replay import base_of, event_of, point_of
+from ingest.past import fill_tracks
 from ingest.signals.facts import end_early_watch, write_early_watch
-from ingest.store import boot_text
 from kaimen import wire
 from kaimen.clock import Clock, as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
@@ -27,7 +25,6 @@ from kaimen.logs import get_logger
 from kaimen.settings import IngestSettings
 
 _SQL = queries("ingest.early")
-_STORED = queries("ingest", "backtest.sql")
 #: A device's folded heartbeats are written at least this often; what is not written yet is not silence.
 _WRITTEN_MS = 2 * 600_000
 #: After the database refused or was away.
@@ -212,31 +209,17 @@ def load_heard(
     connection: Connection, devices: Mapping[int, HomeDevice], from_ms: int, tick_ms: int
 ) -> StoredHeard:
     """Read what some devices (by number) reported in ``[from_ms, tick_ms]`` and the spans nobody can speak for."""
-    asked = {
-        "devices": list(devices), "since": as_datetime(from_ms), "before": as_datetime(tick_ms + 1),
-    }  # fmt: skip
+    span = {"since": as_datetime(from_ms), "before": as_datetime(tick_ms + 1)}
     tracks = {
-        no: DeviceTrack(device.device_id, device.supervision_ms + _WRITTEN_MS)
-        for no, device in devices.items()
+        device.device_id: DeviceTrack(device.device_id, device.supervision_ms + _WRITTEN_MS)
+        for device in devices.values()
     }
-    for row in connection.execute(_STORED["boots"], asked):
-        base = base_of(devices[row["device_no"]].device_id, row)
-        tracks[row["device_no"]].restore_base(base.boot, base)
-    stored: dict[int, list[tuple[wire.Event, int]]] = {}
-    for row in connection.execute(_STORED["events"], asked):
-        values = list(row.values())
-        device_no, received_ms, boot = values[:3]
-        stored.setdefault(device_no, []).append((event_of(boot_text(boot), values[3:]), received_ms))
-    for no, found in stored.items():
-        tracks[no].load(found)
-    for row in connection.execute(_STORED["points"], asked):
-        point = point_of(devices[row["device_no"]].device_id, row)
-        for beat in beats_of(point):
-            tracks[row["device_no"]].take_beat(point.boot, beat)
+    stored = fill_tracks(connection, tracks, {no: device.device_id for no, device in devices.items()}, span)
+    by_id = {device.device_id: device for device in devices.values()}
     reports = [
         report
-        for no, found in stored.items()
-        for report in _reports(devices[no], tracks[no], (event for event, _ in found))
+        for device_id, found in stored.items()
+        for report in _reports(by_id[device_id], tracks[device_id], (event for event, _ in found))
         if report.at_ms <= tick_ms
     ]
     return StoredHeard(reports, blind_spans(tracks.values(), from_ms, tick_ms))

@@ -5,7 +5,7 @@ Doors are taken a few stairwells at a time, so that a year of a community never 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -207,7 +207,6 @@ class _Reader:
         self, connection: Connection, book: Book, since_ms: int, until_ms: int, known: set[str]
     ) -> None:
         self._connection, self._book, self._until_ms, self._known = connection, book, until_ms, known
-        self._device_by_no = book.device_by_no()
         self._span = {"since": as_datetime(since_ms), "before": as_datetime(until_ms + 1)}
         self._tokens = tokens_by_household(book.registry.credentials)
 
@@ -242,24 +241,45 @@ class _Reader:
     def _fill(
         self, tracks: dict[str, DeviceTrack], devices: Sequence[str], events: str, values: dict[str, Any]
     ) -> None:
-        """Give tracks what is stored of their devices: boots' bases first, then events, then heartbeats."""
-        numbers = [self._book.device_no[device] for device in devices if device in self._book.device_no]
-        values = {**self._span, **values, "devices": numbers}
-        for row in self._connection.execute(_SQL["boots"], values):
-            base = base_of(self._device_by_no[row["device_no"]], row)
-            tracks[base.device_id].restore_base(base.boot, base)
-        stored: dict[str, list[tuple[wire.Event, int]]] = {}
-        for device_id, event, received_ms in self._events(events, values):
-            stored.setdefault(device_id, []).append((event, received_ms))
-        for device_id, found in stored.items():
-            tracks[device_id].load(found)
-        for row in self._connection.execute(_SQL["points"], values):
-            point = point_of(self._device_by_no[row["device_no"]], row)
-            for beat in beats_of(point):
-                tracks[point.device_id].take_beat(point.boot, beat)
+        device_by_no = {
+            self._book.device_no[device]: device for device in devices if device in self._book.device_no
+        }
+        fill_tracks(self._connection, tracks, device_by_no, {**self._span, **values}, events=events)
 
-    def _events(self, name: str, values: dict[str, Any]) -> Iterator[StoredEvent]:
-        with self._connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-            cursor.execute(_SQL[name], values)
-            for device_no, received_ms, boot, *said in cursor:
-                yield self._device_by_no[device_no], event_of(boot_text(boot), said), received_ms
+
+def fill_tracks(
+    connection: Connection,
+    tracks: Mapping[str, DeviceTrack],
+    device_by_no: Mapping[int, str],
+    values: Mapping[str, Any],
+    *,
+    events: str = "events",
+) -> dict[str, list[tuple[wire.Event, int]]]:
+    """Give tracks what is stored of their devices: boots' bases first, then events, then heartbeats.
+
+    ``values`` holds ``since`` and ``before``; ``events`` names the statement. Return the events with their receipt
+    (UTC ms) by device.
+    """
+    values = {**values, "devices": list(device_by_no)}
+    for row in connection.execute(_SQL["boots"], values):
+        base = base_of(device_by_no[row["device_no"]], row)
+        tracks[base.device_id].restore_base(base.boot, base)
+    stored: dict[str, list[tuple[wire.Event, int]]] = {}
+    for device_id, event, received_ms in _events(connection, device_by_no, events, values):
+        stored.setdefault(device_id, []).append((event, received_ms))
+    for device_id, found in stored.items():
+        tracks[device_id].load(found)
+    for row in connection.execute(_SQL["points"], values):
+        point = point_of(device_by_no[row["device_no"]], row)
+        for beat in beats_of(point):
+            tracks[point.device_id].take_beat(point.boot, beat)
+    return stored
+
+
+def _events(
+    connection: Connection, device_by_no: Mapping[int, str], name: str, values: Mapping[str, Any]
+) -> Iterator[StoredEvent]:
+    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        cursor.execute(_SQL[name], values)
+        for device_no, received_ms, boot, *said in cursor:
+            yield device_by_no[device_no], event_of(boot_text(boot), said), received_ms
