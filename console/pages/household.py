@@ -15,6 +15,7 @@ from console.loaders import cases as case_loader
 from console.loaders.devices import load_devices
 from console.loaders.evidence import load_chart, load_openings, load_usual
 from console.loaders.households import LoadedHousehold, hide_presence, load_households, thresholds_ms
+from console.pages.consents import PURPOSES
 from console.scope import RevealPurpose, Section
 from console.seat import Seat, entering, not_here
 from console.views import AbsenceView, ConsentView
@@ -26,7 +27,6 @@ router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.HOUSEHOLDS))]
 HouseholdId = Annotated[str, Path(max_length=100)]
 PAGE = 60
-CONSENT_PURPOSES = ("watch", "notify_family", "exact_times", "share_with_police", "early_watch")
 
 
 @router.get("/households")
@@ -208,5 +208,5 @@ def _consents(connection: Connection, household_id: str) -> tuple[ConsentView, .
         )
         if purpose in by_purpose
         else ConsentView(purpose)
-        for purpose in CONSENT_PURPOSES
+        for purpose in PURPOSES
     )  # fmt: skip
