@@ -7,13 +7,10 @@ SendSms and QuerySendDetails 2017-05-25 (one number: 1 a minute, 5 an hour, 10 a
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import quote
 
 from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
@@ -28,6 +25,7 @@ from alerts.channels import (
     Receipt,
     Traits,
 )
+from alerts.clouds import ask_aliyun, format_query, link_code, number_of
 from alerts.outgoing import Answer, Line, judge_status, open_line, parse_json
 from alerts.refusals import Refusals
 from kaimen.settings import AlertsSettings, ChannelSettings
@@ -64,33 +62,6 @@ class Settings(ChannelSettings):
     url: str = "https://dysmsapi.aliyuncs.com"
 
 
-def authorize(
-    *,
-    key_id: str,
-    secret: str,
-    method: str,
-    path: str,
-    query: str,
-    headers: Mapping[str, str],
-    body_hash: str,
-) -> str:
-    """Return the ``Authorization`` of a request: ``headers`` are those signed, ``query`` canonical already."""
-    names = sorted(name.lower() for name in headers)
-    values = {name.lower(): value.strip() for name, value in headers.items()}
-    canonical = "\n".join(
-        (method, path, query, *(f"{name}:{values[name]}" for name in names), "", ";".join(names), body_hash)
-    )
-    algorithm = "ACS3-HMAC-SHA256"
-    to_sign = f"{algorithm}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    signature = hmac.digest(secret.encode(), to_sign.encode(), "sha256").hex()
-    return f"{algorithm} Credential={key_id},SignedHeaders={';'.join(names)},Signature={signature}"
-
-
-def format_query(values: Mapping[str, str]) -> str:
-    """Return the canonical query: sorted, RFC 3986."""
-    return "&".join(f"{quote(name, safe='~')}={quote(values[name], safe='~')}" for name in sorted(values))
-
-
 class SmsAliyunChannel:
     """Sends one template; what it says was approved beforehand, so only the variables are ours."""
 
@@ -105,7 +76,6 @@ class SmsAliyunChannel:
     def __init__(self, line: Line, own: Settings) -> None:
         self._line = line
         self._own = own
-        self._host = line.target.host
         self.is_real = line.is_real
 
     def deliver(self, message: Message) -> Receipt:
@@ -144,25 +114,12 @@ class SmsAliyunChannel:
 
     def _call(self, action: str, values: Mapping[str, str], message: Message) -> Answer:
         query = format_query(values)
-        body_hash = hashlib.sha256(b"").hexdigest()
-        headers = {
-            "host": self._host,
-            "x-acs-action": action,
-            "x-acs-version": _VERSION,
-            "x-acs-date": f"{datetime.fromtimestamp(message.sent_s, UTC):%Y-%m-%dT%H:%M:%SZ}",
-            # The same try of the same message has the same nonce: the platform takes it once.
-            "x-acs-signature-nonce": hashlib.sha256(
-                f"{action}{message.key}{message.sent_s}{query}".encode()
-            ).hexdigest()[:32],
-            "x-acs-content-sha256": body_hash,
-        }
-        authorization = authorize(
-            key_id=self._own.access_key_id or "",
-            secret=self._own.access_key_secret.get_secret_value() if self._own.access_key_secret else "",
-            method="POST", path="/", query=query, headers=headers, body_hash=body_hash,
+        # The same try of the same message has the same nonce: the platform takes it once.
+        return ask_aliyun(
+            self._line, key_id=self._own.access_key_id, secret=self._own.access_key_secret, action=action,
+            version=_VERSION, query=query, once=f"{action}{message.key}{message.sent_s}{query}",
+            sent_s=message.sent_s,
         )  # fmt: skip
-        headers["Authorization"] = authorization
-        return self._line.send(f"/?{query}", b"", headers)
 
 
 def _parse(answer: Answer) -> dict[str, Any]:
@@ -183,25 +140,6 @@ def _receipt_of(row: Mapping[str, Any]) -> Receipt:
     if status == _FAILED:
         raise _REFUSALS.error(row.get("ErrCode", "failed"))
     return Receipt("delivered" if status == _DELIVERED else "accepted", detail="found by its key")
-
-
-def number_of(message: Message) -> str:
-    """Return the digits of the address, with a leading plus where there was one.
-
-    Raises
-    ------
-    DeliveryError
-        If it is none.
-    """
-    digits = "".join(sign for sign in message.address if sign.isdecimal())
-    if not 5 <= len(digits) <= 15:
-        raise DeliveryError("no telephone number", permanent=True)
-    return f"+{digits}" if message.address.lstrip().startswith("+") else digits
-
-
-def link_code(link: str) -> str:
-    """Return the last part of a link: templates have the address in them and take the code alone."""
-    return link.rstrip("/").rpartition("/")[2]
 
 
 def open_channel(settings: AlertsSettings, own: Settings | None = None) -> Channel | None:

@@ -7,10 +7,6 @@ Tencent Cloud documentation, "signature method v3" (TC3-HMAC-SHA256), SendSms an
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import SecretStr
@@ -26,6 +22,7 @@ from alerts.channels import (
     Receipt,
     Traits,
 )
+from alerts.clouds import ask_tencent, link_code, number_of, with_country
 from alerts.outgoing import Line, judge_status, open_line, parse_json
 from alerts.refusals import Refusals
 from kaimen.settings import AlertsSettings, ChannelSettings
@@ -59,30 +56,6 @@ class Settings(ChannelSettings):
     url: str = "https://sms.tencentcloudapi.com"
 
 
-def authorize(
-    *, secret_id: str, secret_key: str, service: str, host: str, timestamp_s: int, body: bytes,
-    content_type: str = "application/json; charset=utf-8",
-) -> str:  # fmt: skip
-    """Return the ``Authorization`` of a POST to ``/`` with content type and host signed."""
-    day = f"{datetime.fromtimestamp(timestamp_s, UTC):%Y-%m-%d}"
-    signed = "content-type;host"
-    canonical = "\n".join(
-        (
-            "POST", "/", "", f"content-type:{content_type}", f"host:{host}", "", signed,
-            hashlib.sha256(body).hexdigest(),
-        )
-    )  # fmt: skip
-    scope = f"{day}/{service}/tc3_request"
-    to_sign = "\n".join(
-        ("TC3-HMAC-SHA256", str(timestamp_s), scope, hashlib.sha256(canonical.encode()).hexdigest())
-    )
-    key = f"TC3{secret_key}".encode()
-    for part in (day, service, "tc3_request"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-    return f"TC3-HMAC-SHA256 Credential={secret_id}/{scope}, SignedHeaders={signed}, Signature={signature}"
-
-
 class SmsTencentChannel:
     """Sends one template; its variables are the case number and the link's code, in this order."""
 
@@ -101,11 +74,11 @@ class SmsTencentChannel:
 
     def deliver(self, message: Message) -> Receipt:
         values = {
-            "PhoneNumberSet": [e164(message)],
+            "PhoneNumberSet": [with_country(number_of(message))],
             "SmsSdkAppId": self._own.app_id,
             "SignName": self._own.sign_name,
             "TemplateId": self._own.template_id,
-            "TemplateParamSet": [message.number, message.link.rstrip("/").rpartition("/")[2]],
+            "TemplateParamSet": [message.number, link_code(message.link)],
             "SessionContext": message.key,
         }
         rows = self._call("SendSms", values, message).get("SendStatusSet") or [{}]
@@ -120,7 +93,7 @@ class SmsTencentChannel:
             "EndTime": message.sent_s,
             "Offset": 0,
             "Limit": 100,
-            "PhoneNumber": e164(message),
+            "PhoneNumber": with_country(number_of(message)),
             "SmsSdkAppId": self._own.app_id,
         }
         found = self._call("PullSmsSendStatusByPhoneNumber", values, message)
@@ -134,22 +107,10 @@ class SmsTencentChannel:
         return None
 
     def _call(self, action: str, values: dict[str, Any], message: Message) -> dict[str, Any]:
-        body = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
-        host = self._line.target.host
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "Host": host,
-            "X-TC-Action": action,
-            "X-TC-Version": _VERSION,
-            "X-TC-Region": self._own.region,
-            "X-TC-Timestamp": str(message.sent_s),
-            "Authorization": authorize(
-                secret_id=self._own.secret_id or "",
-                secret_key=self._own.secret_key.get_secret_value() if self._own.secret_key else "",
-                service=_SERVICE, host=host, timestamp_s=message.sent_s, body=body,
-            ),
-        }  # fmt: skip
-        answer = self._line.send("/", body, headers)
+        answer = ask_tencent(
+            self._line, secret_id=self._own.secret_id, secret_key=self._own.secret_key, service=_SERVICE,
+            action=action, version=_VERSION, region=self._own.region, values=values, sent_s=message.sent_s,
+        )  # fmt: skip
         judge_status(answer)
         found = parse_json(answer).get("Response")
         if not isinstance(found, dict):
@@ -157,20 +118,6 @@ class SmsTencentChannel:
         if "Error" in found:
             raise _REFUSALS.error((found["Error"] or {}).get("Code"))
         return found
-
-
-def e164(message: Message) -> str:
-    """Return the number with its country; a Chinese mobile number has none written.
-
-    Raises
-    ------
-    DeliveryError
-        If it is none.
-    """
-    digits = "".join(sign for sign in message.address if sign.isdecimal())
-    if not 5 <= len(digits) <= 15:
-        raise DeliveryError("no telephone number", permanent=True)
-    return f"+{digits}" if message.address.lstrip().startswith("+") else f"+86{digits}"
 
 
 def open_channel(settings: AlertsSettings, own: Settings | None = None) -> Channel | None:

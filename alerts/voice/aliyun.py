@@ -7,16 +7,14 @@ and VoiceReport of dyvmsapi 2017-05-25.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import ChannelSettingsError, DeliveryError
-from alerts.channels.sms_aliyun import authorize, format_query
+from alerts.clouds import ask_aliyun, format_query
 from alerts.outgoing import Line, judge_status, open_line, parse_json
 from alerts.refusals import Refusals
 from alerts.voice.cloud import Report
@@ -85,23 +83,11 @@ class AliyunVoice:
         return order.key, str(found.get("CallId", ""))
 
     def _ask(self, action: str, values: Mapping[str, str], key: str, sent_s: int) -> dict[str, Any]:
-        query = format_query(values)
-        body_hash = hashlib.sha256(b"").hexdigest()
-        headers = {
-            "host": self._line.target.host,
-            "x-acs-action": action,
-            "x-acs-version": "2017-05-25",
-            "x-acs-date": f"{datetime.fromtimestamp(sent_s, UTC):%Y-%m-%dT%H:%M:%SZ}",
-            # The same attempt has the same nonce: the provider takes it once.
-            "x-acs-signature-nonce": hashlib.sha256(f"{action}{key}".encode()).hexdigest()[:32],
-            "x-acs-content-sha256": body_hash,
-        }
-        secret = self._own.access_key_secret.get_secret_value() if self._own.access_key_secret else ""
-        headers["Authorization"] = authorize(
-            key_id=self._own.access_key_id or "", secret=secret, method="POST", path="/", query=query,
-            headers=headers, body_hash=body_hash,
+        # The same attempt has the same nonce: the provider takes it once.
+        answer = ask_aliyun(
+            self._line, key_id=self._own.access_key_id, secret=self._own.access_key_secret, action=action,
+            version="2017-05-25", query=format_query(values), once=f"{action}{key}", sent_s=sent_s,
         )  # fmt: skip
-        answer = self._line.send(f"/?{query}", b"", headers)
         if answer.status >= 500:
             judge_status(answer)
         return parse_json(answer)

@@ -6,14 +6,13 @@ Tencent Cloud documentation, SendTtsVoice of vms 2020-09-02, call-backs voicepro
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import ChannelSettingsError, DeliveryError
-from alerts.channels.sms_tencent import authorize
+from alerts.clouds import ask_tencent, with_country
 from alerts.outgoing import Line, judge_status, open_line, parse_json
 from alerts.refusals import Refusals
 from alerts.voice.cloud import Report
@@ -25,7 +24,6 @@ _REFUSALS = Refusals(
     throttled={"RequestLimitExceeded": 5, "LimitExceeded": 60, "LimitExceeded.DeliveryFrequencyLimit": 60},
 )
 _CAUSES = {"0": Cause.HUNG_UP, "1": Cause.NO_ANSWER, "2": Cause.UNAVAILABLE}
-_CONTENT = "application/json; charset=utf-8"
 
 
 class Settings(ChannelSettings):
@@ -54,23 +52,14 @@ class TencentVoice:
         template = self._own.templates.get(f"{order.audience}/{order.language}")
         if template is None:
             raise DeliveryError(f"no approved text for {order.audience}/{order.language}", permanent=False)
-        number = dialled(order.number)
         values = {
-            "TemplateId": template, "CalledNumber": number if number.startswith("+") else f"+86{number}",
+            "TemplateId": template, "CalledNumber": with_country(dialled(order.number)),
             "VoiceSdkAppid": self._own.app_id, "PlayTimes": 2, "SessionContext": order.key,
         }  # fmt: skip
-        body = json.dumps(values, separators=(",", ":")).encode()
-        host = self._line.target.host
-        secret = self._own.secret_key.get_secret_value() if self._own.secret_key else ""
-        headers = {
-            "Content-Type": _CONTENT, "Host": host, "X-TC-Action": "SendTtsVoice", "X-TC-Version": "2020-09-02",
-            "X-TC-Region": self._own.region, "X-TC-Timestamp": str(sent_s),
-            "Authorization": authorize(
-                secret_id=self._own.secret_id or "", secret_key=secret, service="vms", host=host,
-                timestamp_s=sent_s, body=body,
-            ),
-        }  # fmt: skip
-        answer = self._line.send("/", body, headers)
+        answer = ask_tencent(
+            self._line, secret_id=self._own.secret_id, secret_key=self._own.secret_key, service="vms",
+            action="SendTtsVoice", version="2020-09-02", region=self._own.region, values=values, sent_s=sent_s,
+        )  # fmt: skip
         judge_status(answer)
         found = parse_json(answer).get("Response") or {}
         if "Error" in found:

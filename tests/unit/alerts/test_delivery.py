@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alerts import clouds
 from alerts.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
 from alerts.case import Annunciate
 from alerts.channels import (
@@ -22,8 +23,6 @@ from alerts.channels import (
     Traits,
     dingtalk,
     feishu,
-    sms_aliyun,
-    sms_tencent,
 )
 from alerts.channels.sia_dc09 import crc16, format_frame, parse_answer
 from alerts.delivery import after_quiet, breaks_quiet, judge_failure, lane_of, permitted
@@ -269,9 +268,9 @@ def test_aliyun_s_published_examples(date: str, nonce: str, signature: str) -> N
         "host": "ecs.cn-shanghai.aliyuncs.com", "x-acs-action": "RunInstances", "x-acs-version": "2014-05-26",
         "x-acs-date": date, "x-acs-signature-nonce": nonce, "x-acs-content-sha256": EMPTY_HASH,
     }  # fmt: skip
-    found = sms_aliyun.authorize(
+    found = clouds.authorize_aliyun(
         key_id="YourAccessKeyId", secret="YourAccessKeySecret", method="POST", path="/",
-        query=sms_aliyun.format_query(query), headers=headers, body_hash=EMPTY_HASH,
+        query=clouds.format_query(query), headers=headers, body_hash=EMPTY_HASH,
     )  # fmt: skip
     assert found.endswith(f"Signature={signature}")
 
@@ -285,7 +284,7 @@ def test_aliyun_s_published_examples(date: str, nonce: str, signature: str) -> N
 )
 def test_tencent_s_published_examples(ends: str, signature: str) -> None:
     body = b'{"Limit": 1, "Filters": [{"Values": ["\\u672a\\u547d\\u540d"], "Name": "instance-name"}]}'
-    found = sms_tencent.authorize(
+    found = clouds.authorize_tencent(
         secret_id=f"AKIDz8krbsJ5yKBZQpn74WFkmLPx3{ends}", secret_key=f"Gu5t9xGARNpq86cd98joQYCN3{ends}", service="cvm",
         host="cvm.tencentcloudapi.com", timestamp_s=1551113065, body=body,
     )  # fmt: skip
