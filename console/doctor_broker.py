@@ -12,6 +12,7 @@ import json
 import os
 import re
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,8 +170,9 @@ def _ask_for_session(broker: Broker, name: str, *, clean: bool) -> bool:
     client.connect_timeout = _PATIENCE_S
     try:
         client.connect(broker.host, broker.port, keepalive=30)
-        for _ in range(int(_PATIENCE_S / 0.1)):
-            if told or client.loop(timeout=0.1) != mqtt.MQTT_ERR_SUCCESS:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not told and time.monotonic() < deadline:
+            if client.loop(timeout=0.1) != mqtt.MQTT_ERR_SUCCESS:
                 break
     finally:
         client.disconnect()
