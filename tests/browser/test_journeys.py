@@ -70,7 +70,7 @@ def desk(chromium: Browser, console_url: str) -> Iterator[Desk]:
         context = chromium.new_context(
             locale="zh-CN", timezone_id="Asia/Shanghai", viewport={"width": 1440, "height": 900}
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -221,11 +222,13 @@ def test_a_silent_line_is_a_lost_one(page: Page, street: Street) -> None:
     page.goto(street.url)
     page.wait_for_selector("body.is-live")
     street.refuses = True
-    page.clock.fast_forward(30_000)
+    page.clock.fast_forward(25_000)
     assert page.locator("body.is-live").count() == 1
-    page.clock.fast_forward(15_000)
+    page.clock.fast_forward(20_000)
     page.wait_for_selector("body.is-stale")
-    assert "45" in page.inner_text("[data-lost-age]")
+    # The page's clock runs on while the test does: on a busy machine the age has grown by then.
+    (age,) = re.findall(r"\d+", page.inner_text("[data-lost-age]"))
+    assert 45 <= int(age) < 60
     assert (
         page.evaluate("getComputedStyle(document.querySelector('[data-rows]').parentElement).filter")
         != "none"
