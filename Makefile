@@ -76,7 +76,7 @@ test: $(VENV)/.installed
 
 integration: $(VENV)/.installed
 	$(BIN)/python -m pytest -m "integration or browser or packaging or simulation or slow" \
-		--numprocesses $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+		--numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: $(VENV)/.installed
 	$(BIN)/ruff format --check .

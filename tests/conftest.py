@@ -15,24 +15,50 @@ pytest_plugins = [
     "tests.fix_chance",
 ]
 
-_MARK_BY_FIXTURE = {
-    "database_server": "integration",
-    "broker": "integration",
-    "chromium": "browser",
+_MARKS_BY_FIXTURE = {
+    "database_server": ("integration",),
+    "broker": ("integration",),
+    "chromium": ("browser", "one_store"),
 }
+
+
+#: The files that take longest, the longest first: begun last, one of them would run alone at the end.
+_LONG_FILES = (
+    "test_stack_up.py",
+    "test_through_broker.py",
+    "test_look.py",
+    "test_voice_calls.py",
+    "test_alerts_kills.py",
+    "test_watched_community.py",
+    "test_ten_thousand_homes.py",
+    "test_journeys.py",
+    "test_screens.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before anybody selects by mark
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark what starts a server or a browser, so that nobody has to remember it."""
+    """Mark what starts a server or a browser, so that nobody has to remember it; leave out what is shown elsewhere."""
     for item in items:
-        for fixture, mark in _MARK_BY_FIXTURE.items():
+        for fixture, marks in _MARKS_BY_FIXTURE.items():
             if fixture in getattr(item, "fixturenames", ()):
-                item.add_marker(mark)
+                for mark in marks:
+                    item.add_marker(mark)
+    done: set[pytest.Item] = set()
     if os.environ.get("KAIMEN_TEST_EMBEDDED_DONE"):
-        done = [item for item in items if _ran_with_make_test(item)]
-        config.hook.pytest_deselected(items=done)
-        items[:] = [item for item in items if item not in set(done)]
+        done |= {item for item in items if _ran_with_make_test(item)}
+    if os.environ.get("KAIMEN_TEST_DATABASE_TIMESCALE"):
+        done |= {
+            item for item in items if item.get_closest_marker("one_store") and _store_of(item) == "plain"
+        }
+    if done:
+        config.hook.pytest_deselected(items=list(done))
+        items[:] = [item for item in items if item not in done]
+
+
+def _store_of(item: pytest.Item) -> str | None:
+    callspec = getattr(item, "callspec", None)
+    return None if callspec is None else callspec.params.get("database_server")
 
 
 def _ran_with_make_test(item: pytest.Item) -> bool:
@@ -41,3 +67,16 @@ def _ran_with_make_test(item: pytest.Item) -> bool:
     if any(mark.name in apart for mark in item.iter_markers()):
         return False
     return "timescale" not in item.nodeid and "mosquitto" not in item.nodeid
+
+
+class _LongFilesFirst:
+    """Another hook of the same name, after the order of chance was made."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        places = {name: place for place, name in enumerate(_LONG_FILES)}
+        items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_LongFilesFirst(), "long_files_first")

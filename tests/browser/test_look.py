@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -47,42 +48,55 @@ def pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def tab(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    options: dict[str, Any] = {"java_script_enabled": True}
-    context = chromium.new_context(viewport={"width": request.param, "height": 800}, **options)
+    context = chromium.new_context(viewport={"width": request.param, "height": 800})
     yield context.new_page()
     context.close()
 
 
-@pytest.mark.parametrize("tab", [360, 768, 1440], indirect=True)
-def test_no_page_is_wider_than_the_window(tab: Page, pages: list[Path]) -> None:
-    wide = {}
-    for path in pages:
-        tab.goto(path.as_uri())
-        if found := tab.evaluate(OVERFLOW):
-            wide[path.stem] = found
-    assert wide == {}
+@dataclass(frozen=True)
+class Findings:
+    """What is wrong with which page at which width of the window."""
+
+    wide: dict[str, list[str]] = field(default_factory=dict)
+    wide_at_twice_the_text: dict[str, list[str]] = field(default_factory=dict)
+    small: dict[str, list[str]] = field(default_factory=dict)
 
 
-@pytest.mark.parametrize("tab", [390, 1440], indirect=True)
-def test_twice_the_text_loses_nothing(tab: Page, pages: list[Path]) -> None:
-    wide = {}
-    for path in pages:
-        tab.goto(path.as_uri())
-        tab.add_style_tag(content="html { font-size: 200%; }")
-        if found := tab.evaluate(OVERFLOW):
-            wide[path.stem] = found
-    assert wide == {}
+@pytest.fixture(scope="module")
+def findings(chromium: Browser, pages: list[Path]) -> Iterator[Findings]:
+    """Every page, read once and looked at in every width: reading it again for each would take minutes."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 800})
+    tab, found = context.new_page(), Findings()
 
+    def look(into: dict[str, list[str]], path: Path, width: int, script: str, *more: object) -> None:
+        tab.set_viewport_size({"width": width, "height": 800})
+        if wrong := tab.evaluate(script, *more):
+            into[f"{path.stem} at {width}"] = wrong
 
-@pytest.mark.parametrize("tab", [360, 1440], indirect=True)
-def test_whatever_is_pressed_is_large_enough_for_a_thumb(tab: Page, pages: list[Path]) -> None:
-    small = {}
     for path in pages:
         tab.goto(path.as_uri())
         least = 60 if path.stem.startswith(("family", "field", "resident", "kiosk-", "kiosk.")) else 44
-        if found := tab.evaluate(SMALL, least):
-            small[path.stem] = found
-    assert small == {}
+        for width in (360, 768, 1440):
+            look(found.wide, path, width, OVERFLOW)
+        for width in (360, 1440):
+            look(found.small, path, width, SMALL, least)
+        tab.add_style_tag(content="html { font-size: 200%; }")
+        for width in (390, 1440):
+            look(found.wide_at_twice_the_text, path, width, OVERFLOW)
+    yield found
+    context.close()
+
+
+def test_no_page_is_wider_than_the_window(findings: Findings) -> None:
+    assert findings.wide == {}
+
+
+def test_twice_the_text_loses_nothing(findings: Findings) -> None:
+    assert findings.wide_at_twice_the_text == {}
+
+
+def test_whatever_is_pressed_is_large_enough_for_a_thumb(findings: Findings) -> None:
+    assert findings.small == {}
 
 
 @pytest.mark.parametrize("tab", [1440], indirect=True)

@@ -13,7 +13,7 @@ from tests.kills.killing import POINTS, format_table, killing
 from tests.kills.life import share, start
 from tests.unit.alerts.town import Town, build_town
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.one_store]
 
 _DELIVERIES = """
 SELECT c.household_id, o.step, o.person, o.channel, o.repetition, o.state, d.attempt, d.result

@@ -112,6 +112,7 @@ def test_the_new_device_alone_is_evidence_once_the_door_is_its(street: Community
     assert street.rows(state) == [{"evidence_at": as_datetime(BEGIN_MS + 7 * HOUR)}]
 
 
+@pytest.mark.one_store
 def test_a_home_whose_new_device_never_speaks_is_not_known_and_listed(street: Community) -> None:
     old = street.doors[1]
     street.start_ingest()

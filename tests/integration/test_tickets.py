@@ -90,8 +90,9 @@ def test_a_ticket_is_its_askers_alone_and_stands_for_a_day(world: World) -> None
 def test_beyond_the_limits_only_a_supervisor_agrees_and_says_why(
     world: World, changes: dict[str, object], limit: str
 ) -> None:
-    hours = changes.pop("hours", None)
-    ticket = asked(world, **changes, **(window(world, float(str(hours))) if hours else {}))
+    fields = dict(changes)
+    hours = fields.pop("hours", None)
+    ticket = asked(world, **fields, **(window(world, float(str(hours))) if hours else {}))
     assert world.rows("SELECT limits FROM look_up_tickets")[0]["limits"] == [limit]
     assert agree(world, ticket).status_code == 403
     assert agree(world, ticket, "supervisor").status_code == 422

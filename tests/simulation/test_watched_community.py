@@ -28,7 +28,7 @@ from kaimen.database import connect, open_pool, transaction
 from kaimen.vocabulary import Contacted, Outcome
 from tests.integration.many_homes import HOUR, Community
 
-pytestmark = pytest.mark.simulation
+pytestmark = [pytest.mark.simulation, pytest.mark.one_store]
 
 START_MS = 1_772_323_200_000
 DAYS = 7

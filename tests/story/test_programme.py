@@ -10,7 +10,7 @@ from kaimen.vocabulary import Contacted, Outcome, Role
 from tests.story.street import Street
 from tests.unit.alerts.town import Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 WANG = "3-1201"
 
 
