@@ -14,10 +14,9 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -26,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from console.doctor_lines import Line, attention, ok, wrong
 from console.stack.folder import StackFolder, read_json
 from ingest.subscriber import client_id_of, subscriptions_of
+from kaimen.broker import BrokerAddress, parse_broker_urls
 from kaimen.settings import IngestSettings
 
 _PATIENCE_S = 5.0
@@ -36,6 +36,7 @@ _HASH_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HASH_LENGTH = 8
 _UNITS = {"": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _START = "start the broker, and check address, user and password (KAIMEN_BROKER_*)"
+_NODE = "start this node again: the cluster may lose no other one until it is back"
 _NO_SESSION = "start ingest before any device speaks: it makes its session, and never delete one"
 
 
@@ -62,20 +63,27 @@ class Broker:
     any_name: bool = False
     admin: Admin | None = None
     why_not: str = ""
+    others: tuple[BrokerAddress, ...] = ()
+
+    def nodes(self) -> list[Broker]:
+        """Return this node and the other ones of its cluster."""
+        return [self, *(_broker_at(other) for other in self.others)]
 
 
 def broker_of_settings(settings: IngestSettings) -> Broker:
     """Return the broker that ingest's settings name."""
-    address = urlsplit(settings.broker_url)
-    if address.scheme not in ("mqtt", "mqtts") or address.hostname is None:
-        return Broker(why_not="KAIMEN_BROKER_URL must read mqtt://host:port or mqtts://host:port")
-    secure = address.scheme == "mqtts"
-    return Broker(
-        address.hostname, address.port or (8883 if secure else 1883), secure,
-        settings.broker_user if settings.broker_user is not None else address.username,
-        settings.broker_password if settings.broker_password is not None else address.password,
-        settings.broker_ca_file,
-    )  # fmt: skip
+    try:
+        nodes = parse_broker_urls(
+            settings.broker_url, user=settings.broker_user, password=settings.broker_password,
+            ca_file=settings.broker_ca_file,
+        )  # fmt: skip
+    except ValueError as error:
+        return Broker(why_not=str(error))
+    return replace(_broker_at(nodes[0]), others=nodes[1:])
+
+
+def _broker_at(node: BrokerAddress) -> Broker:
+    return Broker(node.host, node.port, node.tls, node.user, node.password, node.ca_file)
 
 
 def broker_of_directory(folder: StackFolder) -> Broker:
@@ -106,13 +114,11 @@ def look_at_broker(broker: Broker, *, groups: int, serving: frozenset[int]) -> I
     if broker.why_not:
         yield wrong("broker", broker.why_not, _START)
         return
-    where = f"{broker.host}:{broker.port}"
-    try:
-        _ask_for_session(broker, f"kaimen-doctor-{os.urandom(6).hex()}", clean=True)
-    except OSError as error:
-        yield wrong("broker", f"{where}: {error}", _START)
+    lines, answering = _look_at_nodes(broker.nodes())
+    yield from lines
+    if answering is None:
         return
-    yield ok("broker", f"{where} takes a session")
+    broker = answering
     if broker.admin is not None:
         try:
             yield from _look_inside(broker.admin, groups)
@@ -122,6 +128,36 @@ def look_at_broker(broker: Broker, *, groups: int, serving: frozenset[int]) -> I
     for group_no in range(groups):
         yield _look_by_name(broker, group_no, groups, in_use=group_no in serving)
     yield ok("broker's queues", "not readable over MQTT: see the broker's own page for its limits")
+
+
+def _look_at_nodes(nodes: list[Broker]) -> tuple[list[Line], Broker | None]:
+    """Ask every node once; return what is to be said, and one that answers if the broker as a whole works."""
+    answers: list[tuple[Broker, str]] = []
+    for node in nodes:
+        try:
+            _ask_for_session(node, f"kaimen-doctor-{os.urandom(6).hex()}", clean=True)
+        except OSError as error:
+            answers.append((node, str(error) or type(error).__name__))
+        else:
+            answers.append((node, ""))
+    answering = [node for node, failure in answers if not failure]
+    # A cluster answers for what a majority of its nodes has on disk; without one it can promise nothing.
+    works = len(answering) * 2 > len(nodes)
+    lines = []
+    for node, failure in answers:
+        where = f"{node.host}:{node.port}"
+        if not failure:
+            lines.append(ok("broker", f"{where} takes a session"))
+        elif works:
+            lines.append(attention("broker", f"{where}: {failure}; the other nodes go on without it", _NODE))
+        else:
+            lines.append(wrong("broker", f"{where}: {failure}", _START))
+    if not works and answering:
+        words = (
+            f"{len(answering)} of {len(nodes)} nodes are there: without a majority nothing is acknowledged"
+        )
+        lines.append(wrong("broker's cluster", words, "start the other nodes"))
+    return lines, answering[0] if works else None
 
 
 # --- any broker ------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ from edge import metrics
 from edge.credentials import token_of
 from edge.device_table import DeviceEntry, DeviceTableError, WatchedTable, configure
 from edge.dialects import FOREIGN_ROOT, decode
-from edge.link import Frame, Inbox, Link, LinkDown, LinkReady, LinkUp, Published, Will, parse_url
+from edge.link import Frame, Inbox, Link, LinkDown, LinkReady, LinkUp, Published, Will
 from edge.reading import Kind, Nature, Reading
 from edge.spool import Message, Spool, SpoolFullError
 from edge.tracker import (
@@ -49,6 +49,7 @@ from edge.tracker import (
     plausible,
 )
 from edge.vitals import GatewayVitals, new_boot
+from kaimen.broker import parse_broker_urls
 from kaimen.clock import Clock
 from kaimen.logs import get_logger
 from kaimen.settings import EdgeSettings
@@ -73,6 +74,8 @@ DISK_RETRY_S = 5.0
 TABLE_RECHECK_S = 1.0
 EXPIRE_EVERY_S = 600.0
 ALIVE_EVERY_S = 5.0
+#: A node that takes publications and answers none is cut off from its cluster: another one is tried.
+STALLED_AFTER_S = 30.0
 TURN_WAIT_S = 0.2
 
 SOURCE, CENTRAL = "source", "central"
@@ -145,7 +148,7 @@ class Gateway:
             boot=new_boot(),
             started_uptime_ms=clock.uptime_ms(),
         )
-        address = parse_url(
+        central = parse_broker_urls(
             settings.broker_url,
             user=settings.broker_user,
             password=settings.broker_password,
@@ -153,14 +156,14 @@ class Gateway:
         )
         source_url = settings.edge_source_url or settings.broker_url
         self._same_broker = settings.edge_source_url is None
-        source = parse_url(
+        source = parse_broker_urls(
             source_url,
             user=settings.broker_user,
             password=settings.broker_password,
             ca_file=settings.broker_ca_file,
         )
         self._central = Link(
-            CENTRAL, address, client_id=settings.edge_id, inbox=self._inbox,
+            CENTRAL, central, client_id=settings.edge_id, inbox=self._inbox,
             will=Will(self._vitals.state_topic, self._vitals.will()),
             on_attempt=metrics.RECONNECTS.labels(CENTRAL).inc, backoff_first_s=backoff_first_s,
         )  # fmt: skip
@@ -180,6 +183,7 @@ class Gateway:
         self._delivered: list[int] = []
         self._committed = _parse_marks(spool.load_fact("last_frames") or "")
         self._in_flight: dict[int, tuple[int, ...]] = {}
+        self._answered_at = 0.0
         self._full = False
         self._due: dict[str, float] = {}
         self._subscribed: list[tuple[str, int]] = []
@@ -242,6 +246,7 @@ class Gateway:
         self._settle()
         self._chores(now_ms, uptime_ms)
         self._pump()
+        self._leave_stalled_node()
         self._show()
 
     def _control(self, item: LinkUp | LinkReady | LinkDown | Published, now_ms: int, uptime_ms: int) -> None:
@@ -613,11 +618,25 @@ class Gateway:
                 return
             self._outbox.popleft()
 
+    def _leave_stalled_node(self) -> None:
+        """Go to the next node of a cluster when the present one has long answered for nothing."""
+        if self._central.node_count == 1 or not self._in_flight:
+            return
+        if time.monotonic() - self._answered_at >= STALLED_AFTER_S:
+            self._log.warning(
+                "the broker node answers for nothing: trying another", count=len(self._in_flight)
+            )
+            self._forget_flights()
+            self._central_epoch = 0
+            self._central.reconnect()
+
     def _send(self, group: list[Message]) -> bool:
         topic, payload = join_messages(group)
         message_id = self._central.publish(self._central_epoch, topic, payload, qos=1, retain=group[0].retain)
         if message_id is None:
             return False
+        if not self._in_flight:
+            self._answered_at = time.monotonic()
         self._in_flight[message_id] = tuple(message.id for message in group)
         return True
 
@@ -628,6 +647,7 @@ class Gateway:
         ids = self._in_flight.pop(item.message_id, None)
         if ids is None:
             return
+        self._answered_at = time.monotonic()
         self._delivered.extend(ids)
         metrics.PUBLISHED.inc()
 

@@ -3,8 +3,8 @@
 A fresh paho client for each connection, so nothing of an old connection can answer on a new one: every message and
 every acknowledgement carries the epoch of its connection, and those of another epoch are dropped. Callbacks only
 enqueue. Unacknowledged QoS 1 messages come back by themselves when the session is resumed (MQTT 3.1.1, fixed
-client id, clean session off). Reconnection backs off with full jitter, and the back-off is forgotten only after the
-link has stood for a while. Time here is the transport's, not the community's.
+client id, clean session off). Of several nodes of a cluster the next is tried almost at once; reconnection backs off
+with full jitter when all have failed, and the back-off is forgotten only after the link has stood for a while. Time here is the transport's, not the community's.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+
+from kaimen.broker import NEXT_NODE_S_MAX, BrokerAddress, Nodes
 
 KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 5.0
@@ -117,32 +117,6 @@ class Inbox:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
-    """Where a broker is and how to speak to it."""
-
-    host: str
-    port: int
-    tls: bool
-    user: str | None = None
-    password: str | None = None
-    ca_file: Path | None = None
-
-
-def parse_url(
-    url: str, *, user: str | None = None, password: str | None = None, ca_file: Path | None = None
-) -> Address:
-    """Read ``mqtt://host:port`` or ``mqtts://host:port``."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-        raise ValueError(f"a broker address reads mqtt://host:port or mqtts://host:port, not {url!r}")
-    tls = parts.scheme == "mqtts"
-    return Address(
-        parts.hostname, parts.port or (8883 if tls else 1883), tls, parts.username or user,
-        parts.password or password, ca_file,
-    )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
 class Will:
     topic: str
     payload: bytes
@@ -154,7 +128,7 @@ class Link:
     def __init__(
         self,
         name: str,
-        address: Address,
+        addresses: Sequence[BrokerAddress],
         *,
         client_id: str,
         inbox: Inbox,
@@ -166,7 +140,7 @@ class Link:
         backoff_max_s: float = BACKOFF_MAX_S,
     ) -> None:
         self.name = name
-        self._address = address
+        self._nodes = Nodes(addresses)
         self._client_id = client_id
         self._inbox = inbox
         self._subscriptions = subscriptions
@@ -183,6 +157,11 @@ class Link:
         self._random = random.SystemRandom()
         self._thread = threading.Thread(target=self._run, name=f"link-{name}", daemon=True)
         self._lock = threading.Lock()
+
+    @property
+    def node_count(self) -> int:
+        """How many nodes of the broker are known."""
+        return self._nodes.count
 
     def start(self) -> None:
         self._wanted.set()
@@ -244,7 +223,7 @@ class Link:
             reconnect_on_failure=False,
             manual_ack=True,
         )
-        address = self._address
+        address = self._nodes.current
         client.connect_timeout = CONNECT_TIMEOUT_S
         if address.user is not None:
             client.username_pw_set(address.user, address.password)
@@ -311,10 +290,14 @@ class Link:
             self._once()
             if time.monotonic() - began >= STABLE_S:
                 backoff_s = self._backoff_first_s
+                self._nodes.worked()
+            all_failed = self._nodes.move_on()
+            wait_s = backoff_s if all_failed else min(backoff_s, NEXT_NODE_S_MAX)
             self._changed.clear()
             if not self._stopping.is_set() and self._wanted.is_set():
-                self._changed.wait(self._random.uniform(0.1, 1.0) * backoff_s)
-            backoff_s = min(backoff_s * 2, self._backoff_max_s)
+                self._changed.wait(self._random.uniform(0.1, 1.0) * wait_s)
+            if all_failed:
+                backoff_s = min(backoff_s * 2, self._backoff_max_s)
 
     def _once(self) -> None:
         """Make one connection and stay with it until it ends."""
@@ -325,7 +308,7 @@ class Link:
         if self._on_attempt is not None:
             self._on_attempt()
         try:
-            client.connect(self._address.host, self._address.port, KEEPALIVE_S)
+            client.connect(self._nodes.current.host, self._nodes.current.port, KEEPALIVE_S)
         except (OSError, ValueError):
             return
         gone = threading.Event()

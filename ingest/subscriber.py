@@ -16,13 +16,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest import metrics
 from ingest.admission import Message
+from kaimen.broker import NEXT_NODE_S_MAX, BrokerAddress, Nodes, parse_broker_urls
 from kaimen.clock import Clock
 from kaimen.logs import get_logger
 
@@ -91,15 +91,7 @@ class Subscriber:
         password: str | None = None,
         ca_file: Path | None = None,
     ) -> None:
-        address = urlsplit(broker_url)
-        if address.scheme not in ("mqtt", "mqtts") or address.hostname is None:
-            raise ValueError("KAIMEN_BROKER_URL must read mqtt://host:port or mqtts://host:port")
-        self._secure = address.scheme == "mqtts"
-        self._host = address.hostname
-        self._port = address.port or (8883 if self._secure else 1883)
-        self._user = user if user is not None else address.username
-        self._password = password if password is not None else address.password
-        self._ca_file = ca_file
+        self._nodes = Nodes(parse_broker_urls(broker_url, user=user, password=password, ca_file=ca_file))
         self._clock = clock
         self._group = str(group_no)
         self._client_id = client_id_of(group_no, groups)
@@ -152,14 +144,15 @@ class Subscriber:
             epoch = self._epoch
             self._by_packet.clear()
             self._ended = False
-            client = self._new_client(epoch)
+            node = self._nodes.current
+            client = self._new_client(epoch, node)
             self._client = client
         metrics.CONNECTS.inc()
         threading.Thread(
-            target=self._begin, args=(client, epoch), name=f"connect-{self._client_id}", daemon=True
+            target=self._begin, args=(client, epoch, node), name=f"connect-{self._client_id}", daemon=True
         ).start()
 
-    def _new_client(self, epoch: int) -> mqtt.Client:
+    def _new_client(self, epoch: int, node: BrokerAddress) -> mqtt.Client:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
@@ -169,10 +162,10 @@ class Subscriber:
             manual_ack=True,
         )
         client.connect_timeout = CONNECT_WITHIN_S
-        if self._user is not None:
-            client.username_pw_set(self._user, self._password)
-        if self._secure:
-            client.tls_set(ca_certs=None if self._ca_file is None else str(self._ca_file))
+        if node.user is not None:
+            client.username_pw_set(node.user, node.password)
+        if node.tls:
+            client.tls_set(ca_certs=None if node.ca_file is None else str(node.ca_file))
         client.on_socket_open = _send_at_once
         client.on_connect = lambda who, _data, flags, reason, _properties: self._on_connect(
             who, flags, reason
@@ -186,9 +179,9 @@ class Subscriber:
         client.on_message = lambda _who, _data, message: self._on_message(message, epoch)
         return client
 
-    def _begin(self, client: mqtt.Client, epoch: int) -> None:
+    def _begin(self, client: mqtt.Client, epoch: int, node: BrokerAddress) -> None:
         try:
-            client.connect(self._host, self._port, keepalive=KEEPALIVE_S)
+            client.connect(node.host, node.port, keepalive=KEEPALIVE_S)
         except OSError as error:
             self._on_end(epoch, str(error))
             return
@@ -247,9 +240,13 @@ class Subscriber:
             now = time.monotonic()
             if self._connected_at is not None and now - self._connected_at >= STABLE_AFTER_S:
                 self._retry_s = RETRY_S_MIN
+                self._nodes.worked()
+            all_failed = self._nodes.move_on()
             # Full jitter: a broker that comes back is not met by everybody at once.
-            self._retry_at = now + random.uniform(0, self._retry_s)  # noqa: S311
-            self._retry_s = min(self._retry_s * 2, RETRY_S_MAX)
+            wait_s = self._retry_s if all_failed else min(self._retry_s, NEXT_NODE_S_MAX)
+            self._retry_at = now + random.uniform(0, wait_s)  # noqa: S311
+            if all_failed:
+                self._retry_s = min(self._retry_s * 2, RETRY_S_MAX)
             self._ended = True
             self._subscribed = False
             self._connected_at = None

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-import pytest
 
 from edge.gateway import add_receipt, group_messages, join_messages
-from edge.link import Frame, Inbox, Published, parse_url
+from edge.link import Frame, Inbox, Published
 from edge.spool import Message
 from edge.vitals import GatewayVitals, new_boot
 from kaimen.wire import EVENTS_MAX, parse_heartbeat, parse_state
@@ -61,13 +60,6 @@ def test_only_frames_count_towards_the_bound_of_the_inbox() -> None:
     assert inbox.put(Published("central", 1, 1))
     assert len(inbox.take(items_max=10, wait_s=0)) == 2
     assert inbox.put(frame)
-
-
-def test_an_address_names_its_scheme() -> None:
-    assert (parse_url("mqtts://broker").port, parse_url("mqtts://broker").tls) == (8883, True)
-    assert parse_url("mqtt://user:word@broker:1884").password == "word"
-    with pytest.raises(ValueError, match="mqtt://"):
-        parse_url("http://broker")
 
 
 def test_the_gateway_speaks_for_itself_alone() -> None:
