@@ -158,7 +158,7 @@ def test_the_broker_is_away_or_is_none(database_url: str) -> None:
         lines = doctor(KAIMEN_DATABASE_URL=database_url, KAIMEN_BROKER_URL=address)[1]
     assert lines["broker"]["state"] == "wrong"
     lines = doctor(KAIMEN_DATABASE_URL=database_url, KAIMEN_BROKER_URL="broker:1883")[1]
-    assert "must read mqtt://" in lines["broker"]["words"]
+    assert "reads mqtt://" in lines["broker"]["words"]
 
 
 def _inside(server: NatsServer, *, bytes_max: int = 2**30) -> dict[str, Line]:
