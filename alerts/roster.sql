@@ -175,9 +175,8 @@ ON CONFLICT (user_id, month) DO NOTHING
 -- name: live_tests
 SELECT t.id, t.user_id, u.display_name, u.role, t.month, t.due_at, t.state, t.started_at, t.done_at, t.done_by, t.note,
   t.outbox_id, o.state AS message_state,
-  (SELECT k.id FROM contact_channels k JOIN channel_states s ON s.channel = k.channel
-   WHERE k.user_id = u.id AND k.ended_at IS NULL AND k.channel = 'voice' AND s.opened_at IS NOT NULL
-   ORDER BY k.position, k.id LIMIT 1) AS voice_address_id
+  EXISTS (SELECT 1 FROM staff_phones p JOIN channel_states s ON s.channel = 'voice' AND s.opened_at IS NOT NULL
+          WHERE p.user_id = u.id AND p.rings) AS rings
 FROM live_tests t JOIN users u ON u.id = t.user_id LEFT JOIN outbox o ON o.id = t.outbox_id
 WHERE t.community_id = %(community_id)s AND t.month >= %(since)s AND u.disabled_at IS NULL
 ORDER BY t.month DESC, u.role, u.display_name

@@ -81,6 +81,13 @@ JOIN contact_channels k ON k.user_id = t.user_id AND k.ended_at IS NULL
 JOIN channel_states s ON s.channel = k.channel AND s.personal AND s.opened_at IS NOT NULL
 WHERE t.id = %(id)s AND t.community_id = %(community_id)s ORDER BY k.position, k.id LIMIT 1
 
+-- name: test_phone
+-- Whose telephone is rung for a test, where she has one and there is a gateway.
+SELECT t.user_id, u.language FROM live_tests t JOIN users u ON u.id = t.user_id
+JOIN staff_phones p ON p.user_id = u.id AND p.rings
+JOIN channel_states s ON s.channel = 'voice' AND s.opened_at IS NOT NULL
+WHERE t.id = %(id)s AND t.community_id = %(community_id)s
+
 -- name: household_by_label
 SELECT h.id FROM households h JOIN sites s ON s.id = h.site_id
 WHERE s.community_id = %(community_id)s AND (h.id = %(text)s OR h.label = %(text)s) ORDER BY h.id LIMIT 1

@@ -32,6 +32,7 @@ class Effect(StrEnum):
     CANNOT = "phone_cannot"
     ACCEPTED = "phone_accepted"
     TAKEN = "phone_taken"
+    HEARD = "phone_test_heard"
     CASE_CLOSED = "phone_case_closed"
     WRONG_KEY = "wrong_key"
     ALREADY = "already"
@@ -47,6 +48,7 @@ SAID: dict[Effect, str | None] = {
     Effect.CANNOT: "thanks.cannot",
     Effect.ACCEPTED: "thanks.accepts",
     Effect.TAKEN: "taken",
+    Effect.HEARD: "thanks.heard",
     Effect.CASE_CLOSED: "taken",
     Effect.ALREADY: "thanks.noted",
     Effect.WRONG_KEY: None,
@@ -98,7 +100,8 @@ def take_digit(
     if found is None:
         raise LookupError("no such call")
     # The household first, then its calls: whoever answers another call for her waits here, and not with a lock.
-    store.lock(connection, store.Key("", household_id=found["household_id"]))
+    if found["household_id"] is not None:
+        store.lock(connection, store.Key("", household_id=found["household_id"]))
     call = connection.execute(_SQL["call_by_key"], {"key": key}).fetchone()
     assert call is not None
     audience = Audience(call["audience"])
@@ -116,7 +119,8 @@ def take_digit(
     if attempt is not None:
         values = {"call_id": call["id"], "attempt": attempt, "digit": digit, "wall": wall}
         connection.execute(_SQL["confirm_attempt"], {**values, "digit_at": digit_at or wall})
-    notify(connection, "kaimen_cases", str(call["case_id"]))
+    if call["case_id"] is not None:
+        notify(connection, "kaimen_cases", str(call["case_id"]))
     return effect
 
 
@@ -136,6 +140,8 @@ def _apply(connection: Connection, call: dict[str, Any], meaning: Meaning, now: 
             return Effect.CANNOT
         case Meaning.ACCEPTS:
             return _accept(connection, call, now)
+        case Meaning.HEARD:
+            return Effect.HEARD
 
 
 def _say_well(connection: Connection, call: dict[str, Any], now: datetime) -> Effect:
@@ -195,7 +201,9 @@ def _note(
 def write_entry(
     connection: Connection, call: dict[str, Any], words: str, now: datetime, *, user_id: int | None = None
 ) -> None:
-    """Write one line of the case's timeline for a call; the same line is written once."""
+    """Write one line of the case's timeline for a call; the same line is written once, and a test belongs to no case."""
+    if call["case_id"] is None:
+        return
     args = {"case_id": call["case_id"], "words": words, "now": now, "user_id": user_id}
     fact = f"call:{call['id']}:{words}"
     connection.execute(

@@ -1,6 +1,7 @@
 """What a pressed key means to whom: an audience and a digit enter, a meaning leaves; pure.
 
-The elder, the family and the staff hear different questions; only keys of their own question mean anything.
+The elder, the family and the staff hear different questions, and a monthly test asks only whether it was heard; only
+keys of their own question mean anything.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ class Audience(StrEnum):
     ELDER = "elder"
     FAMILY = "family"
     STAFF = "staff"
+    TEST = "test"
 
 
 class Meaning(StrEnum):
@@ -24,12 +26,14 @@ class Meaning(StrEnum):
     TAKES_CARE = "takes_care"
     CANNOT = "cannot"
     ACCEPTS = "accepts"
+    HEARD = "heard"
 
 
 _KEYS = {
     Audience.ELDER: {"1": Meaning.WELL, "2": Meaning.HELP},
     Audience.FAMILY: {"1": Meaning.TAKES_CARE, "2": Meaning.CANNOT},
     Audience.STAFF: {"1": Meaning.ACCEPTS},
+    Audience.TEST: {"1": Meaning.HEARD},
 }
 #: Three wrong keys in one call are a child, a pocket or a machine.
 WRONG_KEYS_MAX = 3

@@ -16,34 +16,35 @@ SELECT 1 FROM calls WHERE key = %(key)s
 UPDATE calls l SET state = 'leased', lease_owner = %(owner)s, lease_expires_at = %(lease_until)s, fence = l.fence + 1
 FROM (
   SELECT q.id, q.state AS found_as
-  FROM calls q JOIN outbox o ON o.id = q.outbox_id JOIN cases c ON c.id = o.case_id
+  FROM calls q JOIN outbox o ON o.id = q.outbox_id LEFT JOIN cases c ON c.id = o.case_id
   WHERE q.state = 'planned' AND q.due_at <= %(wall)s OR q.state = 'leased' AND q.lease_expires_at <= %(wall)s
-  ORDER BY c.stage DESC, q.due_at, q.id
+  ORDER BY coalesce(c.stage, -1) DESC, q.due_at, q.id
   LIMIT 1
   FOR UPDATE OF q SKIP LOCKED
 ) found
-JOIN outbox o ON true JOIN cases c ON c.id = o.case_id
+JOIN outbox o ON true LEFT JOIN cases c ON c.id = o.case_id
 WHERE l.id = found.id AND o.id = l.outbox_id
 RETURNING l.id, l.key, l.audience, l.code, l.attempts, l.fence, l.outbox_id, found.found_as, o.person, o.case_id,
-  o.step, o.state AS outbox_state, c.household_id, c.community_id, c.state AS case_state, c.lease_expires_at AS held_until
+  o.step, o.state AS outbox_state, c.household_id, coalesce(c.community_id, o.args->>'community', '') AS community_id,
+  c.state AS case_state, c.lease_expires_at AS held_until
 
 -- name: household_of_call
--- For whom a call is made.
-SELECT c.household_id FROM calls l JOIN outbox o ON o.id = l.outbox_id JOIN cases c ON c.id = o.case_id WHERE l.key = %(key)s
+-- For whom a call is made; a test is made for nobody's household.
+SELECT c.household_id FROM calls l JOIN outbox o ON o.id = l.outbox_id LEFT JOIN cases c ON c.id = o.case_id WHERE l.key = %(key)s
 
 -- name: call_by_key
--- A call, its message and its case, locked against every other answer to it.
+-- A call, its message and its case, if it has one, locked against every other answer to it.
 SELECT l.id, l.key, l.audience, l.code, l.attempts, l.fence, l.state, l.meaning, l.effect, l.outbox_id, o.person, o.case_id, o.step,
-  c.household_id, c.community_id, c.state AS case_state
-FROM calls l JOIN outbox o ON o.id = l.outbox_id JOIN cases c ON c.id = o.case_id
+  c.household_id, coalesce(c.community_id, o.args->>'community', '') AS community_id, c.state AS case_state
+FROM calls l JOIN outbox o ON o.id = l.outbox_id LEFT JOIN cases c ON c.id = o.case_id
 WHERE l.key = %(key)s
 FOR UPDATE OF l
 
 -- name: call_by_code
--- The outstanding call whose code was entered; of a case that is open, and not older than a day.
-SELECT l.key, l.audience, o.person, c.community_id
-FROM calls l JOIN outbox o ON o.id = l.outbox_id JOIN cases c ON c.id = o.case_id
-WHERE l.code = %(code)s AND l.state IN ('planned', 'leased', 'unreached') AND c.state <> 'closed'
+-- The outstanding call whose code was entered; of a case that is open or of a test, and not older than a day.
+SELECT l.key, l.audience, o.person, coalesce(c.community_id, o.args->>'community', '') AS community_id
+FROM calls l JOIN outbox o ON o.id = l.outbox_id LEFT JOIN cases c ON c.id = o.case_id
+WHERE l.code = %(code)s AND l.state IN ('planned', 'leased', 'unreached') AND c.state IS DISTINCT FROM 'closed'
   AND l.created_at > %(since)s
 
 -- name: callee_person
@@ -162,7 +163,7 @@ WHERE o.id = (SELECT n.id FROM outbox n WHERE n.case_id = %(case_id)s AND n.chan
 
 -- name: retire_calls
 -- Calls that nobody reached, of cases that are closed: their codes mean nothing any more.
-UPDATE calls l SET state = 'superseded' FROM outbox o JOIN cases c ON c.id = o.case_id
+UPDATE calls l SET state = 'superseded' FROM outbox o LEFT JOIN cases c ON c.id = o.case_id
 WHERE o.id = l.outbox_id AND l.state = 'unreached' AND (c.state = 'closed' OR l.created_at < %(before)s)
 
 -- name: insert_report

@@ -42,7 +42,7 @@ class Work:
     attempt: int
     fence: int
     outbox_id: int
-    case_id: int
+    case_id: int | None
     community_id: str
     callee: Callee | None
     row: dict[str, Any]
@@ -149,6 +149,8 @@ def _give_up(connection: Connection, row: dict[str, Any], why: str, now: datetim
     apply_receipt(connection, row["outbox_id"], state="failed", now=now, detail=why)
     write_delivery(connection, row["outbox_id"], "failed_permanent", why, now)
     write_entry(connection, row, "phone_unreached", now)
+    if row["case_id"] is None:
+        return
     # Nobody was reached: whoever is next need not wait for his turn.
     values = {"case_id": row["case_id"], "step": row["step"], "audience": None, "now": now}
     connection.execute(_SQL["hurry_next"], values)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from alerts.holidays import HolidayTableError, parse_years
 from alerts.outbox import write_single
 from alerts.readiness import Gap
-from alerts.recipients import Address
+from alerts.recipients import VOICE, Address
 from alerts.roster import DUTY_ROLES, Deputy, Override
 from alerts.roster_store import (
     RosterRefusedError,
@@ -266,25 +266,36 @@ def holidays(seat: Guard, table: Annotated[str, Form(max_length=20_000)] = "") -
 
 @router.post("/duty/tests/{test_id}/send", dependencies=[CheckedForm])
 def send_test(seat: Guard, test_id: RowId, typed: Typed) -> Response:
-    """Send a real test to somebody's first address; only her tap on it counts as reached."""
+    """Ring somebody for a test, or send it to her first address; only a pressed key or her tap counts as reached."""
     with seat.transaction() as connection:
         community_id = choose_community(connection, seat, typed.get("community"))
-        found = connection.execute(
-            _SQL["test_address"], {"id": test_id, "community_id": community_id}
-        ).fetchone()
-        if found is None:
+        to = _address_of_test(connection, test_id, community_id)
+        if to is None:
             return show(
                 connection, seat, community_id, form=FormView({}, {"": "duty.no_address"}), status=409
             )
         outbox_id = write_single(
-            connection, step="test", template="test", now=seat.now, key=f"live_{secrets.token_hex(16)}",
-            address=Address(found["id"], found["recipient"], found["channel"], found["language"]),
-            args={"number": ""},
+            connection, step="test", template="test", now=seat.now, key=f"live_{secrets.token_hex(16)}", address=to,
+            args={"number": "", "audience": "test", "community": community_id},
         )  # fmt: skip
         values = {"id": test_id, "outbox_id": outbox_id, "now": seat.now}
         connection.execute(_ROSTER["live_test_started"], values)
-        _audit(connection, seat, "live_test_sent", community_id, test_id)
-    return seat.go(f"/duty?community={community_id}", "notice.duty_test_sent")
+        rings = to.channel == VOICE
+        _audit(connection, seat, "live_test_rung" if rings else "live_test_sent", community_id, test_id)
+    notice = "notice.duty_test_rung" if rings else "notice.duty_test_sent"
+    return seat.go(f"/duty?community={community_id}", notice)
+
+
+def _address_of_test(connection: Connection, test_id: int, community_id: str) -> Address | None:
+    """Her telephone where a gateway can ring it, else her first address on a channel that is open."""
+    values = {"id": test_id, "community_id": community_id}
+    phone = connection.execute(_SQL["test_phone"], values).fetchone()
+    if phone is not None:
+        return Address(0, f"user:{phone['user_id']}", VOICE, phone["language"])
+    found = connection.execute(_SQL["test_address"], values).fetchone()
+    if found is None:
+        return None
+    return Address(found["id"], found["recipient"], found["channel"], found["language"])
 
 
 @router.post("/duty/tests/{test_id}/{result}", dependencies=[CheckedForm])

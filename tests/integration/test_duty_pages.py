@@ -265,6 +265,24 @@ def test_a_test_is_sent_to_her_own_address_and_only_her_confirmation_is_reaching
         assert row == [{"state": expected}]
 
 
+def test_where_she_has_a_telephone_and_there_is_a_gateway_the_test_rings(world: World) -> None:
+    world.write(
+        "INSERT INTO live_tests (community_id, user_id, month, due_at) VALUES ('wenchang', %s, %s, %s)",
+        world.user_ids["clerk"], world.now.date().replace(day=1), world.now,
+    )  # fmt: skip
+    test_id = world.rows("SELECT id FROM live_tests")[0]["id"]
+    world.write("INSERT INTO staff_phones (user_id, phone) VALUES (%s, '100')", world.user_ids["clerk"])
+    admin = world.browser("admin")
+    assert world.post(admin, f"/duty/tests/{test_id}/send", community="wenchang").status_code == 409
+    world.write("INSERT INTO channel_states (channel, opened_at) VALUES ('voice', %s)", world.now)
+    assert "现在拨打" in admin.get("/duty?community=wenchang").text
+    assert world.post(admin, f"/duty/tests/{test_id}/send", community="wenchang").status_code == 303
+    (row,) = world.rows("SELECT channel, person, args, case_id FROM outbox WHERE step = 'test'")
+    assert (row["channel"], row["case_id"]) == ("voice", None)
+    assert row["person"] == f"user:{world.user_ids['clerk']}"
+    assert row["args"]["audience"] == "test"
+
+
 def test_the_demos_rosters_leave_no_gap_and_the_director_sees_that(world: World) -> None:
     with transaction(world.pool) as connection:
         staff.keep_rosters(connection, "wenchang", now=world.now)

@@ -17,6 +17,9 @@ import pytest
 
 from alerts.channels.voice_call import VoiceChannel
 from alerts.courier import Courier
+from alerts.outbox import write_single
+from alerts.recipients import Address
+from alerts.shift_rows import keep_duty
 from alerts.voice import audio, wording
 from alerts.voice.conversation import Patience
 from alerts.voice.dialler import Dialler
@@ -25,7 +28,7 @@ from alerts.voice.keypad import Audience
 from alerts.voice.prompts import Prompts
 from alerts.voice.sip import SipCall, SipGateway
 from alerts.voice.wording import LANGUAGES, TEXTS, question, single
-from kaimen.database import open_pool
+from kaimen.database import open_pool, transaction
 from tests.fix_database import DatabaseServer
 from tests.fix_servers import Program, wait_until
 from tests.phone_world import EXTENSIONS, Phone, PhoneWorld, found_at, phone_world, samples_of
@@ -102,6 +105,11 @@ def elders(town: Town, numbers: tuple[str, ...]) -> None:
         for number in numbers:
             connection.execute(_ELDER, {"household": f"h{number}", "number": number, "now": town.now})
     town.settle(town.worker(outside_channels=("voice",)))
+    send_calls(town)
+
+
+def send_calls(town: Town) -> None:
+    """Let the courier hand over what is to be rung."""
     courier = Courier(
         town.pool,
         town.clock,
@@ -314,6 +322,48 @@ def test_the_callee_hears_the_question_and_the_thanks_only_after_the_commit(
     assert thanked_at - asked_at >= 3.4, "thanks were spoken before the commit"
     assert found_at(sounds, spoken(prompts, "thanks.help"))[0] < 0.5
     assert 0.9 < attempt["committed_at"].timestamp() - attempt["digit_at"].timestamp() < 4.0  # type: ignore[attr-defined]
+
+
+def test_the_monthly_test_rings_and_only_a_pressed_key_is_reaching(town: Town, world: PhoneWorld) -> None:
+    numbers = dict(zip(("clerk", "second"), EXTENSIONS, strict=False))
+    with transaction(town.pool) as connection:
+        connection.execute(
+            "INSERT INTO duty_rosters VALUES ('c1', 'property_clerk', 1, %s, 'x')", (town.now,)
+        )
+        for name, number in numbers.items():
+            user_id = town.users[name]
+            connection.execute("INSERT INTO staff_phones (user_id, phone) VALUES (%s, %s)", (user_id, number))
+            outbox_id = write_single(
+                connection, step="test", template="test", now=town.now, key=f"live_{name}",
+                address=Address(0, f"user:{user_id}", "voice"),
+                args={"number": "", "audience": "test", "community": "c1"},
+            )  # fmt: skip
+            connection.execute(
+                "INSERT INTO live_tests (community_id, user_id, month, due_at, state, outbox_id, started_at)"
+                " VALUES ('c1', %s, %s, %s, 'calling', %s, %s)",
+                (
+                    user_id,
+                    town.now.date().replace(day=1),
+                    town.now,
+                    outbox_id,
+                    town.now,
+                ),
+            )
+    world.phones[numbers["clerk"]].behave = presses("1", after_s=0.3)
+    world.phones[numbers["second"]].behave = lets_it_ring
+    send_calls(town)
+    ended = "SELECT result FROM call_attempts WHERE ended_at IS NOT NULL ORDER BY call_id, attempt"
+    with ringing(town, world.gateway(), world.folder):
+        wait_until(lambda: len(town.rows(ended)) >= 2, "both were rung", within_s=60)
+    assert {row["result"] for row in town.rows(ended)} == {"confirmed", "no_answer"}
+    with transaction(town.pool) as connection:
+        keep_duty(connection, now=town.now)
+    states = "SELECT u.name, t.state FROM live_tests t JOIN users u ON u.id = t.user_id ORDER BY u.name"
+    assert [(row["name"], row["state"]) for row in town.rows(states) if row["name"] in numbers] == [
+        ("clerk", "reached"),
+        ("second", "calling"),
+    ]
+    assert town.rows("SELECT 1 FROM case_entries") == [], "it belongs to no case"
 
 
 def recordings_of(town: Town) -> dict[tuple[str, str], bytes]:

@@ -26,7 +26,7 @@ DESK = Callee("user:1", Audience.STAFF)
 
 def test_each_audience_has_keys_of_its_own() -> None:
     assert {one: keys_of(one) for one in Audience} == {
-        Audience.ELDER: "12", Audience.FAMILY: "12", Audience.STAFF: "1",
+        Audience.ELDER: "12", Audience.FAMILY: "12", Audience.STAFF: "1", Audience.TEST: "1",
     }  # fmt: skip
     assert meaning_of(Audience.ELDER, "1") is Meaning.WELL
     assert meaning_of(Audience.FAMILY, "1") is Meaning.TAKES_CARE
