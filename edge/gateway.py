@@ -35,6 +35,7 @@ from edge import metrics
 from edge.credentials import token_of
 from edge.device_table import DeviceEntry, DeviceTableError, WatchedTable, configure
 from edge.dialects import FOREIGN_ROOT, decode
+from edge.faults import pass_point
 from edge.link import Frame, Inbox, Link, LinkDown, LinkReady, LinkUp, Published, Will
 from edge.reading import Kind, Nature, Reading
 from edge.spool import Message, Spool, SpoolFullError
@@ -400,6 +401,7 @@ class Gateway:
         beats: list[tuple[str, Heartbeat | bytes]] = []
         taken: list[Frame] = []
         refusal: str | None = None
+        pass_point("edge_taken")
         with self._spool.transaction():
             for frame in frames:
                 try:
@@ -413,10 +415,14 @@ class Gateway:
                     break
                 taken.append(frame)
             self._spool.store_fact("last_frames", _format_marks(taken))
+            pass_point("edge_spooling")
+        pass_point("edge_spooled")
         for frame in taken:
             self._remember(frame)
             if not self._source.ack(frame):
                 metrics.STALE_ACKS.inc()
+            pass_point("edge_mid_answer")
+        pass_point("edge_answered")
         for topic, beat in beats:
             payload = beat if isinstance(beat, bytes) else format_heartbeat(self._positioned(beat, topic))
             if self._central.publish(self._central_epoch, topic, payload, qos=0) is not None:
@@ -638,6 +644,7 @@ class Gateway:
         if not self._in_flight:
             self._answered_at = time.monotonic()
         self._in_flight[message_id] = tuple(message.id for message in group)
+        pass_point("edge_published")
         return True
 
     def _published(self, item: Published) -> None:
@@ -656,6 +663,8 @@ class Gateway:
         if self._delivered:
             with self._spool.transaction():
                 self._spool.delete(self._delivered)
+                pass_point("edge_deleting")
+            pass_point("edge_deleted")
             self._delivered.clear()
 
 

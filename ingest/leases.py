@@ -12,6 +12,7 @@ import socket
 from dataclasses import dataclass
 from datetime import datetime
 
+from ingest.faults import pass_point
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Connection, queries
 
@@ -62,6 +63,7 @@ def provision(connection: Connection, groups: int) -> None:
                 " ingest with the old number until the broker's queues are empty, then delete ingest_leases"
             )
         connection.execute(_SQL["provision_leases"], {"groups": groups})
+        pass_point("provisioning")
 
 
 def acquire(
@@ -84,6 +86,7 @@ def acquire(
                 "expires_at": as_datetime(wall_ms + duration_s * 1000),
             },
         ).fetchone()
+        pass_point("lease_taking")
     assert taken is not None
     return Lease(group_no, groups, taken["token"], duration_s)
 

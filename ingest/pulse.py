@@ -180,6 +180,7 @@ class GroupLoop:
             if lease is None:
                 continue
             metrics.LEASE_HELD.labels(self._group).set(1)
+            pass_point("lease_taken")
             try:
                 self._serve(lease)
             except LeaseLostError as error:
@@ -336,6 +337,7 @@ class GroupLoop:
                 turn.pulse_ms = None
                 self._store.write(connection, lease, self._state.book, turn)
                 self._state.confirm(turn)
+            pass_point("stop_written")
             self.source.disconnect()
             leases.release(connection, lease)
         except (psycopg.Error, DataRefusedError) as error:
@@ -350,8 +352,11 @@ class GroupLoop:
         if self._held is None:
             self._held = self._kept.pop(0) if self._kept else self._take_batch()
         batch = self._held
+        load = "events" if any(not message.topic.endswith("/hb") for message in batch.messages) else ""
+        pass_point("batch_taken", load)
         state.apply(batch.messages, batch.now_ms, may_pulse=self._may_pulse(batch))
         self._check_own_clock()
+        pass_point("batch_decoded", load)
         turn = state.draft(batch.now_ms)
         if self._must_write(turn, batch):
             try:
@@ -360,6 +365,7 @@ class GroupLoop:
                 self._set_aside(connection, lease, state, turn, error)
                 return
         self.source.acknowledge(batch)
+        pass_point("acked", load)
         self._held = None
         self._refused_events = frozenset()
         self._refusals_unexplained = 0
@@ -400,6 +406,7 @@ class GroupLoop:
                 state.end_gap(now_ms)
         self._heard_until_ms = None
         self._state = state
+        pass_point("rebuilt")
         self._registry_changed = True  # what waited in quarantine is looked for
         self._settle_until = time.monotonic() + SETTLE_S_MAX
         metrics.REBUILDS.inc()
@@ -422,6 +429,7 @@ class GroupLoop:
         state.begin_gap(OutageCause.BROKER, state.pulse_ms)
         if self.source.may_connect():
             leases.renew(connection, lease)
+            pass_point("connecting")
             self.source.connect()
 
     def _look_after_registry(self, connection: Connection, state: GroupState) -> None:
@@ -494,8 +502,7 @@ class GroupLoop:
             self._early_rows_left = max(0.0, self._early_rows_left - len(turn.points))
         had_events = bool(turn.events)
         self._store.write(connection, lease, state.book, turn)
-        if had_events:
-            pass_point("after_commit")
+        pass_point("after_commit", "events" if had_events else "")
         state.confirm(turn)
         self._written_at = time.monotonic()
         self._written_ms = turn.now_ms

@@ -31,6 +31,7 @@ from ingest.detector import (
     Registry,
     Withdrawal,
 )
+from ingest.faults import pass_point
 from ingest.grace import CheckHeld, CheckLetGo
 from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Loss
@@ -169,20 +170,27 @@ class Store:
         psycopg.OperationalError
             If the world failed; nothing was acknowledged, and perhaps it was written after all.
         """
+        load = "events" if turn.events else ""
+        pass_point("before_transaction", load)
         try:
             with _owning_errors(), connection.transaction():
                 batch = _open_turn(connection, lease, turn)
+                pass_point("lease_locked", load)
                 new = self._file_refusals(connection, turn)
                 self._append_events(connection, book, turn, new, batch)
+                pass_point("events_copied", load)
                 _write_coverage(connection, book, turn)
+                pass_point("coverage_written", load)
                 _write_notes(connection, book, turn)
                 _write_counts(connection, book, turn)
                 _write_facts(connection, turn.facts)
+                pass_point("facts_written", load)
                 _write_views(connection, turn.views)
                 self._doors.write(connection, _register(book), _door_turn(turn), token=lease.token)
                 _mark_replayed(connection, turn)
                 if turn.pulse_ms is not None:
                     connection.execute(_SQL["write_progress"], {"groups": lease.groups})
+                pass_point("before_commit", load)
         except BaseException:
             self._forget_what_was_cached()
             self._doors.forget()
@@ -294,8 +302,10 @@ class Store:
         self._ensure_partitions(connection, min(row[0] for row in rows), max(row[0] for row in rows))
         with connection.cursor() as cursor, cursor.copy(_SQL["copy_events"]) as copy:
             copy.set_types(_EVENT_TYPES)
-            for row in rows:
+            for number, row in enumerate(rows):
                 copy.write_row(row)
+                if number == len(rows) // 2:
+                    pass_point("mid_copy", "events")
 
     def _ensure_partitions(self, connection: Connection, from_at: datetime, to_at: datetime) -> None:
         low, high = _midnight(from_at), _midnight(to_at)

@@ -22,6 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest import metrics
 from ingest.admission import Message
+from ingest.faults import pass_point
 from kaimen.broker import NEXT_NODE_S_MAX, BrokerAddress, Nodes, parse_broker_urls
 from kaimen.clock import Clock
 from kaimen.logs import get_logger
@@ -406,6 +407,7 @@ class Subscriber:
         if client is not None:
             for packet_id in ready:
                 client.ack(packet_id, 1)
+                pass_point("mid_ack")
 
     def _forget(self, delivery: _Delivery) -> None:
         for packet_id in delivery.packet_ids:

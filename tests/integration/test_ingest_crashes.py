@@ -67,7 +67,7 @@ def test_a_worker_killed_between_commit_and_answer_stores_nothing_twice(
         made.stop()
         made.move_clock(BEGIN_MS + HOUR, wait=False)
         send_openings(publisher, door, 10, BEGIN_MS)
-        with ingest_process(made, tmp_path, KAIMEN_TEST_KILL_AT="after_commit") as killed:
+        with ingest_process(made, tmp_path, KAIMEN_TEST_KILL_AT="after_commit@events") as killed:
             wait_until(lambda: not killed.is_alive(), "the worker dies after its commit")
             assert killed.process is not None and killed.process.returncode == -9
         before = stored_seqs(database_url)
