@@ -274,7 +274,10 @@ def _case_detail(connection: Connection, seat: Seat, case: LoadedCase) -> dict[s
             {
                 "at": instant(entry.at),
                 "word": entry.phrase.word,
-                "args": dict(entry.phrase.args),
+                "args": {
+                    name: instant(value) if isinstance(value, datetime) else value
+                    for name, value in entry.phrase.args.items()
+                },
                 "who": entry.who,
                 "note": entry.note,
             }

@@ -1,0 +1,157 @@
+"""A world enters; one object of every kind that an address can name leaves, for the own place and for a foreign one.
+
+``own`` belongs to Wenchang, the home of Wang, the clerk, the officer and the relative of it; ``foreign`` to Binhe and
+theirs; ``missing`` names nothing. What stands in an address but is a word (a role, a step, an answer) is the same in
+all three.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from console import audit, identity, residents
+from kaimen.clock import as_datetime
+from kaimen.database import Connection, transaction
+from tests.integration.console_world import World
+
+Values = dict[str, object]
+
+WORDS: Values = {
+    "purpose": "watch", "answer": "decline", "act": "remove", "kind": "override", "result": "reached", "step": "well",
+    "role": "property_clerk",
+}  # fmt: skip
+MISSING: Values = {
+    **dict.fromkeys(
+        ("case_id", "task_id", "row_id", "ticket_id", "entry_id", "absence_id", "swap_id", "handover_id", "span_id",
+         "test_id", "user_id", "note_id", "kiosk_id", "address_id"),
+        987_654_321,
+    ),
+    "household_id": "h-none", "person_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
+    "line_id": "0" * 16, "code": "A" * 24, "token": "a" * 24, "secret": "s" * 24, "key": "nobody-1",
+}  # fmt: skip
+#: Addresses whose token is of another shape, by the beginning of the path.
+TOKENS = {"/kiosk/": "token", "/m/": "message", "/duty/feed/": "feed"}
+
+
+def add_objects(world: World) -> dict[str, Values]:
+    """Add what the world has not yet; return the values of ``own``, ``foreign`` and ``missing``."""
+    with transaction(world.pool) as connection:
+        made = {
+            "own": _add_place(connection, world, "wenchang", "h-wang", ""),
+            "foreign": _add_place(connection, world, "binhe", "h-other", "-b"),
+        }
+    missing = {**WORDS, **MISSING, "community": "wenchang", "message": "a" * 16, "feed": "a" * 43}
+    return {place: {**missing, **values} for place, values in made.items()} | {"missing": missing}
+
+
+def values_for(path: str, values: Values) -> Values:
+    """Return the values with the token that addresses of this kind take."""
+    for beginning, name in TOKENS.items():
+        if path.startswith(beginning):
+            return {**values, "token": values[name]}
+    return values
+
+
+def _add_place(connection: Connection, world: World, community: str, home: str, suffix: str) -> Values:
+    now, ids = world.now, world.user_ids
+    clerk, officer = ids[f"clerk{suffix}"], ids[f"police{suffix}"]
+    key = "wang" if not suffix else "other"
+
+    def add(sql: str, *values: object) -> Any:
+        row = connection.execute(sql, values).fetchone()  # type: ignore[call-overload]
+        return next(iter(row.values()))
+
+    connection.execute(
+        "INSERT INTO duty_rosters VALUES (%s, 'property_clerk', 1, %s, 'test')", (community, now)
+    )
+    kiosk_token = f"kiosk-token-of-{community}-0123456789"
+    kiosk = add(
+        "INSERT INTO kiosks (community_id, place, token_hash, made_at, made_by) VALUES (%s, '大厅', %s, %s, %s)"
+        " RETURNING id",
+        community, identity.hash_token(kiosk_token), now, ids["admin"],
+    )  # fmt: skip
+    person = f"p-family-of-{home}"
+    connection.execute(
+        "INSERT INTO persons (id, household_id, relation) VALUES (%s, %s, 'family')", (person, home)
+    )
+    connection.execute("INSERT INTO person_identities VALUES (%s, '周小妹', '13900002222')", (person,))
+    connection.execute("INSERT INTO household_contacts VALUES (%s, %s, 'family', 2, '女儿')", (home, person))
+    row = connection.execute("SELECT * FROM users WHERE id = %s", (clerk,)).fetchone()
+    assert row is not None
+    wall = as_datetime(world.wall.now_ms())
+    session = identity.open_session(
+        connection, viewer=identity._viewer(connection, row), agent="test", now=wall
+    )
+    line = identity.hash_token(session).hex()[:16]
+    return {
+        "community": community,
+        "case_id": world.case_ids[key],
+        "task_id": world.task_ids[key],
+        "household_id": home,
+        "person_id": person,
+        "name": f"watcher{suffix}",
+        "user_id": ids[f"family{suffix}"],
+        "session_id": line,
+        "line_id": line,
+        "handle": residents.hash_code(b"card", f"c-{home}").hex()[:16],
+        "kiosk_id": kiosk,
+        "token": kiosk_token,
+        "row_id": add("SELECT id FROM quarantine WHERE topic LIKE %s", f"%%site-{community}/%%"),
+        "absence_id": add(
+            "INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)"
+            " VALUES (%s, %s, %s, 'travel', %s, %s) RETURNING id",
+            home, now - timedelta(days=2), now + timedelta(days=5), f"user:{ids[f'resident{suffix}']}", now,
+        ),
+        "note_id": add(
+            "INSERT INTO desk_notes (community_id, kind, kiosk_id, said, door, at)"
+            " VALUES (%s, 'call_back', %s, 'well', '3-1-1201', %s) RETURNING id",
+            community, kiosk, now,
+        ),
+        "swap_id": add(
+            "INSERT INTO duty_swaps (community_id, role, giver_id, taker_id, from_at, to_at, asked_at)"
+            " VALUES (%s, 'property_clerk', %s, %s, %s, %s, %s) RETURNING id",
+            community, officer, clerk, now + timedelta(days=1), now + timedelta(days=2), now,
+        ),
+        "span_id": add(
+            "INSERT INTO duty_overrides (community_id, role, from_at, to_at, user_ids, made_at, made_by)"
+            " VALUES (%s, 'property_clerk', %s, %s, %s, %s, 'test') RETURNING id",
+            community, now + timedelta(days=1), now + timedelta(days=2), [clerk], now,
+        ),
+        "handover_id": add(
+            "INSERT INTO duty_handovers (case_id, from_user_id, to_user_id, offered_at) VALUES (%s, %s, %s, %s)"
+            " RETURNING id",
+            world.case_ids[key], officer, clerk, now,
+        ),
+        "test_id": add(
+            "INSERT INTO live_tests (community_id, user_id, month, due_at) VALUES (%s, %s, %s, %s) RETURNING id",
+            community, clerk, now.date().replace(day=1), now,
+        ),
+        "address_id": add(
+            "INSERT INTO contact_channels (user_id, channel, address, address_hash, added_at, added_by, confirmed_at)"
+            " VALUES (%s, 'email', %s, %s, %s, 'self', %s) RETURNING id",
+            clerk, b"\0clerk@example.org", identity.hash_token(community), now, now,
+        ),
+        "ticket_id": _add_ticket(connection, community, officer, now),
+        "entry_id": _add_look(connection, world, community, home, clerk),
+    }  # fmt: skip
+
+
+def _add_ticket(connection: Connection, community: str, officer: int, now: datetime) -> int:
+    row = connection.execute(
+        "INSERT INTO look_up_tickets (community_id, asked_by, asked_at, purpose, document_number, basis, door, from_at,"
+        " to_at) VALUES (%s, %s, %s, 'missing_person', '京公 2025-00123', 'case_file', %s, %s, %s) RETURNING id",
+        (community, officer, now, f"d-{'h-wang' if community == 'wenchang' else 'h-other'}",
+         now - timedelta(hours=24), now),
+    ).fetchone()  # fmt: skip
+    assert row is not None
+    return int(row["id"])
+
+
+def _add_look(connection: Connection, world: World, community: str, home: str, clerk: int) -> int:
+    """One look that every draw of the auditor's holds: the home's name read far above the share."""
+    entry = audit.Entry(
+        world.now, f"user:{clerk}", "property_clerk", "name_revealed", "call_back", "household", home,
+        {"community": community, "household": home, "noted": True},
+    )  # fmt: skip
+    return audit.append(connection, entry, key=b"")
