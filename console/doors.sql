@@ -2,8 +2,12 @@
 
 -- name: signals
 -- facts of a community of some kinds since an instant, and those that stand
-SELECT s.kind, s.device_id, s.at, s.evidence, e.ended_at, e.reason, d.place, h.id AS household_id, h.label
+SELECT s.kind, s.device_id, s.at, s.evidence, e.ended_at, e.reason, d.place, h.id AS household_id, h.label,
+       c.id AS case_id, c.number AS case_number, c.state AS case_state, u.display_name AS case_holder
 FROM signals s
+LEFT JOIN case_signals cs ON cs.signal_id = s.id
+LEFT JOIN cases c ON c.id = cs.case_id AND c.community_id = s.community_id
+LEFT JOIN users u ON u.id = c.holder_id
 LEFT JOIN signal_ends e ON e.signal_id = s.id
 LEFT JOIN devices d ON d.id = s.device_id
 LEFT JOIN households h ON h.id = s.household_id

@@ -32,6 +32,16 @@ class RoleDay:
 
 
 @dataclass(frozen=True, slots=True)
+class BareSpan:
+    """A span in which nobody can be reached, said once for everything it leaves undone: call, visit."""
+
+    needs: tuple[str, ...]
+    from_at: datetime
+    to_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class DutyDay:
     """One local day; ``mark`` is holiday, make_up, unknown_year or empty, ``name`` the holiday's."""
 
@@ -39,7 +49,7 @@ class DutyDay:
     mark: str
     name: str
     roles: tuple[RoleDay, ...]
-    gaps: tuple[Gap, ...]
+    gaps: tuple[BareSpan, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class DutyPage:
     community_id: str
     communities: tuple[Choice, ...]
     days: tuple[DutyDay, ...]
-    gaps: tuple[Gap, ...]
+    gaps: tuple[BareSpan, ...]
     years: tuple[int, ...]
     roles: tuple[tuple[str, bool], ...]
     without_address: tuple[str, ...]
@@ -129,8 +139,19 @@ def make_days(duty: CommunityDuty, *, now: datetime) -> tuple[DutyDay, ...]:
             for gap in gaps
             if gap.from_at < end and gap.to_at > begin
         )
-        found.append(DutyDay(day, mark[0].value if mark else "", mark[1] if mark else "", of_day, inside))
+        name = mark[1] if mark else ""
+        found.append(DutyDay(day, mark[0].value if mark else "", name, of_day, bare_spans(inside)))
     return tuple(found)
+
+
+def bare_spans(gaps: Sequence[Gap]) -> tuple[BareSpan, ...]:
+    """Return the gaps in order, those of the same hours as one."""
+    found: dict[tuple[datetime, datetime, str], list[str]] = {}
+    for gap in gaps:
+        found.setdefault((gap.from_at, gap.to_at, gap.reason.value), []).append(gap.need.value)
+    return tuple(
+        BareSpan(tuple(needs), from_at, to_at, reason) for (from_at, to_at, reason), needs in found.items()
+    )
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -142,7 +163,7 @@ def make_page(duty: CommunityDuty, *, now: datetime, **further: Any) -> DutyPage
     return DutyPage(
         community_id=duty.community_id,
         days=make_days(duty, now=now),
-        gaps=tuple(find_gaps(duty, now=now)),
+        gaps=bare_spans(find_gaps(duty, now=now)),
         years=tuple(unknown_years(duty, now=now)),
         roles=tuple((role.value, duty.has_roster(role)) for role in DUTY_ROLES),
         without_address=tuple(

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from console import drawing, drawing_chart, drawing_street, qr, sentences, views
+from console import drawing, drawing_chart, drawing_icons, drawing_street, qr, sentences, views
 from console.views import Shell
 from console.words import Words, load_words
 
@@ -81,6 +81,9 @@ class _Drawings:
 
     def mark(self, mark: views.Mark) -> Markup:
         return Markup(drawing.mark(mark, self._words))  # noqa: S704
+
+    def icon(self, name: str) -> Markup:
+        return Markup(drawing_icons.icon(name))  # noqa: S704
 
     def evidence_chart(self, chart: views.EvidenceChart, *, width: int = 760) -> Markup:
         return Markup(drawing_chart.evidence_chart(chart, self._words, width=width))  # noqa: S704

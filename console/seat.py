@@ -23,10 +23,11 @@ from console import identity, views
 from console.audit import Entry, append
 from console.identity import Session
 from console.loaders import Reader
+from console.navigation import navigation
 from console.rendering import UnknownFragmentError, render
-from console.scope import Section, Viewer, may_enter, sections_of
+from console.scope import Section, Viewer, may_enter
 from console.services import Services, services_of
-from console.views import Duty, NavGroup, NavItem, Phrase, Place, Shell
+from console.views import Duty, Phrase, Place, Shell
 from console.words import LANGUAGES, load_catalogue
 from kaimen import __version__
 from kaimen.clock import FileClock
@@ -44,38 +45,6 @@ _LIVE = {
     Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.TECHNICAL, Section.DEVICES, Section.BUILDINGS,
     Section.HOUSEHOLDS, Section.PORTFOLIO, Section.RESIDENT,
 }  # fmt: skip
-
-_NAV: dict[Section, tuple[str, str, str]] = {
-    Section.ALARMS: ("service", "alarms", "/alarms"),
-    Section.MORNING: ("service", "morning", "/morning"),
-    Section.TASKS: ("service", "tasks", "/tasks"),
-    Section.FAMILY: ("service", "family", "/family"),
-    Section.POLICE: ("service", "police", "/police"),
-    Section.BUILDINGS: ("manage", "buildings", "/buildings"),
-    Section.HOUSEHOLDS: ("manage", "households", "/households"),
-    Section.ACCESS_LOG: ("manage", "access_log", "/access-log"),
-    Section.SIGNALS: ("judge", "signals", "/signals"),
-    Section.RENTALS: ("judge", "rentals", "/rentals"),
-    Section.TECHNICAL: ("manage", "technical", "/technical"),
-    Section.DEVICES: ("manage", "devices", "/devices"),
-    Section.QUARANTINE: ("manage", "quarantine", "/quarantine"),
-    Section.ADMIN: ("manage", "admin", "/admin"),
-    Section.DUTY: ("service", "duty", "/duty"),
-    Section.DRY_RUN: ("manage", "dry_run", "/dry-run"),
-    Section.FIGURES: ("judge", "figures", "/figures"),
-    Section.LOOK_UP: ("judge", "look_up", "/police/look-up"),
-    Section.TICKETS: ("judge", "tickets", "/police/tickets"),
-    Section.AUDIT: ("judge", "audit", "/audit"),
-    Section.WHO_LOOKED: ("judge", "looked", "/looked"),
-    Section.PORTFOLIO: ("judge", "portfolio", "/portfolio"),
-    Section.COMMITTEE: ("judge", "committee", "/committee"),
-    Section.RESIDENT: ("service", "resident", "/resident"),
-    Section.RESIDENT_CARDS: ("manage", "resident_cards", "/resident/cards"),
-    Section.RESIDENT_CONSENTS: ("manage", "resident_consents", "/resident/consents"),
-    Section.RESIDENT_LOOKED: ("judge", "resident_looked", "/resident/looked"),
-    Section.DESK_NOTES: ("service", "desk_notes", "/desk-notes"),
-    Section.KIOSKS: ("manage", "kiosks", "/admin/kiosks"),
-}
 
 
 class SignInNeededError(Exception):
@@ -298,7 +267,13 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
         zone=zone,
         user=viewer.display_name,
         role=viewer.role,
-        nav=_with_demo(_navigation(viewer, section, counts), services, request),
+        nav=navigation(
+            viewer.role,
+            section,
+            counts,
+            demo=services.settings.demo,
+            demo_current=request.url.path == "/demo",
+        ),
         demo=services.settings.demo,
         speed=_speed(services),
         stream_url="/stream" if section in _LIVE else None,
@@ -363,24 +338,6 @@ def _load_counts(connection: Connection, seat: Seat) -> dict[str, int]:
         },
     ).fetchone()
     return dict(row) if row else {}
-
-
-def _navigation(viewer: Viewer, current: Section | None, counts: dict[str, int]) -> tuple[NavGroup, ...]:
-    groups: dict[str, list[NavItem]] = {}
-    for section in sections_of(viewer.role):
-        group, name, url = _NAV[section]
-        item = NavItem(name, url, counts.get(name) or None, section is current)
-        groups.setdefault(group, []).append(item)
-    return tuple(NavGroup(name, tuple(items)) for name, items in groups.items())
-
-
-def _with_demo(groups: tuple[NavGroup, ...], services: Services, request: Request) -> tuple[NavGroup, ...]:
-    """Add the way to the page for breaking things, for everybody, where everything is invented."""
-    if not services.settings.demo:
-        return groups
-    item = NavItem("demo", "/demo", None, request.url.path == "/demo")
-    before = next((group.items for group in groups if group.name == "judge"), ())
-    return (*(group for group in groups if group.name != "judge"), NavGroup("judge", (*before, item)))
 
 
 def _speed(services: Services) -> float:

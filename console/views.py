@@ -297,20 +297,24 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class NavItem:
-    """``name`` is a word below ``nav.``; ``count`` None shows nothing."""
+    """``name`` is a word below ``nav.``; ``count`` None shows nothing; ``daily`` stands in a narrow screen's bar."""
 
     name: str
     url: str
     count: int | None = None
     current: bool = False
+    daily: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class NavGroup:
-    """``name`` is a word below ``nav.``: service (服务), manage (管理), judge (研判)."""
+    """``name`` is a word below ``nav.``: service (服务), manage (管理), judge (研判); ``count`` sums its pages'."""
 
     name: str
     items: tuple[NavItem, ...]
+    foldable: bool = False
+    folded: bool = False  # where it is foldable
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class ChannelRow:
     uncertain: int = 0
     failed: int = 0
     addresses: int = 0
+    refusal_word: str = "other"  # below ``refusal.``
 
 
 @dataclass(frozen=True, slots=True)

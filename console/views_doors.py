@@ -20,6 +20,10 @@ class SignalRow:
     ended_at: datetime | None = None
     end: str = ""
     log_url: str | None = None
+    case_number: str = ""  # of the case it opened or joined
+    case_url: str | None = None
+    case_closed: bool = False
+    case_holder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,13 @@ class Words:
     def time(self, at: datetime) -> str:
         return f"{self.local(at):%H:%M}"
 
+    def hours(self, from_at: datetime, to_at: datetime) -> str:
+        """19:00–24:00; a span from one midnight to the next is a whole day."""
+        begin, end = self.time(from_at), self.time(to_at)
+        if begin == end == "00:00":
+            return self.say("duty.all_day")
+        return f"{begin}–{'24:00' if end == '00:00' else end}"
+
     def clock(self, at: datetime) -> str:
         return f"{self.local(at):%H:%M:%S}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,7 @@ from console.views_doors import (
     SignalsPage,
 )
 from kaimen.database import Connection, queries
-from kaimen.vocabulary import Role, SignalKind
+from kaimen.vocabulary import CaseState, Role, SignalKind
 
 ROWS_MAX = 200
 DENIALS_MAX = 30
@@ -61,6 +62,7 @@ def load_signals(connection: Connection, reader: Reader, *, days: int) -> tuple[
                 ended_at=row["ended_at"],
                 end=row["reason"] or "",
                 log_url=None if is_police else _log_url(row["device_id"], row["at"], reader),
+                **({} if is_police else _case_of(row)),
             )
             for row in shown
         ),
@@ -77,6 +79,18 @@ def load_signals(connection: Connection, reader: Reader, *, days: int) -> tuple[
     )  # fmt: skip
     named = [] if is_police else sorted({row["household_id"] for row in shown if row["household_id"]})
     return page, named
+
+
+def _case_of(row: dict[str, Any]) -> dict[str, Any]:
+    """Who has it: the case a fact opened or joined. Police learn of cases by their own page alone."""
+    if row["case_id"] is None:
+        return {}
+    return {
+        "case_number": row["case_number"],
+        "case_url": f"/cases/{row['case_id']}",
+        "case_closed": row["case_state"] == CaseState.CLOSED,
+        "case_holder": row["case_holder"],
+    }
 
 
 def _log_url(device_id: str | None, at: datetime, reader: Reader) -> str | None:

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from alerts.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
 from alerts.channels import ChannelSettingsError, DeliveryError
 from alerts.channels import wechat as wechat_channel
-from console import audit, binding, views, views_channels
+from console import audit, binding, refusal_words, views, views_channels
 from console.binding import BindingError, Owner
 from console.loaders.households import load_households
 from console.rendering import render
@@ -86,7 +86,10 @@ def channel_row(row: Mapping[str, Any], wall: datetime) -> views_channels.Channe
         "personal", "last_ok_at", "last_refusal_at", "last_refusal", "failures_in_row", "paused_until", "waiting",
         "waiting_since", "uncertain", "failed", "addresses",
     )  # fmt: skip
-    return views_channels.ChannelRow(row["channel"], state, **{name: row[name] for name in names})
+    word = refusal_words.word_of(row["last_refusal"] or "")
+    return views_channels.ChannelRow(
+        row["channel"], state, refusal_word=word, **{name: row[name] for name in names}
+    )
 
 
 # --- one's own addresses -------------------------------------------------------------------------------------------

@@ -82,11 +82,13 @@ document.addEventListener("input", (event) => {
   if (form?.method === "post") form.dataset.touched = "yes";
 });
 
-const unfolded = (place) => [...place.querySelectorAll("details[open] > summary")].map((summary) => summary.textContent);
+// What a part is called does not change with the number beside it.
+const titleOf = (summary) => summary.dataset.name ?? summary.textContent;
+const unfolded = (place) => [...place.querySelectorAll("details[open] > summary")].map(titleOf);
 
 function unfold(place, titles) {
   for (const summary of place.querySelectorAll("details > summary")) {
-    if (titles.includes(summary.textContent)) summary.parentElement.open = true;
+    if (titles.includes(titleOf(summary))) summary.parentElement.open = true;
   }
 }
 
@@ -382,6 +384,16 @@ if (forgetting) {
   addEventListener("pageshow", (event) => { if (event.persisted) startAgain(); });
   wait();
 }
+
+// --- The sheet of all pages goes away when something else is touched --------------------------------------------
+
+const sheet = document.querySelector("[data-nav-bar] > details");
+document.addEventListener("click", (event) => { if (sheet?.open && !sheet.contains(event.target)) sheet.open = false; });
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !sheet?.open) return;
+  sheet.open = false;
+  sheet.querySelector("summary").focus();
+});
 
 // --- Where we are in the navigation stays in sight where the list is longer than the window ---------------------
 

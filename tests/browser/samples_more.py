@@ -17,10 +17,11 @@ from console import views as v
 from console import views_guard as vg
 from console.duty_views import RosterPage, make_page, rows_of
 from console.leaving import Left
+from console.navigation import NAV
+from console.navigation import navigation as groups_of
 from console.pages.consents import ConsentEntry, ConsentsPage, EarlyView, PurposeView
 from console.pages.dry_run import DryRunPage
 from console.scope import sections_of
-from console.seat import _NAV
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import EvidenceKind, Role, TaskKind
 from tests.browser import samples
@@ -200,10 +201,5 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
 def navigation(role: Role, current: str) -> tuple[v.NavGroup, ...]:
     """Return what ``role`` has in its navigation, so that one that grew too long is seen here."""
     counts = {"alarms": 4, "morning": 9, "tasks": 3, "devices": 1, "quarantine": 2}
-    groups: dict[str, list[v.NavItem]] = {}
-    for section in sections_of(role):
-        group, name, url = _NAV[section]
-        groups.setdefault(group, []).append(v.NavItem(name, url, counts.get(name), name == current))
-    demo = v.NavItem("demo", "/demo", None, current == "demo")
-    groups.setdefault("judge", []).append(demo)
-    return tuple(v.NavGroup(name, tuple(items)) for name, items in groups.items())
+    section = next((section for section in sections_of(role) if NAV[section][1] == current), None)
+    return groups_of(role, section, counts, demo=True, demo_current=current == "demo")

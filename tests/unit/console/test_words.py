@@ -10,7 +10,7 @@ import pytest
 
 from alerts.case import NextAction, Reason, Refusal
 from alerts.readiness import GapReason
-from console import scope, seat, tickets, views, visiting
+from console import navigation, refusal_words, scope, tickets, views, visiting
 from console.pages.consents import PURPOSES
 from console.pages.desk_notes import RESULTS
 from console.pages.kiosk import AWAY_DAYS
@@ -104,7 +104,8 @@ BUILT: dict[str, list[str]] = {
         *("ending", "no_lease"),
     ],
     "presence.by": [reason.value for reason in PresenceReason],
-    "nav": [name for _, name, _ in seat._NAV.values()],
+    "refusal": list(refusal_words.WORDS),
+    "nav": [*(name for _, name, _ in navigation.NAV.values()), "more"],
     "entry": [reason.value for reason in Reason],
     "error": [
         refusal.value
