@@ -50,6 +50,7 @@ async function refresh(place) {
     replaceTabs(place, fresh);
     heldRows = differs ? newRows : null;
     offerNews(oldRows, differs);
+    announce(newRows);
     return;
   }
   if (isBeingEdited(place)) return;
@@ -64,7 +65,7 @@ async function refresh(place) {
   if (focused) place.querySelector(`[data-row="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
   if (newRows) {
     heldRows = null;
-    announce(place);
+    announce();
   }
 }
 
@@ -101,6 +102,7 @@ function updateInPlace(oldRows, newRows) {
     if (newer) {
       row.className = newer.className;
       row.href = newer.href;
+      row.dataset.calls = newer.dataset.calls ?? "";
       row.innerHTML = newer.innerHTML;
       newer.toggleAttribute("aria-current", row.hasAttribute("aria-current"));
     } else row.classList.add("is-gone");
@@ -133,7 +135,7 @@ function putInOrder() {
   rows.replaceChildren(...heldRows.childNodes);
   heldRows = null;
   if (focused) rows.querySelector(`[data-row="${CSS.escape(focused)}"]`)?.focus();
-  announce(rows);
+  announce();
 }
 
 document.addEventListener("pointerout", () => {
@@ -295,10 +297,20 @@ function move(step) {
   if (next.dataset.open) select(next);
 }
 
+// The results of a call by their numbers, and on with Enter: the list then stands on its first open row.
+function choose(place) {
+  const choice = document.querySelectorAll("form.outcome [name=outcome]")[place - 1];
+  if (!choice) return;
+  choice.click();
+  choice.focus();
+  choice.scrollIntoView({ block: "nearest" });
+}
+if (document.querySelector(".strip-notice")) document.querySelector("[data-next-row] [data-row]")?.focus();
+
 const press = (key) => document.querySelector(`main [data-key="${key}"], .aside [data-key="${key}"]`)?.click();
 
 document.addEventListener("keydown", (event) => {
-  if (event.target.matches("input, textarea, select") || event.metaKey || event.ctrlKey || event.altKey) return;
+  if (event.target.matches("input:not([type=radio]), textarea, select") || event.metaKey || event.ctrlKey || event.altKey) return;
   if (event.key === "Escape" && !keysPanel.hidden) return toggleKeys(false);
   if (event.key === "?") return toggleKeys(keysPanel.hidden);
   if (!keysPanel.hidden) return;
@@ -307,45 +319,16 @@ document.addEventListener("keydown", (event) => {
     location.href = event.target.dataset.open;
     return;
   }
-  const acts = { j: () => move(1), k: () => move(-1), a: () => press("a"), c: () => press("c"), r: putInOrder, s: toggleSound };
+  const acts = { j: () => move(1), k: () => move(-1), a: () => press("a"), c: () => press("c"), r: putInOrder,
+    s: () => sound?.then((desk) => (event.shiftKey ? desk.switchOff() : desk.toggle())) };
+  if (/^[1-9]$/.test(event.key)) choose(Number(event.key));
   acts[event.key.toLowerCase()]?.();
 });
 
-// --- Sound: off until asked for; one short tone for an unclaimed priority 3 ------------------------------------
+// --- Sound: by priority, off until asked for, with a mute that ends by itself -----------------------------------
 
-let sound = localStorage.getItem("sound") === "on";
-let announced = null;
-
-function toggleSound() {
-  sound = !sound;
-  localStorage.setItem("sound", sound ? "on" : "off");
-  showSound();
-  if (sound) tone();
-}
-function showSound() {
-  const place = document.querySelector("[data-sound-state]");
-  if (place) place.textContent = sound ? "●" : "○";
-}
-function announce(place) {
-  const urgent = [...place.querySelectorAll(".row.unacknowledged")].map((row) => row.dataset.row);
-  const fresh = announced && urgent.some((id) => !announced.has(id));
-  announced = new Set(urgent);
-  if (fresh && sound) tone();
-}
-function tone() {
-  const context = new AudioContext();
-  const voice = context.createOscillator();
-  const volume = context.createGain();
-  voice.frequency.value = 660;
-  volume.gain.setValueAtTime(0.12, context.currentTime);
-  volume.gain.exponentialRampToValueAtTime(0.001, context.currentTime + 0.5);
-  voice.connect(volume).connect(context.destination);
-  voice.start();
-  voice.stop(context.currentTime + 0.5);
-  voice.onended = () => context.close();
-}
-showSound();
-if (list()) announce(list());
+const sound = document.querySelector("[data-sound]") ? import(`./sound.js${new URL(import.meta.url).search}`) : null;
+const announce = (rows) => sound?.then((desk) => desk.announce(rows));
 
 // --- Forms: one press, one act ---------------------------------------------------------------------------------
 

@@ -265,3 +265,41 @@ def test_the_page_works_under_the_strictest_policy_without_a_complaint(page: Pag
     page.goto(street.url)
     page.wait_for_selector("body.is-live")
     assert said == []
+
+
+def test_a_new_case_is_heard_by_its_priority_and_a_mute_ends_by_itself(page: Page, street: Street) -> None:
+    page.add_init_script(
+        "window.heard = []; AudioContext.prototype.createOscillator = new Proxy("
+        "  AudioContext.prototype.createOscillator,"
+        "  { apply: (make, context) => { const made = Reflect.apply(make, context, []);"
+        "    setTimeout(() => window.heard.push(made.frequency.value)); return made; } });"
+    )
+    page.clock.install()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    high, *others = (replace(row, unacknowledged=row.mark is v.Mark.HIGH) for row in samples.ALARMS.rows)
+    street.show(*others)
+    page.goto(street.url)
+    page.clock.run_for(1_000)
+    page.wait_for_selector("body.is-live")
+    # Off until asked for; asking sounds once, as a proof.
+    assert page.locator("[data-sound]").get_attribute("data-state") == "off"
+    page.keyboard.press("s")
+    page.wait_for_selector("[data-sound][data-state=on]")
+    page.clock.run_for(100)
+    page.evaluate("window.heard.length = 0")
+    street.show(high, *others)
+    for _ in range(100):
+        page.clock.run_for(500)
+        if page.evaluate("window.heard.length"):
+            break
+        page.wait_for_timeout(100)
+    assert page.evaluate("window.heard.slice(0, 3)") == [880, 880, 880]
+    page.keyboard.press("s")
+    page.wait_for_selector("[data-sound][data-state=muted]")
+    page.clock.run_for(100)
+    page.evaluate("window.heard.length = 0")
+    page.clock.run_for(14 * 60_000)
+    assert page.evaluate("window.heard") == []
+    page.clock.run_for(2 * 60_000)
+    page.wait_for_selector("[data-sound][data-state=on]")
+    assert page.evaluate("window.heard.length") > 0
