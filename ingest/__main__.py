@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 from types import FrameType
@@ -16,6 +17,9 @@ from kaimen.database import Connection, connect
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.metrics import serve_metrics
 from kaimen.settings import IngestSettings
+
+#: New objects before rubbish is looked for, and how often older ones are looked at.
+COLLECT_AFTER = (50_000, 20, 50)
 
 log = get_logger()
 
@@ -97,6 +101,8 @@ class Worker:
 
 def main(settings: IngestSettings) -> int:
     """Run one ingest worker until SIGTERM or SIGINT; return its exit code."""
+    # Hundreds of thousands of events stay for weeks: to look through them for rubbish again and again is wasted.
+    gc.set_threshold(*COLLECT_AFTER)
     set_up_logs("ingest", level=settings.log_level, form=settings.log_format)
     worker = Worker(settings)
 

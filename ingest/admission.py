@@ -48,8 +48,7 @@ class Registered(Protocol):
     def devices(self) -> Mapping[str, Device]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message as it was received; ``received_ms`` is ours, ``retained`` marks a broker's memory."""
 
     topic: str
@@ -58,8 +57,7 @@ class Message:
     retained: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AdmittedEvent:
+class AdmittedEvent(msgspec.Struct, frozen=True):
     """``received_ms`` is the first receipt by any process of ours (``rx``), ``topic`` files it if it is refused."""
 
     device_id: str
@@ -68,8 +66,7 @@ class AdmittedEvent:
     topic: str
 
 
-@dataclass(frozen=True, slots=True)
-class AdmittedHeartbeat:
+class AdmittedHeartbeat(msgspec.Struct, frozen=True):
     device_id: str
     heartbeat: wire.Heartbeat
     received_ms: int

@@ -17,11 +17,10 @@ from ingest.admission import (
     Item,
     Message,
     Refused,
-    admit,
     refuse,
 )
 from ingest.causes import Causes, OutageCause
-from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
+from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded, Taken
 from ingest.grace import Grace
 from ingest.losses import Losses
 from ingest.own_clock import OwnClock
@@ -34,6 +33,7 @@ from ingest.store import (
     Waiting,
     implausible_payload,
 )
+from ingest.together import Found, Together
 from ingest.unsaved import Coverage, Told
 from kaimen.vocabulary import Admission, QuarantineReason
 
@@ -59,6 +59,7 @@ class GroupState:
         self.causes = causes
         self.coverage = coverage
         self._detector = detector
+        self._together = Together(detector, book.registry)
         self._own_clock = own_clock
         self._grace = grace or Grace(book.registry)
         self._losses = losses or Losses()
@@ -77,6 +78,7 @@ class GroupState:
         """Take over a changed registry."""
         self.book = book
         self._detector.replace_registry(book.registry)
+        self._together = Together(self._detector, book.registry)
         self.causes.replace_wiring(book.wiring)
         self._grace.replace_registry(book.registry)
         self._owe_pulse(self._pulse_ms)
@@ -93,10 +95,17 @@ class GroupState:
 
     def apply(self, messages: Sequence[Message], now_ms: int, *, may_pulse: bool = True) -> None:
         """Take messages in the order received, each second pulsed with what had been received by then."""
-        for message in messages:
+        start = 0
+        while start < len(messages):
+            # No pulse falls between messages of one second: they are taken together.
+            stop = len(messages)
             if may_pulse:
-                self._pulse_to((message.received_ms - 1) // PULSE_MS * PULSE_MS)
-            self.take(message)
+                pulse_ms = _pulse_before(messages[start])
+                self._pulse_to(pulse_ms)
+                later = (at for at in range(start + 1, stop) if _pulse_before(messages[at]) > pulse_ms)
+                stop = next(later, stop)
+            self._take_together(messages[start:stop])
+            start = stop
         if may_pulse:
             self._pulse_to(now_ms // PULSE_MS * PULSE_MS)
 
@@ -132,21 +141,34 @@ class GroupState:
 
     def take(self, message: Message) -> list[Item]:
         """Take one message without any pulse; return what admission made of it."""
-        self._owe_pulse(message.received_ms)
-        items = admit(
-            message.topic, message.payload, message.received_ms, self.book.registry, retained=message.retained
-        )
-        for item in items:
+        return [found.item for found in self._take_together([message])]
+
+    def _take_together(self, messages: Sequence[Message]) -> list[Found]:
+        self._owe_pulse(min(message.received_ms for message in messages))
+        found = self._together.take(messages, self._is_refused if self.refused_events else None)
+        counted: Counter[Admission] = Counter()
+        for message, item, taken in found:
             match item:
                 case AdmittedEvent():
-                    self._take_event(item, message.received_ms)
+                    if taken is None:
+                        words = "the database refused this event"
+                        self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, words))
+                    else:
+                        counted[taken.admission] += 1
+                        self._take_event(item, message.received_ms, taken)
                 case AdmittedHeartbeat():
-                    self._take_heartbeat(item, message.received_ms)
+                    assert taken is not None
+                    self._take_heartbeat(item, message.received_ms, taken)
                 case AdmittedState():
                     self._take_state(item)
                 case Refused():
                     self._refuse(item)
-        return items
+        for admission, count in counted.items():
+            metrics.EVENTS.labels(admission.value).inc(count)
+        return found
+
+    def _is_refused(self, item: AdmittedEvent) -> bool:
+        return (item.topic, implausible_payload(item)) in self.refused_events
 
     def take_again(self, waiting: Waiting) -> None:
         """Take a quarantined message as if it were just handled, with its own receipt."""
@@ -158,12 +180,7 @@ class GroupState:
         )
         (self._turn.refused_again_ids if refused_again else self._turn.replayed_ids).append(waiting.row_id)
 
-    def _take_event(self, item: AdmittedEvent, message_ms: int) -> None:
-        if self.refused_events and (item.topic, implausible_payload(item)) in self.refused_events:
-            self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, "the database refused this event"))
-            return
-        taken = self._detector.take_event(item.device_id, item.event, received_ms=item.received_ms)
-        metrics.EVENTS.labels(taken.admission.value).inc()
+    def _take_event(self, item: AdmittedEvent, message_ms: int, taken: Taken) -> None:
         if taken.admission is Admission.DUPLICATE:
             return
         plausible = taken.admission is not Admission.IMPLAUSIBLE
@@ -181,9 +198,8 @@ class GroupState:
             self._turn.refusals.append(refusal)
             metrics.QUARANTINED.labels(refusal.reason.value).inc()
 
-    def _take_heartbeat(self, item: AdmittedHeartbeat, message_ms: int) -> None:
+    def _take_heartbeat(self, item: AdmittedHeartbeat, message_ms: int, taken: Taken) -> None:
         heartbeat = item.heartbeat
-        taken = self._detector.take_heartbeat(item.device_id, heartbeat, received_ms=item.received_ms)
         metrics.HEARTBEATS.inc()
         if self._own_clock is not None:
             self._own_clock.observe(item.device_id, heartbeat, message_ms)
@@ -234,6 +250,11 @@ class GroupState:
         self._losses.implausible_heartbeats.subtract(turn.implausible)
         self._losses.implausible_heartbeats += Counter()  # keeps what is above nothing
         self._turn = Turn(turn.now_ms, None)
+
+
+def _pulse_before(message: Message) -> int:
+    """Return the last whole second that passed before a message came."""
+    return (message.received_ms - 1) // PULSE_MS * PULSE_MS
 
 
 def _refusal_of(item: AdmittedEvent, reason: QuarantineReason, found: str) -> Refused:

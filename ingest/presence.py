@@ -223,6 +223,12 @@ def decide_presence(home: Home, kept: HomeSigns, *, known: bool, now_ms: int) ->
     return _Walk(home, kept, now_ms).presence(known=known)
 
 
+def judge_home(home: Home, kept: HomeSigns, *, known: bool, now_ms: int) -> tuple[Presence, list[Homecoming]]:
+    """Return ``decide_presence`` and ``find_homecomings`` of one walk through the signs."""
+    walk = _Walk(home, kept, now_ms)
+    return walk.presence(known=known), walk.homecomings
+
+
 def find_homecomings(home: Home, kept: HomeSigns, *, now_ms: int) -> list[Homecoming]:
     """Return who came home, oldest first: her own credential inwards, or an opening after she was presumed out."""
     return _Walk(home, kept, now_ms).homecomings

@@ -45,9 +45,10 @@ ON CONFLICT (service) DO UPDATE SET at = excluded.at, turn = service_progress.tu
 SELECT ensure_event_partitions(%(from_at)s, %(to_at)s);
 
 -- name: copy_events
+-- The order of the fields is that of ingest/copying.py.
 COPY door_events (
-  occurred_at, received_at, recorded_at, device_no, household_no, boot, seq, ts_ms, up_ms, clock_quality, replayed,
-  type, state, direction, method, credential, opens, reason, door, plausible, batch
+  occurred_at, received_at, recorded_at, device_no, boot, seq, ts_ms, up_ms, batch, replayed, plausible, household_no,
+  opens, clock_quality, type, state, direction, method, credential, reason, door
 ) FROM STDIN (FORMAT BINARY);
 
 -- name: file_refusal
@@ -118,14 +119,20 @@ SET ntp_up_ms = excluded.ntp_up_ms, ntp_ts_ms = excluded.ntp_ts_ms, ntp_base_min
     ntp_base_max_ms = excluded.ntp_base_max_ms, received_base_ms = excluded.received_base_ms,
     rtc_base_ms = excluded.rtc_base_ms, newest_received_ms = excluded.newest_received_ms;
 
--- name: write_view
+-- name: write_views
+-- Views as an array of objects, one for each household; instants in milliseconds.
 INSERT INTO household_states (
   household_id, as_of, known, not_known_since, stage, check_step, evidence_at, evidence, base_ms, anchor_at,
   settled_ms, absent_until, door_open_since, in_fault
-) VALUES (
-  %(household_id)s, %(as_of)s, %(known)s, %(not_known_since)s, %(stage)s, %(check_step)s, %(evidence_at)s,
-  %(evidence)s, %(base_ms)s, %(anchor_at)s, %(settled_ms)s, %(absent_until)s, %(door_open_since)s, %(in_fault)s
 )
+SELECT household_id, epoch + as_of_ms * ms, known, epoch + not_known_since_ms * ms, stage, check_step,
+       epoch + evidence_ms * ms, evidence, base_ms, epoch + anchor_ms * ms, settled_ms,
+       epoch + absent_until_ms * ms, epoch + door_open_since_ms * ms, in_fault
+FROM jsonb_to_recordset(%(views)s::text::jsonb) AS new (
+  household_id text, as_of_ms bigint, known boolean, not_known_since_ms bigint, stage smallint, check_step smallint,
+  evidence_ms bigint, evidence jsonb, base_ms bigint, anchor_ms bigint, settled_ms bigint, absent_until_ms bigint,
+  door_open_since_ms bigint, in_fault boolean
+), (SELECT timestamptz 'epoch' AS epoch, interval '1 millisecond' AS ms) AS unit
 ON CONFLICT (household_id) DO UPDATE
 SET as_of = excluded.as_of, known = excluded.known, not_known_since = excluded.not_known_since,
     stage = excluded.stage, check_step = excluded.check_step, evidence_at = excluded.evidence_at,

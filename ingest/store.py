@@ -10,14 +10,17 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
 from ingest import metrics
 from ingest.admission import PAYLOAD_KEPT_BYTES_MAX, AdmittedEvent, Refused
 from ingest.causes import OutageFact, OutageMoved, OutageTold, Wiring
+from ingest.copying import Copier, Row
 from ingest.detector import (
     BootBase,
     CheckDue,
@@ -56,6 +59,8 @@ _SQL = queries("ingest")
 
 #: An edge may keep an event for 45 days before it sends it, and the event may have been 45 days old by then.
 CLAMP_PAST_MS = 2 * PAST_MAX_MS + DAY_MS
+#: A receipt further from now than this is a broken clock, not a date.
+RECEIPT_SPAN_MS = 400 * DAY_MS
 #: Absences and words of witnesses that ended longer ago cannot matter any more.
 REGISTRY_MEMORY = timedelta(days=140)
 #: Refused messages kept at most; heartbeats of unknown devices stop being kept at half of it.
@@ -63,10 +68,7 @@ QUARANTINE_ROWS_MAX = 500_000
 #: Above this many changed households readers are told to look again instead of being told each.
 NOTIFIED_STATES_MAX = 20
 
-_EVENT_TYPES = [
-    "timestamptz", "timestamptz", "timestamptz", "int4", "int4", "int8", "int8", "int8", "int8", "text", "bool",
-    "text", "text", "text", "text", "text", "int8", "text", "text", "bool", "int8",
-]  # fmt: skip
+_encoder = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,7 @@ class Book:
         return {no: device_id for device_id, no in self.device_no.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
+class StoredEvent(msgspec.Struct, frozen=True):
     """An event to append; ``message_ms`` is when this service received it, ``instant_ms`` where it stands."""
 
     admitted: AdmittedEvent
@@ -157,6 +158,7 @@ class Store:
         self._days_to: datetime | None = None
         self._quarantined: int | None = None
         self._doors = DoorFacts()
+        self._copier = Copier()
 
     def write(self, connection: Connection, lease: Lease, book: Book, turn: Turn) -> int:
         """Write one turn in one transaction and return its batch number.
@@ -294,18 +296,15 @@ class Store:
         recorded_ms: int,
         batch: int,
     ) -> None:
-        recorded_at = as_datetime(recorded_ms)
-        rows = sorted(
-            (_event_row(book, event, recorded_at, batch) for event in events),
-            key=lambda row: (row[4] or 0, row[0]),
-        )
-        self._ensure_partitions(connection, min(row[0] for row in rows), max(row[0] for row in rows))
+        rows = [_event_row(book, event) for event in events]
+        occurred = [row.occurred_ms for row in rows]
+        self._ensure_partitions(connection, as_datetime(min(occurred)), as_datetime(max(occurred)))
+        packed = self._copier.encode(rows, recorded_ms=recorded_ms, batch=batch)
         with connection.cursor() as cursor, cursor.copy(_SQL["copy_events"]) as copy:
-            copy.set_types(_EVENT_TYPES)
-            for number, row in enumerate(rows):
-                copy.write_row(row)
-                if number == len(rows) // 2:
-                    pass_point("mid_copy", "events")
+            half = len(packed) // 2
+            copy.write(packed[:half])
+            pass_point("mid_copy", "events")
+            copy.write(packed[half:])
 
     def _ensure_partitions(self, connection: Connection, from_at: datetime, to_at: datetime) -> None:
         low, high = _midnight(from_at), _midnight(to_at)
@@ -372,9 +371,10 @@ def _clamp(value: int, low: int, high: int) -> int:
 
 def _storable(ms: int, near_ms: int) -> datetime:
     """Return an instant as the database can hold it; a receipt years away is a broken clock, not a date."""
-    return as_datetime(_clamp(ms, near_ms - 400 * DAY_MS, near_ms + 400 * DAY_MS))
+    return as_datetime(_clamp(ms, near_ms - RECEIPT_SPAN_MS, near_ms + RECEIPT_SPAN_MS))
 
 
+@lru_cache(maxsize=65_536)
 def boot_number(boot: str) -> int:
     """Return 16 hexadecimal digits as the signed 64-bit number they are stored as."""
     number = int(boot, 16)
@@ -386,19 +386,22 @@ def boot_text(number: int) -> str:
     return f"{number & ((1 << 64) - 1):016x}"
 
 
-def _event_row(book: Book, stored: StoredEvent, recorded_at: datetime, batch: int) -> tuple[Any, ...]:
-    event, message_ms = stored.admitted.event, stored.message_ms
+def _event_row(book: Book, stored: StoredEvent) -> Row:
+    admitted, message_ms = stored.admitted, stored.message_ms
+    event = admitted.event
     occurred_ms = (
         _clamp(stored.instant_ms, message_ms - CLAMP_PAST_MS, message_ms + FUTURE_MAX_MS)
         if stored.plausible
         else message_ms
     )
+    received_ms = _clamp(admitted.received_ms, message_ms - RECEIPT_SPAN_MS, message_ms + RECEIPT_SPAN_MS)
     household_no = None if stored.household_id is None else book.household_no[stored.household_id]
-    return (
-        as_datetime(occurred_ms), _storable(stored.admitted.received_ms, message_ms), recorded_at,
-        book.device_no[stored.admitted.device_id], household_no, boot_number(event.boot), event.seq, event.ts,
-        event.up, event.clk, bool(event.hist), event.type, event.state, event.dir, event.method, event.cred, event.opens,
-        event.reason, event.door, stored.plausible, batch,
+    words = (
+        event.clk, event.type, event.state, event.dir, event.method, event.cred, event.reason, event.door
+    )  # fmt: skip
+    return Row(
+        household_no, occurred_ms, received_ms, book.device_no[admitted.device_id], boot_number(event.boot),
+        event.seq, event.ts, event.up, bool(event.hist), stored.plausible, event.opens, words,
     )  # fmt: skip
 
 
@@ -415,7 +418,7 @@ def _write_coverage(connection: Connection, book: Book, turn: Turn) -> None:
             )
             for p in turn.points
         ]  # fmt: skip
-        connection.execute(_SQL["write_points"], [list(column) for column in zip(*rows, strict=True)])
+        connection.execute(_SQL["write_points"], _columns(rows))
     if turn.boots:
         bases = [
             (
@@ -424,7 +427,15 @@ def _write_coverage(connection: Connection, book: Book, turn: Turn) -> None:
             )
             for b in turn.boots
         ]  # fmt: skip
-        connection.execute(_SQL["write_boots"], [list(column) for column in zip(*bases, strict=True)])
+        connection.execute(_SQL["write_boots"], _columns(bases))
+
+
+def _columns(rows: Sequence[tuple[int | str | bool | None, ...]]) -> list[str]:
+    """Return rows of numbers and plain words as array literals, column by column."""
+    return [
+        "{" + ",".join(["NULL" if value is None else str(value) for value in column]) + "}"
+        for column in zip(*rows, strict=True)
+    ]
 
 
 def _write_notes(connection: Connection, book: Book, turn: Turn) -> None:
@@ -482,35 +493,16 @@ def _write_counts(connection: Connection, book: Book, turn: Turn) -> None:
 
 
 def _write_views(connection: Connection, views: Sequence[HouseholdView]) -> None:
+    """Write each household's newest view, all in one statement."""
     if not views:
         return
-    connection.cursor().executemany(
-        _SQL["write_view"],
-        [
-            {
-                "household_id": view.household_id,
-                "as_of": as_datetime(view.as_of_ms),
-                "known": view.known,
-                "not_known_since": _maybe(view.not_known_since_ms),
-                "stage": view.stage,
-                "check_step": view.check_step,
-                "evidence_at": as_datetime(view.evidence_ms),
-                "evidence": Jsonb(view.evidence),
-                "base_ms": view.base_ms,
-                "anchor_at": as_datetime(view.anchor_ms),
-                "settled_ms": view.settled_ms,
-                "absent_until": _maybe(view.absent_until_ms),
-                "door_open_since": _maybe(view.door_open_since_ms),
-                "in_fault": view.in_fault,
-            }
-            for view in views
-        ],
-    )
-    if len(views) > NOTIFIED_STATES_MAX:
+    newest = {view.household_id: view for view in views}
+    connection.execute(_SQL["write_views"], {"views": _encoder.encode(list(newest.values())).decode()})
+    if len(newest) > NOTIFIED_STATES_MAX:
         notify(connection, "kaimen_states")
     else:
-        for view in views:
-            notify(connection, "kaimen_states", view.household_id)
+        for household_id in newest:
+            notify(connection, "kaimen_states", household_id)
 
 
 def _maybe(ms: int | None) -> datetime | None:

@@ -23,6 +23,8 @@ from kaimen import wire
 from kaimen.policy import CLONE_SPREAD_MS, STEP_MAX_MS
 
 Message = wire.Event | wire.Heartbeat
+#: Up to so many messages of a device are looked at one by one.
+_FEW = 12
 _TELLING = np.array([OPEN, CLOSED, GRANTED, TAKEN], np.uint8)
 
 
@@ -51,9 +53,23 @@ class Batch:
         rows: Ints = self._order[low:high]
         return rows[(rows >= first) & (rows < self.reached) & ~self.left[rows]]
 
+    def runs(self) -> Iterator[tuple[int, Ints]]:
+        """Yield each device with the messages of it that went past its track, in order."""
+        went = np.flatnonzero(~self.left[: self.reached])
+        if not len(went):
+            return
+        devices = self.columns.device[went]
+        order = np.argsort(devices, kind="stable")
+        went, devices = went[order], devices[order]
+        starts = np.flatnonzero(np.diff(devices, prepend=-1)).tolist()
+        for low, high in zip(starts, [*starts[1:], len(went)], strict=True):
+            yield int(devices[low]), went[low:high]
+
 
 def past_of(batch: Batch, rows: Ints) -> Past:
     """Return what rows of one device and boot, ascending, tell its track."""
+    if len(rows) <= _FEW:
+        return _past_of_few(batch, rows.tolist())
     columns = batch.columns
     seq, up, ts = columns.seq[rows], columns.up[rows], columns.ts[rows]
     opens, received = columns.opens[rows], columns.received[rows]
@@ -87,6 +103,40 @@ def past_of(batch: Batch, rows: Ints) -> Past:
     )  # fmt: skip
 
 
+def _past_of_few(batch: Batch, rows: Sequence[int]) -> Past:
+    """As ``past_of``, for runs too short for arrays to be worth their while."""
+    events: list[tuple[wire.Event, int]] = []
+    points: list[tuple[Point, Beat | None]] = []
+    told: list[Beat] = []
+    bases, receipts, spans = [], [], []
+    last = len(rows) - 1
+    for index, row in enumerate(rows):
+        message, received_ms = batch.messages[row], int(batch.columns.received[row])
+        bases.append(message.ts - message.up)
+        receipts.append(received_ms)
+        spans.append(received_ms - message.up)
+        if isinstance(message, wire.Event):
+            events.append((message, received_ms))
+            counter = NO_COUNTER if message.opens is None else message.opens
+            edge = message.is_open_edge
+            points.append(((message.seq, POINT_EVENT, message.up, message.ts, counter, edge), None))
+            continue
+        beat = beat_of(message, received_ms)
+        told.append(beat)
+        between = 0 < index < last and not any(
+            isinstance(batch.messages[rows[beside]], wire.Event) for beside in (index - 1, index + 1)
+        )
+        if not between:
+            points.append(((beat[3], POINT_HEARTBEAT, beat[0], beat[1], beat[4], False), beat))
+
+    def beats() -> Iterable[Beat]:
+        return told
+
+    return Past(
+        batch.messages[rows[0]].boot, events, points, beats, max(receipts), min(spans), min(bases), max(bases)
+    )
+
+
 class FastLane:
     """The devices of one registry beside their tracks; thrown away when the registry changes."""
 
@@ -103,12 +153,16 @@ class FastLane:
         self._batches: list[Batch] = []
         #: Per device: the batch and the row in it up to which its track knows everything.
         self._known = np.zeros((len(device_ids), 2), np.int64)
+        #: The devices of which something may have gone past the track since it was last told.
+        self._owing: set[int] = set()
         #: Per batch: up to which row it was looked at for ``take_touched``.
         self._looked: list[int] = []
         self._touched: set[int] = set()
 
     def take(self, batch: Batch, stop: int) -> int | None:
         """Take messages of a batch up to ``stop`` (excluded); return the first that is left over, None if none is."""
+        if batch.reached >= stop:
+            return None
         if not self._batches or self._batches[-1] is not batch:
             self._batches.append(batch)
             self._looked.append(0)
@@ -122,7 +176,7 @@ class FastLane:
     def settle(self, device_id: str) -> list[BootTrack]:
         """Give a device's track what went past it; return the boots that this told of."""
         device = self.index.get(device_id)
-        if device is None or not self._batches:
+        if device not in self._owing or device is None or not self._batches:
             return []
         track = self._tracks[device]
         number, row = self._known[device].tolist()
@@ -140,20 +194,23 @@ class FastLane:
     def settle_all(self) -> Iterator[tuple[str, BootTrack]]:
         """Give every track what went past it and let go of the batches; yield the boots that this told of."""
         self._note_touched()
-        for device in self._spoken_for():
-            device_id = self._device_ids[device]
-            for boot in self.settle(device_id):
-                yield device_id, boot
+        known = self._known
+        for number, batch in enumerate(self._batches):
+            for device, rows in batch.runs():
+                known_number, known_row = known[device].tolist()
+                if known_number > number:
+                    continue
+                fresh = rows[rows >= known_row] if known_number == number and known_row else rows
+                if len(fresh):
+                    past = past_of(batch, fresh)
+                    track = self._tracks[device]
+                    track.prolong(past)
+                    yield self._device_ids[device], track.boots[past.boot]
         last = self._batches[-1:]
-        self._batches, self._looked = last, self._looked[-1:]
-        self._known[:] = 0, (last[0].reached if last else 0)
-
-    def _spoken_for(self) -> list[int]:
-        """Return the devices of which something went past the track since it was last told."""
-        told = [
-            batch.columns.device[: batch.reached][~batch.left[: batch.reached]] for batch in self._batches
-        ]
-        return np.unique(np.concatenate(told)).tolist() if told else []
+        if last and last[0].reached == len(last[0].columns):
+            last = []  # nothing of it is to come
+        self._batches, self._looked = last, self._looked[-1:] if last else []
+        known[:] = 0, (last[0].reached if last else 0)
 
     def take_touched(self) -> set[int]:
         """Return the devices of which a door's state or a passage went past the track since the last call."""
@@ -172,6 +229,25 @@ class FastLane:
             self._looked[number] = batch.reached
 
     # -- arming ---------------------------------------------------------------------------------------------
+
+    def leave(self, device_id: str) -> list[BootTrack]:
+        """Give a device's track what went past it, and leave over what the device says next."""
+        device = self.index.get(device_id)
+        if device is None:
+            return []
+        boots = self.settle(device_id)
+        self.hot.disarm(device)
+        self._owing.discard(device)
+        return boots
+
+    def is_left_over(self, batch: Batch) -> bool:
+        """Say whether the next message of a batch is of a device that goes past nothing now; if so it is looked at."""
+        row = batch.reached
+        if self.hot.is_armed(int(batch.columns.device[row])):
+            return False
+        batch.left[row] = True
+        batch.reached = row + 1
+        return True
 
     def disarm(self, device_id: str) -> None:
         """Leave over what the device says next."""
@@ -193,6 +269,7 @@ class FastLane:
         if boot is None or not may_go_on(track, boot):
             return False
         position, kind, up_ms, instant_ms, opens, _ = boot.last_point()
+        self._owing.add(device)
         return self.hot.arm(
             device,
             boot=int(boot.boot, 16),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ingest.detector.facts import BootBase
 from kaimen import wire
@@ -141,6 +141,18 @@ class BootTrack:
 
     def _note_base(self, ts: int, up: int, clk: str, received_ms: int) -> bool:
         """Take one message into the base; return whether the base or the clone verdict changed."""
+        if (
+            clk == "ntp"
+            and self.ntp_up_ms is not None
+            and self.ntp_base_min_ms is not None
+            and self.ntp_base_max_ms is not None
+            and self.received_base_ms is not None
+            and up > self.ntp_up_ms
+            and self.ntp_base_min_ms <= ts - up <= self.ntp_base_max_ms
+        ):  # the common case, and nothing of it moves
+            self.newest_received_ms = max(self.newest_received_ms, received_ms)
+            self.received_base_ms = min(self.received_base_ms, received_ms - up)
+            return False
         first = self.received_base_ms is None
         before = None if first else (self.base_ms(), self.cloned())
         self.newest_received_ms = max(self.newest_received_ms, received_ms)
@@ -173,7 +185,10 @@ class BootTrack:
     def take_event(self, event: wire.Event, received_ms: int) -> tuple[bool, bool]:
         """Add one copy; return whether the base moved and whether a plausible copy was here before."""
         moved = self._note_base(event.ts, event.up, event.clk, received_ms)
-        marks = self.events.setdefault(event.seq, [])
+        marks = self.events.get(event.seq)
+        if marks is None:
+            self.events[event.seq] = [EventMark(event, [received_ms])]
+            return moved, False
         content = event.content()
         for mark in marks:
             if mark.event.content() == content:
@@ -684,8 +699,7 @@ class DeviceTrack:
             yield from _clip(interval, from_ms, to_ms)
 
 
-@dataclass(frozen=True, slots=True)
-class EventVerdict:
+class EventVerdict(NamedTuple):
     """``fresh``: not a copy of what was here; ``extended``: nothing changed but that the watching goes on."""
 
     instant_ms: int

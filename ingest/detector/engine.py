@@ -111,6 +111,7 @@ class Detector:
                     self._tracks[binding.device_id] = DeviceTrack(binding.device_id, 0, retain=self._retain)
         #: What ``columns.device`` of a batch counts.
         self._device_ids = list(self._registry.devices)
+        self._index = {device_id: number for number, device_id in enumerate(self._device_ids)}
         before = self._watches
         watched = [item for item in self._registry.households.values() if item.consent]
         self._state = WatchState(len(watched))
@@ -165,7 +166,7 @@ class Detector:
         if verdict.fresh or verdict.moved:
             self._touch(device_id, track, verdict, tells=event.type in _TELLS)
             self._touch_sharers(device_id, verdict, event)
-        household_id = self._household_of(device_id, verdict.instant_ms)
+        household_id = self.household_of(device_id, verdict.instant_ms)
         lives = admission in (Admission.ACCEPTED, Admission.LATE) and event.type in _LIVES
         return Taken(admission, verdict.instant_ms, verdict.rebased, household_id, lives)
 
@@ -185,36 +186,52 @@ class Detector:
 
     # -- batches --------------------------------------------------------------------------------------------
 
-    def take_batch(self, batch: Batch, stop: int | None = None) -> bool:
+    def take_batch(self, batch: Batch, stop: int | None = None) -> Taken | None:
         """Take a batch from where it stands, up to ``stop`` (excluded) or just after the first message that is no plain
-        going on, as ``take_event`` and ``take_heartbeat`` would; say whether there was such a message.
+        going on, as ``take_event`` and ``take_heartbeat`` would; return what became of that one, None if there was none.
 
         All messages taken in one call must be such that no pulse between them would have had work (``has_work``).
         The batch is kept, and must not be changed, until every track was given what went past it.
         """
         if self._lane is None:
             self._lane = FastLane(list(self._registry.devices), self._tracks, self._state)
-        row = self._lane.take(batch, len(batch.columns) if stop is None else stop)
-        if row is None:
-            return False
+        stop = len(batch.columns) if stop is None else stop
+        if batch.reached < stop and self._lane.is_left_over(batch):
+            row = batch.reached - 1
+        else:
+            found = self._lane.take(batch, stop)
+            if found is None:
+                return None
+            row = found
         message = batch.messages[row]
         device_id = self._device_ids[int(batch.columns.device[row])]
         received_ms = int(batch.columns.received[row])
         if isinstance(message, wire.Event):
-            self.take_event(device_id, message, received_ms=received_ms)
+            taken = self.take_event(device_id, message, received_ms=received_ms)
         else:
-            self.take_heartbeat(device_id, message, received_ms=received_ms)
+            taken = self.take_heartbeat(device_id, message, received_ms=received_ms)
         if not any(
             watch.rule.household.household_id in self._dirty for watch in self._dwellers.get(device_id, ())
         ):
             self._enter_lane(device_id)
-        return True
+        return taken
+
+    def went_past(self, device_id: str, event: wire.Event, received_ms: int) -> Taken:
+        """Say what ``take_event`` would of an event that went past its track: it is new, sound, and where its ``ts`` is."""
+        late = received_ms - event.ts > LATE_AFTER_MS
+        admission = Admission.LATE if late else Admission.ACCEPTED
+        household_id = self.household_of(device_id, event.ts)
+        return Taken(admission, event.ts, False, household_id, event.type in _LIVES)
+
+    def device_index(self, device_id: str) -> int:
+        """Return what ``columns.device`` of a batch calls a device."""
+        return self._index[device_id]
 
     def _leave_lane(self, device_id: str) -> None:
         """Bring a device's track up to date and take its next messages one by one."""
         if self._lane is not None:
-            self._settle(device_id)
-            self._lane.disarm(device_id)
+            for boot in self._lane.leave(device_id):
+                self._changed_boots[(device_id, boot.boot)] = boot
 
     def _enter_lane(self, device_id: str) -> None:
         """Let a device's next messages go past its track where nobody could tell the difference."""
@@ -291,7 +308,8 @@ class Detector:
             if verdict.moved or event.cred in watch.rule.own_tokens:
                 self._dirty.add(watch.rule.household.household_id)
 
-    def _household_of(self, device_id: str, instant_ms: int) -> str | None:
+    def household_of(self, device_id: str, instant_ms: int) -> str | None:
+        """Return whose dwelling's door a device is at an instant."""
         for watch in self._dwellers.get(device_id, ()):
             for binding, _ in watch.rule.dwelling:
                 if binding.device_id == device_id and binding.holds_at(instant_ms):

@@ -7,15 +7,14 @@ until then (kind, device, boot, seq): enough to find the row, nothing about a pe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from kaimen.vocabulary import Admission
 
 Evidence = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """What became of one message. ``lives``: it is evidence of life for a household's dwelling."""
 
     admission: Admission

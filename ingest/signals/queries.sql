@@ -53,9 +53,9 @@ SELECT household_id, state, ground, since_at FROM household_presence;
 
 -- name: write_presence
 INSERT INTO household_presence (household_id, state, ground, since_at, as_of)
-SELECT household_id, state, ground, since_at, %(as_of)s
-FROM unnest(%(ids)s::text[], %(states)s::text[], %(grounds)s::jsonb[], %(sinces)s::timestamptz[])
-     AS new (household_id, state, ground, since_at)
+SELECT household_id, state, ground, timestamptz 'epoch' + since_ms * interval '1 millisecond', %(as_of)s
+FROM jsonb_to_recordset(%(rows)s::text::jsonb)
+     AS new (household_id text, state text, ground jsonb, since_ms bigint)
 ON CONFLICT (household_id) DO UPDATE
 SET state = excluded.state, ground = excluded.ground, since_at = excluded.since_at, as_of = excluded.as_of;
 

@@ -10,8 +10,9 @@ import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 import psycopg
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
@@ -21,10 +22,10 @@ from ingest.presence import (
     MEMORY_MS,
     ONE_HOMECOMING_MS,
     Home,
+    Homecoming,
     Homes,
     Presence,
-    decide_presence,
-    find_homecomings,
+    judge_home,
     next_look_ms,
 )
 from ingest.presence import (
@@ -50,6 +51,7 @@ from kaimen.vocabulary import Absence, Credential, CredentialClass, DoorBinding,
 
 log = get_logger()
 _SQL = queries("ingest.signals")
+_encoder = msgspec.json.Encoder()
 
 #: Stored events looked at around a new one: an episode and its neighbours lie within.
 AROUND_MS = DAY_MS
@@ -65,8 +67,7 @@ _LATCHED = frozenset({"DoorForcedOpen", "DoorOpenTooLong", "DoorTamper", "DoorFa
 _ACCESS = frozenset({"AccessGranted", "AccessTaken", "Denied"})
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """A plausible event of this turn at its instant."""
 
     device_id: str
@@ -350,22 +351,25 @@ class DoorFacts:
             if home is None:
                 continue
             kept = self._homes.signs_of(household_id)
-            presence = decide_presence(home, kept, known=self._known.get(household_id, True), now_ms=now_ms)
+            known = self._known.get(household_id, True)
+            presence, homecomings = judge_home(home, kept, known=known, now_ms=now_ms)
             if self._written.get(household_id) != presence:
                 news.append((household_id, presence))
             if home.tells:
-                self._write_homecomings(connection, home, now_ms)
+                self._write_homecomings(connection, homecomings, now_ms)
             self._note_due(household_id, next_look_ms(home, kept, now_ms))
         if news:
-            connection.execute(
-                _SQL["write_presence"],
+            rows = [
                 {
-                    "ids": [household_id for household_id, _ in news],
-                    "states": [presence.state.value for _, presence in news],
-                    "grounds": [Jsonb(presence.ground()) for _, presence in news],
-                    "sinces": [None if p.since_ms is None else as_datetime(p.since_ms) for _, p in news],
-                    "as_of": as_datetime(now_ms),
-                },
+                    "household_id": household_id,
+                    "state": presence.state.value,
+                    "ground": presence.ground(),
+                    "since_ms": presence.since_ms,
+                }
+                for household_id, presence in news
+            ]
+            connection.execute(
+                _SQL["write_presence"], {"rows": _encoder.encode(rows).decode(), "as_of": as_datetime(now_ms)}
             )
             self._written.update(news)
 
@@ -374,10 +378,10 @@ class DoorFacts:
             self._due_of[household_id] = due_ms
             heapq.heappush(self._dues, (due_ms, household_id))
 
-    def _write_homecomings(self, connection: Connection, home: Home, now_ms: int) -> None:
-        assert self._homes is not None
-        kept = self._homes.signs_of(home.household_id)
-        for found in find_homecomings(home, kept, now_ms=now_ms):
+    def _write_homecomings(
+        self, connection: Connection, homecomings: Sequence[Homecoming], now_ms: int
+    ) -> None:
+        for found in homecomings:
             if found.key in self._homecomings:
                 continue
             self._homecomings.add(found.key)

@@ -99,7 +99,7 @@ class Player:
                 self.stored.events.append((line.address.device_id, event, line.received_ms))
         batch = Batch(rows.take(), messages)
         while batch.reached < len(messages):
-            self.left_over += self.detector.take_batch(batch)
+            self.left_over += self.detector.take_batch(batch) is not None
         self.taken += len(messages)
 
 
