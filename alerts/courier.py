@@ -42,6 +42,7 @@ from alerts.delivery import (
 from alerts.faults import pass_point
 from alerts.messages import case_link, render_texts, token_link
 from alerts.outbox import ReceiptState, apply_receipt, bring_forward, tell_people
+from kaimen import fence
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, queries, transaction
 from kaimen.logs import get_logger
@@ -105,6 +106,7 @@ class Courier:
         wall = as_datetime(self.wall.now_ms())
         now = as_datetime(self.clock.now_ms())
         with transaction(self.pool) as connection:
+            fence.enter(connection)
             all_lanes, life_only = self._open_budgets(connection, wall)
             for _ in range(_HELD_BACK_MAX):
                 found = self._lease_next(connection, limit, all_lanes, life_only, now, wall)
@@ -270,6 +272,7 @@ class Courier:
             "provider_ids": [result.provider_id for _, result in done],
         }
         with transaction(self.pool) as connection:
+            fence.enter(connection)
             # What is missing here another sender took over, or a person has confirmed it meanwhile. The attempt was
             # made all the same.
             ours = {row["id"] for row in connection.execute(_SQL["finish_messages"], args)}

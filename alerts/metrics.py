@@ -35,6 +35,9 @@ WITHOUT_FUTURE = Gauge(
     "kaimen_alerts_cases_without_future", "Open cases with no action ahead; must be 0, whatever happens"
 )
 OUTBOX_AGE = Gauge("kaimen_alerts_outbox_age_seconds", "How long the oldest message due has waited")
+OUTBOX_HELD = Gauge(
+    "kaimen_alerts_outbox_held", "1 while messages leave the house only one by one, by a person's word"
+)
 SET_ASIDE = Gauge(
     "kaimen_alerts_happenings_set_aside", "Happenings whose handling failed, waiting to be tried again"
 )
@@ -84,6 +87,7 @@ def measure(connection: Connection, *, now: datetime, done_up_to: datetime | Non
     oldest = connection.execute(_SQL["outbox_age"], {"now": now}).fetchone()
     waited = (now - oldest["oldest"]).total_seconds() if oldest and oldest["oldest"] else 0.0
     OUTBOX_AGE.set(waited)
+    OUTBOX_HELD.set(connection.execute(_OUTBOX["standing_hold"]).fetchone() is not None)
     measure_channels(connection, now=now)
     aside = connection.execute(_SQL["count_set_aside"]).fetchone()
     SET_ASIDE.set(aside["count"] if aside else 0)

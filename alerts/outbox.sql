@@ -96,6 +96,9 @@ FROM (
       AND q.attempts < %(attempts_max)s AND q.lane <= %(lane_max)s AND q.not_before <= %(now)s
       AND (q.channel = ANY(%(channels)s) OR q.lane = 0 AND q.channel = ANY(%(life_channels)s))
       AND (q.state = 'planned' AND q.lease_expires_at IS NULL OR q.lease_expires_at <= %(wall)s)
+      -- While a hold stands only the console is told, and what a person let go.
+      AND (q.channel = 'console' OR q.let_go_at IS NOT NULL
+           OR NOT EXISTS (SELECT 1 FROM outbox_holds h WHERE h.ended_at IS NULL))
     ORDER BY q.lane, q.pressing, q.not_before, q.id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -253,6 +256,14 @@ WHERE cc.digest AND cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
            OR hs.absent_until > %(now)s
            OR EXISTS (SELECT 1 FROM cases c WHERE c.household_id = h.id AND c.state <> 'closed')))
 
+-- name: standing_hold
+-- Why nothing leaves the house, since when (wall time), and how many messages wait for a person's word.
+SELECT h.id, h.reason, h.begun_at, h.begun_by, h.backup_at,
+  (SELECT count(*) FROM outbox o WHERE o.let_go_at IS NULL AND o.channel <> 'console'
+     AND (o.state IN ('planned', 'leased', 'uncertain')
+          OR EXISTS (SELECT 1 FROM calls l WHERE l.outbox_id = o.id AND l.state IN ('planned', 'leased')))) AS waiting
+FROM outbox_holds h WHERE h.ended_at IS NULL
+
 -- name: mirrored_cases
 -- Cases that are told of outside: open ones somebody was told of, and those closed a moment ago.
 SELECT c.id, c.number, c.stage, c.check_step, c.cause, c.opened_at, c.closed_at, c.state,
@@ -261,6 +272,7 @@ FROM cases c
 WHERE EXISTS (SELECT 1 FROM outbox o WHERE o.case_id = c.id AND o.channel = %(channel)s
                 AND o.state IN ('accepted', 'delivered', 'answered', 'confirmed'))
   AND (c.state <> 'closed' OR c.closed_at > %(since)s)
+  AND NOT EXISTS (SELECT 1 FROM outbox_holds h WHERE h.ended_at IS NULL)
 ORDER BY c.id
 LIMIT %(limit)s
 

@@ -33,6 +33,7 @@ from alerts.faults import pass_point
 from alerts.ladder import decide
 from alerts.outages import OtherCauseBusyError, OutageDesk
 from alerts.shift_rows import keep_duty, load_shift_ends
+from kaimen import fence
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, connect, transaction
 from kaimen.logs import get_logger
@@ -103,6 +104,7 @@ class Worker:
         report = TurnReport()
         self._orders.clear()
         with transaction(self.pool) as connection:
+            fence.enter(connection)
             self._handle_happenings(connection, now, report)
             self._handle_timers(connection, now, report)
             self._tell_set_aside(connection, now, report)

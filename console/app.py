@@ -40,6 +40,7 @@ from console.pages import (
     duty_rosters,
     family,
     figures,
+    held,
     household,
     kiosk,
     kiosks,
@@ -82,7 +83,7 @@ _PAGES = (
     sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
     devices, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, watchdog, figures, duty, duty_rosters, dry_run,
-    place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks,
+    place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
 )  # fmt: skip
 
 

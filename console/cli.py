@@ -82,6 +82,9 @@ _SHORT = {
     "watchdog": "Look at everything once a minute, as a process of its own (settings: KAIMEN_WATCHDOG_*).",
     "policy": "Say who would be called when, if somebody were silent from an instant on.",
     "duty": "Say who is on duty and which minutes nobody can be reached; enter shifts and holidays.",
+    "outbox": "List messages held back after a restore, and let them go or drop them.",
+    "backup": "Write an encrypted backup of the database, and check one.",
+    "restore": "Fill an empty database or a new directory from a backup.",
     "audit": "Check the record of who looked, keep its end elsewhere, check sealed packages offline.",
     "user": "Add, list, disable and enable people who sign in, set passwords and training.",
 }
@@ -104,6 +107,9 @@ _SHORT = {
         "phone": "console.phone_commands:command",
         "watchdog": "console.watchdog_command:command",
         "audit": "console.audit_commands:command",
+        "outbox": "console.outbox_commands:command",
+        "backup": "console.backups.commands:backup",
+        "restore": "console.backups.commands:restore",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

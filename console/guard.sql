@@ -1,8 +1,10 @@
 -- Statements of the pages about the watchdog and of the list of whom to call.
 
 -- name: shell
--- What stands on every page of a desk: whether nobody can be reached from here, and when the watchdog turned.
+-- What stands on every page of a desk: whether nobody can be reached from here, whether messages are held back, and
+-- when the watchdog turned.
 SELECT
+  EXISTS (SELECT 1 FROM outbox_holds WHERE ended_at IS NULL) AS held,
   EXISTS (SELECT 1 FROM watchdog_findings WHERE ended_at IS NULL AND found_at IS NOT NULL
             AND check_name = 'nobody_reached') AS unreached,
   (SELECT turned_at FROM watchdog_beats) AS turned_at

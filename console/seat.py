@@ -306,10 +306,12 @@ def _guard_strips(seat: Seat, connection: Connection) -> dict[str, bool]:
     if seat.viewer.role not in (Role.PROPERTY_CLERK, Role.ADMIN):
         return {}
     row = connection.execute(queries("console", "guard.sql")["shell"]).fetchone()
-    if row is None or row["turned_at"] is None:
+    if row is None:
         return {}
+    if row["turned_at"] is None:
+        return {"outbox_held": row["held"]}
     silent = seat.services.wall_now() - row["turned_at"] > WATCHDOG_SILENT_AFTER
-    return {"unreached": row["unreached"], "watchdog_silent": silent}
+    return {"outbox_held": row["held"], "unreached": row["unreached"], "watchdog_silent": silent}
 
 
 def _notice(word: str, language: str) -> Phrase | None:

@@ -357,6 +357,7 @@ class Shell:
     version: str = ""
     unreached: bool = False  # the watchdog found that no way out of the house works
     watchdog_silent: bool = False
+    outbox_held: bool = False  # nothing leaves the house but what a person lets go
     places: tuple[Place, ...] = ()  # of one, and of those who choose none, nothing
 
 

@@ -14,6 +14,7 @@ from ingest.pulse import GroupLoop
 from ingest.subscriber import Subscriber
 from kaimen.clock import open_clock
 from kaimen.database import Connection, connect
+from kaimen.fence import SchemaFencedError
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.metrics import serve_metrics
 from kaimen.settings import IngestSettings
@@ -87,7 +88,7 @@ class Worker:
     def _run_one(self, loop: GroupLoop | EarlyLoop) -> None:
         try:
             loop.run()
-        except GroupsChangedError as error:
+        except (GroupsChangedError, SchemaFencedError) as error:
             log.error("will not start", reason=str(error))
             self._fail(error)
         except BaseException as error:  # a programmer's fault: say it, end the process, be started again

@@ -25,10 +25,11 @@ WHERE group_no = %(group_no)s AND token = %(token)s RETURNING token;
 UPDATE ingest_leases SET worker = NULL, expires_at = NULL WHERE group_no = %(group_no)s AND token = %(token)s;
 
 -- name: open_turn
--- Fences the transaction: the batch number if the token is still the lease's, else nothing.
+-- Fences the transaction: the batch number if the token is still the lease's, else nothing; an error if the schema
+-- is no longer the one this program knows.
 UPDATE ingest_leases
 SET expires_at = %(expires_at)s, batch = batch + 1, pulse_at = greatest(pulse_at, %(pulse_at)s)
-WHERE group_no = %(group_no)s AND token = %(token)s
+WHERE group_no = %(group_no)s AND token = %(token)s AND enter_schema(%(fence)s)
 RETURNING batch;
 
 -- name: load_pulse

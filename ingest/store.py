@@ -41,6 +41,7 @@ from ingest.losses import Loss
 from ingest.signals.store import DoorFacts, DoorTurn, Heard, Register
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
+from kaimen.fence import KNOWN_FENCE, behind_the_fence
 from kaimen.policy import DAY_MS, FUTURE_MAX_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
 from kaimen.vocabulary import (
     Absence,
@@ -169,13 +170,15 @@ class Store:
             If the token is no longer the lease's; nothing was written.
         DataRefusedError
             If the database refuses a value for good; nothing was written.
+        SchemaFencedError
+            If the database was migrated past this program; nothing was written, and nothing ever will be.
         psycopg.OperationalError
             If the world failed; nothing was acknowledged, and perhaps it was written after all.
         """
         load = "events" if turn.events else ""
         pass_point("before_transaction", load)
         try:
-            with _owning_errors(), connection.transaction():
+            with behind_the_fence(), _owning_errors(), connection.transaction():
                 batch = _open_turn(connection, lease, turn)
                 pass_point("lease_locked", load)
                 new = self._file_refusals(connection, turn)
@@ -341,6 +344,7 @@ def _open_turn(connection: Connection, lease: Lease, turn: Turn) -> int:
             "token": lease.token,
             "expires_at": lease.expires_at(),
             "pulse_at": None if turn.pulse_ms is None else as_datetime(turn.pulse_ms),
+            "fence": KNOWN_FENCE,
         },
     ).fetchone()
     if row is None:

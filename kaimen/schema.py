@@ -13,6 +13,9 @@ from typing import LiteralString, cast
 import psycopg
 
 _LOCK = 7_241_001
+#: Shared by every transaction that writes (``enter_schema``), taken alone by a fencing migration.
+_FENCE_LOCK = 7_241_010
+_FENCING = "-- fencing\n"
 
 
 class SchemaError(RuntimeError):
@@ -25,6 +28,11 @@ class Migration:
     name: str
     tier: str | None
     sql: LiteralString
+
+    @property
+    def is_fencing(self) -> bool:
+        """Whether programs that do not know this step may write no more once it is made."""
+        return self.sql.startswith(_FENCING)
 
 
 def list_migrations() -> list[Migration]:
@@ -55,8 +63,11 @@ def ask_tier(connection: psycopg.Connection[tuple[object, ...]]) -> str:
     return "timescale" if row and row[0] else "plain"
 
 
-def migrate(url: str) -> int:
-    """Bring the database to this version's schema and return the version number.
+def migrate(url: str, *, migrations: list[Migration] | None = None) -> int:
+    """Bring the database to this version's schema, or through ``migrations``, and return the version number.
+
+    Services may run meanwhile: each step is one transaction, and a fencing one lets no program write afterwards that
+    does not know it.
 
     Raises
     ------
@@ -66,12 +77,14 @@ def migrate(url: str) -> int:
     with psycopg.connect(url, autocommit=True, application_name="kaimen migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         try:
-            return _apply_missing(connection)
+            return _apply_missing(connection, migrations)
         finally:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 
 
-def _apply_missing(connection: psycopg.Connection[tuple[object, ...]]) -> int:
+def _apply_missing(
+    connection: psycopg.Connection[tuple[object, ...]], migrations: list[Migration] | None
+) -> int:
     connection.execute(
         "CREATE TABLE IF NOT EXISTS schema_migrations ("
         " version int PRIMARY KEY, name text NOT NULL, tier text NOT NULL, applied_at timestamptz NOT NULL)"
@@ -79,7 +92,7 @@ def _apply_missing(connection: psycopg.Connection[tuple[object, ...]]) -> int:
     rows = connection.execute("SELECT version, tier FROM schema_migrations ORDER BY version").fetchall()
     applied = {cast(int, version) for version, _ in rows}
     tier = cast(str, rows[0][1]) if rows else ask_tier(connection)
-    migrations = list_migrations()
+    migrations = list_migrations() if migrations is None else migrations
     newest = max(migration.version for migration in migrations)
     if applied and max(applied) > newest:
         raise SchemaError(
@@ -91,7 +104,11 @@ def _apply_missing(connection: psycopg.Connection[tuple[object, ...]]) -> int:
         if migration.version in applied or migration.tier not in (None, tier):
             continue
         with connection.transaction():
+            if migration.is_fencing:
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_FENCE_LOCK,))
             connection.execute(migration.sql)
+            if migration.is_fencing:
+                connection.execute("UPDATE schema_fence SET version = %s", (migration.version,))
             # The machine's clock is right here: this row says when an operator upgraded, it decides nothing.
             connection.execute(
                 "INSERT INTO schema_migrations VALUES (%s, %s, %s, clock_timestamp())",

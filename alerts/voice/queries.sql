@@ -17,7 +17,8 @@ UPDATE calls l SET state = 'leased', lease_owner = %(owner)s, lease_expires_at =
 FROM (
   SELECT q.id, q.state AS found_as
   FROM calls q JOIN outbox o ON o.id = q.outbox_id LEFT JOIN cases c ON c.id = o.case_id
-  WHERE q.state = 'planned' AND q.due_at <= %(wall)s OR q.state = 'leased' AND q.lease_expires_at <= %(wall)s
+  WHERE (q.state = 'planned' AND q.due_at <= %(wall)s OR q.state = 'leased' AND q.lease_expires_at <= %(wall)s)
+    AND (o.let_go_at IS NOT NULL OR NOT EXISTS (SELECT 1 FROM outbox_holds h WHERE h.ended_at IS NULL))
   ORDER BY coalesce(c.stage, -1) DESC, q.due_at, q.id
   LIMIT 1
   FOR UPDATE OF q SKIP LOCKED

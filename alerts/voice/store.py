@@ -19,6 +19,7 @@ from alerts.voice.gateway import PERMANENT, Cause, InvalidNumberError, dialled
 from alerts.voice.keypad import Audience
 from alerts.voice.pacing import GATEWAY_PAUSE, WINDOWS, earliest, next_try
 from alerts.voice.wording import CODE_DIGITS
+from kaimen import fence
 from kaimen.database import Connection, Pool, notify, queries, transaction
 
 _SQL = queries("alerts.voice")
@@ -82,6 +83,7 @@ def lease(pool: Pool, *, owner: str, gateway: str, now: datetime, wall: datetime
     """
     while True:
         with transaction(pool) as connection:
+            fence.enter(connection)
             args = {"owner": owner, "lease_until": wall + LEASE, "wall": wall}
             row = connection.execute(_SQL["lease_call"], args).fetchone()
             if row is None:

@@ -90,6 +90,11 @@ class Postgres:
     def admin_url(self) -> str:
         return self._url("postgres", self.admin_password, "postgres")
 
+    @property
+    def superuser_url(self) -> str:
+        """The services' database, as the superuser: for backups and restores."""
+        return self._url("postgres", self.admin_password, DATABASE)
+
     def _url(self, user: str, password: str, database: str) -> str:
         return f"postgresql://{user}:{quote(password)}@127.0.0.1:{self.port}/{database}"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from console import views as v
 from console import views_guard as vg
+from console import views_held as vh
 from console import views_visits as vv
 from console.visiting import PARTS, Step
 from kaimen.vocabulary import Role
@@ -67,6 +68,24 @@ def pages(
             {},
         ),
         "call-list-none": ("call_list.html", lambda: vg.CallListPage((), (), now, "李敏"), {}),
+        "held": (
+            "held.html",
+            lambda: vh.HeldPage(
+                now,
+                "restored",
+                now - timedelta(hours=9),
+                2,
+                (
+                    vh.HeldRow(7, "260301-001", "webhook", now, True),
+                    vh.HeldRow(8, "", "sms_aliyun", now, False),
+                ),
+                True,
+                None,
+                "/admin/held?after=8",
+            ),
+            {**admin, "outbox_held": True},
+        ),
+        "held-none": ("held.html", lambda: vh.HeldPage(None, "", None, 0, (), False, None, None), admin),
         "figures": (
             "figures.html",
             lambda: vg.FiguresPage(

@@ -1,0 +1,1 @@
+"""Encrypted backups of the database, and what is filled from them."""
