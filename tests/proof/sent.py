@@ -15,6 +15,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "/language": {"language": "en"},
     "/duty/handover": {"case": "{case_id}", "to": "1"},
     "/duty/swaps": {"taker": "1", "from": "2025-11-30T08:00", "to": "2025-11-30T10:00"},
+    "/admin/held/decide": {"act": "drop"},
     "/place": {"community": "wenchang"},
     "/duty/rosters/{role}/{kind}/{span_id}/end": {"community": "{community}"},
     "/duty/tests/{test_id}/{result}": {"community": "{community}"},
