@@ -223,8 +223,8 @@ def _on_it(home: FamilyHome, words: Words) -> str:
 def resident_headline(page: ResidentPage, words: Words) -> str:
     """The one sentence of a resident's page: what was last seen of her, said to herself."""
     if page.state is not FamilyState.GOOD:
-        return words.say(f"resident.say.{page.state.value}")
-    return words.say(f"resident.say.good.{_own_kind(page)}", part=_part(page, words))
+        return _headline(words.say(f"resident.say.{page.state.value}"))
+    return _headline(words.say(f"resident.say.good.{_own_kind(page)}", part=_part(page, words)))
 
 
 def _own_kind(page: ResidentPage) -> str:

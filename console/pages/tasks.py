@@ -100,7 +100,11 @@ def _field_page(
     return views.FieldPage(
         task=view,
         household=name,
-        call_name=full if near else show_name(full, case.sight) if full else "",
+        call_name=full
+        if near
+        else show_name(full, case.sight)
+        if full and case.sight >= Sight.MASKED
+        else "",
         line=household.line if household else None,
         address_words=address_words(connection, reader, name),
         hard_of_hearing=bool(household and household.row["hard_of_hearing"] and case.sight >= Sight.MASKED),

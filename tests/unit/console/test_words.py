@@ -104,6 +104,7 @@ BUILT: dict[str, list[str]] = {
         *("ending", "no_lease"),
     ],
     "presence.by": [reason.value for reason in PresenceReason],
+    "sign_in.for": [role.value for role in Role],
     "refusal": list(refusal_words.WORDS),
     "nav": [*(name for _, name, _ in navigation.NAV.values()), "more"],
     "entry": [reason.value for reason in Reason],
