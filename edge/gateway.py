@@ -19,7 +19,6 @@ A step of the machine's clock or a fall of the device's own counter also begins 
 
 from __future__ import annotations
 
-import collections
 import hashlib
 import sqlite3
 import threading
@@ -38,6 +37,7 @@ from edge.dialects import FOREIGN_ROOT, decode
 from edge.faults import pass_point
 from edge.link import Frame, Inbox, Link, LinkDown, LinkReady, LinkUp, Published, Will
 from edge.reading import Kind, Nature, Reading
+from edge.sending import IN_FLIGHT_MAX, Lane, SendOrder, join_messages
 from edge.spool import Message, Spool, SpoolFullError
 from edge.tracker import (
     Decision,
@@ -56,8 +56,6 @@ from kaimen.logs import get_logger
 from kaimen.settings import EdgeSettings
 from kaimen.vocabulary import EventType
 from kaimen.wire import (
-    BATCH_BYTES_MAX,
-    EVENTS_MAX,
     Event,
     Heartbeat,
     WireError,
@@ -69,7 +67,6 @@ from kaimen.wire import (
 
 AWAY_MAX_S = 30 * 60.0
 FRAMES_PER_TURN_MAX = 500
-IN_FLIGHT_MAX = 20
 COMMITTED_KEPT_MAX = 1_000
 DISK_RETRY_S = 5.0
 TABLE_RECHECK_S = 1.0
@@ -179,8 +176,8 @@ class Gateway:
         self._source_epoch = 0
         self._source_ready = False
         self._central_epoch = 0
-        self._sent_up_to = 0
-        self._outbox: collections.deque[list[Message]] = collections.deque()
+        self._order = SendOrder(spool, per_s=settings.edge_backlog_per_s)
+        self._backlog_flights: set[int] = set()
         self._delivered: list[int] = []
         self._committed = _parse_marks(spool.load_fact("last_frames") or "")
         self._in_flight: dict[int, tuple[int, ...]] = {}
@@ -293,10 +290,10 @@ class Gateway:
             self._source_ready = False
 
     def _forget_flights(self) -> None:
-        """Begin again with the oldest message: what was not acknowledged on that connection is sent on the next."""
-        self._sent_up_to = 0
+        """What was not acknowledged on that connection is sent on the next, as part of what waits."""
         self._in_flight.clear()
-        self._outbox.clear()
+        self._backlog_flights.clear()
+        self._order.begin(time.monotonic())
 
     def _away_s(self) -> float:
         """Return for how long the broker kept our frames; its queue runs on the machine's time, not the community's."""
@@ -612,17 +609,15 @@ class Gateway:
     # -- to the central broker -----------------------------------------------------------------------------------
 
     def _pump(self) -> None:
-        """Publish what waits, oldest window first, a bounded number in flight at a time."""
+        """Publish what waits in its order (``edge/sending.py``), a bounded number in flight at a time."""
         while self._central_epoch and len(self._in_flight) < IN_FLIGHT_MAX:
-            if not self._outbox:
-                waiting = self._spool.after(self._sent_up_to)
-                if not waiting:
-                    return
-                self._outbox.extend(group_messages(waiting))
-                self._sent_up_to = waiting[-1].id
-            if not self._send(self._outbox[0]):
+            chosen = self._order.next(time.monotonic(), backlog_in_flight=len(self._backlog_flights))
+            if chosen is None:
                 return
-            self._outbox.popleft()
+            lane, group = chosen
+            if not self._send(lane, group):
+                return
+            self._order.sent(lane, group)
 
     def _leave_stalled_node(self) -> None:
         """Go to the next node of a cluster when the present one has long answered for nothing."""
@@ -636,7 +631,7 @@ class Gateway:
             self._central_epoch = 0
             self._central.reconnect()
 
-    def _send(self, group: list[Message]) -> bool:
+    def _send(self, lane: Lane, group: list[Message]) -> bool:
         topic, payload = join_messages(group)
         message_id = self._central.publish(self._central_epoch, topic, payload, qos=1, retain=group[0].retain)
         if message_id is None:
@@ -644,6 +639,9 @@ class Gateway:
         if not self._in_flight:
             self._answered_at = time.monotonic()
         self._in_flight[message_id] = tuple(message.id for message in group)
+        if lane is Lane.BACKLOG:
+            self._backlog_flights.add(message_id)
+            metrics.BACKLOG_SENT.inc(len(group))
         pass_point("edge_published")
         return True
 
@@ -652,6 +650,7 @@ class Gateway:
             metrics.STALE_ACKS.inc()
             return
         ids = self._in_flight.pop(item.message_id, None)
+        self._backlog_flights.discard(item.message_id)
         if ids is None:
             return
         self._answered_at = time.monotonic()
@@ -705,39 +704,3 @@ def _format_marks(frames: Sequence[Frame]) -> str:
 def _parse_marks(text: str) -> dict[int, str]:
     pairs = (word.partition(":") for word in text.split())
     return {int(number): digest for number, mark, digest in pairs if mark and number.isdigit()}
-
-
-def group_messages(messages: Sequence[Message]) -> list[list[Message]]:
-    """Cut a window of queued messages into publications: events of one topic and boot share an array.
-
-    The order within a topic and boot is kept; groups stand in the order of their first message.
-    """
-    groups: list[list[Message]] = []
-    open_groups: dict[tuple[str, str], tuple[list[Message], int]] = {}
-    for message in messages:
-        key = (message.topic, message.boot)
-        group, size = open_groups.get(key, ([], 0))
-        fits = (
-            bool(group)
-            and message.joinable
-            and message.seq > group[-1].seq
-            and len(group) < EVENTS_MAX
-            and size + len(message.payload) + 1 <= BATCH_BYTES_MAX
-        )
-        if not fits:
-            group, size = [], 2
-            groups.append(group)
-        group.append(message)
-        if message.joinable:
-            open_groups[key] = (group, size + len(message.payload) + 1)
-        else:
-            open_groups.pop(key, None)
-    return groups
-
-
-def join_messages(group: Sequence[Message]) -> tuple[str, bytes]:
-    """Return topic and payload of one publication: a single event as it is, several as an array."""
-    if len(group) == 1:
-        return group[0].topic, group[0].payload
-    topic = group[0].topic.removesuffix("/evt") + "/evb"
-    return topic, b"[" + b",".join(message.payload for message in group) + b"]"

@@ -27,6 +27,9 @@ SPOOL_EVICTED = Counter("kaimen_edge_spool_evicted_vitals_total", "Vitals remove
 SPOOL_EXPIRED = Counter("kaimen_edge_spool_expired_total", "Messages that grew too old to prove anything")
 FORWARDED = Counter("kaimen_edge_forwarded_total", "Canonical frames forwarded", ["channel"])
 PUBLISHED = Counter("kaimen_edge_published_total", "Messages the central broker has acknowledged")
+BACKLOG_SENT = Counter(
+    "kaimen_edge_backlog_events_total", "Events sent that had waited for the central broker"
+)
 CONNECTED = Gauge("kaimen_edge_connected", "1 while a link stands", ["link"])
 RECONNECTS = Counter("kaimen_edge_reconnects_total", "Connection attempts", ["link"])
 STALE_ACKS = Counter(

@@ -60,6 +60,23 @@ CREATE TABLE IF NOT EXISTS unlisted_reading (
 CREATE INDEX IF NOT EXISTS unlisted_reading_source ON unlisted_reading (source, id);
 """
 
+_ALL_AFTER = """
+SELECT id, topic, device, boot, seq, payload, joinable, retain FROM message
+WHERE id > ? ORDER BY id LIMIT ?
+"""
+_EVENTS_AFTER = """
+SELECT id, topic, device, boot, seq, payload, joinable, retain FROM message
+WHERE id > ? AND retain = 0 ORDER BY id LIMIT ?
+"""
+_EVENTS_BEFORE = """
+SELECT id, topic, device, boot, seq, payload, joinable, retain FROM message
+WHERE id < ? AND retain = 0 ORDER BY id DESC LIMIT ?
+"""
+_STATES_AFTER = """
+SELECT id, topic, device, boot, seq, payload, joinable, retain FROM message
+WHERE vital = 1 AND retain = 1 AND id > ? ORDER BY id LIMIT ?
+"""
+
 
 class SpoolFullError(RuntimeError):
     """The bound in bytes is reached and no vitals are left: nothing more can be promised to a source."""
@@ -223,13 +240,25 @@ class Spool:
         self._db.execute("DELETE FROM unlisted_reading WHERE received_ms < ?", (now_ms - UNLISTED_KEPT_MS,))
         return self.delete([row[0] for row in rows])
 
-    def after(self, message_id: int) -> list[Message]:
+    def newest_id(self) -> int:
+        """Return the number of the message queued last; 0 where none waits."""
+        (newest,) = self._db.execute("SELECT coalesce(max(id), 0) FROM message").fetchone()
+        return int(newest)
+
+    def after(self, message_id: int, *, events_only: bool = False) -> list[Message]:
         """Return the messages behind ``message_id`` in the order they were queued, a bounded window of them."""
-        rows = self._db.execute(
-            "SELECT id, topic, device, boot, seq, payload, joinable, retain FROM message WHERE id > ?"
-            " ORDER BY id LIMIT ?",
-            (message_id, FETCH_MAX),
-        )
+        return self._window(_EVENTS_AFTER if events_only else _ALL_AFTER, message_id)
+
+    def before(self, message_id: int) -> list[Message]:
+        """Return the newest messages queued before ``message_id``, in their order; states are not among them."""
+        return self._window(_EVENTS_BEFORE, message_id)[::-1]
+
+    def states_after(self, message_id: int) -> list[Message]:
+        """Return the births and last wills behind ``message_id``, in their order."""
+        return self._window(_STATES_AFTER, message_id)
+
+    def _window(self, query: str, message_id: int) -> list[Message]:
+        rows = self._db.execute(query, (message_id, FETCH_MAX))
         window: list[Message] = []
         size = 0
         for row in rows:

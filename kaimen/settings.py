@@ -48,6 +48,12 @@ class EdgeSettings(BrokerSettings):
     edge_spool_bytes_max: int = 512 * 1024 * 1024
     edge_spool_days_max: int = 45
     edge_heartbeat_s: int = 60
+    edge_backlog_per_s: float = Field(
+        default=50.0,
+        gt=0,
+        le=100_000,
+        description="events a second of what waited; what happens now is not paced",
+    )
     edge_credential_key: str | None = Field(
         default=None, description="key of the keyed hash that makes tokens of card numbers"
     )

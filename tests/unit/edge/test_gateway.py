@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from edge.gateway import add_receipt, group_messages, join_messages
+from edge.gateway import add_receipt
 from edge.link import Frame, Inbox, Published
+from edge.sending import group_messages, join_messages
 from edge.spool import Message
 from edge.vitals import GatewayVitals, new_boot
 from kaimen.wire import EVENTS_MAX, parse_heartbeat, parse_state
