@@ -30,9 +30,10 @@ from alerts.case import (
     with_task,
 )
 from alerts.ending import closed
+from alerts.roster import desk_at
 from alerts.timers import annunciate, annunciate_by_rank, planned, starts_at, unowned
 from kaimen.policy import CauseLadder, LadderPolicy
-from kaimen.vocabulary import CaseCause, CaseState, Outcome, SignalKind, Stage, TaskKind, TaskState
+from kaimen.vocabulary import CaseCause, CaseState, Outcome, Role, SignalKind, Stage, TaskKind, TaskState
 
 #: What each kind of signal is worked on as.
 CAUSE_OF_SIGNAL: Mapping[SignalKind, CaseCause] = {
@@ -207,10 +208,21 @@ def asked(case: CaseFacts, now: datetime, around: Circumstances) -> tuple[CaseFa
     ladder = _ladder(case)
     start_at = starts_at(case, now)
     due_at = after(start_at, ladder.sla_ms)
-    task = TaskFacts(TaskKind(ladder.task), ladder.role, TaskState.OPEN, now, start_at, due_at)
+    task = TaskFacts(
+        TaskKind(ladder.task), _asked_role(ladder, around, start_at), TaskState.OPEN, now, start_at, due_at
+    )
     case = replace(with_task(case, task), deadline_at=due_at)
     case, actions = annunciate_by_rank(case, now, around)
     return planned(case, now), actions
+
+
+def _asked_role(ladder: CauseLadder, around: Circumstances, at: datetime) -> str:
+    """Return whose task it is: what cannot wait is the guard's while nobody is at the desk.
+
+    What is hidden from whoever may stand at that door waits for the desk and the police.
+    """
+    urgent = ladder.outside and not ladder.hides_place and ladder.role == Role.PROPERTY_CLERK
+    return desk_at(around.duty, at) if urgent else ladder.role
 
 
 def tried_again(

@@ -762,6 +762,7 @@ class FieldPage:
     address_words: str
     hard_of_hearing: bool = False
     begin_url: str | None = None  # None: already at the door, or not a visit
+    take_url: str | None = None  # None: she has it, or it begins at a door
     contacts: tuple[Contact, ...] = ()
     duty_phone: str | None = None
     back_url: str = "/tasks"

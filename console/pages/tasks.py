@@ -97,6 +97,8 @@ def _field_page(
     if near:
         name = replace(name, name=full)
     may_begin = view.kind is TaskKind.VISIT and view.begun_at is None and view.form is not None
+    # Who has not taken it reads neither the door nor the number: without this she could only say she failed.
+    may_take = view.kind in _TAKEN and not near and view.form is not None
     return views.FieldPage(
         task=view,
         household=name,
@@ -109,6 +111,7 @@ def _field_page(
         address_words=address_words(connection, reader, name),
         hard_of_hearing=bool(household and household.row["hard_of_hearing"] and case.sight >= Sight.MASKED),
         begin_url=f"/tasks/{view.id}/begin" if may_begin else None,
+        take_url=f"/tasks/{view.id}/take" if may_take else None,
         contacts=contacts_of(connection, case, near=near, with_elder=view.kind is TaskKind.CALL),
         back_url="/tasks",
     )
@@ -171,6 +174,7 @@ def _perform(
     return seat.go("/tasks" if act is Act.OUTCOME else f"/tasks/{task_id}", notice_of(decision))
 
 
+_TAKEN = frozenset({TaskKind.CALL, TaskKind.RESPOND, TaskKind.LOOK_INTO})
 FIELD_OF_REFUSAL = {
     "how_is_missing": "contacted",
     "witness_is_missing": "witness",
@@ -192,6 +196,17 @@ def begin(seat: Guard, task_id: TaskId) -> Response:
         seat, task_id, Act.BEGIN_VISIT,
         lambda connection, _case: acts.begin_visit(
             connection, task_id=task_id, user_id=seat.viewer.user_id, now=seat.now
+        ),
+    )  # fmt: skip
+
+
+@router.post("/tasks/{task_id}/take", dependencies=[CheckedForm])
+def take(seat: Guard, task_id: TaskId) -> Response:
+    """Take a task that begins at once, not at a door: with it come the door, the name and the number."""
+    return _perform(
+        seat, task_id, Act.CLAIM,
+        lambda connection, case: acts.claim(
+            connection, case_id=case.id, user_id=seat.viewer.user_id, now=seat.now
         ),
     )  # fmt: skip
 

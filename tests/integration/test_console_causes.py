@@ -93,6 +93,47 @@ def test_the_console_lists_every_cause_by_priority_then_oldest(world: World) -> 
     assert "求助" in page and "门被强行打开" in page
 
 
+def test_a_guard_at_night_takes_a_call_for_help_and_says_what_she_found(world: World) -> None:
+    world.write(
+        "UPDATE users SET role = 'guard', display_name = '夜班' WHERE id = %s", world.user_ids["watcher"]
+    )
+    for role, people in (("property_clerk", []), ("guard", [world.user_ids["watcher"]])):
+        world.write("INSERT INTO duty_rosters VALUES ('wenchang', %s, 1, %s, 'test')", role, world.now)
+        for person in people:
+            world.write(
+                "INSERT INTO duty_shifts (community_id, role, user_id, from_at, to_at, made_at, made_by)"
+                " VALUES ('wenchang', %s, %s, %s, %s, %s, 'test')",
+                role, person, world.now - timedelta(hours=1), world.now + timedelta(hours=8), world.now,
+            )  # fmt: skip
+    case_id = signalled(world, SignalKind.SOS, "h-sun")
+    (task,) = world.rows("SELECT id, kind, role FROM tasks WHERE case_id = %s", case_id)
+    assert (task["kind"], task["role"]) == ("respond", "guard")
+    guard = world.browser("watcher")
+    assert "孙" not in guard.get("/tasks").text, "the name comes with the task"
+    before = guard.get(f"/tasks/{task['id']}").text
+    assert "我来处理" in before and "孙兰" not in before
+    assert world.post(guard, f"/tasks/{task['id']}/take").status_code == 303
+    page = guard.get(f"/tasks/{task['id']}").text
+    assert "helped" in page and "孙兰" in page and "我来处理" not in page
+    assert world.rows("SELECT assignee_id FROM tasks WHERE id = %s", task["id"]) == [
+        {"assignee_id": world.user_ids["watcher"]}
+    ]
+    late = world.post(world.browser("clerk"), f"/tasks/{task['id']}/take")
+    assert late.status_code == 409, "two do not run for one another"
+    done = world.post(
+        guard,
+        f"/tasks/{task['id']}/outcome",
+        outcome="helped",
+        contacted="saw",
+        witness="120 医生",
+        note="扶起来了",
+    )
+    assert done.status_code == 303
+    assert world.rows("SELECT state, outcome FROM cases WHERE id = %s", case_id) == [
+        {"state": "closed", "outcome": "helped"}
+    ]
+
+
 def test_who_holds_one_case_of_a_home_is_shown_the_other(world: World) -> None:
     sos = signalled(world, SignalKind.SOS)
     clerk = world.browser("clerk")

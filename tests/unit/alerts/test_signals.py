@@ -35,6 +35,7 @@ from kaimen.vocabulary import (
     TaskKind,
 )
 from tests.unit.alerts.story import CLERK, SECOND, Story, at
+from tests.unit.alerts.test_roster import days_and_nights
 
 
 def signalled(story: Story, kind: SignalKind, signal_id: int = 1, *, gone: bool = False) -> Reason:
@@ -59,6 +60,26 @@ def test_a_call_for_help_is_told_at_once_by_night_with_the_shortest_lease() -> N
     assert story.open_case.lease_expires_at == at(hour=3, minute=5)
     shortest = min(ladder.lease_ms for ladder in CAUSE_LADDERS.values())
     assert case.lease_ms == shortest
+
+
+@pytest.mark.parametrize(
+    ("kind", "hour", "role"),
+    [
+        (SignalKind.SOS, 3, Role.GUARD),
+        (SignalKind.SOS, 10, Role.PROPERTY_CLERK),
+        (SignalKind.DOOR_FORCED, 3, Role.GUARD),
+        (SignalKind.DURESS, 3, Role.PROPERTY_CLERK),
+        (SignalKind.DOOR_HELD, 3, Role.PROPERTY_CLERK),
+    ],
+)
+def test_what_cannot_wait_is_the_guards_while_nobody_is_at_the_desk(
+    kind: SignalKind, hour: int, role: Role
+) -> None:
+    story = Story(duty=days_and_nights())
+    story.now = at(hour=hour)
+    signalled(story, kind)
+    (task,) = story.open_case.tasks
+    assert task.role == role
 
 
 def test_after_ten_minutes_without_an_end_the_police_are_told_though_a_clerk_has_it() -> None:
