@@ -828,3 +828,23 @@ WHERE device_no = ANY(%(nos)s) AND last_received_ms >= extract(epoch FROM %(sinc
 
 -- name: past_boots
 SELECT * FROM boots WHERE device_no = ANY(%(nos)s)
+
+-- name: device_sign_ins
+-- Who signs in at the broker: gateways with the devices behind them, and devices behind none; the edge has its own user.
+SELECT d.id, d.site_id,
+  coalesce(array_agg(b.id ORDER BY b.id) FILTER (WHERE b.id IS NOT NULL), '{}') AS behind
+FROM devices d LEFT JOIN devices b ON b.gateway_id = d.id AND b.site_id = d.site_id AND b.retired_at IS NULL
+WHERE d.gateway_id IS NULL AND d.retired_at IS NULL AND d.id <> 'edge'
+GROUP BY d.id, d.site_id ORDER BY d.id
+
+-- name: own_edge
+-- The edge of this machine in the register.
+SELECT site_id FROM devices WHERE id = %(id)s
+
+-- name: register_own_edge
+-- The edge of this machine becomes a device at the site named, or at the only one there is.
+INSERT INTO devices (id, site_id, kind, place, registered_at)
+SELECT %(id)s, s.id, 'gateway', 'kaimen up', %(now)s FROM sites s
+WHERE s.id = %(site)s OR %(site)s = '' AND (SELECT count(*) FROM sites) = 1
+ON CONFLICT (id) DO NOTHING
+RETURNING site_id

@@ -18,6 +18,7 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from console.stack.device_users import DeviceUser, load_device_users
 from console.stack.folder import StackError, StackFolder, write_private
 from ingest.subscriber import client_id_of, subscriptions_of
 
@@ -106,6 +107,9 @@ class Nats:
             f'mqtt {{ {listener}, ack_wait: "{ACK_WAIT}", max_ack_pending: {ACK_PENDING_MAX} }}',
             "authorization { users: [",
             *(_user_line(user) for user in self.users),
+            "  # devices: begin",
+            *(user_line(user) for user in load_device_users(self.folder)),
+            "  # devices: end",
             "] }",
         ]
         return "\n".join(lines) + "\n"
@@ -136,6 +140,11 @@ class Nats:
         """
         user = next(user for user in self.users if user.name == "ingest")
         _make_session(self, user, client_id_of(0, 1), subscriptions_of(0, 1))
+
+
+def user_line(user: DeviceUser) -> str:
+    """Return a device's line of the broker's settings."""
+    return _user_line(BrokerUser(user.name, user.password, user.publish(), user.subscribe()))
 
 
 def _user_line(user: BrokerUser) -> str:

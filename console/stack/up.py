@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,7 +20,7 @@ from console.stack.steering import NOTED_EVERY_S, SPEED_MAX, Steering
 from console.stack.story import SITE
 from console.stack.supervisor import Program, StopAskedError, Supervisor, python_module
 from kaimen.clock import SystemClock, as_datetime
-from kaimen.database import connect
+from kaimen.database import connect, queries
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.schema import SchemaError, migrate
 from kaimen.vocabulary import Role
@@ -243,6 +245,8 @@ def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float
     steering = Steering(stack.folder) if stack.demo else None
     if steering is not None:
         steering.begin(speed)
+    if steering is None:
+        stack = replace(stack, site_id=_own_edge_site(stack.postgres) or stack.site_id)
     supervisor.start(*stack.phone_programs())
     # Ingest before the street: what devices say has to be heard from its first word on.
     supervisor.start(
@@ -264,6 +268,18 @@ def _claim_database(postgres: Postgres, kind: Kind) -> None:
         row = connection.execute("SELECT kind FROM installation").fetchone()
     if row is None or row["kind"] != kind:
         raise StackError("the database in this directory is of the other kind, and stays so")
+
+
+def _own_edge_site(postgres: Postgres) -> str | None:
+    """Register this machine's edge where its site is known, and say where it stands; None before there is a site."""
+    sql = queries("console")
+    with connect(postgres.url, service="up") as connection:
+        row = connection.execute(sql["own_edge"], {"id": EDGE_ID}).fetchone()
+        if row is None:
+            now = as_datetime(SystemClock().now_ms())
+            values = {"id": EDGE_ID, "site": os.environ.get("KAIMEN_EDGE_SITE", ""), "now": now}
+            row = connection.execute(sql["register_own_edge"], values).fetchone()
+    return None if row is None else str(row["site_id"])
 
 
 def _prepare(stack: Stack, supervisor: Supervisor) -> None:
