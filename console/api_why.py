@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from alerts import acts
 from console.api import Seated, Writing, _aware, _Body, error_response, instant
+from console.api_models import Recorded, Why, answers
 from console.loaders.households import load_households
 from console.loaders.why import load_why
 from console.pages.why import record_word
@@ -34,7 +35,7 @@ def _check(connection: Connection, seat: Seat, household_id: str) -> None:
         raise RefusedError(404)
 
 
-@router.get("/api/households/{household_id}/why")
+@router.get("/api/households/{household_id}/why", **answers(Why))
 def why(seat: Seated, household_id: HouseholdId, at: Annotated[datetime, Query()]) -> dict[str, Any]:
     """Say what was known of a household at an instant of the past, from what had arrived by then."""
     asked = _aware(at)
@@ -75,7 +76,7 @@ class EvidenceBody(_Body):
     at: datetime | None = None
 
 
-@router.post("/api/households/{household_id}/evidence")
+@router.post("/api/households/{household_id}/evidence", **answers(Recorded, 201))
 def evidence(seat: Writing, household_id: HouseholdId, body: EvidenceBody) -> Response:
     """Take a meal handed over, an order or a pressed button as a word of the resident, with who and how."""
     with seat.transaction() as connection:

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import api, api_why, identity, inbound, stream, voice_reports
+from console import api, api_why, identity, inbound, openapi, stream, voice_reports
 from console.metrics import REQUEST_SECONDS, REQUESTS
 from console.pages import (
     absences,
@@ -122,6 +122,7 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
         _add_demo(app, services)
     app.include_router(api.router)
     app.include_router(api_why.router)
+    app.include_router(openapi.router)
     app.include_router(inbound.router)
     app.include_router(voice_reports.router)
     app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")

@@ -6,8 +6,10 @@ Plain ASGI, so that event streams pass through it unbuffered.
 from __future__ import annotations
 
 import ipaddress
+import json
 import secrets
 from collections.abc import MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -63,14 +65,14 @@ class SecurityLayer:
 
         refusal = _refuse_size(scope)
         if refusal is not None:
-            await _answer_plain(send_with_headers, *refusal)
+            await _refuse(scope, send_with_headers, *refusal)
             return
         try:
             await self._app(scope, _bounded(receive), send_with_headers)
         except BodyTooLargeError:
             if started:
                 raise
-            await _answer_plain(send_with_headers, 413, "the body is larger than 64 KiB")
+            await _refuse(scope, send_with_headers, 413, "the body is larger than 64 KiB")
 
     def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
         for name, value in _HEADERS.items():
@@ -104,9 +106,17 @@ def _bounded(receive: Receive) -> Receive:
     return receive_bounded
 
 
-async def _answer_plain(send: Send, status: int, words: str) -> None:
-    body = (words + "\n").encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+async def _refuse(scope: Scope, send: Send, status: int, words: str) -> None:
+    """Answer before the application is asked: a problem for programs, a line of text for browsers."""
+    body, kind = (words + "\n").encode(), b"text/plain; charset=utf-8"
+    if scope["path"].startswith("/api/"):
+        kind = b"application/problem+json"
+        code = {413: "too_large", 414: "too_long"}[status]
+        told = {"code": code, "detail": words, "mend": "send less"}
+        title = HTTPStatus(status).phrase
+        problem = {"type": "about:blank", "title": title, "status": status, **told, "error": told}
+        body = json.dumps(problem).encode()
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

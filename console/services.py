@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
 
 from fastapi import FastAPI, Request
 
+from console.api_lists import KeptBodies
 from console.stream import Hub
 from kaimen.clock import Clock, as_datetime
 from kaimen.database import Pool
@@ -24,6 +25,7 @@ class Services:
     pool: Pool
     hub: Hub
     audit_key: bytes
+    bodies: KeptBodies = field(default_factory=KeptBodies)
 
     def now(self) -> datetime:
         """Community time, to be read once per request and handed down."""

@@ -7,7 +7,6 @@ from a ring of the latest changes; what is older than the ring is answered with 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import secrets
 import time
@@ -26,7 +25,7 @@ from kaimen.logs import get_logger
 HEARTBEAT_S = 15.0
 RING_LENGTH = 1_000
 QUEUE_LENGTH = 200
-CLIENTS_MAX = 500
+CLIENTS_MAX = 2_000
 GATHER_S = 0.1
 CHANGES_MAX = 100
 RECONNECT_S = 1.0
@@ -73,21 +72,42 @@ class TooManyClientsError(RuntimeError):
 
 
 class Client:
-    """One open stream: a bounded queue; a slow reader is told to fetch everything again."""
+    """One open stream: a bounded queue; a slow reader is told to fetch everything again.
+
+    Parts wait here already formatted, and one future wakes the reader for all of them: with a thousand readers a task
+    for each part of each would take longer than the parts themselves.
+    """
 
     def __init__(self, tells: Filter) -> None:
         self.tells = tells
-        self.queue: asyncio.Queue[Told] = asyncio.Queue(QUEUE_LENGTH)
-        self.overflowed = False
+        self._waiting: list[bytes] = []
+        self._woken: asyncio.Future[None] | None = None
 
-    def offer(self, told: Told) -> None:
-        try:
-            self.queue.put_nowait(told)
-        except asyncio.QueueFull:
+    def offer(self, part: bytes, refetch: Callable[[], bytes]) -> None:
+        if len(self._waiting) >= QUEUE_LENGTH:
             STREAM_OVERFLOWS.inc()
-            while not self.queue.empty():
-                self.queue.get_nowait()
-            self.queue.put_nowait(Told(told.id, "refetch", {}))
+            self._waiting = [refetch()]
+        else:
+            self._waiting.append(part)
+        self.wake()
+
+    def wake(self) -> None:
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+    async def take(self, within_s: float) -> bytes:
+        """Return all that waits; nothing where nothing came in time, or where somebody woke the reader to end it."""
+        if not self._waiting:
+            loop = asyncio.get_running_loop()
+            self._woken = woken = loop.create_future()
+            timer = loop.call_later(within_s, self.wake)
+            try:
+                await woken
+            finally:
+                timer.cancel()
+                self._woken = None
+        parts, self._waiting = self._waiting, []
+        return b"".join(parts)
 
 
 class Hub:
@@ -101,6 +121,22 @@ class Hub:
         self._clients_max = clients_max
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._version = 0
+        self._listening = False
+
+    @property
+    def version(self) -> int | None:
+        """Counts what was heard of cases; None while nobody listens, so that nothing kept may be trusted."""
+        return self._version if self._listening else None
+
+    def listening(self, yes: bool) -> None:
+        """Say whether the database's line stands; whatever happened while it did not may have changed anything."""
+        self._version += 1
+        self._listening = yes
+
+    def heard(self) -> None:
+        """Make old what was kept, before anybody is told why."""
+        self._version += 1
 
     def is_stopping(self) -> bool:
         return self._stopping.is_set()
@@ -108,11 +144,13 @@ class Hub:
     def stop(self) -> None:
         """End every stream; called in the event loop."""
         self._stopping.set()
+        for client in self._clients:
+            client.wake()
 
     def stop_soon(self) -> None:
         """End every stream; may be called from a signal handler or another thread."""
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._loop.call_soon_threadsafe(self.stop)
 
     def started_in(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -123,10 +161,16 @@ class Hub:
             self._count += 1
             self._ring.append((self._count, change))
             STREAM_EVENTS.labels(kind=change.kind).inc()
+            formatted: dict[tuple[tuple[str, Any], ...], bytes] = {}
             for client in self._clients:
-                told = self._tell(self._count, change, client.tells)
-                if told is not None:
-                    client.offer(told)
+                data = client.tells(change)
+                if data is None:
+                    continue
+                words = tuple(data.items())
+                part = formatted.get(words)
+                if part is None:
+                    part = formatted[words] = Told(self._id(self._count), change.kind, data).format()
+                client.offer(part, self._refetch_part)
 
     def publish_soon(self, changes: Iterable[Change]) -> None:
         """Tell every client; may be called from another thread."""
@@ -138,7 +182,10 @@ class Hub:
         self._count += 1
         self._ring.clear()
         for client in self._clients:
-            client.offer(Told(self._id(self._count), "refetch", {}))
+            client.offer(self._refetch_part(), self._refetch_part)
+
+    def _refetch_part(self) -> bytes:
+        return Told(self._id(self._count), "refetch", {}).format()
 
     def _id(self, count: int) -> str:
         return f"{self._run}-{count}"
@@ -183,11 +230,11 @@ class Hub:
             yield b"retry: 2000\n\n" + b"".join(told.format() for told in first) + ALIVE
             beat_at = time.monotonic() + heartbeat_s
             while not self.is_stopping():
-                told = await self._next(client, max(0.0, beat_at - time.monotonic()))
+                part = await client.take(max(0.0, beat_at - time.monotonic()))
                 if self.is_stopping():
                     break
-                if told is not None:
-                    yield told.format()
+                if part:
+                    yield part
                 if time.monotonic() < beat_at:
                     continue
                 if not await stands():
@@ -197,19 +244,6 @@ class Hub:
         finally:
             self._clients.discard(client)
             STREAM_CLIENTS.set(len(self._clients))
-
-    async def _next(self, client: Client, heartbeat_s: float) -> Told | None:
-        getting = asyncio.ensure_future(client.queue.get())
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        try:
-            await asyncio.wait({getting, stopping}, timeout=heartbeat_s, return_when=asyncio.FIRST_COMPLETED)
-            return getting.result() if getting.done() and not getting.cancelled() else None
-        finally:
-            for waiting in (getting, stopping):
-                if not waiting.done():
-                    waiting.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await waiting
 
 
 async def listen(hub: Hub, url: str) -> None:
@@ -225,9 +259,13 @@ async def listen(hub: Hub, url: str) -> None:
                         psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel))
                     )
                 # Whatever happened while nobody listened is not in the ring.
+                hub.listening(True)
                 hub.refetch()
                 delay_s = RECONNECT_S
-                await _pass_on(hub, connection)
+                try:
+                    await _pass_on(hub, connection)
+                finally:
+                    hub.listening(False)
         except psycopg.OperationalError as error:
             STREAM_RECONNECTS.inc()
             log.warning("the stream lost the database", error=type(error).__name__, delay_s=delay_s)
@@ -241,8 +279,10 @@ async def _pass_on(hub: Hub, connection: psycopg.AsyncConnection[dict[str, Any]]
         if not heard:
             await connection.execute("SELECT 1")
             continue
+        hub.heard()
         # A pulse changes many states in one commit: gather what comes together and say each thing once.
         heard += [note async for note in connection.notifies(timeout=GATHER_S)]
+        hub.heard()
         pairs = list(dict.fromkeys((CHANNELS[note.channel], note.payload) for note in heard))
         hub.publish(await _describe(connection, pairs))
 

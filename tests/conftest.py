@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fix_broker",
     "tests.fix_browser",
     "tests.fix_chance",
+    "tests.proof.fix_proof",
 ]
 
 _MARKS_BY_FIXTURE = {

@@ -7,7 +7,7 @@ take minutes. A request here is one call of the application in one transaction t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -51,18 +51,26 @@ class RolledBackPool:
         with self._connection.transaction(force_rollback=True):
             yield
 
+    def look(self, look: Callable[[Connection, Answer], object], answer: Answer) -> object:
+        """Return what ``look`` sees within the request."""
+        return look(self._connection, answer)
+
     def close(self) -> None:
         self._connection.close()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: status, headers in lower case, body; and what the database was asked on the way."""
+    """What came back: status, headers in lower case, body; and what the database was asked on the way.
+
+    ``left`` is what ``look`` saw in the database before all was rolled back.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     statements: tuple[str, ...] = ()
+    left: object = None
 
     @property
     def text(self) -> str:
@@ -88,6 +96,7 @@ class Asker:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
         csrf: bool = True,
+        look: Callable[[Connection, Answer], object] | None = None,
     ) -> Answer:
         """Send one request; ``who`` is a name of the world, or "" for somebody who is not signed in."""
         token = self.tokens.get(who, "")
@@ -104,7 +113,8 @@ class Asker:
         sent["content-length"] = str(len(body))
         with self.pool.request():
             answer = self.runner.run(_call(self.app, method, path, sent, body))
-            return replace(answer, statements=tuple(self.pool.statements))
+            answer = replace(answer, statements=tuple(self.pool.statements))
+            return answer if look is None else replace(answer, left=self.pool.look(look, answer))
 
     def close(self) -> None:
         self.runner.close()

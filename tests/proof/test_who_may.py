@@ -7,20 +7,16 @@ place and one that does not exist have the same answer, to the byte but for the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import pytest
 
 from console.app import create_app
 from console.identity import csrf_of
 from kaimen.clock import ManualClock
-from kaimen.schema import migrate
-from kaimen.settings import ConsoleSettings
-from tests.fix_database import DatabaseServer
-from tests.integration.console_world import HOST, ROLES, World, build_world
-from tests.proof.asking import Answer, Asker, RolledBackPool, address, routes_of, sign_in_all
-from tests.proof.objects import Values, add_objects, values_for
+from tests.integration.console_world import ROLES, World
+from tests.proof.asking import Answer, Asker, RolledBackPool, address, routes_of
+from tests.proof.fix_proof import Place, proof_settings
+from tests.proof.objects import Values, values_for
 from tests.proof.sent import ACTS, body_of, fields_of, query_of
 from tests.proof.table import read_table
 
@@ -29,33 +25,13 @@ TABLE = read_table()
 WITHOUT_SESSION = ("/sign-in", "/kiosk/", "/bind/", "/m/", "/in/", "/voice/", "/language", "/sign-out")
 
 
-def _settings(url: str) -> ConsoleSettings:
-    return ConsoleSettings(database_url=url, public_url=HOST)
-
-
 def test_every_route_has_its_row_and_every_row_its_route() -> None:
-    app = create_app(_settings("postgresql:///none"), ManualClock(0), RolledBackPool.__new__(RolledBackPool))  # type: ignore[arg-type]
+    app = create_app(
+        proof_settings("postgresql:///none"), ManualClock(0), RolledBackPool.__new__(RolledBackPool)
+    )  # type: ignore[arg-type]
     assert set(routes_of(app)) == set(TABLE)
     for (method, path), row in TABLE.items():
         assert ("{" in path) == (row.foreign is not None), (method, path)
-
-
-@pytest.fixture(scope="module")
-def place(embedded_postgres_url: str) -> Iterator[tuple[World, Asker, dict[str, Values]]]:
-    """One world, one application, a session for everybody; what a request writes is rolled back."""
-    server = DatabaseServer("plain", embedded_postgres_url)
-    url = server.create("kaimen_who_may")
-    migrate(url)
-    world = build_world(url, ManualClock(round(datetime(2025, 11, 21, tzinfo=UTC).timestamp() * 1000)))
-    values = add_objects(world)
-    pool = RolledBackPool(url)
-    app = create_app(_settings(url), world.clock, pool, wall=world.wall)  # type: ignore[arg-type]
-    asker = Asker(app, pool)
-    sign_in_all(world, asker)
-    yield world, asker, values
-    asker.close()
-    world.pool.close()
-    server.drop("kaimen_who_may")
 
 
 def _is_let_in(answer: Answer) -> bool:
@@ -85,13 +61,10 @@ def _plain(answer: Answer) -> tuple[int, str]:
     return answer.status, re.sub(r'[0-9a-f]{12}|value="/[^"]*"|data-now="\d+"|next=[^"]*', "", answer.text)
 
 
-@pytest.mark.integration
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
-def test_each_person_at_each_route_is_let_in_or_refused_as_the_table_says(
-    place: tuple[World, Asker, dict[str, Values]], part: int
-) -> None:
-    world, asker, values = place
+def test_each_person_at_each_route_is_let_in_or_refused_as_the_table_says(place: Place, part: int) -> None:
+    world, asker, values = place.world, place.asker, place.values
     wrong: list[str] = []
     for (method, path), row in sorted(TABLE.items())[part::4]:
         for who in ("", *ROLES):
@@ -117,10 +90,9 @@ def test_each_person_at_each_route_is_let_in_or_refused_as_the_table_says(
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.integration
-def test_no_form_acts_that_another_page_sent(place: tuple[World, Asker, dict[str, Values]]) -> None:
+def test_no_form_acts_that_another_page_sent(place: Place) -> None:
     """Every writing route, by somebody it would let in: without the session's token, with another's, from elsewhere."""
-    world, asker, values = place
+    world, asker, values = place.world, place.asker, place.values
     asked = 0
     for (method, path), row in sorted(TABLE.items()):
         people = sorted(row.own - {""})
