@@ -93,7 +93,7 @@ def restore_directory(
                 write_private(folder.root / name, content)
             folder.claim_kind(kind)
             postgres = open_postgres(folder, folder.load_secrets(), free_port())
-            with _running(postgres):
+            with running(postgres):
                 postgres.ensure_database(empty=True)
                 found = fill(postgres)
             folder.note_prepared(kind)
@@ -103,7 +103,7 @@ def restore_directory(
 
 
 @contextlib.contextmanager
-def _running(postgres: Postgres) -> Iterator[None]:
+def running(postgres: Postgres) -> Iterator[None]:
     postgres.make_ready_to_start()
     log_path = postgres.folder.logs / "restore.log"
     with log_path.open("wb") as log:
