@@ -14,6 +14,7 @@ _BENCHES: dict[str, tuple[str, int]] = {
     "alerts": ("console.benches.alerts:bench_alerts", 10_000),
     "decode": ("console.benches.decode:bench_decode", 100_000),
     "detect": ("console.benches.detect:bench_detect", 1_000_000),
+    "ingest": ("console.benches.ingest:bench_ingest", 200_000),
     "replay": ("console.benches.replay:bench_replay", 100_000),
 }
 
@@ -23,7 +24,7 @@ _BENCHES: dict[str, tuple[str, int]] = {
 @click.option(
     "--size",
     type=click.IntRange(1, 200_000_000),
-    help="Households; messages for decode, open cases for alerts.",
+    help="Households; messages for decode, events for ingest, open cases for alerts.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."

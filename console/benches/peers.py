@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import psycopg
 
 from console.benches.measuring import Report
 from console.stack.folder import StackError, StackFolder
+from console.stack.nats import BrokerUser, Nats, open_nats
 from console.stack.postgres import open_postgres
 from console.stack.processes import start_line
 from console.stack.services import free_port
@@ -40,7 +42,7 @@ def load_peer(name: str, report: Report) -> Any | None:
 
 
 @contextmanager
-def temporary_postgres(report: Report) -> Iterator[psycopg.Connection | None]:
+def temporary_postgres(report: Report, *settings: str) -> Iterator[psycopg.Connection | None]:
     """A connection to a PostgreSQL of this run's own, durable as in service; None where there are no programs."""
     with tempfile.TemporaryDirectory(prefix="kaimen-bench-") as scratch:
         folder = StackFolder(Path(scratch))
@@ -51,7 +53,7 @@ def temporary_postgres(report: Report) -> Iterator[psycopg.Connection | None]:
             report.leave_out("PostgreSQL", str(error))
             yield None
             return
-        arguments = [*server.arguments(), "-c", f"shared_buffers={_SHARED_BUFFERS}"]
+        arguments = [*server.arguments(), "-c", f"shared_buffers={_SHARED_BUFFERS}", *settings]
         with (folder.root / "log").open("wb") as log:
             process = subprocess.Popen(
                 start_line(arguments, account=server.account), cwd="/", stdin=subprocess.DEVNULL,
@@ -67,6 +69,53 @@ def temporary_postgres(report: Report) -> Iterator[psycopg.Connection | None]:
                 time.sleep(_POLL_S)
             with psycopg.connect(server.admin_url, autocommit=True) as connection:
                 yield connection
+        finally:
+            process.terminate()
+            process.wait(timeout=_READY_WITHIN_S)
+
+
+@dataclass(frozen=True, slots=True)
+class RunningNats:
+    """The product's broker, started for a run."""
+
+    nats: Nats
+    pid: int
+
+    @property
+    def port(self) -> int:
+        return self.nats.mqtt_port
+
+    def user(self, name: str) -> BrokerUser:
+        return next(user for user in self.nats.users if user.name == name)
+
+
+@contextmanager
+def temporary_nats(report: Report, *, site_id: str) -> Iterator[RunningNats | None]:
+    """A broker of this run's own, its store flushed every second; None where there is no program."""
+    with tempfile.TemporaryDirectory(prefix="kaimen-bench-") as scratch:
+        folder = StackFolder(Path(scratch))
+        names = ("broker_ingest", "broker_edge", "broker_doctor", "broker_street")
+        passwords = {name: secrets.token_hex(16) for name in names}
+        try:
+            nats = open_nats(
+                folder, passwords, mqtt_port=free_port(), client_port=free_port(), site_id=site_id
+            )
+            nats.make_ready_to_start()
+        except StackError as error:
+            report.leave_out("NATS", str(error))
+            yield None
+            return
+        with (folder.root / "nats.log").open("wb") as log:
+            process = subprocess.Popen(nats.arguments(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            deadline = time.monotonic() + _READY_WITHIN_S
+            while not nats.is_ready():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    report.leave_out("NATS", (folder.root / "nats.log").read_text()[-500:].strip())
+                    yield None
+                    return
+                time.sleep(_POLL_S)
+            yield RunningNats(nats, process.pid)
         finally:
             process.terminate()
             process.wait(timeout=_READY_WITHIN_S)

@@ -91,3 +91,23 @@ def test_a_year_is_the_same_for_the_same_seed_whatever_the_threads() -> None:
         mine = one.instants_s[one.offsets[household] : one.offsets[household + 1]]
         assert (np.diff(mine.astype(np.int64)) > 0).all() and mine[-1] < one.until_s
     assert one.first(3).households == 3 and len(one.first(3).owners()) == one.offsets[3]
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_a_small_run_through_broker_and_database_stores_every_event_beside_its_limit_and_peers() -> None:
+    report = run("ingest", 1_000)
+    names = {row["name"] for row in report["rows"]}
+    for per in (1, 10, 100, 500):
+        assert f"durable events, {per} a message" in names
+    assert sum("publish to commit" in name for name in names) == 2
+    assert {row["peer"] for row in report["rows"] if row["name"] == "durable events, 100 a message"} == {
+        "paho, one INSERT and commit an event",
+        "paho, executemany of 100",
+        "paho, COPY write_row of 1,000",
+    }
+    assert all(
+        set(row["cpu_s"]) == {"ingest", "broker", "database", "publisher"}
+        for row in report["rows"]
+        if row["unit"] == "events/s"
+    )

@@ -1,0 +1,341 @@
+"""``kaimen bench ingest``: a number of events enters; how many a second are durable, and who spent what, leaves.
+
+The whole way on this machine: a publisher, a broker, the service in a process of its own, PostgreSQL with its log
+flushed at every commit. The limit is the bare COPY of the same rows into a table without an index; the peers take the
+same messages and judge nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+
+from console.benches.measuring import Peer, Report
+from console.benches.mqtt_load import Loader, make_messages
+from console.benches.peers import RunningNats, temporary_nats, temporary_postgres
+from console.benches.processes import Spent, memory_peak_mb, postgres_pids
+from ingest.copying import Copier, Row
+from kaimen.clock import SystemClock, as_datetime
+from kaimen.database import queries
+from kaimen.schema import migrate
+
+_SQL = queries("console.benches", "ingest.sql")
+_UNIT = "events/s"
+_HOMES = 500
+_SITE = "bench"
+#: Events per message, and which part of the size each is measured on: what is slow need not run as long.
+_SHARES = {1: 10, 10: 4, 100: 1, 500: 1}
+_PEER_SHARES = {"insert": 40, "executemany": 20, "write_row": 10}
+_PEER_NAMES = {
+    "insert": "paho, one INSERT and commit an event",
+    "executemany": "paho, executemany of 100",
+    "write_row": "paho, COPY write_row of 1,000",
+}
+_COPY_ROWS = 5_000
+_MINUTES_MS = 50 * 60_000
+_STUCK_S, _POLL_S = 60.0, 0.05
+#: The kernel counts CPU time in hundredths.
+_TICK_S = 0.01
+_PACE_PER_S, _PACE_S, _PACE_FROM = 1_000, 5, 10_000
+_VISIBLE_LIMIT_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    """Events a second of wall, and of the CPU: on a shared machine only the latter can be compared between runs."""
+
+    wall: float
+    cpu: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """The servers of a run."""
+
+    url: str
+    connection: psycopg.Connection
+    broker: RunningNats
+
+    def loader(self, name: str) -> Loader:
+        user = self.broker.user("street")
+        return Loader(self.broker.port, user=user.name, password=user.password, client_id=name)
+
+
+def bench_ingest(events: int, report: Report) -> None:
+    """Measure messages of 1, 10, 100 and 500 events from the publisher's first byte to the last commit."""
+    with (
+        temporary_postgres(report, "-c", "track_commit_timestamp=on") as admin,
+        temporary_nats(report, site_id=_SITE) as broker,
+    ):
+        if admin is None or broker is None:
+            return
+        admin.execute("CREATE DATABASE bench")
+        info = admin.info
+        url = f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
+        migrate(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            now = SystemClock().now_ms()
+            connection.execute(_SQL["lay_out"], {"homes": _HOMES, "at": as_datetime(now - 2 * _MINUTES_MS)})
+            connection.execute(_SQL["make_bare"])
+            for statement in _SQL["make_peer"].split(";"):
+                if statement.strip():
+                    connection.execute(statement)
+            stand = _Stand(url, connection, broker)
+            limit = _bare_copy(stand, max(_COPY_ROWS, min(events, 200_000)), report)
+            peers = {per: _peers(stand, events, per, report) for per in (1, 100)}
+            with _service(stand, report) as service:
+                for per in _SHARES:
+                    _measure(stand, service, events, per, limit, peers[1 if per < 100 else 100], report)
+                _measure_delay(stand, report, span_s=_PACE_S if events >= _PACE_FROM else 1)
+
+
+def _devices() -> list[tuple[str, str]]:
+    return [(_SITE, f"door-{number}") for number in range(1, _HOMES + 1)]
+
+
+def _messages(stand: _Stand, events: int, per: int) -> list[tuple[str, bytes]]:
+    until_ms = SystemClock().now_ms() - 1_000
+    devices = _devices()[: max(1, min(_HOMES, events // per))]
+    return make_messages(
+        events,
+        per,
+        devices=devices,
+        boot=os.urandom(8).hex(),
+        from_ms=until_ms - _MINUTES_MS,
+        until_ms=until_ms,
+    )
+
+
+# --- ours ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _service(stand: _Stand, report: Report) -> Iterator[subprocess.Popen[bytes]]:
+    """The ingest worker as it is started in service; ready when a first message is stored."""
+    user = stand.broker.user("ingest")
+    environment = {
+        **os.environ,
+        "KAIMEN_DATABASE_URL": stand.url,
+        "KAIMEN_BROKER_URL": f"mqtt://127.0.0.1:{stand.broker.port}",
+        "KAIMEN_BROKER_USER": user.name,
+        "KAIMEN_BROKER_PASSWORD": user.password,
+        "KAIMEN_METRICS_PORT": "0",
+        "KAIMEN_LOG_LEVEL": "WARNING",
+    }
+    stand.broker.nats.provision_sessions()
+    with (stand.broker.nats.folder.root / "ingest.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "ingest"], env=environment, stdout=log, stderr=log)
+        try:
+            with report.preparing("the service's start and its first messages"):
+                _send_and_wait(stand, process, _messages(stand, _HOMES, 1), _HOMES)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def _send_and_wait(
+    stand: _Stand, service: subprocess.Popen[bytes], messages: list[tuple[str, bytes]], events: int
+) -> float:
+    """Publish and wait until all is committed; return the seconds from the first byte on."""
+    stand.connection.execute(_SQL["empty_events"])
+    loader = stand.loader("bench-publisher")
+    try:
+        pieces = loader.encode(messages)
+        begun = moved = time.perf_counter()
+        stored = 0
+        loader.send(pieces)
+        while stored < events:
+            before, stored = stored, _stored(stand)
+            if service.poll() is not None:
+                raise RuntimeError("the service ended during the bench")
+            if stored > before:
+                moved = time.perf_counter()
+            elif time.perf_counter() - moved > _STUCK_S:
+                raise RuntimeError(f"{stored} of {events} events are stored, and no more come")
+            time.sleep(_POLL_S)
+        took = time.perf_counter() - begun
+    finally:
+        loader.close()
+    if stored != events:
+        raise RuntimeError(f"{stored} rows for {events} events")
+    return took
+
+
+def _stored(stand: _Stand) -> int:
+    row = stand.connection.execute(_SQL["count_stored"]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _measure(
+    stand: _Stand,
+    service: subprocess.Popen[bytes],
+    events: int,
+    per: int,
+    limit: _Rate,
+    peers: list[tuple[Peer, Peer]],
+    report: Report,
+) -> None:
+    messages = _messages(stand, max(per, events // _SHARES[per]), per)
+    count = len(messages) * per
+    report.say(f"{count:,} events, {per} a message …")
+    pids = {
+        "ingest": [service.pid],
+        "broker": [stand.broker.pid],
+        "database": postgres_pids(stand.connection),
+    }
+    before = Spent.of(pids)
+    took = _send_and_wait(stand, service, messages, count)
+    spent = Spent.of(pids).since(before)
+    report.say(f"{count / took:,.0f} events/s; CPU seconds {spent.as_dict()}")
+    more = {"events": count, "cpu_s": spent.as_dict(), "memory_mb": memory_peak_mb(service.pid)}
+    report.add(
+        f"durable events, {per} a message", count / took, _UNIT, limit.wall, [peer for peer, _ in peers],
+        seconds=round(took, 3), **more,
+    )  # fmt: skip
+    used = max(spent.seconds["ingest"] + spent.seconds["database"], _TICK_S)
+    report.add(
+        f"durable events a CPU second of service and database, {per} a message", count / used, _UNIT, limit.cpu,
+        [peer for _, peer in peers], **more,
+    )  # fmt: skip
+
+
+def _measure_delay(stand: _Stand, report: Report, *, span_s: int) -> None:
+    """Publish at a steady pace; the span is from the event's instant, which is its publishing, to its row's commit."""
+    count, boot = _PACE_PER_S * span_s, os.urandom(8)
+    report.say(f"{_PACE_PER_S:,} messages a second for {span_s} s …")
+    begun_ms = SystemClock().now_ms() + 200
+    begun = time.monotonic() + 0.2
+    devices = _devices()
+    messages = []
+    for start in range(0, count, _HOMES):
+        # Each device speaks once a round; a round is half a second at this pace.
+        rounds = make_messages(
+            min(_HOMES, count - start),
+            1,
+            devices=devices,
+            boot=boot.hex(),
+            from_ms=begun_ms,
+            until_ms=begun_ms + 1,
+        )
+        messages += rounds
+    messages = [
+        (topic, _dated(payload, number, begun_ms)) for number, (topic, payload) in enumerate(messages)
+    ]
+    loader = stand.loader("bench-pace")
+    try:
+        stand.connection.execute(_SQL["empty_events"])
+        loader.send_paced(messages, begun=begun, per_second=_PACE_PER_S)
+        deadline = time.monotonic() + _STUCK_S
+        while _stored(stand) < len(messages) and time.monotonic() < deadline:
+            time.sleep(_POLL_S)
+    finally:
+        loader.close()
+    number = int.from_bytes(boot, "big", signed=True)
+    rows = stand.connection.execute(_SQL["commit_spans"], {"boot": number}).fetchall()
+    spans_s = sorted(max(float(row[0]), 0.1) / 1000 for row in rows)
+    commit = _commit_span(stand)
+    for share, name in ((0.5, "p50"), (0.99, "p99")):
+        span = spans_s[min(len(spans_s) - 1, int(len(spans_s) * share))]
+        report.add_span(
+            f"publish to commit, {name}, {_PACE_PER_S:,} messages/s, {len(spans_s):,} messages", span,
+            _VISIBLE_LIMIT_S, [Peer("one row and its commit, p99", commit)],
+        )  # fmt: skip
+
+
+def _dated(payload: bytes, number: int, begun_ms: int) -> bytes:
+    """Return an event as its device would send it: the sequence of its round, the instant of its publishing."""
+    found = json.loads(payload)
+    at_ms = begun_ms + number * 1000 // _PACE_PER_S
+    found |= {"seq": number // _HOMES + 1, "ts": at_ms, "up": at_ms - begun_ms + 60_000}
+    found.pop("opens", None)
+    return json.dumps(found).encode()
+
+
+def _commit_span(stand: _Stand) -> float:
+    spans = []
+    for number in range(100):
+        begun = time.perf_counter()
+        stand.connection.execute(
+            _SQL["peer_insert"], ("span", "b", number, 0, 0, "t", None, None, None, None, None)
+        )
+        spans.append(time.perf_counter() - begun)
+    return sorted(spans)[98]
+
+
+# --- limit and peers -------------------------------------------------------------------------------------------
+
+
+def _bare_copy(stand: _Stand, events: int, report: Report) -> _Rate:
+    """Return the rows a second of COPY alone: the same bytes, committed every few thousand rows, no index."""
+    report.say(f"limit: bare COPY of {events:,} rows …")
+    at_ms = SystemClock().now_ms()
+    copier = Copier()
+    batches = []
+    for start in range(0, events, _COPY_ROWS):
+        rows = [
+            Row(
+                number % _HOMES + 1, at_ms + number, at_ms, number % _HOMES + 1, 7, number + 1, at_ms, number, False, True, number,
+                ("ntp", "DoorPhysicalState", "Open", None, "card", f"c_door-{number % _HOMES}", None, "3-1-1201"),
+            )
+            for number in range(start, min(events, start + _COPY_ROWS))
+        ]  # fmt: skip
+        batches.append(copier.encode(rows, recorded_ms=at_ms, batch=1))
+    pids = {"database": postgres_pids(stand.connection)}
+    before, begun = Spent.of(pids), time.perf_counter()
+    for batch in batches:
+        with stand.connection.transaction(), stand.connection.cursor().copy(_SQL["copy_bare"]) as copy:
+            copy.write(batch)
+    took, spent = time.perf_counter() - begun, Spent.of(pids).since(before)
+    return _Rate(events / took, events / max(spent.seconds["database"], _TICK_S))
+
+
+def _peers(stand: _Stand, events: int, per: int, report: Report) -> list[tuple[Peer, Peer]]:
+    """Return each peer by the wall and by the CPU time of itself and the database."""
+    found = []
+    for kind, share in _PEER_SHARES.items():
+        messages = _messages(stand, max(per, events // share), per)
+        count = len(messages) * per
+        report.say(f"peer: {_PEER_NAMES[kind]}, {count:,} events, {per} a message …")
+        rate = _time_peer(stand, kind, messages, count)
+        name, of = _PEER_NAMES[kind], f"on {count:,} events, {per} a message"
+        found.append((Peer(name, rate.wall, of), Peer(name, rate.cpu, of)))
+    return found
+
+
+def _time_peer(stand: _Stand, kind: str, messages: list[tuple[str, bytes]], count: int) -> _Rate:
+    stand.connection.execute(_SQL["empty_peer"])
+    user = stand.broker.user("ingest")
+    arguments = [kind, stand.url, str(stand.broker.port), user.name, user.password, str(count)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "console.benches.ingest_peer", *arguments], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"the peer {kind} does not listen")
+        pids = {"database": postgres_pids(stand.connection)}
+        before = Spent.of(pids)
+        loader = stand.loader(f"bench-{kind}")
+        try:
+            loader.send(loader.encode(messages))
+        finally:
+            loader.close()
+        told: dict[str, Any] = json.loads(process.stdout.readline())
+        spent = Spent.of(pids).since(before)
+    finally:
+        process.kill()
+        process.communicate()
+    used = told["cpu_s"] + spent.seconds["database"]
+    return _Rate(count / told["seconds"], count / max(used, _TICK_S))
