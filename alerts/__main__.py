@@ -19,6 +19,7 @@ from alerts.digest import Digest
 from alerts.homecoming import HomeNotices
 from alerts.mirror import Mirror
 from alerts.recipients import CONSOLE
+from alerts.retention import Keeper
 from alerts.voice.opening import open_dialler
 from alerts.worker import Worker
 from kaimen.clock import Clock, SystemClock, as_datetime, open_clock
@@ -93,6 +94,7 @@ def _serve(
     threads.append(
         threading.Thread(target=notices.run, args=(stop,), kwargs={"scaled": scaled}, name="homecoming")
     )
+    threads.append(threading.Thread(target=Keeper(pool, clock).run, args=(stop,), name="retention"))
     if personal:
         digest = Digest(pool, clock, personal)
         threads.append(threading.Thread(target=digest.run, args=(stop,), name="digest"))

@@ -21,6 +21,7 @@ from alerts.case import (
     BeginVisit,
     Claim,
     ConfirmClosing,
+    ConsentWithdrawn,
     Decision,
     HandOver,
     Hold,
@@ -32,7 +33,7 @@ from alerts.case import (
 )
 from alerts.faults import pass_point
 from alerts.ladder import decide
-from kaimen.database import Connection
+from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, EvidenceSource, Outcome, Role
 
 #: Nobody may guess which of her wells is looked at again.
@@ -51,6 +52,7 @@ __all__ = [
     "record_outcome",
     "record_remote_well",
     "release",
+    "settle_consent_withdrawn",
     "take_over",
 ]
 
@@ -88,6 +90,18 @@ def take_over(
 def release(connection: Connection, *, case_id: int, user_id: int, now: datetime) -> Decision:
     """Give a case back before its lease ends: it is annunciated again."""
     return _act(connection, case_id, Release(user_id), now)
+
+
+def settle_consent_withdrawn(connection: Connection, *, household_id: str, now: datetime) -> list[Decision]:
+    """Let go of what is open about a home that agreed to be watched and does no more, in the same transaction.
+
+    A case is closed with that reason, never as well; at the third day, or while somebody stands at the door, a person
+    decides. A home that agrees still is left as it is.
+    """
+    rows = connection.execute(
+        queries("alerts")["withdrawn_cases_of"], {"household_id": household_id}
+    ).fetchall()
+    return [_act(connection, row["id"], ConsentWithdrawn(), now) for row in rows]
 
 
 def add_note(connection: Connection, *, case_id: int, user_id: int, note: str, now: datetime) -> Decision:
@@ -216,7 +230,12 @@ def _case_of(connection: Connection, task_id: int) -> int:
 
 
 def _act(
-    connection: Connection, case_id: int, act: Act | AcceptShift, now: datetime, *, lot: float = 1.0
+    connection: Connection,
+    case_id: int,
+    act: Act | AcceptShift | ConsentWithdrawn,
+    now: datetime,
+    *,
+    lot: float = 1.0,
 ) -> Decision:
     found = store.load_case(connection, case_id)
     if found is None:

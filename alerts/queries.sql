@@ -579,6 +579,16 @@ WHERE c.state <> 'closed' AND c.cause IN ('inactivity', 'absence') AND c.proposa
   AND NOT EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.words = 'closing_rejected'
                     AND e.args->>'outcome' = 'consent_withdrawn')
 
+-- name: withdrawn_cases_of
+-- Of one home what consent_withdrawn_cases finds of all.
+SELECT c.id FROM cases c
+WHERE c.household_id = %(household_id)s AND c.state <> 'closed' AND c.cause IN ('inactivity', 'absence')
+  AND c.proposal IS NULL
+  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'watch')
+  AND NOT EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'watch'
+                    AND k.withdrawn_at IS NULL)
+ORDER BY c.id
+
 -- name: closed_but_standing
 -- Cases a person closed some hours ago whose household has stages or checks that nothing has answered since.
 SELECT DISTINCT ON (c.household_id) c.id, c.household_id, c.community_id

@@ -53,6 +53,8 @@ from console.pages import (
     quarantine,
     resident,
     resident_cards,
+    retention,
+    rights,
     seen,
     sessions,
     sign_in,
@@ -64,6 +66,7 @@ from console.pages import (
     watchdog,
     why,
 )
+from console.rights.ledger import LedgerError
 from console.seat import RefusedError, SignInNeededError, error_page, path_of, secure_cookies
 from console.security import SecurityLayer, is_loopback
 from console.services import Services, services_of
@@ -84,6 +87,7 @@ _PAGES = (
     devices, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, watchdog, figures, duty, duty_rosters, dry_run,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
+    rights, retention,
 )  # fmt: skip
 
 
@@ -153,12 +157,13 @@ async def _forget_expired(services: Services) -> None:
         with transaction(services.pool) as connection:
             identity.forget_expired(connection, now=services.wall_now())
             kiosk.forget_presses(connection, now=services.wall_now())
+        rights.sync_ledger(services)
 
     while True:
         try:
             await asyncio.to_thread(forget)
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            log.warning("expired sessions stay for now", error=type(error).__name__)
+        except (psycopg.OperationalError, PoolTimeout, OSError, LedgerError) as error:
+            log.warning("expired sessions or the ledger of rights wait", error=type(error).__name__)
         await asyncio.sleep(FORGET_EVERY_S)
 
 

@@ -87,6 +87,8 @@ _SHORT = {
     "backup": "Write an encrypted backup of the database, and check one.",
     "restore": "Fill an empty database or a new directory from a backup.",
     "audit": "Check the record of who looked, keep its end elsewhere, check sealed packages offline.",
+    "person": "Take out or delete what is stored of one person, hold it, catch up after a restore.",
+    "retention": "Remove what has been kept long enough, or say how much would go.",
     "user": "Add, list, disable and enable people who sign in, set passwords and training.",
 }
 
@@ -108,6 +110,8 @@ _SHORT = {
         "phone": "console.phone_commands:command",
         "watchdog": "console.watchdog_command:command",
         "audit": "console.audit_commands:command",
+        "person": "console.rights.person_commands:command",
+        "retention": "console.rights.person_commands:retention",
         "device-users": "console.device_commands:command",
         "outbox": "console.outbox_commands:command",
         "backup": "console.backups.commands:backup",

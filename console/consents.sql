@@ -23,3 +23,23 @@ WHERE household_id = %(household_id)s AND purpose = %(purpose)s AND withdrawn_at
 SELECT e.reason, e.last_heard_at, e.learned_days, e.as_of FROM early_states e
 WHERE e.household_id = %(household_id)s
   AND EXISTS (SELECT 1 FROM consents c WHERE c.household_id = e.household_id AND c.purpose = 'early_watch' AND c.withdrawn_at IS NULL)
+
+-- name: forget_presence
+-- whether anybody is at home is nobody's business any more, unless her family is still to be told
+DELETE FROM household_presence WHERE household_id = %(household_id)s
+  AND NOT EXISTS (SELECT 1 FROM consents c WHERE c.household_id = %(household_id)s AND c.purpose = 'notify_family'
+                  AND c.withdrawn_at IS NULL)
+
+-- name: forget_early
+DELETE FROM early_states WHERE household_id = %(household_id)s
+
+-- name: untell_family
+-- what is planned for her family and not sent goes to nobody; the desk's and helpers' messages go on
+UPDATE outbox SET state = 'superseded'
+WHERE state IN ('planned', 'uncertain')
+  AND (case_id IN (SELECT id FROM cases WHERE household_id = %(household_id)s)
+       OR path LIKE '/households/' || %(household_id)s || '%%' OR path LIKE '/family%%')
+  AND (person IN (SELECT 'user:' || uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
+                  WHERE uh.household_id = %(household_id)s AND u.role = 'family')
+       OR person IN (SELECT 'person:' || c.person_id FROM household_contacts c
+                     WHERE c.household_id = %(household_id)s AND c.role = 'family'))

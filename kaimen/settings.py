@@ -193,6 +193,10 @@ class ConsoleSettings(DatabaseSettings):
     console_secret_file: Path | None = Field(
         default=None, description="key of sessions and CSRF tokens; mode 0600"
     )
+    console_rights_ledger: Path | None = Field(
+        default=None,
+        description="file outside the database that a restored backup catches up from: deletions, withdrawals, blocks",
+    )
     console_secure_cookies: bool = True
     console_audited_share: float = Field(
         default=0.05, ge=0.0, le=1.0, description="how many of all look-ups and reveals an auditor is shown"

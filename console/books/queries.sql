@@ -149,3 +149,7 @@ FROM users u ORDER BY u.role, u.name
 -- name: user_trained
 -- the officer's id; none where this is no officer
 UPDATE users SET trained_until = %(until)s WHERE name = %(name)s AND role = 'police_officer' RETURNING id
+
+-- name: user_by_name
+-- whose act a command is
+SELECT id, role FROM users WHERE name = %(name)s AND disabled_at IS NULL

@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
+from alerts import acts
 from console.loaders import Reader
 from console.loaders.households import load_households
 from console.scope import Section
@@ -128,11 +129,24 @@ def withdraw(
         values = {"household_id": household_id, "purpose": purpose, "now": seat.now}
         ended = connection.execute(queries("console", "consents.sql")["withdraw"], values).rowcount
         if ended:
+            settle_withdrawn(connection, household_id, purpose, seat.now)
             seat.audit(
                 connection, "consent_withdrawn", purpose="consent", object_kind="household",
                 object_id=household_id, consent=purpose,
             )  # fmt: skip
     return seat.go(f"/households/{household_id}/consents", "notice.consent_withdrawn" if ended else None)
+
+
+def settle_withdrawn(connection: Connection, household_id: str, purpose: str, now: datetime) -> None:
+    """Let a withdrawal take effect in its own transaction: on what is open, and on what was going to be told."""
+    values = {"household_id": household_id, "now": now}
+    if purpose == "watch":
+        acts.settle_consent_withdrawn(connection, household_id=household_id, now=now)
+        connection.execute(queries("console", "consents.sql")["forget_presence"], values)
+    elif purpose == "notify_family":
+        connection.execute(queries("console", "consents.sql")["untell_family"], values)
+    elif purpose == "early_watch":
+        connection.execute(queries("console", "consents.sql")["forget_early"], values)
 
 
 def _check(given_by: str) -> str | None:

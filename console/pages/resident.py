@@ -9,13 +9,16 @@ from fastapi import APIRouter, Depends, Form, Path, Query
 from starlette.responses import Response
 
 from alerts import acts
+from console import residents
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
 from console.pages.absences import write_absence
 from console.pages.case import refusal_word
-from console.pages.consents import PURPOSES
+from console.pages.consents import PURPOSES, settle_withdrawn
 from console.pages.family import state_of
+from console.pages.rights import author_of, package
+from console.rights.export import export_person
 from console.scope import Section, Viewer
-from console.seat import CheckedForm, Seat, entering, not_here
+from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
 from console.views import FamilyState, LookRow
 from console.views import Form as FormView
 from console.views_screens import (
@@ -198,6 +201,8 @@ def _change_consent(seat: Seat, purpose: str, statement: str, action: str) -> Re
         }  # fmt: skip
         changed = connection.execute(queries("console", "consents.sql")[statement], values).rowcount
         if changed:
+            if statement == "withdraw":
+                settle_withdrawn(connection, home_of(seat.viewer), purpose, seat.now)
             _note(connection, seat, action, "consent", consent=purpose)
     return seat.go("/resident/consents", f"notice.{action}" if changed else None)
 
@@ -221,6 +226,42 @@ def _change_relative(seat: Seat, user_id: int, statement: str, action: str) -> R
         # Of a relative, not of the household: no list that another relative reads has it.
         seat.audit(connection, action, purpose="consent", object_kind="relative", object_id=str(user_id))
     return seat.go("/resident/consents", f"notice.{action}")
+
+
+# --- Her data ----------------------------------------------------------------------------------------------------
+
+
+@router.post("/resident/export", dependencies=[CheckedForm])
+def export(seat: Guard) -> Response:
+    """Everything stored of her, in one package; where several live together the desk tells them apart."""
+    with seat.transaction() as connection:
+        home = home_of(seat.viewer)
+        rows = connection.execute(
+            queries("console", "rights/rights.sql")["persons_of"], {"household_id": home}
+        ).fetchall()
+        mine = [row["id"] for row in rows if row["relation"] == "resident"]
+        if len(mine) != 1:
+            raise RefusedError(409, "several_live_there")
+        made = export_person(
+            connection, mine[0], author=author_of(seat), now=seat.now, language=seat.language,
+            zone=seat.reader(connection).zone,
+        )  # fmt: skip
+    return package(made.data, "my-data")
+
+
+@router.post("/resident/ask-deletion", dependencies=[CheckedForm])
+def ask_deletion(seat: Guard) -> Response:
+    """The desk calls her and does it with her: a deletion is not made by whoever has her telephone."""
+    with seat.transaction() as connection:
+        home = connection.execute(_SQL["home"], {"household_id": home_of(seat.viewer)}).fetchone()
+        if home is None:
+            raise not_here()
+        residents.ask_desk(
+            connection, community_id=home["community_id"], kind="call_back", household_id=home["id"], said="delete",
+            now=seat.now,
+        )  # fmt: skip
+        _note(connection, seat, "deletion_asked", "rights")
+    return seat.go("/resident/consents", "notice.deletion_asked")
 
 
 # --- Who looked --------------------------------------------------------------------------------------------------

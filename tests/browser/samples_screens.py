@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from console import views as v
+from console import views_rights as r
 from console import views_screens as s
 from kaimen.vocabulary import EvidenceKind, Role, Stage
 
@@ -120,6 +121,19 @@ def unseen() -> s.ResidentPage:
     )  # fmt: skip
 
 
+RIGHTS = r.RightsPage(
+    v.HouseholdName("h-wang", "3-1-1201", "3", "1", "1201", name="王*英"),
+    (r.PersonView("p-wang", "王*英", "resident"), r.PersonView("p-son", "王*明", "family")),
+    (r.HoldView(1, "区法院", "(2025)民初12号", NOW + 999 * HOUR, NOW, True, False, False, True, True),),
+    (r.DeletionView("p-old", NOW, "self"),),
+    ("self", "heir", "authority"),
+)
+RETENTION = r.RetentionPage(
+    (2023, 2024, 2025, 2026),
+    (r.PeriodRow("door_events", 365, 120, 1095, (0, 12, 90_000, 4_000_000), 88),
+     r.PeriodRow("passes", 90, 30, 366, ())),
+    (r.RunView(NOW, "service", False, 1200, ("door_events",)), r.RunView(NOW, "command-line", True, 12, ())),
+)  # fmt: skip
 _DIRECTOR: dict[str, Any] = {"role": Role.PROPERTY_DIRECTOR, "duty": None, "demo": False}
 _PLACES = (
     v.Place("wenchang", "文昌花园", 3, True),
@@ -146,6 +160,10 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     ),
     "resident-consents": ("resident_consents.html", lambda: CONSENTS, resident("resident_consents")),
     "resident-looked": ("resident_looked.html", lambda: LOOKS, resident("resident_looked")),
+    "rights": ("rights.html", lambda: RIGHTS, {"current": "households"}),
+    "reviews": ("reviews.html", lambda: r.ReviewsPage((r.ReviewView(1, "邻居〔已删除〕有钥匙", "case_entries", NOW),)), {}),
+    "reviews-empty": ("reviews.html", lambda: r.ReviewsPage(()), {}),
+    "retention": ("retention.html", lambda: RETENTION, {"current": "admin"}),
     "desk-notes": ("desk_notes.html", lambda: NOTES, {"places": _PLACES}),
     "desk-notes-empty": ("desk_notes.html", lambda: s.DeskNotesPage(()), {}),
     "kiosks": ("kiosks.html", lambda: TERMINALS, {"role": Role.ADMIN}),

@@ -7,6 +7,7 @@ all three.
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,11 @@ from tests.integration.console_world import World
 
 Values = dict[str, object]
 
+_CERTIFICATE: dict[str, object] = {
+    "deleted_at": "2025-11-20T00:00:00+00:00", "asked_by": "self", "removed": {}, "kept": [], "flagged_for_review": 0,
+    "hash": "0" * 64, "chain": {"entry_id": 1, "hash": "0" * 64},
+}  # fmt: skip
+
 WORDS: Values = {
     "purpose": "watch", "answer": "decline", "act": "remove", "kind": "override", "result": "reached", "step": "well",
     "role": "property_clerk",
@@ -24,10 +30,10 @@ WORDS: Values = {
 MISSING: Values = {
     **dict.fromkeys(
         ("case_id", "task_id", "row_id", "ticket_id", "entry_id", "absence_id", "swap_id", "handover_id", "span_id",
-         "test_id", "user_id", "note_id", "kiosk_id", "address_id"),
+         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id"),
         987_654_321,
     ),
-    "household_id": "h-none", "person_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
+    "household_id": "h-none", "person_id": "p-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
     "line_id": "0" * 16, "code": "A" * 24, "token": "a" * 24, "secret": "s" * 24, "key": "nobody-1",
 }  # fmt: skip
 #: Addresses whose token is of another shape, by the beginning of the path.
@@ -131,6 +137,20 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
             "INSERT INTO contact_channels (user_id, channel, address, address_hash, added_at, added_by, confirmed_at)"
             " VALUES (%s, 'email', %s, %s, %s, 'self', %s) RETURNING id",
             clerk, b"\0clerk@example.org", identity.hash_token(community), now, now,
+        ),
+        "hold_id": add(
+            "INSERT INTO legal_holds (person_id, household_id, authority, document, until_at, asked_by, asked_at)"
+            " VALUES (%s, %s, '区法院', '2025-12', %s, 'user:0', %s) RETURNING id",
+            person, home, now + timedelta(days=30), now,
+        ),
+        "review_id": add(
+            "INSERT INTO note_reviews (person_id, community_id, in_table, in_column, row_key, flagged_at)"
+            " VALUES (%s, %s, 'case_entries', 'note', '1', %s) RETURNING id",
+            f"p-gone-{home}", community, now,
+        ),
+        "gone_id": add(
+            "INSERT INTO person_deletions VALUES (%s, %s, false, %s, 'user:0', 'self', %s, 1) RETURNING person_id",
+            f"p-gone-{home}", home, now, json.dumps(_CERTIFICATE | {"person": f"p-gone-{home}", "household": home}),
         ),
         "ticket_id": _add_ticket(connection, community, officer, now),
         "entry_id": _add_look(connection, world, community, home, clerk),
