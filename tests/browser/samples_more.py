@@ -69,7 +69,7 @@ def duty_in_use() -> object:
         "to_user_id": LI, "offered_at": ago(hours=1), "note": "女儿 10 点回电话",
     }  # fmt: skip
     test = {
-        "id": 5, "display_name": NAMES[ZHOU], "role": Role.GUARD, "state": "waiting", "done_at": None, "note": ""
+        "id": 5, "display_name": NAMES[ZHOU], "role": Role.GUARD, "state": "waiting", "done_at": None, "note": "", "rings": True,
     }  # fmt: skip
     return duty_page(
         swaps=(swap,), offers=(offer,), in_hand=IN_HAND, colleagues=(v.Choice(str(CHEN), NAMES[CHEN]),), tests=(test,),
