@@ -90,6 +90,13 @@ def reduce(path: Path) -> None:
         return
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
+    few_colours(picture).save(path, optimize=True)
+
+
+def few_colours(picture: Any) -> Any:
+    """Return an RGB picture of Pillow's in a palette of 256 colours."""
+    from PIL import Image
+
     # The colours of large areas and of marks are kept as they are; the edges of letters share what is left.
     counted = sorted(picture.getcolors(1 << 24), reverse=True)[:EXACT_COLOURS]
     rest = picture.quantize(256 - len(counted), method=Image.Quantize.MAXCOVERAGE).getpalette() or []
@@ -97,8 +104,7 @@ def reduce(path: Path) -> None:
     palette.putpalette(
         [value for _, colour in counted for value in colour] + rest[: 3 * (256 - len(counted))]
     )
-    flat = picture.quantize(palette=palette, dither=Image.Dither.NONE)
-    flat.save(path, optimize=True)
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
 # --- The scene ---------------------------------------------------------------------------------------------------

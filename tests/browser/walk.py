@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.browser.pictures import ARGUMENTS
+from tests.browser.pictures import ARGUMENTS, few_colours
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -25,7 +25,6 @@ CLICKS_MAX = 3
 BYTES_MAX = 80_000
 DESK = (1440, 900)
 PHONE = (390, 844)
-COLOURS = 128
 DESK_SHOWN_WIDTH = 960
 
 
@@ -70,8 +69,7 @@ def reduce(path: Path) -> None:
     if picture.width > DESK_SHOWN_WIDTH:
         height = picture.height * DESK_SHOWN_WIDTH // picture.width
         picture = picture.resize((DESK_SHOWN_WIDTH, height), Image.Resampling.LANCZOS)
-    few = picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
+    few_colours(picture).save(path, optimize=True)
 
 
 @contextmanager
@@ -110,7 +108,7 @@ def family(browser: Browser, url: str, out: Path) -> None:
 
 def helper(browser: Browser, url: str, out: Path) -> None:
     with person(browser, url, out, "helper", "guard", PHONE) as walk:
-        walk.click("main .row")
+        walk.click("main .row:has-text('上门询问')")
         walk.click("form[action$='/begin'] button", then="[role=status]")
 
 
