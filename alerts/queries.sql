@@ -664,3 +664,7 @@ SELECT min(not_before) AS oldest FROM outbox WHERE state IN ('planned', 'leased'
 -- name: count_set_aside
 -- Happenings whose handling failed.
 SELECT count(*) AS count FROM happenings WHERE handled_at IS NULL AND retry_at IS NOT NULL
+
+-- name: ingest_progress
+-- Up to which instant ingest has done its work.
+SELECT at FROM service_progress WHERE service = 'ingest'

@@ -29,6 +29,7 @@ from alerts.case import (
     TimerDue,
     WorkSetAside,
 )
+from alerts.clock_trust import ClockTrust, load_ingest_progress
 from alerts.faults import pass_point
 from alerts.ladder import decide
 from alerts.outages import OtherCauseBusyError, OutageDesk
@@ -336,13 +337,14 @@ class Worker:
         """Turn until ``stop`` is set, woken by ingest and by the clock; wait out a database that is away."""
         pass_point("worker_start")
         wait_s = _SCALED_TURN_S if scaled else turn_s
+        trust = ClockTrust(self.clock)
         while not stop.is_set():
             try:
                 with connect(database_url, service=f"alerts {self.name} listen", autocommit=True) as listener:
                     listener.execute("LISTEN kaimen_happenings")
                     listener.execute("LISTEN kaimen_registry")
                     self.swept_at = None
-                    self._run_with(listener, stop, wait_s)
+                    self._run_with(listener, stop, wait_s, trust)
             except store.CaseChangedError as error:
                 log.warning("a case changed under the turn", error=type(error).__name__)
             except psycopg.OperationalError as error:
@@ -350,8 +352,14 @@ class Worker:
                 log.warning("the database is away", error=type(error).__name__)
                 stop.wait(_PATIENCE_S)
 
-    def _run_with(self, listener: psycopg.Connection[Any], stop: threading.Event, wait_s: float) -> None:
+    def _run_with(
+        self, listener: psycopg.Connection[Any], stop: threading.Event, wait_s: float, trust: ClockTrust
+    ) -> None:
         while not stop.is_set():
+            if not trust.may_turn(lambda: load_ingest_progress(self.pool)):
+                # Timers of an hour that was never lived would ring people; health says that nothing turns.
+                stop.wait(_PATIENCE_S)
+                continue
             report = self.turn()
             self.done_up_to = report.done_up_to or self.done_up_to
             self.turned_wall_ms = _WALL.now_ms()

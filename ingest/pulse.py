@@ -43,7 +43,7 @@ from ingest.store import (
 )
 from ingest.unsaved import Coverage
 from kaimen import wire
-from kaimen.clock import Clock, FileClock
+from kaimen.clock import Clock, FileClock, JumpGuard
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.policy import DAY_MS
@@ -166,6 +166,7 @@ class GroupLoop:
         self._heard_until_ms: int | None = None
         # On a scaled clock a moment's delay is minutes: only the machine's own clock can be outvoted.
         self._own_clock = None if self._scaled else OwnClock()
+        self._jumps = JumpGuard(clock)
         self._votes_until = 0.0
         self._proof_until: float | None = None
         self._kept: list[Any] = []
@@ -290,6 +291,11 @@ class GroupLoop:
     def _check_own_clock(self) -> None:
         if self._own_clock is None:
             return
+        if jump_ms := self._jumps.take_jump_ms():
+            # Before the first heartbeat says which of the two was right, everybody would be silent, or of tomorrow.
+            raise OwnClockWrongError(
+                f"our clock was set by {jump_ms // 1000} s: nothing is admitted until devices confirm it"
+            )
         if self._own_clock.is_wrong():
             skew_s = (self._own_clock.skew_ms() or 0) // 1000
             raise OwnClockWrongError(

@@ -59,6 +59,26 @@ class SystemClock:
         return span_ms / 1000
 
 
+class JumpGuard:
+    """Notices that a clock was set: it and the machine's uptime, which nobody sets, drift apart at once.
+
+    A correction of less than ``JUMP_MIN_MS`` is none that anybody could be wronged by.
+    """
+
+    JUMP_MIN_MS = 60_000
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset_ms: int | None = None
+
+    def take_jump_ms(self) -> int:
+        """Return by how much the clock was set since the last call (ahead is positive), 0 where it was not."""
+        offset_ms = self._clock.now_ms() - self._clock.uptime_ms()
+        before_ms, self._offset_ms = self._offset_ms, offset_ms
+        jump_ms = 0 if before_ms is None else offset_ms - before_ms
+        return jump_ms if abs(jump_ms) > self.JUMP_MIN_MS else 0
+
+
 class ManualClock:
     """A clock that stands until it is told; for tests."""
 
