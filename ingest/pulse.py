@@ -30,6 +30,7 @@ from ingest.group_state import PULSE_MS, GroupState
 from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Losses
 from ingest.own_clock import OwnClock
+from ingest.pace import Pace
 from ingest.store import (
     DataRefusedError,
     Store,
@@ -150,6 +151,7 @@ class GroupLoop:
         self._stop = stop
         self._worker = leases.name_worker(settings.ingest_worker)
         self._store = Store()
+        self._pace = Pace(settings.ingest_batch_events_max, most=settings.ingest_queue_max)
         self._coverage = Coverage(settings.ingest_coverage_flush_s * 1000)
         self._connection: Connection | None = None
         self._state: GroupState | None = None
@@ -328,7 +330,7 @@ class GroupLoop:
 
     def _take_batch(self) -> Any:
         return self.source.take(
-            messages_max=self._settings.ingest_batch_events_max,
+            messages_max=self._pace.messages_max,
             wait_s=self._wait_s(),
             gather_s=self._settings.ingest_batch_wait_ms / 1000,
         )
@@ -358,6 +360,7 @@ class GroupLoop:
         if self._held is None:
             self._held = self._kept.pop(0) if self._kept else self._take_batch()
         batch = self._held
+        begun = time.monotonic()
         load = "events" if any(not message.topic.endswith("/hb") for message in batch.messages) else ""
         pass_point("batch_taken", load)
         state.apply(batch.messages, batch.now_ms, may_pulse=self._may_pulse(batch))
@@ -372,6 +375,7 @@ class GroupLoop:
                 return
         self.source.acknowledge(batch)
         pass_point("acked", load)
+        self._pace.note(len(batch.messages), time.monotonic() - begun)
         self._held = None
         self._refused_events = frozenset()
         self._refusals_unexplained = 0

@@ -29,6 +29,8 @@ from kaimen.logs import get_logger
 
 #: Bytes of payload in the queue at which the network thread waits; one message more may stand above it.
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
+#: Bytes of payload at which a batch is closed: some twenty thousand events in arrays.
+BATCH_BYTES_MAX = 4 * 1024 * 1024
 #: Share of the queue at which heartbeats are dropped: the room above is for events alone.
 HEARTBEAT_SHARE = 0.5
 #: A batch is closed when nothing has come for this long: brokers with a small window wait for our answer.
@@ -366,8 +368,7 @@ class Subscriber:
                 self._awaited = False
             if self._queue:
                 self._gather(messages_max, gather_s)
-            taken = [self._queue.popleft() for _ in range(min(messages_max, len(self._queue)))]
-            self._queue_bytes -= sum(len(delivery.message.payload) for delivery in taken)
+            taken = self._take_off(messages_max)
             now_ms = self._clock.now_ms()
             if self._queue:
                 now_ms = min(now_ms, self._queue[0].message.received_ms - 1)
@@ -375,9 +376,20 @@ class Subscriber:
             self._changed.notify_all()
         return Batch([delivery.message for delivery in taken], now_ms, taken)
 
+    def _take_off(self, messages_max: int) -> list[_Delivery]:
+        """Take the oldest messages off the queue, at least one where there is one, up to the bounds of a batch."""
+        taken: list[_Delivery] = []
+        bytes_taken = 0
+        while self._queue and len(taken) < messages_max and bytes_taken < BATCH_BYTES_MAX:
+            delivery = self._queue.popleft()
+            bytes_taken += len(delivery.message.payload)
+            taken.append(delivery)
+        self._queue_bytes -= bytes_taken
+        return taken
+
     def _gather(self, messages_max: int, gather_s: float) -> None:
         deadline = time.monotonic() + gather_s
-        while len(self._queue) < messages_max:
+        while len(self._queue) < messages_max and self._queue_bytes < BATCH_BYTES_MAX:
             left = deadline - time.monotonic()
             before = len(self._queue)
             if left <= 0 or self._ended:

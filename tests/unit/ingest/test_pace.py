@@ -1,0 +1,40 @@
+"""Batches grow under load while turns are quick, and shrink when one was slow."""
+
+from __future__ import annotations
+
+from ingest.pace import MESSAGES_MIN, QUICK_S, SLOW_S, Pace
+
+QUICK, SLOW = QUICK_S / 2, SLOW_S * 2
+
+
+def test_full_and_quick_batches_grow_up_to_the_queue() -> None:
+    pace = Pace(2_000, most=10_000)
+    found = []
+    for _ in range(4):
+        pace.note(pace.messages_max, QUICK)
+        found.append(pace.messages_max)
+    assert found == [4_000, 8_000, 10_000, 10_000]
+
+
+def test_a_quiet_group_keeps_its_bound() -> None:
+    pace = Pace(2_000, most=10_000)
+    pace.note(3, QUICK)
+    pace.note(2_000, (QUICK_S + SLOW_S) / 2)
+    assert pace.messages_max == 2_000
+
+
+def test_a_slow_turn_halves_what_it_had_but_never_to_nothing() -> None:
+    pace = Pace(2_000, most=10_000)
+    pace.note(1_000, SLOW)
+    assert pace.messages_max == 500
+    for _ in range(10):
+        pace.note(pace.messages_max, SLOW)
+    assert pace.messages_max == MESSAGES_MIN
+    pace.note(MESSAGES_MIN, QUICK)
+    assert pace.messages_max == 2 * MESSAGES_MIN
+
+
+def test_a_bound_below_the_least_is_kept() -> None:
+    pace = Pace(10, most=50)
+    pace.note(10, SLOW)
+    assert pace.messages_max == 10
