@@ -16,7 +16,8 @@ from kaimen.metrics import serve_metrics
 from kaimen.settings import ConsoleSettings
 
 STOP_WITHIN_S = 5
-CONNECTIONS_MAX = 1_000
+#: More than the streams that may stand at once, so that a thousand viewers leave room for requests.
+CONNECTIONS_MAX = 3_000
 
 
 class ConsoleServer(uvicorn.Server):

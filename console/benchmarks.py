@@ -12,6 +12,7 @@ from console.benches.measuring import Report, format_report
 #: Where each benchmark is, and the size it has where none is named.
 _BENCHES: dict[str, tuple[str, int]] = {
     "alerts": ("console.benches.alerts:bench_alerts", 10_000),
+    "console": ("console.benches.pages:bench_console", 20_000_000),
     "decode": ("console.benches.decode:bench_decode", 100_000),
     "detect": ("console.benches.detect:bench_detect", 1_000_000),
     "ingest": ("console.benches.ingest:bench_ingest", 200_000),
@@ -24,7 +25,7 @@ _BENCHES: dict[str, tuple[str, int]] = {
 @click.option(
     "--size",
     type=click.IntRange(1, 200_000_000),
-    help="Households; messages for decode, events for ingest, open cases for alerts.",
+    help="Households; messages for decode, events for ingest and console, open cases for alerts.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."

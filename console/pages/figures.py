@@ -5,8 +5,6 @@ Counts alone: no household, no person, no door.
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -15,6 +13,7 @@ from starlette.responses import Response
 from alerts.figures import Figures, Span, list_communities, load_figures, spans_until
 from console import views_guard
 from console.scope import Section
+from console.sealing import write_csv
 from console.seat import Seat, entering, not_here
 from kaimen.database import Connection
 
@@ -27,7 +26,6 @@ _COLUMNS = (
     "begins_at", "annunciated", "per_operator_hour", "floods", "stale", "chattering", "high", "middle", "low",
     "acknowledge_s", "call_s", "visit_s", "visits_due", "visits_on_time",
 )  # fmt: skip
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @router.get("/figures")
@@ -41,20 +39,10 @@ def figures(seat: Guard, span: Span = Span.DAY, community: Community = "") -> Re
 def figures_csv(seat: Guard, span: Span = Span.DAY, community: Community = "") -> Response:
     with seat.transaction() as connection:
         page = _load(connection, seat, span, community)
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(("community", *_COLUMNS))
-    for row in page.rows:
-        values = (getattr(row, column) for column in _COLUMNS)
-        writer.writerow([neutral(page.community), *(neutral(_text(value)) for value in values)])
+    rows = ([page.community, *(_text(getattr(row, column)) for column in _COLUMNS)] for row in page.rows)
+    table = write_csv(("community", *_COLUMNS), rows)
     headers = {"Content-Disposition": f'attachment; filename="figures-{span.value}.csv"'}
-    # A spreadsheet takes it for Chinese only with the mark at its beginning.
-    return Response("\ufeff" + file.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
-
-
-def neutral(text: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def _text(value: object) -> str:

@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from alerts import figures
 from alerts.figures import Span, load_figures, spans_until
-from console.pages.figures import neutral
+from console.sealing import neutralise
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import World, build_world
@@ -145,8 +145,8 @@ def test_an_administrator_of_one_community_reads_that_one(world: World) -> None:
 
 @pytest.mark.parametrize("text", ["=1", "+1", "-1", "@x", "\tx"])
 def test_no_cell_is_taken_for_a_formula(text: str) -> None:
-    assert neutral(text) == f"'{text}"
-    assert neutral(f"a{text}") == f"a{text}"
+    assert neutralise(text) == f"'{text}"
+    assert neutralise(f"a{text}") == f"a{text}"
 
 
 def test_the_last_day_stands_in_the_metrics(world: World) -> None:

@@ -61,6 +61,18 @@ def test_a_small_town_is_alerted_and_every_span_and_rate_has_its_limit() -> None
             assert sum(f"batch {batch}, {workers} workers" in name for name in names) == 2
 
 
+@pytest.mark.slow
+def test_a_small_community_is_served_and_every_page_and_list_has_its_figure() -> None:
+    report = run("console", 4_000)
+    names = " ".join(row["name"] for row in report["rows"])
+    for words in ("/alarms, p99", "/api/cases, p99", "made anew", "kept", "commit to event at 20 viewers"):
+        assert words in names, words
+    assert {row["limit"] for row in report["rows"] if row["unit"] == "s"} == {0.25, 1}
+    assert {row["peer"] for row in report["rows"] if row["unit"] == "lists/s"} == {
+        "FastAPI response model, same guard and rows"
+    }
+
+
 def test_a_span_is_the_better_the_further_it_stays_below_its_limit() -> None:
     report = Report("alerts", quiet=True)
     report.add_span("a span", 0.5, 2.0, [Peer("a commit", 0.1)])

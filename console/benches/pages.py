@@ -1,0 +1,245 @@
+"""``kaimen bench console``: a number of stored events enters; how long pages, the API and the stream take leaves.
+
+A community of 5,000 homes with 200 open cases (fewer where there are few events) is laid out on a PostgreSQL of this
+run's own; one worker serves the console as in service, in a process of its own, and this one asks. The list of cases
+is asked beside a plain route of the framework with the same guard and rows and a response model.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import psycopg
+
+from console import identity
+from console.benches.measuring import Peer, Report
+from console.benches.pages_server import PEER_PATH, serve
+from console.benches.peers import temporary_postgres
+from console.stack.services import free_port
+from kaimen.clock import SystemClock, as_datetime
+from kaimen.database import connect, notify, open_pool, queries, transaction
+from kaimen.schema import migrate
+
+HOMES, CASES, VIEWERS = 5_000, 200, 1_000
+DAYS = 90
+LIST_LIMIT = 200
+PAGE_LIMIT_S, API_LIMIT_S, STREAM_LIMIT_S = 1.0, 0.25, 1.0
+_READY_WITHIN_S = 120.0
+_HEARD_WITHIN_S = 60.0
+_SQL = queries("console.benches", "pages.sql")
+
+
+def bench_console(events: int, report: Report) -> None:
+    """Measure the console over ``events`` stored events."""
+    homes, asks = min(HOMES, max(20, events // 400)), 5 if events < 100_000 else 60
+    cases, viewers = max(10, homes * CASES // HOMES), max(20, homes * VIEWERS // HOMES)
+    with temporary_postgres(report) as admin:
+        if admin is None:
+            return
+        admin.execute("CREATE DATABASE bench")
+        info = admin.info
+        url = f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
+        migrate(url)
+        with report.preparing(f"{homes:,} homes, {cases} open cases, {events:,} events"):
+            token = _lay_out(url, homes=homes, cases=cases, events=events)
+        port = free_port()
+        server = multiprocessing.get_context("spawn").Process(target=serve, args=(url, port), daemon=True)
+        server.start()
+        try:
+            cookie = {"cookie": f"kaimen_session={token}"}
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=cookie, timeout=60) as client:
+                _wait(client)
+                size = f"{homes:,} homes, {cases} open cases, {events:,} events"
+                _bench_pages(client, report, asks=asks, size=size)
+                _bench_list(client, report, asks=asks, size=size)
+            _bench_stream(url, port, token, report, viewers=viewers, rounds=5 if events < 100_000 else 20)
+        finally:
+            server.terminate()
+            server.join(30)
+
+
+def _lay_out(url: str, *, homes: int, cases: int, events: int) -> str:
+    now = as_datetime(SystemClock().now_ms())
+    with psycopg.connect(url, cursor_factory=psycopg.ClientCursor) as connection:
+        connection.execute(_SQL["lay_out"], {"homes": homes, "cases": cases, "now": now})
+    with psycopg.connect(url, autocommit=True) as connection:
+        for day in range(DAYS):
+            count = events // DAYS + (day < events % DAYS)
+            args = {"first": day * (events // DAYS + 1), "count": count, "homes": homes}
+            connection.execute(_SQL["events"], {**args, "day": now - timedelta(days=DAYS - day)})
+        connection.execute("VACUUM ANALYZE")
+    pool = open_pool(url, service="bench", size_max=1)
+    with transaction(pool) as sessions:
+        user = sessions.execute("SELECT * FROM users WHERE name = 'clerk'").fetchone()
+        assert user is not None
+        viewer = identity._viewer(sessions, user)
+        token = identity.open_session(sessions, viewer=viewer, agent="bench", now=now)
+    pool.close()
+    return token
+
+
+def _wait(client: httpx.Client) -> None:
+    deadline = time.monotonic() + _READY_WITHIN_S
+    while True:
+        with suppress(httpx.TransportError):
+            if client.get("/healthz").status_code == 200:
+                return
+        if time.monotonic() > deadline:
+            raise RuntimeError("the console did not come up")
+        time.sleep(0.1)
+
+
+def _spans(work: Callable[[], Any], count: int) -> list[float]:
+    work()
+    spans = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        work()
+        spans.append(time.perf_counter() - begun)
+    return spans
+
+
+def _percentile(spans: list[float], share: float) -> float:
+    return sorted(spans)[min(len(spans) - 1, int(len(spans) * share))]
+
+
+def _get(client: httpx.Client, path: str) -> Callable[[], None]:
+    def ask() -> None:
+        answer = client.get(path)
+        if answer.status_code != 200:
+            raise RuntimeError(f"{path} answered {answer.status_code}")
+
+    return ask
+
+
+def _bench_pages(client: httpx.Client, report: Report, *, asks: int, size: str) -> None:
+    """Each page and address alone, one request after another; the peer is the answer that does nothing."""
+    idle = statistics.median(_spans(_get(client, "/healthz"), asks))
+    peer = Peer("an answer without work, p50", idle)
+    case_id = client.get("/api/cases?limit=1").json()["items"][0]["id"]
+    for path, limit_s in (
+        ("/alarms", PAGE_LIMIT_S), ("/alarms?fragment=list", PAGE_LIMIT_S), (f"/cases/{case_id}", PAGE_LIMIT_S),
+        ("/morning", PAGE_LIMIT_S), ("/households", PAGE_LIMIT_S), ("/households/h1", PAGE_LIMIT_S),
+        ("/buildings", PAGE_LIMIT_S), ("/access-log", PAGE_LIMIT_S), ("/devices", PAGE_LIMIT_S),
+        ("/api/cases", API_LIMIT_S), (f"/api/cases/{case_id}", API_LIMIT_S), ("/api/households", API_LIMIT_S),
+        ("/api/households/h1", API_LIMIT_S),
+    ):  # fmt: skip
+        spans = _spans(_get(client, path), asks)
+        name = path.replace(str(case_id), "{id}").replace("/h1", "/{id}")
+        for word, share in (("p50", 0.5), ("p99", 0.99)):
+            report.add_span(f"{name}, {word}, {size}", _percentile(spans, share), limit_s, [peer])
+
+
+def _bench_list(client: httpx.Client, report: Report, *, asks: int, size: str) -> None:
+    """The list of cases, kept and made anew, beside a response model; asked in turn, so that load meets all alike."""
+    ways = {
+        "kept": f"/api/cases?limit={LIST_LIMIT}",
+        # A page that nobody asked for before is a body that nobody keeps.
+        "made anew": f"/api/cases?limit={LIST_LIMIT}&after=",
+        "model": f"{PEER_PATH}?limit={LIST_LIMIT}",
+    }
+    kept, plain = client.get(ways["kept"]).json()["items"], client.get(ways["model"]).json()["items"]
+    if [item["id"] for item in kept] != [item["id"] for item in plain]:
+        raise RuntimeError("the peer lists other cases")
+    after = 10**12
+    spans: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(asks * 2):
+        for way, path in ways.items():
+            after += 1
+            begun = time.perf_counter()
+            _get(client, path + str(after) if way == "made anew" else path)()
+            spans[way].append(time.perf_counter() - begun)
+    peer = Peer("FastAPI response model, same guard and rows", 1 / statistics.median(spans["model"]))
+    for way in ("made anew", "kept"):
+        rate = 1 / statistics.median(spans[way])
+        report.add(f"list of {len(kept)} cases, {way}, {size}", rate, "lists/s", peer.rate * 4, [peer])
+
+
+# --- the stream ------------------------------------------------------------------------------------------------
+
+
+def _bench_stream(url: str, port: int, token: str, report: Report, *, viewers: int, rounds: int) -> None:
+    """Open streams, then let cases change one after another; the span is from the commit to each viewer's event."""
+    spans, raw = asyncio.run(_follow(url, port, token, viewers=viewers, rounds=rounds))
+    report.add_span(
+        f"commit to event at {viewers:,} viewers of one worker, p99, {rounds} changes",
+        _percentile(spans, 0.99), STREAM_LIMIT_S, [Peer("a notification of the database alone, p50", raw)],
+    )  # fmt: skip
+    report.add_span(
+        f"commit to event at {viewers:,} viewers of one worker, p50, {rounds} changes",
+        _percentile(spans, 0.5), STREAM_LIMIT_S, [Peer("a notification of the database alone, p50", raw)],
+    )  # fmt: skip
+
+
+async def _follow(url: str, port: int, token: str, *, viewers: int, rounds: int) -> tuple[list[float], float]:
+    request = (
+        f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nCookie: kaimen_session={token}\r\n\r\n".encode()
+    )
+    heard: asyncio.Queue[float] = asyncio.Queue()
+    opened = 0
+
+    async def view() -> None:
+        nonlocal opened
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        try:
+            await reader.readuntil(b"event: alive\ndata: {}\n\n")
+            opened += 1
+            while True:
+                await reader.readuntil(b"event: cases\n")
+                heard.put_nowait(time.perf_counter())
+        finally:
+            writer.close()
+
+    tasks = []
+    # In groups, as people come: a backlog of a thousand connections at once is no viewer's case.
+    for begin in range(0, viewers, 50):
+        tasks += [asyncio.create_task(view()) for _ in range(min(50, viewers - begin))]
+        deadline = time.monotonic() + _HEARD_WITHIN_S
+        while opened < len(tasks):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{opened} of {len(tasks)} streams opened")
+            await asyncio.sleep(0.02)
+    spans: list[float] = []
+    for number in range(rounds):
+        begun = await asyncio.to_thread(_change, url, number)
+        instants = [await asyncio.wait_for(heard.get(), _HEARD_WITHIN_S) for _ in range(viewers)]
+        spans += [instant - begun for instant in instants]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return spans, await asyncio.to_thread(_notified, url, rounds)
+
+
+def _change(url: str, number: int) -> float:
+    """Change a case as alerts does, and say when it was about to be committed."""
+    with connect(url, service="bench") as connection:
+        row = connection.execute(
+            "UPDATE cases SET version = version + 1 WHERE id = (SELECT min(id) + %s %% count(*) FROM cases) RETURNING id",
+            (number,),
+        ).fetchone()
+        assert row is not None
+        notify(connection, "kaimen_cases", str(row["id"]))
+        begun = time.perf_counter()
+        connection.commit()
+    return begun
+
+
+def _notified(url: str, rounds: int) -> float:
+    with connect(url, service="bench", autocommit=True) as listener:
+        listener.execute("LISTEN kaimen_cases")
+        spans = []
+        for number in range(rounds):
+            begun = _change(url, number)
+            list(listener.notifies(timeout=_HEARD_WITHIN_S, stop_after=1))
+            spans.append(time.perf_counter() - begun)
+    return statistics.median(spans)
