@@ -9,8 +9,9 @@ from types import FrameType
 
 from ingest import replay
 from ingest.early_loop import EarlyLoop
-from ingest.leases import GroupsChangedError
+from ingest.leases import GroupsChangedError, name_worker
 from ingest.pulse import GroupLoop
+from ingest.sharing import Sharing
 from ingest.subscriber import Subscriber
 from kaimen.clock import open_clock
 from kaimen.database import Connection, connect
@@ -25,7 +26,9 @@ COLLECT_AFTER = (50_000, 20, 50)
 log = get_logger()
 
 
-def make_loop(settings: IngestSettings, group_no: int, stop: threading.Event) -> GroupLoop:
+def make_loop(
+    settings: IngestSettings, group_no: int, stop: threading.Event, sharing: Sharing | None = None
+) -> GroupLoop:
     """Wire one shard group: its clock, its session, its connection and its loop."""
     clock = open_clock(settings.clock)
     source = Subscriber(
@@ -50,6 +53,7 @@ def make_loop(settings: IngestSettings, group_no: int, stop: threading.Event) ->
         open_connection=open_connection,
         rebuild=replay.rebuild,
         stop=stop,
+        sharing=sharing,
     )
 
 
@@ -59,7 +63,15 @@ class Worker:
     def __init__(self, settings: IngestSettings) -> None:
         self.stop = threading.Event()
         self.failed: BaseException | None = None
-        self.loops = [make_loop(settings, group_no, self.stop) for group_no in range(settings.ingest_groups)]
+        sharing = Sharing(
+            name_worker(settings.ingest_worker),
+            groups=settings.ingest_groups,
+            lease_s=settings.ingest_lease_s,
+            clock=open_clock(settings.clock),
+        )
+        self.loops = [
+            make_loop(settings, group_no, self.stop, sharing) for group_no in range(settings.ingest_groups)
+        ]
         self._early = EarlyLoop(
             settings,
             clock=open_clock(settings.clock),

@@ -20,6 +20,10 @@ _SQL = queries("ingest")
 _wall = SystemClock()
 
 
+#: A writing transaction may take so many times the lease; a healthy one takes a hundredth of it.
+TRANSACTION_LEASES = 4
+
+
 class LeaseLostError(RuntimeError):
     """Another worker writes for this group now: stop writing, disconnect, ask again."""
 
@@ -36,6 +40,13 @@ class Lease:
     groups: int
     token: int
     duration_s: int
+    #: Whether whoever held it before went without giving it back: what it had in hand comes again.
+    abandoned: bool = False
+
+    @property
+    def transaction_ms(self) -> int:
+        """How long a writing transaction may take before the server ends it."""
+        return TRANSACTION_LEASES * self.duration_s * 1000
 
     def expires_at(self) -> datetime:
         """Return the wall instant to which a renewal now extends the lease."""
@@ -76,7 +87,7 @@ def acquire(
         if row is None:
             return None
         held = row["expires_at"] is not None and row["expires_at"] > as_datetime(wall_ms)
-        if held and not _is_dead_here(row["worker"], worker):
+        if held and not is_dead_here(row["worker"], worker):
             return None
         taken = connection.execute(
             _SQL["take_lease"],
@@ -88,7 +99,7 @@ def acquire(
         ).fetchone()
         pass_point("lease_taking")
     assert taken is not None
-    return Lease(group_no, groups, taken["token"], duration_s)
+    return Lease(group_no, groups, taken["token"], duration_s, abandoned=row["worker"] is not None)
 
 
 def renew(connection: Connection, lease: Lease) -> None:
@@ -108,7 +119,7 @@ def release(connection: Connection, lease: Lease) -> None:
         connection.execute(_SQL["release_lease"], {"group_no": lease.group_no, "token": lease.token})
 
 
-def _is_dead_here(holder: str | None, asking: str) -> bool:
+def is_dead_here(holder: str | None, asking: str) -> bool:
     """Say whether the holder was the same worker on this machine and its process is gone."""
     if holder is None:
         return True

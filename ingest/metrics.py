@@ -49,6 +49,15 @@ CONNECTED = Gauge("kaimen_ingest_broker_connected", "1 while the group's session
 CONNECTS = Counter("kaimen_ingest_broker_connects", "Connections made to the broker")
 SESSIONS_NEW = Counter("kaimen_ingest_sessions_new", "Connections that found no session at the broker")
 LEASE_HELD = Gauge("kaimen_ingest_lease_held", "1 while this worker owns the group", ["group"])
+WORKERS = Gauge("kaimen_ingest_workers", "Workers that share the groups, as this one sees them")
+GROUP_BEHIND_SECONDS = Gauge(
+    "kaimen_ingest_group_behind_seconds",
+    "Community seconds since a group's newest committed pulse, whoever holds it",
+    ["group"],
+)
+GROUPS_GIVEN_BACK = Counter(
+    "kaimen_ingest_groups_given_back", "Groups given to another worker to share the load"
+)
 LEASES_LOST = Counter("kaimen_ingest_leases_lost", "Leases found taken by another worker")
 REBUILDS = Counter("kaimen_ingest_rebuilds", "Times the detector was rebuilt from the database")
 REBUILD_SECONDS = Gauge("kaimen_ingest_rebuild_seconds", "Wall time of the newest rebuild", ["group"])

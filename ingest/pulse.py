@@ -31,6 +31,7 @@ from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Losses
 from ingest.own_clock import OwnClock
 from ingest.pace import Pace
+from ingest.sharing import Sharing
 from ingest.store import (
     DataRefusedError,
     Store,
@@ -139,8 +140,10 @@ class GroupLoop:
         open_connection: Callable[[], Connection],
         rebuild: Rebuild,
         stop: threading.Event,
+        sharing: Sharing | None = None,
     ) -> None:
         self._settings = settings
+        self._sharing = sharing
         self._group_no = group_no
         self._group = str(group_no)
         self._clock = clock
@@ -163,6 +166,8 @@ class GroupLoop:
         self._written_at = 0.0
         self._written_ms = 0
         self._settle_until: float | None = None
+        #: What a predecessor left unanswered has come by then; None until the session stands.
+        self._redelivered_at: float | None = 0.0
         self._forgot_day = 0
         self._early_rows_left = 0.0
         self._heard_until_ms: int | None = None
@@ -183,6 +188,7 @@ class GroupLoop:
             if lease is None:
                 continue
             metrics.LEASE_HELD.labels(self._group).set(1)
+            self._redelivered_at = None if lease.abandoned else 0.0
             pass_point("lease_taken")
             try:
                 self._serve(lease)
@@ -191,22 +197,28 @@ class GroupLoop:
                 metrics.LEASES_LOST.inc()
             finally:
                 metrics.LEASE_HELD.labels(self._group).set(0)
+                for gauge in (metrics.LAG_SECONDS, metrics.PULSE_AGE_SECONDS, metrics.QUEUE_MESSAGES):
+                    gauge.labels(self._group).set(0)
                 self.source.disconnect()
                 self._throw_away()
                 self._held, self._kept = None, []
+        if self._sharing is not None and self._connection is not None:
+            self._sharing.leave(self._connection)
         self._close_connection()
 
     def _await_lease(self) -> Lease | None:
         try:
             connection = self._connected()
             leases.provision(connection, self._settings.ingest_groups)
-            lease = leases.acquire(
-                connection,
-                group_no=self._group_no,
-                groups=self._settings.ingest_groups,
-                worker=self._worker,
-                duration_s=self._settings.ingest_lease_s,
-            )
+            lease = None
+            if self._is_our_share(connection):
+                lease = leases.acquire(
+                    connection,
+                    group_no=self._group_no,
+                    groups=self._settings.ingest_groups,
+                    worker=self._worker,
+                    duration_s=self._settings.ingest_lease_s,
+                )
         except psycopg.OperationalError as error:
             self.health = Health(f"the database is away: {type(error).__name__}")
             self._close_connection()
@@ -217,6 +229,23 @@ class GroupLoop:
         if lease is None:
             self._stop.wait(min(1.0, self._settings.ingest_lease_s / 3))
         return lease
+
+    def _is_our_share(self, connection: Connection) -> bool:
+        if self._sharing is None:
+            return True
+        self._sharing.look(connection)
+        return self._sharing.may_take(self._group_no)
+
+    def _must_give_back(self, connection: Connection) -> bool:
+        """Say, between two turns, whether another worker is there that this group is rather for."""
+        if self._sharing is None:
+            return False
+        self._sharing.look(connection)
+        if not self._sharing.must_give_back(self._group_no):
+            return False
+        log.info("giving the group to another worker", group=self._group_no)
+        metrics.GROUPS_GIVEN_BACK.inc()
+        return True
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -248,6 +277,8 @@ class GroupLoop:
                     leases.renew(self._connected(), lease)
                 self._turn(self._connected(), lease)
                 away_since, failures = None, 0
+                if self._held is None and self._must_give_back(self._connected()):
+                    break
             except OwnClockWrongError as error:
                 self._distrust_clock(error)
             except (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError) as error:
@@ -485,12 +516,24 @@ class GroupLoop:
         """After a start, hold the pulse until what the broker kept for us is in."""
         if self._settle_until is None:
             return True
+        if not self._is_redelivered():
+            return False
         only_heartbeats = all(message.topic.endswith("/hb") for message in batch.messages)
         settled = self.source.is_connected and only_heartbeats
         if not settled and time.monotonic() < self._settle_until:
             return False
         self._settle_until = None
         return True
+
+    def _is_redelivered(self) -> bool:
+        """Say whether what a worker that died had in hand has come: later messages of a door may come before it."""
+        if self._redelivered_at is None:
+            if not self.source.is_connected:
+                return time.monotonic() >= (self._settle_until or 0.0)
+            span_s = self._settings.ingest_redelivery_s
+            self._redelivered_at = time.monotonic() + span_s
+            self._settle_until = self._redelivered_at + SETTLE_S_MAX
+        return time.monotonic() >= self._redelivered_at
 
     def _must_write(self, turn: Turn, batch: TakenBatch) -> bool:
         if turn.has_news():

@@ -24,13 +24,28 @@ WHERE group_no = %(group_no)s AND token = %(token)s RETURNING token;
 -- name: release_lease
 UPDATE ingest_leases SET worker = NULL, expires_at = NULL WHERE group_no = %(group_no)s AND token = %(token)s;
 
+-- name: note_worker
+INSERT INTO ingest_workers (worker, seen_at) VALUES (%(worker)s, %(at)s)
+ON CONFLICT (worker) DO UPDATE SET seen_at = excluded.seen_at;
+
+-- name: forget_workers
+-- Who said goodbye, and who has not been seen for long.
+DELETE FROM ingest_workers WHERE worker = ANY(%(workers)s) OR seen_at < %(before)s;
+
+-- name: load_workers
+SELECT worker FROM ingest_workers WHERE seen_at >= %(since)s ORDER BY worker;
+
+-- name: load_leases
+SELECT group_no, worker, expires_at, pulse_at FROM ingest_leases WHERE groups = %(groups)s ORDER BY group_no;
+
 -- name: open_turn
 -- Fences the transaction: the batch number if the token is still the lease's, else nothing; an error if the schema
--- is no longer the one this program knows.
+-- is no longer the one this program knows. The server ends the transaction of a worker that is cut off from it: until
+-- then nobody else could lock the row.
 UPDATE ingest_leases
 SET expires_at = %(expires_at)s, batch = batch + 1, pulse_at = greatest(pulse_at, %(pulse_at)s)
 WHERE group_no = %(group_no)s AND token = %(token)s AND enter_schema(%(fence)s)
-RETURNING batch;
+RETURNING batch, set_config('transaction_timeout', %(transaction_ms)s, true) AS bound;
 
 -- name: load_pulse
 SELECT pulse_at, batch FROM ingest_leases WHERE group_no = %(group_no)s;

@@ -179,7 +179,7 @@ class Store:
         pass_point("before_transaction", load)
         try:
             with behind_the_fence(), _owning_errors(), connection.transaction():
-                batch = _open_turn(connection, lease, turn)
+                batch = open_turn(connection, lease, turn)
                 pass_point("lease_locked", load)
                 new = self._file_refusals(connection, turn)
                 self._append_events(connection, book, turn, new, batch)
@@ -336,13 +336,15 @@ def _door_turn(turn: Turn) -> DoorTurn:
     )
 
 
-def _open_turn(connection: Connection, lease: Lease, turn: Turn) -> int:
+def open_turn(connection: Connection, lease: Lease, turn: Turn) -> int:
+    """Fence a transaction that was just begun: lock the lease's row, and return the number of this batch."""
     row = connection.execute(
         _SQL["open_turn"],
         {
             "group_no": lease.group_no,
             "token": lease.token,
             "expires_at": lease.expires_at(),
+            "transaction_ms": str(lease.transaction_ms),
             "pulse_at": None if turn.pulse_ms is None else as_datetime(turn.pulse_ms),
             "fence": KNOWN_FENCE,
         },

@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any, LiteralString, cast
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
@@ -20,6 +21,29 @@ Connection = psycopg.Connection[DictRow]
 Pool = ConnectionPool[Connection]
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+#: A server that is cut off is noticed within half a minute, whatever the operating system's own patience.
+_PATIENCE = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+
+def connection_settings(url: str) -> dict[str, int | str]:
+    """Return what every connection has that the URL does not say itself.
+
+    Of several hosts only the one that takes writes is wanted: after a failover that is another one.
+    """
+    given = conninfo_to_dict(url)
+    settings: dict[str, int | str] = {key: value for key, value in _PATIENCE.items() if key not in given}
+    several = "," in str(given.get("host") or given.get("hostaddr") or "")
+    if several and "target_session_attrs" not in given:
+        settings["target_session_attrs"] = "read-write"
+    return settings
 
 
 def open_pool(url: str, *, service: str, size_max: int = 8) -> Pool:
@@ -40,6 +64,7 @@ def open_pool(url: str, *, service: str, size_max: int = 8) -> Pool:
             "row_factory": dict_row,
             "application_name": f"kaimen {service}",
             "options": "-c timezone=UTC",
+            **connection_settings(url),
         },
         check=ConnectionPool.check_connection,
         name=service,
@@ -58,6 +83,7 @@ def connect(url: str, *, service: str, autocommit: bool = False) -> Connection:
             row_factory=cast(Any, dict_row),
             application_name=f"kaimen {service}",
             options="-c timezone=UTC",
+            **cast(Any, connection_settings(url)),
         ),
     )
 

@@ -6,10 +6,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _as_number(value: object) -> object:
+    """Read digits as a number: an environment has text alone, and one of a few numbers is compared as it is."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
 class ServiceSettings(BaseSettings):
@@ -70,11 +75,17 @@ class IngestSettings(BrokerSettings, DatabaseSettings):
     """One ingest worker."""
 
     ingest_worker: str = "ingest-1"
-    ingest_groups: Literal[1, 2, 4, 8, 16] = 1
+    ingest_groups: Annotated[Literal[1, 2, 4, 8, 16], BeforeValidator(_as_number)] = 1
     ingest_batch_events_max: int = 2_000
     ingest_batch_wait_ms: int = 50
     ingest_queue_max: int = 10_000
     ingest_lease_s: int = 15
+    ingest_redelivery_s: float = Field(
+        default=6.0,
+        ge=0,
+        le=120,
+        description="after a worker that died: how long its unanswered messages may take to come again",
+    )
     ingest_coverage_flush_s: int = 600
     ingest_database_patience_s: int = 10
     early_method: Literal["hazard", "cuddihy", "wilhelm", "floeck", "tail"] = Field(

@@ -210,6 +210,7 @@ class Street:
             "broker_url": self.broker_url,
             "clock": f"file:{self.clock_path}",
             "ingest_lease_s": 2,
+            "ingest_redelivery_s": 0,
             **self.settings,
             **changes,
         }
@@ -287,6 +288,7 @@ def ingest_process(made: Street, folder: Path, **environment: str) -> Iterator[P
         "KAIMEN_BROKER_URL": made.broker_url,
         "KAIMEN_CLOCK": f"file:{made.clock_path}",
         "KAIMEN_INGEST_LEASE_S": "2",
+        "KAIMEN_INGEST_REDELIVERY_S": "0",
         "KAIMEN_LOG_FORMAT": "text",
         **environment,
     }

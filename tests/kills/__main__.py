@@ -11,13 +11,17 @@ from pathlib import Path
 import psycopg
 
 from kaimen.schema import migrate
+from tests.fix_database import DatabaseServer
 from tests.fix_servers import postgres_server
+from tests.kills import ingest_matrix
 from tests.kills.crowd import kill_in_the_crowd
 from tests.kills.killing import POINTS, format_table, killing
 from tests.unit.alerts.town import build_town
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["ingest"]:
+        return _kill_ingest(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m tests.kills", description=__doc__)
     parser.add_argument("--rounds", type=int, default=100, help="kills at each place")
     parser.add_argument("--place", action="append", choices=POINTS, help="only this one; may be repeated")
@@ -52,6 +56,26 @@ def main() -> int:
                     )
             print(format_table(results))
             return int(not all(found.good for found in results))
+
+
+def _kill_ingest(arguments: list[str]) -> int:
+    """``python -m tests.kills ingest --runs 100``: ingest and the edge, at each of their places."""
+    parser = argparse.ArgumentParser(prog="python -m tests.kills ingest", description=_kill_ingest.__doc__)
+    parser.add_argument("--runs", type=int, default=100, help="kills at each place")
+    parser.add_argument("--place", action="append", choices=ingest_matrix.POINTS, help="only this one")
+    asked = parser.parse_args(arguments)
+    results = []
+    with postgres_server() as server, tempfile.TemporaryDirectory() as scratch:
+        database = DatabaseServer("plain", server.admin_url)
+        with ingest_matrix.matrix(database, Path(scratch)) as made:
+            for place in asked.place or ingest_matrix.POINTS:
+                begun = time.monotonic()
+                results.append(made.kill_at(place, asked.runs))
+                took = time.monotonic() - begun
+                words = (f"{place}: {took:.0f} s, {results[-1]}"[:200], *results[-1].different[:5])
+                print(*words, sep="\n  ", file=sys.stderr, flush=True)
+    print(ingest_matrix.format_table(results))
+    return int(not all(found.good for found in results))
 
 
 if __name__ == "__main__":
