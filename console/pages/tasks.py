@@ -96,7 +96,9 @@ def _field_page(
     full = (household.row["name"] or "") if household else ""
     if near:
         name = replace(name, name=full)
-    may_begin = view.kind is TaskKind.VISIT and view.begun_at is None and view.form is not None
+    # One that was begun by somebody whose hold has run out is nobody's: whoever comes next begins anew.
+    to_begin = view.begun_at is None or view.assignee is None
+    may_begin = view.kind is TaskKind.VISIT and to_begin and view.form is not None
     # Who has not taken it reads neither the door nor the number: without this she could only say she failed.
     may_take = view.kind in _TAKEN and not near and view.form is not None
     return views.FieldPage(
