@@ -21,7 +21,7 @@ PYTEST_ARGS ?=
 # Test processes side by side; each starts its own servers. WORKERS=0: one after the other, for a debugger.
 WORKERS ?= 2
 UV_VERSION := 0.13.9
-BENCHES := alerts console decode detect ingest replay
+BENCHES := alerts console decode detect ingest replay store
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 LOCK_TOOL := build/lock-tool

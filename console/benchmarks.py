@@ -17,6 +17,7 @@ _BENCHES: dict[str, tuple[str, int]] = {
     "detect": ("console.benches.detect:bench_detect", 1_000_000),
     "ingest": ("console.benches.ingest:bench_ingest", 200_000),
     "replay": ("console.benches.replay:bench_replay", 100_000),
+    "store": ("console.benches.store:bench_store", 2_000_000),
 }
 
 
@@ -25,7 +26,7 @@ _BENCHES: dict[str, tuple[str, int]] = {
 @click.option(
     "--size",
     type=click.IntRange(1, 200_000_000),
-    help="Households; messages for decode, events for ingest and console, open cases for alerts.",
+    help="Households; messages for decode, events for ingest, store and console, open cases for alerts.",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."

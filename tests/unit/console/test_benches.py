@@ -123,3 +123,15 @@ def test_a_small_run_through_broker_and_database_stores_every_event_beside_its_l
         for row in report["rows"]
         if row["unit"] == "events/s"
     )
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_a_small_store_is_measured_beside_other_designs_and_answers_every_query() -> None:
+    report = run("store", 12_000)
+    designs = {row["peer"] for row in report["rows"] if row["unit"] == "rows/s"}
+    assert "staging and ON CONFLICT with a unique key" in designs and len(designs) == 4
+    years = next(row for row in report["rows"] if row["unit"] == "years")
+    assert years["value"] >= 1, "ten megabytes hold more than a household's year"
+    spans = [row for row in report["rows"] if row["unit"] == "s"]
+    assert len(spans) == 5 and {row["limit"] for row in spans} == {0.01}
