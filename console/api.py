@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from alerts import acts
-from console import identity
+from console import identity, tokens
 from console.api_lists import case_items
 from console.api_models import (
     CaseDetail,
@@ -31,6 +31,7 @@ from console.api_models import (
     SessionList,
     answers,
 )
+from console.api_scopes import may_use
 from console.loaders import Reader
 from console.loaders import cases as case_loader
 from console.loaders.cases import LoadedCase
@@ -68,6 +69,9 @@ _ERRORS: dict[int, tuple[str, str, str]] = {
 }  # fmt: skip
 
 _MENDS = {
+    "scope_missing": "make a token with the scope this address needs, on the page My sign-ins",
+    "factor_due": "set up the second step of signing in at /account/second-factor",
+    "password_due": "change the password at /account/password",
     "stale_form": "send the session's token as X-CSRF-Token; GET /api/me tells it",
     "other_site": "send writes from the console's own address, or with a bearer token",
 }
@@ -118,10 +122,13 @@ def seated(
     if scheme.lower() != "bearer" or not token or len(token) > 200:
         raise SignInNeededError
     with transaction(services.pool) as connection:
-        viewer = identity.find_api_token(connection, token.strip(), now=services.wall_now())
-    if viewer is None:
+        found = tokens.find_token(connection, token.strip(), now=services.wall_now())
+    if found is None:
         raise SignInNeededError
-    return Seat(request, services, None, viewer, services.now())
+    route = getattr(request.scope.get("route"), "path", "")
+    if not may_use(request.method, route, found.scopes):
+        raise RefusedError(403, "scope_missing")
+    return Seat(request, services, None, found.viewer, services.now())
 
 
 Seated = Annotated[Seat, Depends(seated)]
@@ -709,7 +716,7 @@ def _still_stands(services: Services, seat: Seat, authorization: str | None) -> 
     with transaction(services.pool) as connection:
         if seat.session is None:
             token = (authorization or "").partition(" ")[2].strip()
-            return identity.find_api_token(connection, token, now=services.wall_now()) is not None
+            return tokens.find_token(connection, token, now=services.wall_now()) is not None
         return identity.session_stands(connection, seat.session.token_hash, now=services.wall_now())
 
 

@@ -24,6 +24,8 @@ from console.metrics import REQUEST_SECONDS, REQUESTS
 from console.pages import (
     absences,
     access_log,
+    account,
+    account_tokens,
     admin,
     alarms,
     audits,
@@ -58,6 +60,7 @@ from console.pages import (
     seen,
     sessions,
     sign_in,
+    sign_in_code,
     tasks,
     technical,
     tickets,
@@ -67,9 +70,17 @@ from console.pages import (
     why,
 )
 from console.rights.ledger import LedgerError
-from console.seat import RefusedError, SignInNeededError, error_page, path_of, secure_cookies
+from console.seat import (
+    MUST_URLS,
+    MustFirstError,
+    RefusedError,
+    SignInNeededError,
+    error_page,
+    path_of,
+    secure_cookies,
+)
 from console.security import SecurityLayer, is_loopback
-from console.services import Services, services_of
+from console.services import Services, read_factor_rule, services_of
 from kaimen import __version__
 from kaimen.clock import Clock, SystemClock
 from kaimen.database import Pool, queries, transaction
@@ -83,7 +94,7 @@ FORGET_EVERY_S = 600.0
 log = get_logger()
 
 _PAGES = (
-    sign_in, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
+    sign_in, sign_in_code, account, account_tokens, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
     devices, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, watchdog, figures, duty, duty_rosters, dry_run,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
@@ -94,7 +105,15 @@ _PAGES = (
 def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clock | None = None) -> FastAPI:
     """Build the console. ``wall`` is the clock of sessions; the machine's where none is given."""
     hub = stream.Hub()
-    services = Services(settings, clock, wall or SystemClock(), pool, hub, read_audit_key(settings))
+    services = Services(
+        settings,
+        clock,
+        wall or SystemClock(),
+        pool,
+        hub,
+        read_audit_key(settings),
+        read_factor_rule(settings),
+    )
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -250,6 +269,12 @@ def _add_error_handlers(app: FastAPI) -> None:
             else ""
         )
         return RedirectResponse(f"/sign-in{after}", 303)
+
+    @app.exception_handler(MustFirstError)
+    def must_first(request: Request, error: MustFirstError) -> Response:
+        if _wants_json(request) or request.url.path == "/stream" or "fragment" in request.query_params:
+            return api.error_response(403, f"{error.must.value}_due")
+        return RedirectResponse(MUST_URLS[error.must], 303)
 
     @app.exception_handler(RefusedError)
     def refused(request: Request, error: RefusedError) -> Response:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
 import secrets
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -21,19 +20,26 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from psycopg.errors import UniqueViolation
 
+from console import attempts, second_factor
+from console.attempts import address_group
 from console.scope import HELPER_ROLES, Viewer
+from console.second_factor import FactorRule
 from kaimen.database import Connection, Pool, queries, transaction
 from kaimen.vocabulary import Role
 
 PASSWORD_LENGTH_MIN = 10
 PASSWORD_LENGTH_MAX = 256
 NAME_LENGTH_MAX = 64
-FAILURES_MAX = 5
-FAILURES_WINDOW = timedelta(minutes=15)
+#: A browser that was not used here for so long is a stranger again.
+DEVICE_KNOWN_FOR = timedelta(days=180)
+DEVICES_KEPT = 20
+#: Between the right password and the code of the second factor.
+STEP_LIVES = timedelta(minutes=10)
 SEEN_EVERY = timedelta(minutes=1)
 HASHING_PATIENCE_S = 5
 API_TOKEN_PREFIX = "kaimen_"  # noqa: S105 - the part of every token that scanners can recognise
 
+_OWN = queries("console", "identity.sql")
 _hasher = PasswordHasher()
 # Each verification takes 64 MiB: two at once is what the smallest machine can bear.
 _hashing = threading.BoundedSemaphore(2)
@@ -71,8 +77,49 @@ class SignInRefusal(StrEnum):
     """Why nobody was signed in; an unknown name and a wrong password are the same."""
 
     WRONG = "wrong"
-    LOCKED = "locked"
+    WAIT = "wait"
     BUSY = "busy"
+
+
+class Must(StrEnum):
+    """What somebody signed in has to do before she sees anything else."""
+
+    FACTOR = "factor"
+    PASSWORD = "password"  # noqa: S105 - a word, not one
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Nobody was signed in; ``wait`` is how long until the next attempt is looked at."""
+
+    why: SignInRefusal
+    wait: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A session stands; its token is said here once and never stored. ``failures``: since the last sign-in."""
+
+    token: str
+    viewer: Viewer
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CodeAwaited:
+    """The password was right and the second factor is due; the token opens the page for the code alone."""
+
+    token: str
+    viewer: Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Where somebody signs in from: address, the browser's own name of itself, and its token if it was here before."""
+
+    address: str
+    agent: str
+    device_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +131,18 @@ class Session:
     created_at: datetime
     expires_at: datetime
     csrf: str
+    has_factor: bool = False
+    factor_due_at: datetime | None = None
+    password_due: bool = False
+
+    def must(self, rule: FactorRule, now: datetime) -> Must | None:
+        """What comes before everything else; ``now`` is wall time."""
+        if self.password_due:
+            return Must.PASSWORD
+        needed = self.viewer.role in rule.roles and not self.has_factor
+        return (
+            Must.FACTOR if needed and self.factor_due_at is not None and self.factor_due_at <= now else None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,17 +191,6 @@ def password_fits(stored: str | None, password: str) -> bool | None:
     return fits and stored is not None
 
 
-def address_group(address: str) -> str:
-    """Return what counts as one address: IPv4 whole, IPv6 by its /64, anything else as one."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return "unknown"
-    if parsed.version == 4:
-        return str(parsed)
-    return str(ipaddress.ip_network(f"{parsed}/64", strict=False).network_address) + "/64"
-
-
 def add_user(
     connection: Connection,
     *,
@@ -188,33 +236,103 @@ def add_user(
 
 
 def sign_in(
-    pool: Pool, *, name: str, password: str, address: str, agent: str, now: datetime
-) -> tuple[str, Viewer] | SignInRefusal:
-    """Check a password and open a session; the token is returned once and never stored.
+    pool: Pool, *, name: str, password: str, asker: Asker, rule: FactorRule, now: datetime
+) -> Opened | CodeAwaited | Refused:
+    """Check a password; where the person has a second factor, its code is asked for next.
 
-    Failures are counted by (name, address), so that nobody can lock out a person who sits elsewhere. ``now`` is
-    wall time. No connection is held while the password is hashed.
+    Failures are counted by name and place, so that nobody makes a person wait who sits elsewhere. ``now`` is wall
+    time. No connection is held while the password is hashed.
     """
-    sql = queries("console")
-    name, place = name.strip()[:NAME_LENGTH_MAX], address_group(address)
-    pair = {"name": name, "address": place, "since": now - FAILURES_WINDOW, "now": now}
+    name = name.strip()[:NAME_LENGTH_MAX]
     with transaction(pool) as connection:
-        failures = connection.execute(sql["sign_in_failures"], pair).fetchone()
-        user = connection.execute(sql["user_by_name"], {"name": name}).fetchone()
-    assert failures is not None
-    if failures["count"] >= FAILURES_MAX:
-        return SignInRefusal.LOCKED
+        place, shared = place_of(connection, name, asker, now)
+        begun = attempts.begin(connection, name=name, place=place, now=now, shared=shared)
+        user = connection.execute(_OWN["user_standing"], {"name": name}).fetchone()
+    if isinstance(begun, timedelta):
+        return Refused(SignInRefusal.WAIT, begun)
     stored = user["password_hash"] if user and user["disabled_at"] is None else None
     fits = password_fits(stored, password[:PASSWORD_LENGTH_MAX])
-    if fits is None:
-        return SignInRefusal.BUSY
     with transaction(pool) as connection:
+        if fits is None:
+            attempts.forget(connection, begun)
+            return Refused(SignInRefusal.BUSY)
         if not fits or user is None:
-            connection.execute(sql["sign_in_failed"], pair)
-            return SignInRefusal.WRONG
-        connection.execute(sql["sign_in_forget"], pair)
-        viewer = _viewer(connection, user)
-        return open_session(connection, viewer=viewer, agent=agent, now=now), viewer
+            return Refused(SignInRefusal.WRONG)
+        attempts.succeed(connection, begun)
+        viewer = viewer_of(connection, user)
+        if user["has_factor"]:
+            return await_code(connection, viewer, now=now)
+        return complete(connection, viewer, asker=asker, rule=rule, now=now)
+
+
+def place_of(connection: Connection, name: str, asker: Asker, now: datetime) -> tuple[str, bool]:
+    """Where attempts are counted: at the browser that signed this person in before, else at the address others share."""
+    if 20 <= len(asker.device_token) <= 100:
+        hashed = hash_token(asker.device_token)
+        values = {"token_hash": hashed, "name": name, "since": now - DEVICE_KNOWN_FOR}
+        if connection.execute(_OWN["device_known"], values).fetchone() is not None:
+            return f"device:{hashed.hex()[:32]}", False
+    return address_group(asker.address), True
+
+
+def await_code(connection: Connection, viewer: Viewer, *, now: datetime) -> CodeAwaited:
+    """Remember for some minutes that the first factor was right."""
+    token = secrets.token_urlsafe(32)
+    values = {
+        "token_hash": hash_token(token), "user_id": viewer.user_id, "now": now, "expires_at": now + STEP_LIVES,
+    }  # fmt: skip
+    connection.execute(_OWN["step_make"], values)
+    return CodeAwaited(token, viewer)
+
+
+def find_step(connection: Connection, token: str, *, now: datetime) -> Viewer | None:
+    """Whose code is awaited by the browser with this token."""
+    row = connection.execute(_OWN["step_find"], {"token_hash": hash_token(token), "now": now}).fetchone()
+    return None if row is None else viewer_of(connection, row)
+
+
+def check_code(
+    pool: Pool, *, token: str, code: str, asker: Asker, rule: FactorRule, key: bytes, now: datetime
+) -> Opened | Refused | None:
+    """Check the code of the second factor; None where no password was given, or too long ago.
+
+    Only who knows the password comes here, so wrong codes are counted by name wherever they come from; a browser
+    that signed in before waits for its own alone.
+    """
+    with transaction(pool) as connection:
+        viewer = find_step(connection, token, now=now)
+        if viewer is None:
+            return None
+        place, shared = place_of(connection, viewer.name, asker, now)
+        place = "code" if shared else f"code:{place}"
+        begun = attempts.begin(connection, name=viewer.name, place=place, now=now, shared=False)
+    if isinstance(begun, timedelta):
+        return Refused(SignInRefusal.WAIT, begun)
+    with transaction(pool) as connection:
+        if not second_factor.check(connection, viewer.user_id, code, key=key, now=now):
+            return Refused(SignInRefusal.WRONG)
+        attempts.succeed(connection, begun)
+        connection.execute(_OWN["step_end"], {"token_hash": hash_token(token)})
+        return complete(connection, viewer, asker=asker, rule=rule, now=now)
+
+
+def complete(
+    connection: Connection, viewer: Viewer, *, asker: Asker, rule: FactorRule, now: datetime
+) -> Opened:
+    """Open the session of somebody who has shown everything that is asked of her."""
+    values = {
+        "user_id": viewer.user_id, "now": now, "due_at": rule.due_at(frozenset({viewer.role}), now),
+    }  # fmt: skip
+    row = connection.execute(_OWN["user_signed_in"], values).fetchone()
+    token = open_session(connection, viewer=viewer, agent=asker.agent, now=now)
+    return Opened(token, viewer, row["failures_before"] if row else 0)
+
+
+def know_device(connection: Connection, user_id: int, token: str, *, now: datetime) -> None:
+    """Remember a browser somebody signed in with; only its hash is stored."""
+    values = {"token_hash": hash_token(token), "user_id": user_id, "now": now, "limit": DEVICES_KEPT}
+    connection.execute(_OWN["device_seen"], values)
+    connection.execute(_OWN["devices_trim"], values)
 
 
 def open_session(connection: Connection, *, viewer: Viewer, agent: str, now: datetime) -> str:
@@ -233,13 +351,18 @@ def open_session(connection: Connection, *, viewer: Viewer, agent: str, now: dat
     return token
 
 
-def _viewer(connection: Connection, user: dict[str, object]) -> Viewer:
+def viewer_of(connection: Connection, user: dict[str, Any]) -> Viewer:
+    """Return who a stored person is, in the position that is active."""
     sql = queries("console")
     rows = connection.execute(sql["user_households"], {"user_id": user["id"]}).fetchall()
     places = connection.execute(sql["user_places"], {"user_id": user["id"]}).fetchall()
     held = frozenset(row["community_id"] for row in places)
     chosen = user.get("chosen_community_id")
     community = chosen if chosen in held else user["community_id"]
+    if user.get("position_id") is not None:
+        # A position beside the first is of one place, and of nobody's first position's places.
+        community = user["community_id"]
+        held = frozenset() if community is None else frozenset({str(community)})
     return Viewer(
         user_id=int(str(user["id"])),
         name=str(user["name"]),
@@ -265,11 +388,14 @@ def find_session(connection: Connection, token: str, *, now: datetime, used: boo
     if used and now - row["seen_at"] >= SEEN_EVERY:
         connection.execute(sql["session_seen"], {"token_hash": row["token_hash"], "now": now})
     return Session(
-        _viewer(connection, row),
+        viewer_of(connection, row),
         bytes(row["token_hash"]),
         row["created_at"],
         row["expires_at"],
         csrf_of(token),
+        row["has_factor"],
+        row["factor_due_at"],
+        row["password_due"],
     )
 
 
@@ -284,30 +410,34 @@ def session_stands(connection: Connection, token_hash: bytes, *, now: datetime) 
     return row is not None and _lives(row, now)
 
 
-def find_api_token(connection: Connection, token: str, *, now: datetime) -> Viewer | None:
-    """Return whom a bearer token stands for; None where it is unknown, expired or its person disabled."""
-    row = connection.execute(
-        queries("console")["api_token_find"], {"token_hash": hash_token(token), "now": now}
-    ).fetchone()
-    return None if row is None else _viewer(connection, row)
+def new_api_token() -> str:
+    return API_TOKEN_PREFIX + secrets.token_urlsafe(32)
 
 
-def add_api_token(
-    connection: Connection, *, user_id: int, name: str, now: datetime, expires_at: datetime | None = None
-) -> str:
-    """Store a new bearer token's hash and return the token, once."""
-    token = API_TOKEN_PREFIX + secrets.token_urlsafe(32)
-    connection.execute(
-        queries("console")["api_token_add"],
-        {
-            "token_hash": hash_token(token),
-            "user_id": user_id,
-            "name": name,
-            "now": now,
-            "expires_at": expires_at,
-        },
-    )
-    return token
+def choose_position(
+    connection: Connection, session: Session, position_id: int | None, *, rule: FactorRule, now: datetime
+) -> Viewer | None:
+    """Make one of the person's positions the active one of this session, None for her first; None where it is not hers.
+
+    The session lives no longer than the new role's sessions do, and the role's second factor becomes due.
+    """
+    user_id = session.viewer.user_id
+    row: dict[str, Any] | None
+    if position_id is None:
+        row = connection.execute(_OWN["user_standing_by_id"], {"user_id": user_id}).fetchone()
+    else:
+        found = connection.execute(_OWN["positions"], {"user_id": user_id}).fetchall()
+        row = next((position for position in found if position["id"] == position_id), None)
+    if row is None:
+        return None
+    role = Role(row["role"])
+    values = {
+        "user_id": user_id, "token_hash": session.token_hash, "position_id": position_id, "community_id": None,
+        "expires_at": session.created_at + limits_of(role).absolute, "due_at": rule.due_at(frozenset({role}), now),
+    }  # fmt: skip
+    connection.execute(_OWN["session_short"], values)
+    connection.execute(_OWN["user_factor_due"], values)
+    return replace(session.viewer, role=role, community_id=row["community_id"])
 
 
 def choose_community(connection: Connection, session: Session, community_id: str) -> bool:
@@ -349,4 +479,7 @@ def forget_expired(connection: Connection, *, now: datetime) -> None:
     """Delete expired sessions and failures that no longer count."""
     sql = queries("console")
     connection.execute(sql["session_forget"], {"now": now})
-    connection.execute(sql["failures_forget"], {"before": now - FAILURES_WINDOW})
+    connection.execute(sql["failures_forget"], {"before": now - attempts.FAILURES_REMEMBERED})
+    connection.execute(_OWN["steps_forget"], {"now": now})
+    connection.execute(_OWN["outer_attempts_forget"], {"now": now})
+    connection.execute(_OWN["devices_forget"], {"since": now - DEVICE_KNOWN_FOR})

@@ -1,6 +1,6 @@
 """A person leaves: who enters; no way in is left to her, and what she held or stood for leaves as a list.
 
-One act in one transaction: sign-in, sessions, tokens and calendar end, the addresses and the telephone on which she was
+One act in one transaction: sign-in, second factor, positions, sessions, tokens and calendar end, the addresses and the telephone on which she was
 told end, her cases are given back and annunciated, swaps she was asked for fall away, and the gaps her going leaves in
 the rosters are named. Leaving is never refused because of a gap: who must not come in any more must not.
 """
@@ -17,6 +17,7 @@ from alerts.roster_store import load_gaps
 from kaimen.database import Connection, queries
 
 _SQL = queries("console", "duty.sql")
+_IDENTITY = queries("console", "identity.sql")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,11 @@ def leave(
     }
     for what in ("codes", "phone", "swaps", "handovers", "deputies", "tests"):
         connection.execute(_SQL[f"leaver_{what}"], of_her)
+    for what in ("devices", "steps", "outer", "positions"):
+        connection.execute(_IDENTITY[f"{what}_of_user_end"], of_her)
+    connection.execute(_IDENTITY["requests_of_user_end"], {**of_her, "now": wall_now})
+    connection.execute(_IDENTITY["factor_end"], of_her)
+    connection.execute(_IDENTITY["recovery_end"], of_her)
     given_back = []
     for case in connection.execute(_SQL["leaver_cases"], of_her).fetchall():
         acts.release(connection, case_id=case["id"], user_id=row["id"], now=now)

@@ -41,16 +41,6 @@ FROM communities c WHERE c.id = ANY(%(ids)s) ORDER BY c.name, c.id
 -- name: user_language
 UPDATE users SET language = %(language)s WHERE id = %(user_id)s AND language <> %(language)s
 
--- name: sign_in_failures
--- how often this name failed from this address lately
-SELECT count(*) AS count FROM sign_in_failures WHERE name = %(name)s AND address = %(address)s AND at > %(since)s
-
--- name: sign_in_failed
-INSERT INTO sign_in_failures (name, address, at) VALUES (%(name)s, %(address)s, %(now)s)
-
--- name: sign_in_forget
-DELETE FROM sign_in_failures WHERE name = %(name)s AND address = %(address)s
-
 -- name: failures_forget
 DELETE FROM sign_in_failures WHERE at < %(before)s
 
@@ -60,9 +50,14 @@ VALUES (%(token_hash)s, %(user_id)s, %(now)s, %(now)s, %(expires_at)s, %(agent)s
 
 -- name: session_find
 -- the session with its person, unless that person was disabled
+-- A position beside her first is the one she works in now, as long as it is hers.
 SELECT s.token_hash, s.created_at, s.seen_at, s.expires_at, s.community_id AS chosen_community_id,
-       u.id, u.name, u.display_name, u.role, u.community_id, u.language
+       u.id, u.name, u.display_name, coalesce(p.role, u.role) AS role,
+       CASE WHEN p.id IS NULL THEN u.community_id ELSE p.community_id END AS community_id, u.language,
+       p.id AS position_id, u.factor_due_at, u.password_due,
+       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
 FROM sessions s JOIN users u ON u.id = s.user_id
+LEFT JOIN user_positions p ON p.id = s.position_id AND p.user_id = s.user_id
 WHERE s.token_hash = %(token_hash)s AND u.disabled_at IS NULL
 
 -- name: session_seen
@@ -84,16 +79,6 @@ DELETE FROM sessions WHERE expires_at <= %(now)s
 
 -- name: sessions_of_user_end
 DELETE FROM sessions WHERE user_id = %(user_id)s
-
--- name: api_token_find
--- the person a bearer token stands for
-SELECT u.id, u.name, u.display_name, u.role, u.community_id, u.language
-FROM api_tokens t JOIN users u ON u.id = t.user_id
-WHERE t.token_hash = %(token_hash)s AND u.disabled_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > %(now)s)
-
--- name: api_token_add
-INSERT INTO api_tokens (token_hash, user_id, name, created_at, expires_at)
-VALUES (%(token_hash)s, %(user_id)s, %(name)s, %(now)s, %(expires_at)s)
 
 -- name: audit_lock
 SELECT pg_advisory_xact_lock(%(lock)s)
@@ -715,6 +700,8 @@ RETURNING id
 
 -- name: user_enable
 UPDATE users SET disabled_at = NULL WHERE name = %(name)s AND disabled_at IS NOT NULL
+  -- Somebody to whom nobody agreed yet is let in by that agreement alone.
+  AND NOT EXISTS (SELECT 1 FROM people_requests r WHERE r.user_id = users.id AND r.kind = 'add_person' AND r.state <> 'agreed')
   AND (%(community_id)s::text IS NULL OR community_id = %(community_id)s)
 RETURNING id
 

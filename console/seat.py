@@ -21,13 +21,13 @@ from alerts.roster import stretches
 from alerts.roster_store import load_duty
 from console import identity, views
 from console.audit import Entry, append
-from console.identity import Session
+from console.identity import Must, Session
 from console.loaders import Reader
 from console.navigation import navigation
 from console.rendering import UnknownFragmentError, render
 from console.scope import Section, Viewer, may_enter
 from console.services import Services, services_of
-from console.views import Duty, Phrase, Place, Shell
+from console.views import Duty, Phrase, Place, Position, Shell
 from console.words import LANGUAGES, load_catalogue
 from kaimen import __version__
 from kaimen.clock import FileClock
@@ -41,6 +41,7 @@ ZONE_DEFAULT = "Asia/Shanghai"
 #: Without a turn for this long the watchdog is silent itself.
 WATCHDOG_SILENT_AFTER = timedelta(minutes=5)
 _NOTICE = re.compile(r"[a-z_.]{1,60}\Z")
+_IDENTITY = queries("console", "identity.sql")
 _LIVE = {
     Section.ALARMS, Section.MORNING, Section.TASKS, Section.FAMILY, Section.POLICE, Section.TECHNICAL, Section.DEVICES, Section.BUILDINGS,
     Section.HOUSEHOLDS, Section.PORTFOLIO, Section.RESIDENT,
@@ -49,6 +50,19 @@ _LIVE = {
 
 class SignInNeededError(Exception):
     """Nobody is signed in: pages lead to the sign-in page, the API says so."""
+
+
+class MustFirstError(Exception):
+    """Signed in, and something has to be done before anything else: a second factor, a password of one's own."""
+
+    def __init__(self, must: Must) -> None:
+        super().__init__(must.value)
+        self.must = must
+
+
+MUST_URLS = {Must.FACTOR: "/account/second-factor", Must.PASSWORD: "/account/password"}
+#: What stays open meanwhile.
+_MUST_OPEN = ("/account/second-factor", "/account/password", "/sign-out", "/language")
 
 
 class RefusedError(Exception):
@@ -185,9 +199,13 @@ def find_seat(request: Request) -> Seat | None:
     token = request.cookies.get(session_cookie(services))
     if not token or len(token) > 100:
         return None
+    wall_now = services.wall_now()
     with transaction(services.pool) as connection:
         used = "fragment" not in request.query_params
-        session = identity.find_session(connection, token, now=services.wall_now(), used=used)
+        session = identity.find_session(connection, token, now=wall_now, used=used)
+    must = None if session is None else session.must(services.factor_rule, wall_now)
+    if must is not None and not request.url.path.startswith(_MUST_OPEN):
+        raise MustFirstError(must)
     return None if session is None else Seat(request, services, session, session.viewer, services.now())
 
 
@@ -283,7 +301,30 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
         notice=_notice(notice, seat.language),
         version=__version__,
         places=_places(connection, viewer),
+        factor_due_at=_factor_due(seat),
+        positions=_positions(connection, viewer),
         **_guard_strips(seat, connection),
+    )
+
+
+def _factor_due(seat: Seat) -> datetime | None:
+    """Until when she may work without a second factor; None where she has one or needs none."""
+    session = seat.session
+    if session is None or session.has_factor or seat.viewer.role not in seat.services.factor_rule.roles:
+        return None
+    return session.factor_due_at
+
+
+def _positions(connection: Connection, viewer: Viewer) -> tuple[Position, ...]:
+    """Every position somebody may choose, her first in front; one is nothing to choose from."""
+    rows = connection.execute(_IDENTITY["shell_positions"], {"user_id": viewer.user_id}).fetchall()
+    if len(rows) < 2:
+        return ()
+    active = (viewer.role.value, viewer.community_id)
+    current = next((row for row in rows if (row["role"], row["community_id"]) == active), rows[0])
+    return tuple(
+        Position(str(row["id"] or ""), Role(row["role"]), row["community_name"] or "", row is current)
+        for row in rows
     )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from fastapi import FastAPI, Request
 
 from console.api_lists import KeptBodies
+from console.second_factor import FactorRule
 from console.stream import Hub
 from kaimen.clock import Clock, as_datetime
 from kaimen.database import Pool
 from kaimen.settings import ConsoleSettings
+from kaimen.vocabulary import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class Services:
     pool: Pool
     hub: Hub
     audit_key: bytes
+    factor_rule: FactorRule
     bodies: KeptBodies = field(default_factory=KeptBodies)
 
     def now(self) -> datetime:
@@ -33,6 +36,25 @@ class Services:
 
     def wall_now(self) -> datetime:
         return as_datetime(self.wall.now_ms())
+
+
+def read_factor_rule(settings: ConsoleSettings) -> FactorRule:
+    """Which roles need a second factor; a demo's visitors have no authenticator at hand.
+
+    Raises
+    ------
+    ValueError
+        If a role named in the setting does not exist.
+    """
+    words = [word.strip() for word in settings.console_second_factor_roles.split(",") if word.strip()]
+    unknown = sorted(set(words) - {role.value for role in Role})
+    if unknown:
+        raise ValueError(
+            f"KAIMEN_CONSOLE_SECOND_FACTOR_ROLES: there is no role {', '.join(unknown)};"
+            f" roles are {', '.join(role.value for role in Role)}"
+        )
+    roles = frozenset() if settings.demo else frozenset(Role(word) for word in words)
+    return FactorRule(roles, timedelta(days=settings.console_second_factor_grace_days))
 
 
 def services_of(request: Request) -> Services:

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from console import identity
+from console import identity, tokens
 from console.audit import Entry
 from console.books.place import Place, entering, find_place, note, place_options
 from console.scope import HELPER_ROLES
@@ -136,7 +136,7 @@ def add(
         except ValueError as error:
             raise click.ClickException(str(error)) from error
         if with_token:
-            token = identity.add_api_token(connection, user_id=user_id, name="command line", now=now)
+            token = tokens.make_token(connection, user_id=user_id, name="command line", now=now)
         detail = {"role": role, "community": community, "households": sorted(tied), "token": with_token}
         _note(connection, place, "user_added", user_id, now, **detail)
     click.echo(f"{name} may sign in as {role}")

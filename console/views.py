@@ -325,6 +325,16 @@ class Duty:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """One of the positions somebody holds; ``id`` empty: her first. One is active at a time."""
+
+    id: str
+    role: Role
+    place: str = ""
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """A community somebody may work for; ``calling`` counts its open cases of priority 2 and 3."""
 
@@ -359,6 +369,8 @@ class Shell:
     watchdog_silent: bool = False
     outbox_held: bool = False  # nothing leaves the house but what a person lets go
     places: tuple[Place, ...] = ()  # of one, and of those who choose none, nothing
+    positions: tuple[Position, ...] = ()  # of one, and of those who choose none, nothing
+    factor_due_at: datetime | None = None  # wall time until which she may work without a second factor
 
 
 # --- Alarm console and case ------------------------------------------------------------------------------------
@@ -1063,6 +1075,8 @@ class SignInPage:
     form: Form
     next: str = "/"
     demo_users: tuple[DemoUser, ...] = ()
+    wait_ms: int = 0  # until the next attempt is looked at
+    outer_name: str = ""  # of an identity provider people may sign in with
 
 
 @dataclass(frozen=True, slots=True)
@@ -1082,6 +1096,10 @@ class SessionRow:
 class SessionsPage:
     rows: tuple[SessionRow, ...]
     wall_now: datetime
+    failures_before: int = 0  # how often the name failed between the last two sign-ins
+    factor: bool = False
+    codes_left: int = 0
+    tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)

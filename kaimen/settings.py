@@ -208,7 +208,29 @@ class ConsoleSettings(DatabaseSettings):
         default=None,
         description="file outside the database that a restored backup catches up from: deletions, withdrawals, blocks",
     )
+    oidc_issuer: str = Field(
+        default="",
+        description="address of an OpenID provider people may sign in with; empty: passwords alone",
+    )
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr | None = None
+    oidc_name: str = Field(
+        default="", description="what the button of the sign-in page says, for example 企业微信"
+    )
+    oidc_claim: str = Field(
+        default="sub", description="claim that names a person; one the provider never gives to somebody else"
+    )
+    oidc_trusts_second_factor: bool = Field(
+        default=False, description="whoever the provider let in is not asked for a code here as well"
+    )
     console_secure_cookies: bool = True
+    console_second_factor_roles: str = Field(
+        default="police_officer,police_supervisor,property_director,admin,auditor",
+        description="roles that need a second factor, with commas between; empty: none (a demo asks for none)",
+    )
+    console_second_factor_grace_days: int = Field(
+        default=7, ge=0, le=90, description="how long after the first sign-in such a role works without one"
+    )
     console_audited_share: float = Field(
         default=0.05, ge=0.0, le=1.0, description="how many of all look-ups and reveals an auditor is shown"
     )

@@ -10,8 +10,11 @@ from starlette.responses import RedirectResponse, Response
 from console import identity, views
 from console.pages.sign_in import forget_cookie
 from console.seat import CheckedForm, RefusedError, SignedIn, not_here
+from console.second_factor import load_factor
+from kaimen.database import queries
 
 router = APIRouter()
+_SQL = queries("console", "identity.sql")
 SessionId = Annotated[str, Path(pattern="^[0-9a-f]{16}$")]
 
 # The first that is found: every browser also names the ones it descends from.
@@ -40,7 +43,15 @@ def sessions(seat: SignedIn) -> Response:
     wall_now = seat.services.wall_now()
     with seat.transaction() as connection:
         lines = identity.list_sessions(connection, seat.session, now=wall_now)
-        page = views.SessionsPage(tuple(_row(line) for line in lines), wall_now)
+        of_her = {"user_id": seat.viewer.user_id, "now": wall_now}
+        standing = connection.execute(_SQL["user_standing_by_id"], of_her).fetchone()
+        factor = load_factor(connection, seat.viewer.user_id)
+        page = views.SessionsPage(
+            tuple(_row(line) for line in lines), wall_now,
+            failures_before=standing["failures_before"] if standing else 0,
+            factor=factor.confirmed_at is not None, codes_left=factor.codes_left,
+            tokens=len(connection.execute(_SQL["tokens"], of_her).fetchall()),
+        )  # fmt: skip
         return seat.answer(connection, "sessions.html", page)
 
 

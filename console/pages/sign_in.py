@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import json
 import secrets
+from datetime import timedelta
+from math import ceil
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console import identity, views
 from console.audit import Entry, append
-from console.identity import NAME_LENGTH_MAX, PASSWORD_LENGTH_MAX, SignInRefusal
+from console.identity import (
+    NAME_LENGTH_MAX,
+    PASSWORD_LENGTH_MAX,
+    Asker,
+    CodeAwaited,
+    Opened,
+    Refused,
+    SignInRefusal,
+)
 from console.metrics import SIGN_INS
 from console.rendering import render
 from console.scope import Section, Viewer, sections_of
 from console.seat import (
     LANGUAGE_COOKIE,
+    NOTICE_COOKIE,
     CheckedForm,
     RefusedError,
     SignedIn,
@@ -36,11 +48,13 @@ from kaimen.vocabulary import Role
 router = APIRouter()
 
 VISITOR_COOKIE = "kaimen_visitor"
+STEP_COOKIE = "kaimen_step"
+DEVICE_COOKIE = "kaimen_device"
 DEMO_SIGN_INS_FILE = "demo-sign-ins.json"
 
 _REFUSAL_WORDS = {
     SignInRefusal.WRONG: "wrong_password",
-    SignInRefusal.LOCKED: "too_many_attempts",
+    SignInRefusal.WAIT: "wait_a_little",
     SignInRefusal.BUSY: "too_many_attempts",
 }
 
@@ -72,21 +86,54 @@ def home(seat: SignedIn) -> Response:
 def sign_in_page(request: Request, next: str = "/") -> Response:
     if find_seat(request) is not None:
         return RedirectResponse(local_path(next), 303)
-    return _answer(request, views.Form(), next)
+    return answer(request, views.Form(), next)
 
 
-def _answer(request: Request, form: views.Form, after: str, status: int = 200) -> Response:
+def answer(
+    request: Request, form: views.Form, after: str, status: int = 200, *, wait: timedelta = timedelta(0)
+) -> Response:
+    """The page for signing in, with what was wrong and how long to wait before the next attempt."""
     services = services_of(request)
     visitor = request.cookies.get(VISITOR_COOKIE, "")
     if not 20 <= len(visitor) <= 100:
         visitor = secrets.token_urlsafe(32)
-    page = views.SignInPage(form, local_path(after), load_demo_users(services))
+    page = views.SignInPage(
+        form, local_path(after), load_demo_users(services), wait_ms(wait), outer_name(services)
+    )
     shell = outer_shell(request, csrf=identity.csrf_of(visitor))
     response = HTMLResponse(render("sign_in.html", shell=shell, page=page), status)
     response.set_cookie(
         VISITOR_COOKIE, visitor, path="/", httponly=True, samesite="lax", secure=secure_cookies(services)
     )
+    if wait:
+        response.headers["Retry-After"] = str(wait_ms(wait) // 1000)
     return response
+
+
+def outer_name(services: Services) -> str:
+    """What the identity provider is called here; empty where there is none."""
+    settings = services.settings
+    return (settings.oidc_name or urlsplit(settings.oidc_issuer).netloc) if settings.oidc_issuer else ""
+
+
+def wait_ms(wait: timedelta) -> int:
+    """Whole seconds, rounded up: who waits as long as she was told is not refused again."""
+    return 1000 * ceil(wait.total_seconds())
+
+
+def asker_of(request: Request) -> Asker:
+    return Asker(
+        request.client.host if request.client else "unknown",
+        request.headers.get("user-agent", ""),
+        request.cookies.get(DEVICE_COOKIE, ""),
+    )
+
+
+def check_visitor(request: Request, csrf: str) -> bool:
+    """Say whether a form for somebody who is not signed in came from our own page, in the same browser."""
+    check_origin(request, services_of(request))
+    visitor = request.cookies.get(VISITOR_COOKIE, "")
+    return bool(visitor) and identity.same_token(csrf, identity.csrf_of(visitor))
 
 
 def load_demo_users(services: Services) -> tuple[views.DemoUser, ...]:
@@ -109,45 +156,61 @@ def sign_in(
     csrf: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     services = services_of(request)
-    check_origin(request, services)
-    visitor = request.cookies.get(VISITOR_COOKIE, "")
-    if not visitor or not identity.same_token(csrf, identity.csrf_of(visitor)):
-        return _answer(request, views.Form({"name": name}, {"": "stale_form"}), next, 403)
+    if not check_visitor(request, csrf):
+        return answer(request, views.Form({"name": name}, {"": "stale_form"}), next, 403)
     result = identity.sign_in(
-        services.pool,
-        name=name,
-        password=password,
-        address=request.client.host if request.client else "unknown",
-        agent=request.headers.get("user-agent", ""),
+        services.pool, name=name, password=password, asker=asker_of(request), rule=services.factor_rule,
         now=services.wall_now(),
-    )
-    if isinstance(result, SignInRefusal):
-        SIGN_INS.labels(result=result.value).inc()
-        status = 401 if result is SignInRefusal.WRONG else 429
-        return _answer(request, views.Form({"name": name}, {"": _REFUSAL_WORDS[result]}), next, status)
-    token, viewer = result
-    SIGN_INS.labels(result="signed_in").inc()
-    with transaction(services.pool) as connection:
-        append(
-            connection,
-            Entry(
-                services.now(),
-                f"user:{viewer.user_id}",
-                viewer.role.value,
-                "signed_in",
-                "work",
-                "user",
-                str(viewer.user_id),
-            ),
-            key=services.audit_key,
-        )
+    )  # fmt: skip
+    if isinstance(result, Refused):
+        SIGN_INS.labels(result=result.why.value).inc()
+        status = 401 if result.why is SignInRefusal.WRONG else 429
+        form = views.Form({"name": name}, {"": _REFUSAL_WORDS[result.why]})
+        return answer(request, form, next, status, wait=result.wait)
+    return let_in(request, result, next)
+
+
+def let_in(request: Request, result: Opened | CodeAwaited, next: str) -> Response:
+    """Lead somebody whose password was right to where she works, or to the page for her code."""
+    services = services_of(request)
+    secure = secure_cookies(services)
     after = local_path(next)
+    if isinstance(result, CodeAwaited):
+        SIGN_INS.labels(result="code_awaited").inc()
+        response = RedirectResponse(f"/sign-in/code?next={quote(after, safe='/')}", 303)
+        response.set_cookie(
+            STEP_COOKIE, result.token, path="/sign-in", httponly=True, samesite="lax", secure=secure,
+            max_age=int(identity.STEP_LIVES.total_seconds()),
+        )  # fmt: skip
+        return response
+    SIGN_INS.labels(result="signed_in").inc()
+    viewer = result.viewer
+    device = request.cookies.get(DEVICE_COOKIE, "")
+    if not 20 <= len(device) <= 100:
+        device = secrets.token_urlsafe(32)
+    with transaction(services.pool) as connection:
+        identity.know_device(connection, viewer.user_id, device, now=services.wall_now())
+        entry = Entry(
+            services.now(), f"user:{viewer.user_id}", viewer.role.value, "signed_in", "work", "user",
+            str(viewer.user_id),
+        )  # fmt: skip
+        append(connection, entry, key=services.audit_key)
     response = RedirectResponse(arrival_of(viewer) if after == "/" else after, 303)
     response.set_cookie(
-        session_cookie(services), token, path="/", httponly=True, samesite="lax", secure=secure_cookies(services),
+        session_cookie(services), result.token, path="/", httponly=True, samesite="lax", secure=secure,
         max_age=int(identity.limits_of(viewer.role).absolute.total_seconds()),
     )  # fmt: skip
+    response.set_cookie(
+        DEVICE_COOKIE, device, path="/sign-in", httponly=True, samesite="lax", secure=secure,
+        max_age=int(identity.DEVICE_KNOWN_FOR.total_seconds()),
+    )  # fmt: skip
+    if result.failures:
+        response.set_cookie(
+            NOTICE_COOKIE, "notice.failed_before", max_age=60, path="/", httponly=True, samesite="lax",
+            secure=secure,
+        )  # fmt: skip
     response.delete_cookie(VISITOR_COOKIE, path="/")
+    response.delete_cookie(STEP_COOKIE, path="/sign-in")
     return response
 
 

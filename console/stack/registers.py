@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from console import identity
+from console import identity, tokens
 from console.stack.services import EDGE_ID
 from firmware_sim.chance import fraction
 from firmware_sim.people import (
@@ -287,7 +287,7 @@ def add_sign_ins(
             connection, name=name, display_name=shown, password=password, role=role,
             community_id=community.site_id, now=as_datetime(now_ms), households=homes,
         )  # fmt: skip
-        token = identity.add_api_token(connection, user_id=user_id, name="demo", now=as_datetime(now_ms))
+        token = tokens.make_token(connection, user_id=user_id, name="demo", now=as_datetime(now_ms))
         if role is Role.POLICE_OFFICER:
             connection.execute(
                 queries("console.books")["user_trained"],

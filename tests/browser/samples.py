@@ -9,6 +9,7 @@ from typing import Any
 
 from console import views as v
 from console import views_channels as vc
+from console import views_identity as vi
 from console import views_tickets as vt
 from console.technical_views import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from console.views_doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
@@ -1286,6 +1287,46 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
         "sign_in.html",
         lambda: v.SignInPage(v.Form({"name": "limin"}, {"password": "wrong_password"}), "/", DEMO_USERS),
         {"user": None, "role": None},
+    ),
+    "sign-in-wait": (
+        "sign_in.html",
+        lambda: v.SignInPage(v.Form({}, {"": "wait_a_little"}), wait_ms=90_000, outer_name="企业微信"),
+        {"user": None, "role": None},
+    ),
+    "sign-in-code": (
+        "sign_in_code.html",
+        lambda: vi.CodePage(v.Form({}, {"code": "wrong_totp"}), wait_ms=15_000),
+        {"user": None, "role": None},
+    ),
+    "account-factor": (
+        "account_factor.html",
+        lambda: vi.FactorPage(v.Form(), url="otpauth://totp/x?secret=ABC", secret="ABC", needed=True),
+        {"factor_due_at": NOW},
+    ),
+    "account-factor-codes": (
+        "account_factor.html",
+        lambda: vi.FactorPage(v.Form(), confirmed_at=NOW, codes_left=10, codes=("ABCD-EFGH-JKMN-PQRS",)),
+        {},
+    ),
+    "account-factor-stands": (
+        "account_factor.html",
+        lambda: vi.FactorPage(v.Form({}, {"code": "wrong_totp"}), NOW, 3),
+        {},
+    ),
+    "account-password": (
+        "account_password.html",
+        lambda: vi.PasswordPage(v.Form({}, {"old": "wrong_old_password"}), True),
+        {},
+    ),
+    "account-tokens": (
+        "account_tokens.html",
+        lambda: vi.TokensPage(
+            v.Form(),
+            (vi.TokenRow("大屏", ("read:cases",), NOW, NOW, None, "/account/tokens/1/revoke"),),
+            ("read:cases", "write:acts"),
+            "kaimen_sample",
+        ),
+        {},
     ),
     "error-403": ("error.html", lambda: v.ErrorPage(403), {}),
     "error-500": ("error.html", lambda: v.ErrorPage(500, request_id="7f3a", retry_url="/"), {}),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from console import identity
+from console import tokens
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import transaction
 from tests.integration.console_world import World, build_world
@@ -24,7 +24,7 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
 def _bearer(world: World, name: str, *, lives: timedelta | None = None) -> httpx.Client:
     wall = as_datetime(world.wall.now_ms())
     with transaction(world.pool) as connection:
-        token = identity.add_api_token(
+        token = tokens.make_token(
             connection, user_id=world.user_ids[name], name="test", now=wall,
             expires_at=None if lives is None else wall + lives,
         )  # fmt: skip

@@ -96,7 +96,7 @@ def _client(world: World, url: str, name: str) -> httpx.Client:
         user = connection.execute("SELECT * FROM users WHERE name = %s", (name,)).fetchone()
         assert user is not None
         token = identity.open_session(
-            connection, viewer=identity._viewer(connection, user), agent="test", now=datetime.now(UTC)
+            connection, viewer=identity.viewer_of(connection, user), agent="test", now=datetime.now(UTC)
         )
     return _opened(world, httpx.Client(base_url=url, cookies={"kaimen_session": token}))
 

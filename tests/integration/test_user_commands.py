@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
 import pytest
 from click.testing import CliRunner, Result
 
-from console import identity
+from console import identity, tokens
+from console.attempts import FAILURES_FREE
 from console.audit import verify
 from console.cli import main
-from console.identity import SignInRefusal
+from console.identity import Asker, Refused, SignInRefusal
 from console.scope import Viewer
+from console.second_factor import FactorRule
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect, open_pool
 from kaimen.vocabulary import Role
@@ -59,16 +62,19 @@ def read(url: str, statement: str, *values: object) -> list[dict[str, Any]]:
         return connection.execute(cast(LiteralString, statement), values).fetchall()
 
 
+NO_RULE = FactorRule(frozenset(), timedelta(0))
+
+
 def sign_in(url: str, name: str, password: str) -> Viewer | SignInRefusal:
     pool = open_pool(url, service="test", size_max=2)
     try:
         result = identity.sign_in(
-            pool, name=name, password=password, address="192.0.2.1", agent="test",
+            pool, name=name, password=password, asker=Asker("192.0.2.1", "test"), rule=NO_RULE,
             now=as_datetime(SystemClock().now_ms()),
         )  # fmt: skip
     finally:
         pool.close()
-    return result if isinstance(result, SignInRefusal) else result[1]
+    return result.why if isinstance(result, Refused) else result.viewer
 
 
 def test_the_first_administrator_is_made_with_a_password_said_once(
@@ -117,11 +123,13 @@ def test_a_token_opens_the_api_and_is_said_once(url: str, run: Callable[..., Res
     )
     token = result.stdout.split("token, said only now:")[1].strip()
     with connect(url, service="test") as connection:
-        viewer = identity.find_api_token(connection, token, now=as_datetime(SystemClock().now_ms()))
+        found = tokens.find_token(connection, token, now=as_datetime(SystemClock().now_ms()))
+        assert found is not None
+        viewer = found.viewer
     assert viewer is not None and viewer.name == "machine"
     assert run("disable", "machine").exit_code == 0
     with connect(url, service="test") as connection:
-        assert identity.find_api_token(connection, token, now=as_datetime(SystemClock().now_ms())) is None
+        assert tokens.find_token(connection, token, now=as_datetime(SystemClock().now_ms())) is None
 
 
 @pytest.mark.parametrize(
@@ -159,9 +167,9 @@ def test_a_name_taken_and_a_short_password_are_refused(url: str, run: Callable[.
 def test_a_new_password_ends_every_session_and_the_waiting(url: str, run: Callable[..., Result]) -> None:
     old = run("add", "root", "--role", "admin", "--generate").stdout.split(":")[-1].strip()
     assert isinstance(sign_in(url, "root", old), Viewer)
-    for _ in range(identity.FAILURES_MAX):
+    for _ in range(FAILURES_FREE):
         sign_in(url, "root", "a wrong password")
-    assert sign_in(url, "root", old) is SignInRefusal.LOCKED
+    assert sign_in(url, "root", old) is SignInRefusal.WAIT
     assert run("password", "root", "--password-file", "-", input=f"{PASSWORD}\n").exit_code == 0
     assert read(url, "SELECT 1 FROM sessions") == []
     assert isinstance(sign_in(url, "root", PASSWORD), Viewer)

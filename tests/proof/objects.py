@@ -30,7 +30,7 @@ WORDS: Values = {
 MISSING: Values = {
     **dict.fromkeys(
         ("case_id", "task_id", "row_id", "ticket_id", "entry_id", "absence_id", "swap_id", "handover_id", "span_id",
-         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id"),
+         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id"),
         987_654_321,
     ),
     "household_id": "h-none", "person_id": "p-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
@@ -87,7 +87,7 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
     assert row is not None
     wall = as_datetime(world.wall.now_ms())
     session = identity.open_session(
-        connection, viewer=identity._viewer(connection, row), agent="test", now=wall
+        connection, viewer=identity.viewer_of(connection, row), agent="test", now=wall
     )
     line = identity.hash_token(session).hex()[:16]
     return {
@@ -151,6 +151,10 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
         "gone_id": add(
             "INSERT INTO person_deletions VALUES (%s, %s, false, %s, 'user:0', 'self', %s, 1) RETURNING person_id",
             f"p-gone-{home}", home, now, json.dumps(_CERTIFICATE | {"person": f"p-gone-{home}", "household": home}),
+        ),
+        "token_id": add(
+            "INSERT INTO api_tokens (token_hash, user_id, name, created_at) VALUES (%s, %s, 'x', %s) RETURNING id",
+            identity.hash_token(f"program-{community}"), clerk, now,
         ),
         "ticket_id": _add_ticket(connection, community, officer, now),
         "entry_id": _add_look(connection, world, community, home, clerk),

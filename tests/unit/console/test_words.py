@@ -11,10 +11,12 @@ import pytest
 from alerts.case import NextAction, Reason, Refusal
 from alerts.readiness import GapReason
 from console import navigation, refusal_words, scope, tickets, views, visiting
+from console.api_scopes import Scope
 from console.pages.consents import PURPOSES
 from console.pages.desk_notes import RESULTS
 from console.pages.kiosk import AWAY_DAYS
 from console.pages.resident_cards import PASS_LASTS
+from console.tokens import LIVES_DAYS
 from console.views import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
 from ingest.presence import Reason as PresenceReason
@@ -171,6 +173,8 @@ BUILT: dict[str, list[str]] = {
     "kiosk.send": ["well", "away", "note"],
     "kiosk.done": ["taken", "noted", "busy", "gone"],
     "kiosk.done_words": ["taken", "noted", "busy", "gone"],
+    "scope": [scope_.value.replace(":", "_") for scope_ in Scope],
+    "token_days": [str(days) for days in LIVES_DAYS],
     "relation": ["mother", "father", "grandmother", "grandfather"],
 }
 

@@ -1,0 +1,284 @@
+-- Statements of sign-in: attempts, second factors, known devices, positions, tokens, requests. Times are wall time.
+
+-- name: attempts_lock
+-- Attempts on one name at one place wait for one another.
+SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(name)s || '|' || %(place)s))
+
+-- name: attempts
+SELECT count(*) AS count, max(at) AS last_at FROM sign_in_failures
+WHERE name = %(name)s AND address = %(place)s AND at > %(since)s
+
+-- name: attempts_of_place
+SELECT count(*) AS count, max(at) AS last_at FROM sign_in_failures WHERE address = %(place)s AND at > %(place_since)s
+
+-- name: attempt_begin
+INSERT INTO sign_in_failures (name, address, at) VALUES (%(name)s, %(place)s, %(now)s) RETURNING id
+
+-- name: attempt_forget
+DELETE FROM sign_in_failures WHERE id = %(id)s
+
+-- name: attempts_forget
+DELETE FROM sign_in_failures WHERE name = %(name)s AND address = %(place)s
+
+-- name: attempts_forget_name
+DELETE FROM sign_in_failures WHERE name = (SELECT name FROM users WHERE id = %(user_id)s)
+
+-- name: user_signed_in
+-- Notes a sign-in, since when the second factor is due, and how often the name failed since the last one.
+UPDATE users SET
+  failures_before = (SELECT count(*) FROM sign_in_failures f WHERE f.name = users.name AND f.at > coalesce(users.signed_in_at, '-infinity')),
+  signed_in_at = %(now)s,
+  factor_due_at = coalesce(factor_due_at, %(due_at)s)
+WHERE id = %(user_id)s RETURNING failures_before
+
+-- name: user_factor_due
+UPDATE users SET factor_due_at = coalesce(factor_due_at, %(due_at)s) WHERE id = %(user_id)s
+
+-- name: user_standing
+SELECT id, name, display_name, password_hash, role, community_id, language, disabled_at, failures_before,
+       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
+FROM users u WHERE name = %(name)s
+
+-- name: user_standing_by_id
+SELECT id, name, display_name, password_hash, role, community_id, language, disabled_at, failures_before,
+       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
+FROM users u WHERE id = %(user_id)s
+
+-- name: step_make
+INSERT INTO sign_in_steps (token_hash, user_id, made_at, expires_at)
+VALUES (%(token_hash)s, %(user_id)s, %(now)s, %(expires_at)s)
+
+-- name: step_find
+SELECT s.token_hash, u.id, u.name, u.display_name, u.role, u.community_id, u.language
+FROM sign_in_steps s JOIN users u ON u.id = s.user_id
+WHERE s.token_hash = %(token_hash)s AND s.expires_at > %(now)s AND u.disabled_at IS NULL
+
+-- name: step_end
+DELETE FROM sign_in_steps WHERE token_hash = %(token_hash)s
+
+-- name: steps_of_user_end
+DELETE FROM sign_in_steps WHERE user_id = %(user_id)s
+
+-- name: steps_forget
+DELETE FROM sign_in_steps WHERE expires_at <= %(now)s
+
+-- name: device_known
+SELECT 1 FROM known_devices d JOIN users u ON u.id = d.user_id
+WHERE d.token_hash = %(token_hash)s AND u.name = %(name)s AND d.seen_at > %(since)s
+
+-- name: device_seen
+INSERT INTO known_devices (token_hash, user_id, made_at, seen_at) VALUES (%(token_hash)s, %(user_id)s, %(now)s, %(now)s)
+ON CONFLICT (token_hash) DO UPDATE SET user_id = excluded.user_id, seen_at = excluded.seen_at
+
+-- name: devices_trim
+-- Only the newest few of a person are kept.
+DELETE FROM known_devices WHERE user_id = %(user_id)s AND token_hash NOT IN (
+  SELECT token_hash FROM known_devices WHERE user_id = %(user_id)s ORDER BY seen_at DESC LIMIT %(limit)s)
+
+-- name: devices_forget
+DELETE FROM known_devices WHERE seen_at <= %(since)s
+
+-- name: devices_of_user_end
+DELETE FROM known_devices WHERE user_id = %(user_id)s
+
+-- name: factor_make
+-- A secret that is not confirmed yet gives way to a new one; a confirmed one never does.
+INSERT INTO second_factors (user_id, secret_sealed, made_at) VALUES (%(user_id)s, %(secret)s, %(now)s)
+ON CONFLICT (user_id) DO UPDATE SET secret_sealed = excluded.secret_sealed, made_at = excluded.made_at
+WHERE second_factors.confirmed_at IS NULL
+
+-- name: factor
+SELECT secret_sealed, made_at, confirmed_at, step_used,
+       (SELECT count(*) FROM recovery_codes c WHERE c.user_id = f.user_id AND c.used_at IS NULL) AS codes_left
+FROM second_factors f WHERE user_id = %(user_id)s
+
+-- name: factor_confirm
+UPDATE second_factors SET confirmed_at = %(now)s, step_used = %(step)s
+WHERE user_id = %(user_id)s AND confirmed_at IS NULL
+
+-- name: factor_used
+-- A code counts once, also where two requests bring it at the same instant.
+UPDATE second_factors SET step_used = %(step)s
+WHERE user_id = %(user_id)s AND confirmed_at IS NOT NULL AND step_used < %(step)s
+
+-- name: factor_end
+DELETE FROM second_factors WHERE user_id = %(user_id)s
+
+-- name: recovery_end
+DELETE FROM recovery_codes WHERE user_id = %(user_id)s
+
+-- name: recovery_add
+INSERT INTO recovery_codes (user_id, code_hash, made_at) VALUES (%(user_id)s, %(code_hash)s, %(now)s)
+
+-- name: recovery_use
+UPDATE recovery_codes SET used_at = %(now)s
+WHERE user_id = %(user_id)s AND code_hash = %(code_hash)s AND used_at IS NULL
+
+-- name: factor_due_now
+UPDATE users SET factor_due_at = %(now)s WHERE id = %(user_id)s
+
+-- name: password_change
+UPDATE users SET password_hash = %(password_hash)s, password_due = %(due)s WHERE id = %(user_id)s
+
+-- name: sessions_end_others
+DELETE FROM sessions WHERE user_id = %(user_id)s AND token_hash <> %(token_hash)s
+
+-- name: session_short
+UPDATE sessions SET expires_at = least(expires_at, %(expires_at)s), position_id = %(position_id)s, community_id = %(community_id)s
+WHERE token_hash = %(token_hash)s
+
+-- name: positions
+-- Every position of a person beside the first, with the place's name.
+SELECT p.id, p.role, p.community_id, c.name AS community_name, p.given_by, p.given_at
+FROM user_positions p LEFT JOIN communities c ON c.id = p.community_id WHERE p.user_id = %(user_id)s ORDER BY p.id
+
+-- name: token_make
+INSERT INTO api_tokens (token_hash, user_id, name, created_at, expires_at, scopes)
+VALUES (%(token_hash)s, %(user_id)s, %(name)s, %(now)s, %(expires_at)s, %(scopes)s)
+
+-- name: token_find
+SELECT t.id AS token_id, t.scopes, t.seen_at, u.id, u.name, u.display_name, u.role, u.community_id, u.language
+FROM api_tokens t JOIN users u ON u.id = t.user_id
+WHERE t.token_hash = %(token_hash)s AND u.disabled_at IS NULL AND t.revoked_at IS NULL
+  AND (t.expires_at IS NULL OR t.expires_at > %(now)s)
+
+-- name: token_seen
+UPDATE api_tokens SET seen_at = %(now)s WHERE id = %(token_id)s
+
+-- name: tokens
+SELECT id, name, created_at, expires_at, seen_at, scopes FROM api_tokens
+WHERE user_id = %(user_id)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
+ORDER BY created_at DESC, id DESC LIMIT 100
+
+-- name: token_revoke
+UPDATE api_tokens SET revoked_at = %(now)s WHERE id = %(token_id)s AND user_id = %(user_id)s AND revoked_at IS NULL
+
+-- name: tokens_of_user_revoke
+UPDATE api_tokens SET revoked_at = %(now)s WHERE user_id = %(user_id)s AND revoked_at IS NULL
+
+-- name: people
+-- People who sign in, of one community or of all, by what is typed and by role.
+SELECT u.id, u.name, u.display_name, u.role, u.community_id, c.name AS community_name, u.created_at, u.disabled_at,
+       u.signed_in_at AS seen_at,
+       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
+FROM users u LEFT JOIN communities c ON c.id = u.community_id
+WHERE (%(community_id)s::text IS NULL OR u.community_id = %(community_id)s)
+  AND (%(role)s::text = '' OR u.role = %(role)s)
+  AND (%(text)s::text = '' OR position(lower(%(text)s) IN lower(u.name)) > 0 OR position(%(text)s IN u.display_name) > 0)
+  AND u.name > %(after)s
+ORDER BY u.name LIMIT %(limit)s
+
+-- name: person
+SELECT u.id, u.name, u.display_name, u.role, u.community_id, c.name AS community_name, u.created_at, u.disabled_at,
+       u.signed_in_at AS seen_at, u.trained_until, u.password_due,
+       (SELECT confirmed_at FROM second_factors f WHERE f.user_id = u.id) AS factor_at,
+       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > %(now)s) AS sessions
+FROM users u LEFT JOIN communities c ON c.id = u.community_id
+WHERE u.name = %(name)s AND (%(community_id)s::text IS NULL OR u.community_id = %(community_id)s)
+
+-- name: person_lock
+SELECT id FROM users WHERE id = %(user_id)s FOR UPDATE
+
+-- name: person_role
+UPDATE users SET role = %(role)s, community_id = %(community_id)s, factor_due_at = NULL,
+  trained_until = CASE WHEN %(role)s = role THEN trained_until END
+WHERE id = %(user_id)s
+
+-- name: person_places_end
+DELETE FROM user_communities WHERE user_id = %(user_id)s
+
+-- name: person_trained
+UPDATE users SET trained_until = %(until)s WHERE id = %(user_id)s AND role = 'police_officer'
+
+-- name: person_enable
+UPDATE users SET disabled_at = NULL WHERE id = %(user_id)s
+
+-- name: person_disable
+UPDATE users SET disabled_at = %(now)s WHERE id = %(user_id)s AND disabled_at IS NULL
+
+-- name: other_places
+SELECT c.id, c.name FROM user_communities m JOIN communities c ON c.id = m.community_id
+WHERE m.user_id = %(user_id)s ORDER BY c.name, c.id
+
+-- name: places_to_give
+SELECT id, name FROM communities WHERE %(community_id)s::text IS NULL OR id = %(community_id)s ORDER BY name, id
+
+-- name: position_add
+INSERT INTO user_positions (user_id, role, community_id, given_by, given_at)
+VALUES (%(user_id)s, %(role)s, %(community_id)s, %(by)s, %(now)s) ON CONFLICT DO NOTHING
+
+-- name: position_end
+DELETE FROM user_positions WHERE id = %(position_id)s AND user_id = %(user_id)s
+
+-- name: positions_of_user_end
+DELETE FROM user_positions WHERE user_id = %(user_id)s
+
+-- name: sessions_of_position_end
+-- Whoever works in it just now is out; her other sessions stand.
+DELETE FROM sessions WHERE position_id = %(position_id)s AND user_id = %(user_id)s
+
+-- name: request_add
+INSERT INTO people_requests (kind, user_id, role, community_id, issuer, subject, asked_by, asked_at, expires_at)
+VALUES (%(kind)s, %(user_id)s, %(role)s, %(community_id)s, %(issuer)s, %(subject)s, %(asked_by)s, %(now)s, %(expires_at)s)
+RETURNING id
+
+-- name: requests_open
+-- What waits for a second administrator; of one community or of all.
+SELECT r.id, r.kind, r.role, r.asked_at, r.expires_at, r.asked_by, r.user_id, r.subject, u.name, u.display_name,
+       a.display_name AS asker, c.name AS community_name
+FROM people_requests r JOIN users u ON u.id = r.user_id JOIN users a ON a.id = r.asked_by
+LEFT JOIN communities c ON c.id = r.community_id
+WHERE r.state = 'asked' AND r.expires_at > %(now)s
+  AND (%(community_id)s::text IS NULL OR (u.community_id = %(community_id)s AND coalesce(r.community_id, u.community_id) = %(community_id)s))
+ORDER BY r.asked_at LIMIT 200
+
+-- name: request_lock
+SELECT r.id, r.kind, r.role, r.community_id, r.issuer, r.subject, r.asked_by, r.user_id, u.name, u.role AS present_role
+FROM people_requests r JOIN users u ON u.id = r.user_id
+WHERE r.id = %(id)s AND r.state = 'asked' AND r.expires_at > %(now)s
+  AND (%(community_id)s::text IS NULL OR (u.community_id = %(community_id)s AND coalesce(r.community_id, u.community_id) = %(community_id)s))
+FOR UPDATE OF r
+
+-- name: request_decide
+UPDATE people_requests SET state = %(state)s, decided_by = %(decided_by)s, decided_at = %(now)s WHERE id = %(id)s
+
+-- name: requests_of_user_end
+UPDATE people_requests SET state = 'refused', decided_at = %(now)s WHERE user_id = %(user_id)s AND state = 'asked'
+
+-- name: outer_tie
+INSERT INTO outer_identities (issuer, subject, user_id, made_by, made_at)
+VALUES (%(issuer)s, %(subject)s, %(user_id)s, %(by)s, %(now)s) ON CONFLICT DO NOTHING
+
+-- name: outer_of
+SELECT issuer, subject, made_at FROM outer_identities WHERE user_id = %(user_id)s ORDER BY made_at
+
+-- name: outer_end
+DELETE FROM outer_identities WHERE user_id = %(user_id)s AND subject = %(subject)s
+
+-- name: outer_of_user_end
+DELETE FROM outer_identities WHERE user_id = %(user_id)s
+
+-- name: outer_find
+SELECT u.id, u.name, u.display_name, u.role, u.community_id, u.language,
+       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
+FROM outer_identities o JOIN users u ON u.id = o.user_id
+WHERE o.issuer = %(issuer)s AND o.subject = %(subject)s AND u.disabled_at IS NULL
+
+-- name: outer_attempt_add
+INSERT INTO outer_attempts (state_hash, browser_hash, nonce, verifier, next, expires_at)
+VALUES (%(state_hash)s, %(browser_hash)s, %(nonce)s, %(verifier)s, %(next)s, %(expires_at)s)
+
+-- name: outer_attempt_take
+-- An answer of the provider is taken once, by the browser that asked.
+DELETE FROM outer_attempts WHERE state_hash = %(state_hash)s AND browser_hash = %(browser_hash)s AND expires_at > %(now)s
+RETURNING nonce, verifier, next
+
+-- name: outer_attempts_forget
+DELETE FROM outer_attempts WHERE expires_at <= %(now)s
+
+-- name: shell_positions
+-- A person's positions, the first without a number.
+SELECT NULL::bigint AS id, u.role, u.community_id, c.name AS community_name
+FROM users u LEFT JOIN communities c ON c.id = u.community_id WHERE u.id = %(user_id)s
+UNION ALL (SELECT p.id, p.role, p.community_id, c.name FROM user_positions p LEFT JOIN communities c ON c.id = p.community_id
+           WHERE p.user_id = %(user_id)s ORDER BY p.id)
