@@ -49,6 +49,7 @@ from console.pages import (
     look_up,
     looked,
     morning,
+    people,
     place,
     police,
     portfolio,
@@ -61,6 +62,7 @@ from console.pages import (
     sessions,
     sign_in,
     sign_in_code,
+    sign_in_outer,
     tasks,
     technical,
     tickets,
@@ -94,7 +96,7 @@ FORGET_EVERY_S = 600.0
 log = get_logger()
 
 _PAGES = (
-    sign_in, sign_in_code, account, account_tokens, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
+    sign_in, sign_in_code, sign_in_outer, account, account_tokens, people, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
     devices, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, watchdog, figures, duty, duty_rosters, dry_run,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,

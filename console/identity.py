@@ -317,14 +317,17 @@ def check_code(
 
 
 def complete(
-    connection: Connection, viewer: Viewer, *, asker: Asker, rule: FactorRule, now: datetime
-) -> Opened:
+    connection: Connection, viewer: Viewer, *, asker: Asker, rule: FactorRule, now: datetime,
+    factor_outside: bool = False,
+) -> Opened:  # fmt: skip
     """Open the session of somebody who has shown everything that is asked of her."""
     values = {
         "user_id": viewer.user_id, "now": now, "due_at": rule.due_at(frozenset({viewer.role}), now),
     }  # fmt: skip
     row = connection.execute(_OWN["user_signed_in"], values).fetchone()
     token = open_session(connection, viewer=viewer, agent=asker.agent, now=now)
+    if factor_outside:
+        connection.execute(_OWN["session_outside"], {"token_hash": hash_token(token)})
     return Opened(token, viewer, row["failures_before"] if row else 0)
 
 
@@ -481,5 +484,4 @@ def forget_expired(connection: Connection, *, now: datetime) -> None:
     connection.execute(sql["session_forget"], {"now": now})
     connection.execute(sql["failures_forget"], {"before": now - attempts.FAILURES_REMEMBERED})
     connection.execute(_OWN["steps_forget"], {"now": now})
-    connection.execute(_OWN["outer_attempts_forget"], {"now": now})
     connection.execute(_OWN["devices_forget"], {"since": now - DEVICE_KNOWN_FOR})

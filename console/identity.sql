@@ -120,6 +120,9 @@ UPDATE users SET factor_due_at = %(now)s WHERE id = %(user_id)s
 -- name: password_change
 UPDATE users SET password_hash = %(password_hash)s, password_due = %(due)s WHERE id = %(user_id)s
 
+-- name: password_due
+UPDATE users SET password_due = true WHERE id = %(user_id)s
+
 -- name: sessions_end_others
 DELETE FROM sessions WHERE user_id = %(user_id)s AND token_hash <> %(token_hash)s
 
@@ -264,17 +267,8 @@ SELECT u.id, u.name, u.display_name, u.role, u.community_id, u.language,
 FROM outer_identities o JOIN users u ON u.id = o.user_id
 WHERE o.issuer = %(issuer)s AND o.subject = %(subject)s AND u.disabled_at IS NULL
 
--- name: outer_attempt_add
-INSERT INTO outer_attempts (state_hash, browser_hash, nonce, verifier, next, expires_at)
-VALUES (%(state_hash)s, %(browser_hash)s, %(nonce)s, %(verifier)s, %(next)s, %(expires_at)s)
-
--- name: outer_attempt_take
--- An answer of the provider is taken once, by the browser that asked.
-DELETE FROM outer_attempts WHERE state_hash = %(state_hash)s AND browser_hash = %(browser_hash)s AND expires_at > %(now)s
-RETURNING nonce, verifier, next
-
--- name: outer_attempts_forget
-DELETE FROM outer_attempts WHERE expires_at <= %(now)s
+-- name: session_outside
+UPDATE sessions SET factor_outside = true WHERE token_hash = %(token_hash)s
 
 -- name: shell_positions
 -- A person's positions, the first without a number.

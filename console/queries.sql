@@ -55,7 +55,8 @@ SELECT s.token_hash, s.created_at, s.seen_at, s.expires_at, s.community_id AS ch
        u.id, u.name, u.display_name, coalesce(p.role, u.role) AS role,
        CASE WHEN p.id IS NULL THEN u.community_id ELSE p.community_id END AS community_id, u.language,
        p.id AS position_id, u.factor_due_at, u.password_due,
-       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
+       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL)
+         OR s.factor_outside AS has_factor
 FROM sessions s JOIN users u ON u.id = s.user_id
 LEFT JOIN user_positions p ON p.id = s.position_id AND p.user_id = s.user_id
 WHERE s.token_hash = %(token_hash)s AND u.disabled_at IS NULL

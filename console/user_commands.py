@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from console import identity, tokens
+from console import identity, people, tokens
 from console.audit import Entry
 from console.books.place import Place, entering, find_place, note, place_options
 from console.scope import HELPER_ROLES
@@ -26,6 +26,7 @@ from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 
 _SQL = queries("console")
+_IDENTITY_SQL = queries("console", "identity.sql")
 _OWN_SQL = queries("console.books")
 _NAME = re.compile(r"[^\s/]{1,64}")
 _NOBODY = {"user_id": 0, "community_id": None}
@@ -336,6 +337,57 @@ def password(place: Place, name: str, password_file: Any, generate: bool) -> Non
     click.echo(f"{name} has a new password; every session has ended")
     if generate:
         click.echo(f"password, said only now:  {chosen}")
+
+
+@command.command("requests")
+@_placed
+def show_requests(place: Place) -> None:
+    """List what waits for a second administrator: where there is only one, the operator agrees here."""
+    with entering(place, service="user") as connection:
+        values = {"community_id": None, "now": _now()}
+        rows = connection.execute(_IDENTITY_SQL["requests_open"], values).fetchall()
+    for row in rows:
+        click.echo(
+            f"{row['id']:<6} {row['kind']:<16} {row['name']:<24} {row['role'] or '':<18} asked by {row['asker']}"
+        )
+    if not rows:
+        click.echo("nothing waits")
+
+
+@command.command()
+@click.argument("number", type=click.IntRange(min=1))
+@click.option("--refuse", is_flag=True, help="Refuse it instead.")
+@_placed
+def agree(place: Place, number: int, refuse: bool) -> None:
+    """Agree to request NUMBER of an administrator; the operator of the machine is the second person."""
+    now = _now()
+    with entering(place, service="user") as connection:
+        row = people.find_request(connection, number, community_id=None, now=now)
+        if row is None:
+            raise click.ClickException("there is no such request, or it is over: see `kaimen user requests`")
+        made = people.decide(connection, row, agreed=not refuse, decided_by=None, now=now)
+        action = "request_refused" if refuse else "request_agreed"
+        _note(connection, place, action, row["user_id"], now, kind=row["kind"], asked_by=row["asked_by"])
+    click.echo(f"{row['kind']} of {row['name']} is {'refused' if refuse else 'done'}")
+    if made:
+        click.echo(f"password, said only now:  {made}")
+
+
+@command.command("reset-factor")
+@click.argument("name")
+@_placed
+def reset_factor(place: Place, name: str) -> None:
+    """Take NAME's lost second step away; every session ends, and it is set up anew where the role needs one."""
+    now = _now()
+    with entering(place, service="user") as connection:
+        row = connection.execute(_SQL["user_by_name"], {"name": name}).fetchone()
+        if row is None:
+            raise click.ClickException("nobody signs in by this name")
+        people.carry_out(
+            connection, people.Asked(people.Kind.RESET_FACTOR, row["id"]), by="command-line", now=now
+        )
+        _note(connection, place, "user_reset_factor", row["id"], now)
+    click.echo(f"{name} has no second step of signing in now")
 
 
 __all__ = ["command"]

@@ -1077,6 +1077,7 @@ class SignInPage:
     demo_users: tuple[DemoUser, ...] = ()
     wait_ms: int = 0  # until the next attempt is looked at
     outer_name: str = ""  # of an identity provider people may sign in with
+    outer_subject: str = ""  # who somebody is there whom nobody tied here yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,15 +90,16 @@ def sign_in_page(request: Request, next: str = "/") -> Response:
 
 
 def answer(
-    request: Request, form: views.Form, after: str, status: int = 200, *, wait: timedelta = timedelta(0)
-) -> Response:
+    request: Request, form: views.Form, after: str, status: int = 200, *, wait: timedelta = timedelta(0),
+    subject: str = "",
+) -> Response:  # fmt: skip
     """The page for signing in, with what was wrong and how long to wait before the next attempt."""
     services = services_of(request)
     visitor = request.cookies.get(VISITOR_COOKIE, "")
     if not 20 <= len(visitor) <= 100:
         visitor = secrets.token_urlsafe(32)
     page = views.SignInPage(
-        form, local_path(after), load_demo_users(services), wait_ms(wait), outer_name(services)
+        form, local_path(after), load_demo_users(services), wait_ms(wait), outer_name(services), subject
     )
     shell = outer_shell(request, csrf=identity.csrf_of(visitor))
     response = HTMLResponse(render("sign_in.html", shell=shell, page=page), status)

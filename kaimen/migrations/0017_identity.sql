@@ -89,12 +89,5 @@ CREATE TABLE outer_identities (
   PRIMARY KEY (issuer, subject)
 );
 CREATE INDEX outer_identities_user ON outer_identities (user_id);
--- A sign-in that went to the provider and has not come back; the browser holds the token of it.
-CREATE TABLE outer_attempts (
-  state_hash bytea PRIMARY KEY,
-  browser_hash bytea NOT NULL,
-  nonce text NOT NULL,
-  verifier text NOT NULL,
-  next text NOT NULL,
-  expires_at timestamptz NOT NULL
-);
+-- Who came in by a provider that is trusted with the second factor is asked for none here.
+ALTER TABLE sessions ADD COLUMN factor_outside boolean NOT NULL DEFAULT false;

@@ -1073,6 +1073,11 @@ RENTALS = v.RentalsPage(
     cut=True,
 )
 
+PERSON = vi.PersonRow("limin", "李敏", Role.PROPERTY_CLERK, "文昌花园", None, NOW, True)
+REQUEST = vi.RequestRow(
+    7, "change_role", "limin", "李敏", "周管理", NOW, NOW + timedelta(days=7), Role.POLICE_OFFICER, "文昌花园"
+)
+
 PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "alarms": ("alarms.html", lambda: ALARMS, {"current": "alarms", "demo": False}),
     "alarms-odd": ("alarms.html", lambda: ODD_ALARMS, {"current": "alarms", "behind_ms": 480_000}),
@@ -1327,6 +1332,53 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
             "kaimen_sample",
         ),
         {},
+    ),
+    "people": (
+        "people.html",
+        lambda: vi.PeoplePage(
+            v.Form({"q": "", "role": ""}),
+            (PERSON, vi.PersonRow("zhao", "赵警官", Role.POLICE_OFFICER, "文昌花园", NOW)),
+            (REQUEST, replace(REQUEST, id=8, own=True)),
+            ("admin", "property_clerk"),
+            "zhao",
+        ),
+        {"role": Role.ADMIN},
+    ),
+    "people-none": (
+        "people.html",
+        lambda: vi.PeoplePage(v.Form({"q": "x", "role": ""}), ()),
+        {"role": Role.ADMIN},
+    ),
+    "person-new": (
+        "person_new.html",
+        lambda: vi.NewPersonPage(
+            v.Form({}, {"name": "name_taken"}), ("admin",), (v.Choice("w", "文昌花园"),)
+        ),
+        {"role": Role.ADMIN},
+    ),
+    "person": (
+        "person.html",
+        lambda: vi.PersonPage(
+            replace(PERSON, role=Role.POLICE_OFFICER),
+            NOW,
+            v.Form({}, {"position": "not_together"}),
+            sessions=2,
+            factor_at=NOW,
+            trained_until=NOW.date(),
+            password_due=True,
+            positions=(vi.HeldPosition(3, Role.GUARD, "文昌花园"),),
+            places=(v.Choice("b", "滨河苑"),),
+            outer=("zhao@bureau",),
+            outer_name="企业微信",
+            requests=(REQUEST,),
+            roles=("admin", "guard"),
+            all_places=(v.Choice("w", "文昌花园"),),
+            shown_password="sample-password",
+        ),
+        {
+            "role": Role.ADMIN,
+            "positions": (v.Position("", Role.ADMIN, "", True), v.Position("4", Role.GUARD, "文昌花园")),
+        },
     ),
     "error-403": ("error.html", lambda: v.ErrorPage(403), {}),
     "error-500": ("error.html", lambda: v.ErrorPage(500, request_id="7f3a", retry_url="/"), {}),

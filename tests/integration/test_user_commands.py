@@ -11,7 +11,7 @@ from typing import Any, LiteralString, cast
 import pytest
 from click.testing import CliRunner, Result
 
-from console import identity, tokens
+from console import identity, people, tokens
 from console.attempts import FAILURES_FREE
 from console.audit import verify
 from console.cli import main
@@ -275,3 +275,23 @@ def test_a_director_is_given_communities_and_a_resident_her_own_home(
     assert run("place", "nobody", "river").exit_code == 1
     assert read(url, "SELECT community_id FROM users WHERE name = 'mei'") == [{"community_id": "garden"}]
     assert run("add", "office", "--role", "community_committee", "--generate").exit_code == 1
+
+
+def test_the_operator_is_the_second_person_where_there_is_one_administrator(
+    url: str, run: Callable[..., Result]
+) -> None:
+    run("add", "root", "--role", "admin", "--generate")
+    run("add", "desk", "--role", "property_clerk", "--community", "garden", "--generate")
+    assert run("requests").stdout == "nothing waits\n"
+    ids = {row["name"]: row["id"] for row in read(url, "SELECT id, name FROM users")}
+    asked = people.Asked(people.Kind.CHANGE_ROLE, ids["desk"], Role.POLICE_OFFICER, "garden")
+    with connect(url, service="test") as connection:
+        assert people.ask(connection, asked, by=ids["root"], now=as_datetime(SystemClock().now_ms())).waits
+    listed = run("requests").stdout
+    assert "change_role" in listed and "police_officer" in listed
+    number = listed.split()[0]
+    assert run("agree", "999").exit_code == 1
+    assert run("agree", number).exit_code == 0 and run("agree", number).exit_code == 1
+    assert read(url, "SELECT role FROM users WHERE name = 'desk'") == [{"role": "police_officer"}]
+    assert run("reset-factor", "nobody").exit_code == 1
+    assert run("reset-factor", "desk").exit_code == 0

@@ -178,7 +178,7 @@ def sign_in_all(world: World, asker: Asker) -> None:
     """Give everybody of the world a session."""
     with world.pool.connection() as connection:
         for user in connection.execute("SELECT * FROM users").fetchall():
-            viewer = identity._viewer(connection, user)
+            viewer = identity.viewer_of(connection, user)
             asker.tokens[user["name"]] = identity.open_session(
                 connection, viewer=viewer, agent="test", now=as_datetime(world.wall.now_ms())
             )

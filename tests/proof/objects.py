@@ -30,7 +30,7 @@ WORDS: Values = {
 MISSING: Values = {
     **dict.fromkeys(
         ("case_id", "task_id", "row_id", "ticket_id", "entry_id", "absence_id", "swap_id", "handover_id", "span_id",
-         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id"),
+         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id", "request_id", "position_id"),
         987_654_321,
     ),
     "household_id": "h-none", "person_id": "p-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
@@ -155,6 +155,16 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
         "token_id": add(
             "INSERT INTO api_tokens (token_hash, user_id, name, created_at) VALUES (%s, %s, 'x', %s) RETURNING id",
             identity.hash_token(f"program-{community}"), clerk, now,
+        ),
+        "position_id": add(
+            "INSERT INTO user_positions (user_id, role, community_id, given_by, given_at)"
+            " VALUES (%s, 'guard', %s, 'test', %s) RETURNING id",
+            ids[f"watcher{suffix}"], community, now,
+        ),
+        "request_id": add(
+            "INSERT INTO people_requests (kind, user_id, asked_by, asked_at, expires_at)"
+            " VALUES ('reset_factor', %s, %s, %s, %s) RETURNING id",
+            officer, ids[f"watcher{suffix}"], wall, wall + timedelta(days=7),
         ),
         "ticket_id": _add_ticket(connection, community, officer, now),
         "entry_id": _add_look(connection, world, community, home, clerk),

@@ -33,7 +33,10 @@ QUERIES = {
     "/duty/tests/": "?community={community}",
     "/api/households/{household_id}/why": "?at=2025-11-20T00:00:00Z",
 }
-ACTS = {"/my/channels/{address_id}/{act}": "end"}
+ACTS: dict[str, dict[str, object]] = {
+    "/my/channels/{address_id}/{act}": {"act": "end"},
+    "/admin/people/requests/{request_id}/{answer}": {"answer": "agree"},
+}
 
 
 def fields_of(path: str) -> dict[str, str]:

@@ -41,7 +41,7 @@ def _is_let_in(answer: Answer) -> bool:
 
 
 def _ask(world: World, asker: Asker, who: str, method: str, path: str, values: Values) -> Answer:
-    chosen = {**values_for(path, values), **({"act": ACTS[path]} if path in ACTS else {})}
+    chosen = {**values_for(path, values), **ACTS.get(path, {})}
     fields = {name: address(value, chosen) for name, value in fields_of(path).items()}
     if path.startswith("/kiosk/"):
         fields["csrf"] = csrf_of(str(chosen["token"]))

@@ -16,6 +16,8 @@ from console.pages.consents import PURPOSES
 from console.pages.desk_notes import RESULTS
 from console.pages.kiosk import AWAY_DAYS
 from console.pages.resident_cards import PASS_LASTS
+from console.people import Kind
+from console.positions import PositionRefusal
 from console.tokens import LIVES_DAYS
 from console.views import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
@@ -112,7 +114,13 @@ BUILT: dict[str, list[str]] = {
     "entry": [reason.value for reason in Reason],
     "error": [
         refusal.value
-        for refusal in (*Refusal, *scope.LookUpRefusal, *visiting.VisitRefusal, *tickets.TicketRefusal)
+        for refusal in (
+            *Refusal,
+            *scope.LookUpRefusal,
+            *visiting.VisitRefusal,
+            *tickets.TicketRefusal,
+            *PositionRefusal,
+        )
     ],
     "look_up": ["read", "no_ticket", "not_granted", "not_the_asker", "not_an_officer", "not_trained", "over"],
     "ticket_state": [*(state.value for state in tickets.TicketState), "over"],
@@ -174,6 +182,7 @@ BUILT: dict[str, list[str]] = {
     "kiosk.done": ["taken", "noted", "busy", "gone"],
     "kiosk.done_words": ["taken", "noted", "busy", "gone"],
     "scope": [scope_.value.replace(":", "_") for scope_ in Scope],
+    "request": [kind.value for kind in Kind],
     "token_days": [str(days) for days in LIVES_DAYS],
     "relation": ["mother", "father", "grandmother", "grandfather"],
 }
