@@ -81,7 +81,7 @@ def _lay_out(url: str, *, homes: int, cases: int, events: int) -> str:
     with transaction(pool) as sessions:
         user = sessions.execute("SELECT * FROM users WHERE name = 'clerk'").fetchone()
         assert user is not None
-        viewer = identity._viewer(sessions, user)
+        viewer = identity.viewer_of(sessions, user)
         token = identity.open_session(sessions, viewer=viewer, agent="bench", now=now)
     pool.close()
     return token
