@@ -13,7 +13,7 @@ from typing import Any
 import click
 import psycopg
 
-from console.backups.directory import read_settings, restore_directory, superuser_url, write_settings
+from console.backups.directory import LEDGER, read_settings, restore_directory, superuser_url, write_settings
 from console.backups.dump import Manifest, verify_backup, write_backup
 from console.backups.restoring import Restored
 from console.backups.restoring import restore as restore_into
@@ -25,6 +25,7 @@ from console.backups.sealing import (
     write_key_file,
 )
 from console.backups.since import write_lines
+from console.rights.ledger import sync_file
 from console.stack.postgres import Postgres
 from kaimen import __version__
 from kaimen.clock import SystemClock, as_datetime
@@ -66,6 +67,17 @@ def _wall() -> datetime:
 )
 @click.option("--since-out", type=_FILE, help="What was taken back (consents, relatives, sign-ins), to be applied after a"
               " restore; written over.")  # fmt: skip
+@click.option(
+    "--ledger-out",
+    type=_FILE,
+    help="The rights ledger (who was deleted, consents, relatives), added to; needs the audit chain's key.",
+)
+@click.option(
+    "--audit-key-file",
+    envvar="KAIMEN_CONSOLE_SECRET_FILE",
+    type=_EXISTING,
+    help="The key of the audit chain.",
+)
 @click.option("--verify", type=_EXISTING, help="Read this backup to its end instead, and check every block.")
 @click.option("--key", type=_EXISTING, help="The private key, for --verify.")
 @click.option(
@@ -78,6 +90,8 @@ def backup(
     database_url: str | None,
     settings_out: Path | None,
     since_out: Path | None,
+    ledger_out: Path | None,
+    audit_key_file: Path | None,
     verify: Path | None,
     key: Path | None,
     new_key: Path | None,
@@ -105,6 +119,13 @@ def backup(
         if not url:
             raise click.UsageError("say which installation: --dir, --database-url or KAIMEN_DATABASE_URL")
         _write(url, directory, out, recipients, settings_out, since_out)
+        if ledger_out is not None:
+            key_file = directory / "console.key" if directory is not None else audit_key_file
+            if key_file is None:
+                raise click.UsageError("--ledger-out needs --dir, or --audit-key-file")
+            with connect(url, service="backup") as connection:
+                count = sync_file(connection, ledger_out, key_file.read_bytes().strip())
+            click.echo(f"{ledger_out}: {count} new lines")
 
 
 def _write(
@@ -169,6 +190,7 @@ def _say(path: Path, manifest: Manifest, size: int) -> None:
 @click.option("--database-url", help="An empty database, as a superuser or as the owner it shall have.")
 @click.option("--settings", type=_EXISTING, help="What --settings-out wrote, for --dir.")
 @click.option("--since", type=_EXISTING, help="The newest file of --since-out: it is taken back again.")
+@click.option("--ledger", type=_EXISTING, help="The newest copy of the rights ledger: it is done again.")
 @click.option("--audit-key-file", envvar="KAIMEN_CONSOLE_SECRET_FILE", type=_EXISTING,
               help="The key of the audit chain, for --database-url.")  # fmt: skip
 def restore(
@@ -178,6 +200,7 @@ def restore(
     database_url: str | None,
     settings: Path | None,
     since: Path | None,
+    ledger: Path | None,
     audit_key_file: Path | None,
 ) -> None:
     """Fill an empty database, or a new directory, from a backup.
@@ -193,13 +216,17 @@ def restore(
         if directory is None:
             assert database_url
             audit_key = audit_key_file.read_bytes().strip() if audit_key_file is not None else None
-            done = restore_into(database_url, file, private, wall=_wall(), since=lines, audit_key=audit_key)
+            done = restore_into(
+                database_url, file, private, wall=_wall(), since=lines, ledger=ledger, audit_key=audit_key
+            )
         else:
             manifest, _ = verify_backup(file, private)
 
             def fill(postgres: Postgres) -> Restored:
+                beside = postgres.folder.root / LEDGER
                 return restore_into(
                     postgres.superuser_url, file, private, wall=_wall(), owner_url=postgres.url, since=lines,
+                    ledger=ledger or (beside if beside.exists() else None),
                     audit_key=postgres.folder.console_secret.read_bytes().strip(),
                 )  # fmt: skip
 
@@ -213,11 +240,15 @@ def _say_done(done: Restored, with_since: bool) -> None:
     click.echo(
         f"restored as of {taken:%Y-%m-%d %H:%M:%S} UTC, schema {done.schema}: every table has its rows"
     )
+    if done.again is not None:
+        click.echo(
+            f"done again: {done.again.deleted} people deleted, {done.again.withdrawn} consents withdrawn"
+        )
     if with_since:
         again = ", ".join(f"{count} {kind}" for kind, count in sorted(done.taken_back.items())) or "nothing"
         click.echo(f"taken back again: {again}")
     else:
         click.echo(
-            "consents, relatives and sign-ins taken back since then stand again: give --since, or go through them"
+            "consents, relatives and sign-ins taken back since then stand again: give --ledger and --since, or go through them"
         )
     click.echo("messages are held: see kaimen outbox held, then release, drop, and kaimen outbox open")

@@ -22,6 +22,8 @@ from console.stack.services import free_port
 
 #: What an installation cannot do without and the database does not hold.
 SETTINGS = ("secrets.json", "console.key", "edge-devices.json", "devices.json")
+#: Grows on; its newest copy may lie in a new directory before the restore.
+LEDGER = "rights-ledger.jsonl"
 _STARTED_WITHIN_S = 120.0
 _STOPPED_WITHIN_S = 60.0
 _SETTINGS_BYTES_MAX = 64 * 1024 * 1024
@@ -78,7 +80,7 @@ def restore_directory(
     """
     folder = StackFolder(directory.resolve())
     present = {entry.name for entry in folder.root.iterdir()} if folder.root.exists() else set()
-    if present - set(SETTINGS):
+    if present - {*SETTINGS, LEDGER}:
         raise BackupError(f"{folder.root} is not empty: a restore makes a new directory")
     if "console.key" not in settings and "console.key" not in present:
         raise BackupError(

