@@ -248,11 +248,21 @@ def passages(signs: Sequence[Sign]) -> list[Sign]:
 
     What was only granted becomes a passage with the edge that follows it, and nothing without one.
     """
+    at_ms = [sign.at_ms for sign in signs]  # ascending: only what stands near a sign can explain it
+
+    def between(from_ms: int, until_ms: int) -> Sequence[Sign]:
+        return signs[bisect_left(at_ms, from_ms) : bisect_right(at_ms, until_ms)]
+
     found: list[Sign] = []
     for sign in signs:
-        if sign.move is Move.NOT_TAKEN or (sign.granted and not _was_used(sign, signs)):
+        at = sign.at_ms
+        if sign.move is Move.NOT_TAKEN:
             continue
-        if sign.move in _EDGES and _is_explained(sign, signs):
+        if sign.granted and not _was_used(sign, between(at, at + ATTRIBUTION_AFTER_GRANT_MS)):
+            continue
+        if sign.move in _EDGES and _is_explained(
+            sign, between(at - ATTRIBUTION_AFTER_GRANT_MS, at + ATTRIBUTION_FORCED_MS)
+        ):
             continue
         found.append(sign)
     return found
