@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from console.views import TEMPLATES
 
 if TYPE_CHECKING:
+    from console.effort import EffortRow
     from console.views import Contact, HouseholdName
 
 
@@ -95,6 +96,7 @@ class FiguresPage:
     community: str
     communities: tuple[tuple[str, str], ...] = ()
     community_id: str = ""
+    effort: tuple[EffortRow, ...] = ()
 
 
 TEMPLATES["watchdog.html"] = (WatchdogPage, "/watchdog")

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from alerts.figures import Figures, Span, list_communities, load_figures, spans_until
 from console import views_guard
+from console.effort import load_effort
 from console.scope import Section
 from console.sealing import write_csv
 from console.seat import Seat, entering, not_here
@@ -22,6 +23,8 @@ Guard = Annotated[Seat, Depends(entering(Section.FIGURES))]
 Community = Annotated[str, Query(max_length=64)]
 #: How many spans one page shows.
 SPANS = {Span.DAY: 31, Span.WEEK: 13, Span.MONTH: 12}
+#: Months the effort per watched elder is shown for.
+EFFORT_MONTHS = 3
 _COLUMNS = (
     "begins_at", "annunciated", "per_operator_hour", "floods", "stale", "chattering", "high", "middle", "low",
     "acknowledge_s", "call_s", "visit_s", "visits_due", "visits_on_time",
@@ -59,12 +62,13 @@ def _load(connection: Connection, seat: Seat, span: Span, community: str) -> vie
     if (community and chosen is None) or not known:
         raise not_here()
     community_id, name, zone = chosen or known[0]
-    found = load_figures(
-        connection, community_id, spans_until(seat.now, span, SPANS[span], zone), now=seat.now
-    )
+    spans = spans_until(seat.now, span, SPANS[span], zone)
+    found = load_figures(connection, community_id, spans, now=seat.now)
+    months = spans_until(seat.now, Span.MONTH, EFFORT_MONTHS, zone)
+    effort = load_effort(connection, community_id, months, now=seat.now)
     rows = tuple(_row(item, seat) for item in found)
     choices = tuple((item[0], item[1]) for item in known) if len(known) > 1 else ()
-    return views_guard.FiguresPage(span.value, rows, name, choices, community_id)
+    return views_guard.FiguresPage(span.value, rows, name, choices, community_id, effort)
 
 
 def _row(item: Figures, seat: Seat) -> views_guard.FigureRow:

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 
 from alerts import figures
 from alerts.figures import Span, load_figures, spans_until
+from console.effort import load_effort
 from console.sealing import neutralise
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
@@ -155,3 +156,24 @@ def test_the_last_day_stands_in_the_metrics(world: World) -> None:
         figures.measure(connection, now=world.now)
     labels = {"community": "wenchang", "priority": "high"}
     assert REGISTRY.get_sample_value("kaimen_figures_annunciated", labels) == 1
+
+
+def test_the_effort_of_a_month_is_counted_from_what_was_recorded(world: World) -> None:
+    begin = world.now - timedelta(days=2)
+    # A call of six minutes; a visit whose result was recorded a day late counts four hours.
+    world.write(
+        "UPDATE tasks SET kind = 'call', state = 'done', claimed_at = %s, done_at = %s WHERE id = %s",
+        begin, begin + timedelta(minutes=6), world.task_ids["zhao"],
+    )  # fmt: skip
+    world.write(
+        "UPDATE tasks SET kind = 'visit', state = 'done', begun_at = %s, done_at = %s WHERE id = %s",
+        begin, begin + timedelta(days=1), world.task_ids["wang"],
+    )  # fmt: skip
+    # Another community's work is not ours, and a line on the console is no message.
+    world.write("UPDATE tasks SET state = 'done', done_at = %s WHERE id = %s", begin, world.task_ids["other"])
+    tell(world, "wang", begin)
+    with transaction(world.pool) as connection:
+        spans = [(world.now - timedelta(days=3), world.now + timedelta(days=1))]
+        (row,) = load_effort(connection, "wenchang", spans, now=world.now)
+    assert (row.calls, row.visits, row.messages, row.minutes) == (1, 1, 0, 246.0)
+    assert row.watched > 0 and row.each(row.calls) == 1 / row.watched
