@@ -22,7 +22,7 @@ import psycopg
 
 from console import identity
 from console.benches.measuring import Peer, Report
-from console.benches.pages_server import PEER_PATH, serve
+from console.benches.pages_server import OPEN_OURS_PATH, OPEN_PEER_PATH, PEER_PATH, serve
 from console.benches.peers import temporary_postgres
 from console.stack.services import free_port
 from kaimen.clock import SystemClock, as_datetime
@@ -41,7 +41,7 @@ _SQL = queries("console.benches", "pages.sql")
 def bench_console(events: int, report: Report) -> None:
     """Measure the console over ``events`` stored events."""
     homes, asks = min(HOMES, max(20, events // 400)), 5 if events < 100_000 else 60
-    cases, viewers = max(10, homes * CASES // HOMES), max(20, homes * VIEWERS // HOMES)
+    cases, viewers = min(CASES, max(10, events // 2_000)), min(VIEWERS, max(20, events // 400))
     with temporary_postgres(report) as admin:
         if admin is None:
             return
@@ -146,6 +146,8 @@ def _bench_list(client: httpx.Client, report: Report, *, asks: int, size: str) -
         # A page that nobody asked for before is a body that nobody keeps.
         "made anew": f"/api/cases?limit={LIST_LIMIT}&after=",
         "model": f"{PEER_PATH}?limit={LIST_LIMIT}",
+        "open made": f"{OPEN_OURS_PATH}?limit={LIST_LIMIT}",
+        "open model": f"{OPEN_PEER_PATH}?limit={LIST_LIMIT}",
     }
     kept, plain = client.get(ways["kept"]).json()["items"], client.get(ways["model"]).json()["items"]
     if [item["id"] for item in kept] != [item["id"] for item in plain]:
@@ -162,6 +164,12 @@ def _bench_list(client: httpx.Client, report: Report, *, asks: int, size: str) -
     for way in ("made anew", "kept"):
         rate = 1 / statistics.median(spans[way])
         report.add(f"list of {len(kept)} cases, {way}, {size}", rate, "lists/s", peer.rate * 4, [peer])
+    rates = {way: 1 / statistics.median(taken) for way, taken in spans.items()}
+    bare = Peer("FastAPI response model without guard", rates["open model"])
+    report.add(
+        f"list of {len(kept)} cases, made in the database, without guard, {size}",
+        rates["open made"], "lists/s", bare.rate * 4, [bare],
+    )  # fmt: skip
 
 
 # --- the stream ------------------------------------------------------------------------------------------------

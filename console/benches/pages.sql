@@ -59,3 +59,7 @@ SELECT c.id, c.number, c.household_id AS household,
        u.display_name AS holder, nullif(c.next_action, '') AS next_action, c.next_action_at, c.outcome, c.closed_at
 FROM cases c LEFT JOIN users u ON u.id = c.holder_id
 WHERE c.community_id = %(community_id)s ORDER BY c.id DESC LIMIT %(limit)s
+
+-- name: plain_ids
+-- The ids of that list.
+SELECT c.id FROM cases c WHERE c.community_id = %(community_id)s ORDER BY c.id DESC LIMIT %(limit)s

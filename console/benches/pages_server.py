@@ -11,15 +11,19 @@ from typing import Any
 
 import uvicorn
 from pydantic import BaseModel
+from starlette.responses import Response
 
 from console.__main__ import CONNECTIONS_MAX
 from console.api import Seated
+from console.api_lists import case_items
 from console.app import create_app
 from kaimen.clock import SystemClock
-from kaimen.database import open_pool, queries
+from kaimen.database import open_pool, queries, transaction
 from kaimen.settings import ConsoleSettings
 
 PEER_PATH = "/bench/cases"
+#: The same work of both without the guard, the session and the layers that are before every list.
+OPEN_PEER_PATH, OPEN_OURS_PATH = "/bench/open/model", "/bench/open/made"
 _SQL = queries("console.benches", "pages.sql")
 
 
@@ -64,6 +68,19 @@ def serve(url: str, port: int) -> None:
         with seat.transaction() as connection:
             values = {"community_id": seat.viewer.community_id, "limit": limit}
             return {"items": connection.execute(_SQL["plain_cases"], values).fetchall()}
+
+    @app.get(OPEN_PEER_PATH, response_model=PlainPage)
+    def open_cases(limit: int) -> Any:
+        with transaction(pool) as connection:
+            values = {"community_id": "c1", "limit": limit}
+            return {"items": connection.execute(_SQL["plain_cases"], values).fetchall()}
+
+    @app.get(OPEN_OURS_PATH)
+    def made_cases(limit: int) -> Response:
+        with transaction(pool) as connection:
+            rows = connection.execute(_SQL["plain_ids"], {"community_id": "c1", "limit": limit}).fetchall()
+            items = case_items(connection, [row["id"] for row in rows])
+        return Response(f'{{"items":{items}}}', media_type="application/json")
 
     uvicorn.run(
         app, host="127.0.0.1", port=port, log_config=None, access_log=False, limit_concurrency=CONNECTIONS_MAX
