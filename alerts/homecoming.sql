@@ -12,7 +12,7 @@ UPDATE homecomings SET handled_at = %(now)s WHERE id = %(id)s
 -- Contacts who chose to be told of a household and still may be: its consent stands, and they still sign in.
 SELECT n.user_id FROM home_notices n
 JOIN users u ON u.id = n.user_id AND u.disabled_at IS NULL
-JOIN user_households uh ON uh.user_id = n.user_id AND uh.household_id = n.household_id AND uh.blocked_at IS NULL
+JOIN user_households uh ON uh.user_id = n.user_id AND uh.household_id = n.household_id AND uh.blocked_at IS NULL AND NOT uh.is_landlord
 WHERE n.household_id = %(household_id)s AND CASE WHEN %(late)s THEN n.not_home ELSE n.came_home END
   AND EXISTS (SELECT 1 FROM consents c WHERE c.household_id = n.household_id AND c.purpose = 'notify_family'
                 AND c.withdrawn_at IS NULL)

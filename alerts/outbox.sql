@@ -33,7 +33,7 @@ WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
                 AND k.withdrawn_at IS NULL)
   AND (cc.user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
                       WHERE uh.household_id = %(household_id)s AND u.disabled_at IS NULL
-                        AND uh.blocked_at IS NULL AND u.role <> 'resident')
+                        AND uh.blocked_at IS NULL AND NOT uh.is_landlord AND u.role <> 'resident')
        OR cc.person_id IN (SELECT hc.person_id FROM household_contacts hc
                            WHERE hc.household_id = %(household_id)s AND hc.role = 'family'))
 ORDER BY cc.recipient, cc.position, cc.id
@@ -244,12 +244,12 @@ WHERE cc.digest AND cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
   AND EXISTS (
     SELECT 1 FROM households h JOIN household_states hs ON hs.household_id = h.id
     JOIN consents k ON k.household_id = h.id AND k.purpose = 'notify_family' AND k.withdrawn_at IS NULL
-    WHERE (h.id IN (SELECT uh.household_id FROM user_households uh WHERE uh.user_id = cc.user_id AND uh.blocked_at IS NULL)
+    WHERE (h.id IN (SELECT uh.household_id FROM user_households uh WHERE uh.user_id = cc.user_id AND uh.blocked_at IS NULL AND NOT uh.is_landlord)
            OR h.id IN (SELECT hc.household_id FROM household_contacts hc
                        WHERE hc.person_id = cc.person_id AND hc.role = 'family')))
   AND NOT EXISTS (
     SELECT 1 FROM households h LEFT JOIN household_states hs ON hs.household_id = h.id
-    WHERE (h.id IN (SELECT uh.household_id FROM user_households uh WHERE uh.user_id = cc.user_id AND uh.blocked_at IS NULL)
+    WHERE (h.id IN (SELECT uh.household_id FROM user_households uh WHERE uh.user_id = cc.user_id AND uh.blocked_at IS NULL AND NOT uh.is_landlord)
            OR h.id IN (SELECT hc.household_id FROM household_contacts hc
                        WHERE hc.person_id = cc.person_id AND hc.role = 'family'))
       AND (hs.household_id IS NULL OR NOT hs.known OR hs.stage > 0 OR hs.in_fault

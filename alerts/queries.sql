@@ -290,7 +290,7 @@ SELECT s.community_id, c.zone, p.version AS policy_version, p.thresholds_s, p.la
   CASE WHEN EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'notify_family'
                       AND k.withdrawn_at IS NULL)
     THEN ARRAY(SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
-               WHERE uh.household_id = h.id AND u.disabled_at IS NULL AND uh.blocked_at IS NULL AND u.role <> 'resident' ORDER BY uh.user_id)
+               WHERE uh.household_id = h.id AND u.disabled_at IS NULL AND uh.blocked_at IS NULL AND NOT uh.is_landlord AND u.role <> 'resident' ORDER BY uh.user_id)
     ELSE '{}' END AS family_user_ids
 FROM households h
 JOIN sites s ON s.id = h.site_id

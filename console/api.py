@@ -38,6 +38,7 @@ from console.loaders.cases import LoadedCase
 from console.loaders.households import LoadedHousehold, evidence_kind, inactive_ms, load_households
 from console.metrics import ACTS
 from console.pages.quarantine import load_rows, printable
+from console.quiet import quiet_day
 from console.scope import Act, Section, Sight, Viewer, causes_of, may_act, may_enter
 from console.seat import RefusedError, Seat, SignedIn, SignInNeededError, check_origin, find_seat
 from console.services import Services, services_of
@@ -531,11 +532,13 @@ def household_detail(seat: Seated, household_id: Annotated[str, Path(max_length=
 
 
 def _own_of(viewer: Viewer) -> list[str] | None:
-    """The households a relative's list is cut to; a blocked relative's are in it, as if nothing were agreed to."""
+    """The households a relative's list is cut to; a blocked relative's are in it, as on a quiet day."""
     return sorted(viewer.household_ids | viewer.blocked_ids) if viewer.role is Role.FAMILY else None
 
 
 def _household_item(connection: Connection, found: LoadedHousehold, reader: Reader) -> dict[str, Any]:
+    if found.row["id"] in reader.viewer.blocked_ids:
+        found = quiet_day(found, reader)
     row = found.row
     item: dict[str, Any] = {
         "id": row["id"],
@@ -550,8 +553,6 @@ def _household_item(connection: Connection, found: LoadedHousehold, reader: Read
         "case": row["case_id"],
     }  # fmt: skip
     consents = _family_consents(connection, row["id"]) if reader.viewer.role is Role.FAMILY else None
-    if row["id"] in reader.viewer.blocked_ids:
-        consents = set()
     if found.line is None or (consents is not None and "notify_family" not in consents):
         item["watched"] = found.line is not None and consents is None
         return item

@@ -17,7 +17,7 @@ SELECT id, name, display_name, password_hash, role, community_id, language, disa
 
 -- name: user_households
 -- the households a person is tied to
-SELECT household_id, relation_words, blocked_at FROM user_households WHERE user_id = %(user_id)s
+SELECT household_id, relation_words, blocked_at FROM user_households WHERE user_id = %(user_id)s AND NOT is_landlord
 
 -- name: user_places
 -- every community somebody works for
@@ -501,7 +501,7 @@ LEFT JOIN LATERAL (
     AND (d.from_at IS NULL OR d.from_at <= e.occurred_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
   ORDER BY h.id LIMIT 1
 ) h ON true
-WHERE si.community_id = %(community_id)s
+WHERE (c.person_id IS NULL OR NOT may_be_under_14(c.person_id, e.occurred_at)) AND si.community_id = %(community_id)s
   AND e.occurred_at >= %(from_at)s AND e.occurred_at < %(to_at)s
   AND (%(door)s = '' OR v.id = %(door)s)
   AND (%(building)s = '' OR h.building = %(building)s
@@ -667,7 +667,7 @@ ORDER BY due_at, v.id LIMIT %(awaited)s
 -- name: family_homes
 -- what one family member is tied to
 SELECT uh.household_id, uh.relation_words FROM user_households uh
-WHERE uh.user_id = %(user_id)s ORDER BY uh.household_id
+WHERE uh.user_id = %(user_id)s AND NOT uh.is_landlord ORDER BY uh.household_id
 
 -- name: outage_of_household
 -- the oldest standing outage of a household's doors

@@ -148,3 +148,8 @@ VALUES (%(community_id)s, %(place)s, %(token_hash)s, %(now)s, %(user_id)s) RETUR
 UPDATE kiosks SET revoked_at = %(now)s WHERE id = %(id)s AND revoked_at IS NULL
   AND (%(community_id)s::text IS NULL OR community_id = %(community_id)s)
 RETURNING id
+
+-- name: blocked_at
+-- the last entry of the chain that a blocked relative's list may hold
+SELECT (SELECT max(a.id) FROM audit_entries a WHERE a.at <= uh.blocked_at) AS last_id FROM user_households uh
+WHERE uh.household_id = %(household_id)s AND uh.user_id = %(user_id)s

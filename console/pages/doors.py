@@ -94,7 +94,9 @@ def notices(
         connection.execute(
             sql["choose_notices"], {**where, "came_home": came_home == "yes", "not_home": not_home == "yes"}
         )
-        if expected is not None:
+        if family_page.is_blocked(seat, household_id):
+            pass  # what he wants to be told is his; by when she is expected is hers
+        elif expected is not None:
             connection.execute(
                 sql["expect_home"], {**where, "by_time": expected, "set_by": f"user:{seat.viewer.user_id}"}
             )

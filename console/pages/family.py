@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -16,6 +18,7 @@ from console.loaders.doors import load_home_news
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
 from console.pages.absences import write_absence
 from console.pages.case import refusal_word
+from console.quiet import quiet_day, quiet_news
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
 from console.views import FamilyHome, FamilyState
@@ -81,10 +84,15 @@ def _home(
 ) -> FamilyHome:
     row = found.row
     consents = standing_consents(connection, row["id"])
-    if "notify_family" not in consents or row["id"] in reader.viewer.blocked_ids:
+    if "notify_family" not in consents:
         return FamilyHome(found.name, relation, FamilyState.UNWATCHED, phone=row["phone"])
     exact = "exact_times" in consents
     news = load_home_news(connection, reader, row["id"], exact=exact)
+    blocked = row["id"] in reader.viewer.blocked_ids
+    if blocked:
+        # She wants him to see nothing, and not to be told so: a quiet day, whatever the day is.
+        found, news = quiet_day(found, reader), quiet_news(news)
+        row = found.row
     notices_form = forms.get("notices", views.Form())
     if found.line is None:
         return FamilyHome(
@@ -124,8 +132,8 @@ def _home(
         away_form=forms.get("away", views.Form()),
         look_form=forms.get("look", views.Form()) if case else None,
         asked_at=_asked_at(connection, case),
-        looked=_looked(connection, row["id"], reader.now),
-        back_url=_back_url(connection, row["id"]),
+        looked=_looked(connection, row["id"], reader.now, reader.viewer.user_id if blocked else None),
+        back_url=None if blocked else _back_url(connection, row["id"]),
         news=news,
         notices_form=notices_form,
     )
@@ -161,15 +169,23 @@ def _asked_at(connection: Connection, case: LoadedCase | None) -> Any:
     return row["at"] if row else None
 
 
-def _looked(connection: Connection, household_id: str, now: datetime) -> tuple[views.LookRow, ...]:
+def _looked(
+    connection: Connection, household_id: str, now: datetime, blocked_user: int | None = None
+) -> tuple[views.LookRow, ...]:
     """Who looked at her data: by role, not by name; what the family itself did is not in it.
 
     Nor are look-ups of police: the one asked about may be of the family. The elder is shown them at the desk.
     """
+    until = None
+    if blocked_user is not None:
+        values = {"household_id": household_id, "user_id": blocked_user}
+        row = connection.execute(queries("console", "residents.sql")["blocked_at"], values).fetchone()
+        # What was there when she blocked him stays in his list; nothing is added.
+        until = row["last_id"] + 1 if row is not None and row["last_id"] is not None else 1
     rows = connection.execute(
         queries("console")["looks"],
         {
-            "before": None,
+            "before": until,
             "household_id": household_id,
             "community_id": None,
             "limit": LOOKS_SHOWN,
@@ -187,14 +203,43 @@ def _looked(connection: Connection, household_id: str, now: datetime) -> tuple[v
 
 def load(connection: Connection, seat: Seat, household_id: str) -> LoadedHousehold:
     """Return the household; one that is not this relative's, or that tells him nothing, is not there."""
-    if household_id not in seat.viewer.household_ids or "notify_family" not in standing_consents(
-        connection, household_id
-    ):
+    known = seat.viewer.household_ids | seat.viewer.blocked_ids
+    if household_id not in known or "notify_family" not in standing_consents(connection, household_id):
         raise not_here()
-    found = load_households(connection, seat.reader(connection), [household_id]).get(household_id)
+    reader = seat.reader(connection)
+    found = load_households(connection, reader, [household_id]).get(household_id)
     if found is None:
         raise not_here()
-    return found
+    return quiet_day(found, reader) if is_blocked(seat, household_id) else found
+
+
+def is_blocked(seat: Seat, household_id: str) -> bool:
+    return household_id in seat.viewer.blocked_ids
+
+
+class _UnheardError(Exception):
+    """Takes a blocked relative's act back; nobody is shown it."""
+
+
+@contextmanager
+def unheard(connection: Connection, seat: Seat, household_id: str, act: str) -> Iterator[None]:
+    """Let an act of a blocked relative be answered as ever, and count for nothing: only that he tried is written.
+
+    His word would otherwise be evidence that she is well, or that she is away.
+    """
+    if not is_blocked(seat, household_id):
+        yield
+        return
+    try:
+        with connection.transaction():
+            yield
+            raise _UnheardError
+    except _UnheardError:
+        pass
+    seat.audit(
+        connection, "blocked_word", purpose="consent", object_kind="relative",
+        object_id=str(seat.viewer.user_id), act=act,
+    )  # fmt: skip
 
 
 @router.post("/family/{household_id}/spoke", dependencies=[CheckedForm])
@@ -211,7 +256,7 @@ def spoke(
                 connection, seat, open_form="spoke", form=form, household_id=household_id, status=422
             )
         try:
-            with connection.transaction():
+            with connection.transaction(), unheard(connection, seat, household_id, "spoke"):
                 _write_word(connection, seat, household_id, Contacted(contacted))
         except acts.ActRefused as error:
             form = views.Form(values, {"": refusal_word(error)})
@@ -248,7 +293,8 @@ def away(
     values = {"reason": reason, "from": from_text, "to": to_text}
     with seat.transaction() as connection:
         load(connection, seat, household_id)
-        errors = write_absence(connection, seat, seat.reader(connection), household_id, values)
+        with unheard(connection, seat, household_id, "away"):
+            errors = write_absence(connection, seat, seat.reader(connection), household_id, values)
         if errors:
             form = views.Form(values, errors)
             return answer(
@@ -297,7 +343,11 @@ def back(seat: Guard, household_id: HouseholdId, back: Annotated[str, Form(max_l
         row = connection.execute(
             queries("console")["family_question"], {"household_id": household_id}
         ).fetchone()
-        if row is None or "notify_family" not in standing_consents(connection, household_id):
+        if (
+            row is None
+            or is_blocked(seat, household_id)
+            or "notify_family" not in standing_consents(connection, household_id)
+        ):
             raise not_here()
         try:
             with connection.transaction():

@@ -153,7 +153,7 @@ $$;
 
 -- Who lets a dwelling is no relative of who lives in it: of that home he learns nothing, whatever he is tied as.
 ALTER TABLE user_households ADD COLUMN is_landlord boolean NOT NULL
-  GENERATED ALWAYS AS (lower(btrim(relation_words)) IN ('landlord', 'landlady', '房东', '业主', '出租人')) STORED;
+  GENERATED ALWAYS AS (lower(btrim(relation_words)) IN ('landlord', 'landlady', '房东', '出租人')) STORED;
 
 -- Ways of children are in nobody's log outside their home, police look-ups included; and the name somebody was looked
 -- up by may be given up for her pseudonym once she is deleted. Both are put into whatever form the functions have.
