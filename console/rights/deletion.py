@@ -51,7 +51,10 @@ _CLASSES = {
         "home_happenings", "home_signal_ends", "home_signal_forms", "home_case_signals", "home_signals",
     ),
     "messages": ("home_messages", "home_deliveries", "home_receipts", "home_call_reports", "person_messages"),
-    "accounts": ("home_sessions", "home_tokens", "home_ties"),
+    "accounts": (
+        "home_sessions", "home_tokens", "home_ties", "home_second_factors", "home_recovery_codes",
+        "home_sign_in_steps", "home_known_devices", "home_outer_identities",
+    ),
     "contacts": ("home_contacts", "person_contacts"),
     "leases": ("home_leases",),
     "consents": ("home_consents",),

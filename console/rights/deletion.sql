@@ -141,6 +141,26 @@ DELETE FROM sessions WHERE user_id IN (SELECT uh.user_id FROM user_households uh
 DELETE FROM api_tokens WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
   WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
 
+-- name: home_second_factors
+DELETE FROM second_factors WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
+  WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
+
+-- name: home_recovery_codes
+DELETE FROM recovery_codes WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
+  WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
+
+-- name: home_sign_in_steps
+DELETE FROM sign_in_steps WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
+  WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
+
+-- name: home_known_devices
+DELETE FROM known_devices WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
+  WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
+
+-- name: home_outer_identities
+DELETE FROM outer_identities WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
+  WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
+
 -- name: home_users
 -- her own way in ends, and her account keeps no name
 UPDATE users u SET disabled_at = coalesce(u.disabled_at, %(now)s), display_name = 'deleted', name = 'deleted-' || u.id,
