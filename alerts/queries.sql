@@ -301,7 +301,7 @@ LEFT JOIN LATERAL (
   WHERE v.household_id = h.id AND v.is_remote AND v.at >= coalesce(hs.evidence_at, '-infinity')
     AND NOT EXISTS (SELECT 1 FROM verified_contacts w WHERE w.household_id = h.id AND NOT w.is_remote
                       AND w.doubted_at IS NULL AND w.at >= v.at)
-  ORDER BY v.at DESC LIMIT 1
+  ORDER BY v.at DESC, v.id DESC LIMIT 1
 ) rv ON true
 LEFT JOIN LATERAL (
   SELECT q.version, q.thresholds_s, q.ladder FROM policies q
