@@ -541,7 +541,7 @@ class GroupLoop:
         if any(not message.topic.endswith("/hb") for message in batch.messages):
             return True  # nothing new in it, but the token is checked before the broker is answered
         idle_s = time.monotonic() - self._written_at
-        moved = turn.now_ms - self._written_ms >= PULSE_MS
+        moved = turn.now_ms // PULSE_MS > self._written_ms // PULSE_MS
         return idle_s >= PROGRESS_EVERY_S or (self._scaled and moved and idle_s >= SCALED_PROGRESS_EVERY_S)
 
     def _write(self, connection: Connection, lease: Lease, state: GroupState, turn: Turn) -> None:

@@ -21,7 +21,7 @@ from tests.unit.alerts.killed import webhook
 from tests.unit.alerts.receiver import Receiver, run_receiver
 from tests.unit.alerts.town import HOUR, MORNING, Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,7 +15,7 @@ from console.audit import Entry, Fault, Verdict, append, verify
 from console.cli import main
 from kaimen.database import connect
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 KEY = b"a key of a test"
 COUNT = 7

@@ -13,7 +13,7 @@ from console.channel_commands import command
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 HEAD = "person_id,user,channel,address,position,language,zone,quiet_from,quiet_until,digest\n"
 

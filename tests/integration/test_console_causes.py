@@ -20,7 +20,7 @@ from kaimen.database import transaction
 from kaimen.vocabulary import CaseCause, SignalKind
 from tests.integration.console_world import World, build_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 ZONE = ZoneInfo("Asia/Shanghai")
 

@@ -30,7 +30,7 @@ from tests.integration.console_world import HOST, World, build_world
 from tests.integration.providers import Provider, run_http
 from tests.integration.test_channels_conformance import SUBJECTS, with_modes
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 SECRET = "a-secret-of-more-than-24-characters"

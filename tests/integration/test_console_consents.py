@@ -9,7 +9,7 @@ import pytest
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
-pytestmark = [pytest.mark.slow, pytest.mark.integration]
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
 PATH = "/households/h-wang/consents"
 
 

@@ -14,7 +14,7 @@ from kaimen.database import transaction
 from kaimen.vocabulary import Role
 from tests.integration.console_world import PASSWORD, World, build_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 _COOKIE = "__Host-kaimen_session"
 

@@ -28,7 +28,7 @@ from ingest.subscriber import client_id_of, subscriptions_of
 from tests.fix_broker import Broker as RealBroker
 from tests.fix_servers import NatsServer, free_port, nats_server, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.integration]
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
 
 ROOT = Path(__file__).parents[2]
 NAME = client_id_of(0, 1)

@@ -14,7 +14,7 @@ from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import World, build_world
 
-pytestmark = [pytest.mark.slow, pytest.mark.integration]
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
 ROSTER = "/duty/rosters/property_clerk"
 ALL_DAY = {"days-0": "every", "start-0": "00:00", "end-0": "00:00"}
 

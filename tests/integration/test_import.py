@@ -20,7 +20,7 @@ from ingest.store import load_book
 from kaimen.database import connect
 from tests.fix_database import DatabaseServer, _fresh_name
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 KEY = b"a key of a test"
 NAME = "王秀英"

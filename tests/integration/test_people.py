@@ -13,7 +13,7 @@ from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 from tests.integration.test_second_factor import enrol, form_token, pass_time, sign_in
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 
 @pytest.fixture

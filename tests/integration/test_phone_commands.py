@@ -23,7 +23,7 @@ from tests.fix_servers import Program, accepts, free_port
 from tests.phone_world import free_udp_port, require_programs
 from tests.unit.alerts.town import Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 PASSWORDS = {"anna": "correct horse battery", "bo": "another good password"}
 

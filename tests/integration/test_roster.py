@@ -32,7 +32,7 @@ from kaimen.database import transaction
 from kaimen.vocabulary import Role
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 DAYS, NIGHTS, ALWAYS = (time(8), time(18)), (time(18), time(8)), (time(0), time(0))
 CLERK = Role.PROPERTY_CLERK

@@ -15,7 +15,7 @@ from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import transaction
 from tests.integration.console_world import PASSWORD, World, build_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from tests.integration.console_world import HOST, World, build_world
 from tests.integration.outer_provider import CLIENT, SECRET, Idp, serve
 from tests.integration.test_second_factor import enrol
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect, open_pool
 from kaimen.vocabulary import Role
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 KEY = b"a key of a test"
 PASSWORD = "correct horse battery"

@@ -15,7 +15,7 @@ from console.visiting import ACT_AGE_MAX
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 WHOLE = {"place": "inside", "health": "well", "economy": "well", "safety": "attention", "need": "well"}
 MINUTE_MS = 60_000

@@ -16,7 +16,7 @@ from alerts.voice.pacing import ATTEMPTS_MAX, RETRIES_AFTER
 from kaimen.database import transaction
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 WALL = datetime(2026, 1, 5, 9, tzinfo=UTC)
 

@@ -35,7 +35,7 @@ from tests.integration.console_world import AppTransport
 from tests.integration.test_voice_answers import crossed, elder_and_family, key_of, lease
 from tests.unit.alerts.town import Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 SECRET = "s" * 40
 TOKEN = "twilio-token"

@@ -22,7 +22,7 @@ from tests.fix_servers import postgres_server
 from tests.integration.console_world import World, build_world
 from tests.unit.alerts.receiver import run_receiver
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 
 class RunningClock(ManualClock):
