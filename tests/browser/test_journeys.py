@@ -212,7 +212,7 @@ def test_a_helper_goes_sees_her_and_closes(world: World, console_url: str, desk:
     page.click(f"[data-row='task-{world.task_ids['wang']}']")
     page.click("form[action$='/begin'] button")
     page.wait_for_selector("[role=status]")
-    assert "王秀英" in page.inner_text("h1")
+    page.wait_for_selector("h1:has-text('王秀英')")
     _choose(page, "outcome", "well")
     _choose(page, "contacted", "saw")
     page.fill("[name=witness]", "对门陈伟")

@@ -69,6 +69,7 @@ def test_a_page_she_has_opened_can_be_read_and_filled_in_without_signal(
         }""",
         arg=[task, f"{task}/visit", "/static/field.js"],
     )
+    page.wait_for_function("async () => (await navigator.serviceWorker.ready).active.state === 'activated'")
     page.context.set_offline(True)
     page.goto(f"{console_url}{task}/visit")
     page.wait_for_selector("[data-field]", state="attached")

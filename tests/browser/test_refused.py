@@ -49,7 +49,7 @@ def test_a_grid_worker_records_by_one_key_and_stands_on_the_next_row(
     page.focus("form[action$='/begin'] button")
     page.keyboard.press("Enter")
     page.wait_for_selector("[role=status]")
-    assert "王秀英" in page.inner_text("h1")
+    page.wait_for_selector("h1:has-text('王秀英')")
     values = page.eval_on_selector_all(
         "form.outcome [name=outcome]", "choices => choices.map((choice) => choice.value)"
     )
