@@ -21,7 +21,7 @@ async function put(request, answer) {
 
 async function kept(request) {
   const cache = await caches.open(CACHE);
-  const found = await cache.match(request);
+  const found = await cache.match(request, { ignoreVary: true });
   if (found && Date.now() - Number(found.headers.get("x-kept-ms")) > KEPT_MS) {
     await cache.delete(request);
     return undefined;
