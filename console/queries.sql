@@ -393,18 +393,6 @@ JOIN door_events e ON e.device_no = wanted.no AND e.occurred_at > wanted.since A
 WHERE e.plausible AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')
 ORDER BY e.occurred_at DESC LIMIT %(limit)s
 
--- name: morning_states
--- every watched household of a community in walking order
-SELECT h.id, h.grid, s.stage, s.known, s.absent_until, s.check_step
-FROM households h JOIN sites si ON si.id = h.site_id JOIN household_states s ON s.household_id = h.id
-WHERE si.community_id = %(community_id)s AND (%(grid)s = '' OR h.grid = %(grid)s)
-  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
-ORDER BY s.stage DESC, s.evidence_at, h.id
-
--- name: grids
-SELECT DISTINCT h.grid FROM households h JOIN sites si ON si.id = h.site_id
-WHERE si.community_id = %(community_id)s AND h.grid <> '' ORDER BY h.grid
-
 -- name: task_ids
 -- tasks a viewer may be shown: a clerk all of the community, a helper her own and her role's free ones
 SELECT t.id, t.case_id FROM tasks t JOIN cases c ON c.id = t.case_id

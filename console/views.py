@@ -717,44 +717,7 @@ class HouseholdsPage:
     older_url: str | None = None
 
 
-# --- Morning list, tasks, field --------------------------------------------------------------------------------
-
-
-class MorningKind(StrEnum):
-    VISIT = "visit"
-    CALL = "call"
-    WARNING = "warning"
-    UNKNOWN = "unknown"
-    AWAY = "away"
-    NORMAL = "normal"
-
-
-@dataclass(frozen=True, slots=True)
-class MorningColumn:
-    """Away and normal carry a count and no card."""
-
-    kind: MorningKind
-    count: int
-    cards: tuple[HouseholdLine, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MorningPage:
-    list_at: datetime
-    watched_count: int
-    columns: tuple[MorningColumn, ...]
-    next_list_at: datetime | None = None
-    grid: str = ""
-    grids: tuple[Choice, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class DoorListPage:
-    """The list that is printed for the round of doors; ordered as one walks."""
-
-    list_at: datetime
-    rows: tuple[HouseholdLine, ...]
-    printed_by: str
+# --- Tasks, field --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -1118,8 +1081,6 @@ TEMPLATES: dict[str, tuple[type, str]] = {
     "sign_in.html": (SignInPage, "/sign-in"),
     "alarms.html": (AlarmsPage, "/alarms"),  # ?tab= ?case= ?after=; fragments: list, aside
     "case.html": (CasePage, "/cases/{id}"),  # fragment: case
-    "morning.html": (MorningPage, "/morning"),  # ?grid=; fragment: list
-    "door_list.html": (DoorListPage, "/morning/print"),
     "tasks.html": (TasksPage, "/tasks"),  # fragment: list
     "field.html": (FieldPage, "/tasks/{id}"),  # fragment: task
     "households.html": (HouseholdsPage, "/households"),  # ?query= ?state= ?after=; fragment: list

@@ -1,57 +1,110 @@
-"""The morning list: a grid enters, the board by stage and the list that is printed for the round leave."""
+"""The morning list: a grid enters, the board by stage and the list that is printed for the round leave.
+
+A result is one press on a card: who spoke with her stands once above the board, by what means is the press itself.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated
+from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Form, Query
 from starlette.responses import Response
 
 from console import views
 from console.loaders import Reader
-from console.loaders.households import load_households
-from console.scope import Section
-from console.seat import Seat, entering
-from console.views import MorningColumn, MorningKind
-from kaimen.database import Connection, queries
+from console.loaders import morning as loader
+from console.loaders.households import LoadedHousehold, load_households
+from console.metrics import ACTS
+from console.pages import tasks
+from console.pages.case import notice_of
+from console.pages.recording import NotTakenError, audit_task, doing_of, record
+from console.scope import Act, Section
+from console.seat import CheckedForm, Seat, entering
+from console.views_morning import DoorListPage, MorningPage, QuickResult
+from kaimen.database import Connection
 from kaimen.policy import LadderPolicy, next_list_time
+from kaimen.vocabulary import Contacted, Outcome
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.MORNING))]
 Grid = Annotated[str, Query(max_length=64)]
-CARDS_MAX = 60
+NextTask = Annotated[int | None, Query(alias="next", ge=1, le=2**63 - 1)]
+DOORS_MAX = 200
 
 
 @router.get("/morning")
-def morning(seat: Guard, grid: Grid = "", fragment: str | None = None) -> Response:
+def morning(seat: Guard, grid: Grid = "", after: NextTask = None, fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
-        reader = seat.reader(connection)
-        ids = _load_ids(connection, reader, grid)
-        shown = [key for kind in _WITH_CARDS for key in ids[kind][:CARDS_MAX]]
-        households = load_households(connection, reader, shown)
-        columns = tuple(
-            MorningColumn(
-                kind,
-                len(found),
-                tuple(
-                    households[key].in_list()
-                    for key in (found[:CARDS_MAX] if kind in _WITH_CARDS else ())
-                    if key in households
-                ),
-            )
-            for kind, found in ids.items()
-        )
-        policy = LadderPolicy(zone=reader.zone)
-        page = views.MorningPage(
-            list_at=latest_list_time(policy, reader.now),
-            watched_count=sum(len(found) for found in ids.values()),
-            columns=columns,
-            next_list_at=next_list_time(policy, reader.now),
-            grid=grid,
-            grids=_load_grids(connection, reader),
-        )
-        return seat.answer(connection, "morning.html", page, section=Section.MORNING, fragment=fragment)
+        return _show(connection, seat, grid, after=after, fragment=fragment)
+
+
+def _show(
+    connection: Connection,
+    seat: Seat,
+    grid: str,
+    *,
+    after: int | None = None,
+    fragment: str | None = None,
+    form: views.Form | None = None,
+    status: int = 200,
+) -> Response:
+    reader = seat.reader(connection)
+    columns, results = loader.load_board(connection, reader, grid, after_task=after)
+    policy = LadderPolicy(zone=reader.zone)
+    page = MorningPage(
+        list_at=latest_list_time(policy, reader.now),
+        watched_count=sum(column.count for column in columns),
+        columns=columns,
+        next_list_at=next_list_time(policy, reader.now),
+        grid=grid,
+        grids=loader.load_grids(connection, reader),
+        results=results,
+        witness=seat.viewer.display_name,
+        form=form or views.Form(),
+    )
+    path = "/morning" + (f"?{urlencode({'grid': grid})}" if grid else "")
+    return seat.answer(
+        connection, "morning.html", page, section=Section.MORNING, fragment=fragment, status=status, path=path
+    )
+
+
+_RESULTS = {
+    QuickResult.SPOKE: {"outcome": Outcome.WELL.value, "contacted": Contacted.SPOKE.value},
+    QuickResult.SAW: {"outcome": Outcome.WELL.value, "contacted": Contacted.SAW.value},
+    QuickResult.NO_ANSWER: {"outcome": Outcome.NO_ANSWER.value},
+}
+
+
+@router.post("/morning/results/{task_id}", dependencies=[CheckedForm])
+def record_result(
+    seat: Guard,
+    task_id: tasks.TaskId,
+    result: Annotated[QuickResult, Form()],
+    witness: Annotated[str, Form(max_length=200)] = "",
+    grid: Annotated[str, Form(max_length=64)] = "",
+) -> Response:
+    """One home's result by one press, and on to the next; there is no act for several people at once."""
+    values = dict(_RESULTS[result])
+    if values["outcome"] == Outcome.WELL:
+        values["witness"] = witness
+    onward = "/morning?" + urlencode({"next": task_id, **({"grid": grid} if grid else {})})
+    with seat.transaction() as connection:
+        if tasks.is_said_again(connection, seat, task_id, values["outcome"]):
+            return seat.go(onward, "notice.outcome")
+        task, case = tasks.load(connection, seat, task_id)
+        doing = doing_of(seat, task, case)
+        try:
+            with connection.transaction():
+                decision = record(connection, seat, task, values, doing)
+                audit_task(connection, seat, Act.OUTCOME.value, task, doing)
+        except NotTakenError as error:
+            ACTS.labels(act=Act.OUTCOME.value, result="refused").inc()
+            form = views.Form({"witness": witness}, error.errors)
+            return _show(connection, seat, grid, form=form, status=error.status)
+    ACTS.labels(act=Act.OUTCOME.value, result="done").inc()
+    return seat.go(onward, notice_of(decision))
 
 
 @router.get("/morning/print")
@@ -59,20 +112,8 @@ def door_list(seat: Guard, grid: Grid = "") -> Response:
     """The doors to go to, in walking order; the names are masked on paper too."""
     with seat.transaction() as connection:
         reader = seat.reader(connection)
-        ids = _load_ids(connection, reader, grid)
-        wanted = [
-            key
-            for kind in (MorningKind.VISIT, MorningKind.CALL, MorningKind.WARNING, MorningKind.UNKNOWN)
-            for key in ids[kind]
-        ]
-        households = load_households(connection, reader, wanted[:200])
-        ordered = sorted(
-            households.values(),
-            key=lambda found: (
-                found.row["building"], found.row["unit"], found.row["floor"], found.row["room"],
-            ),
-        )  # fmt: skip
-        page = views.DoorListPage(
+        ordered = _load_walk(connection, reader, grid)
+        page = DoorListPage(
             latest_list_time(LadderPolicy(zone=reader.zone), reader.now),
             tuple(found.in_list() for found in ordered),
             seat.viewer.display_name,
@@ -85,33 +126,16 @@ def door_list(seat: Guard, grid: Grid = "") -> Response:
         return seat.answer(connection, "door_list.html", page, section=Section.MORNING, live=False)
 
 
-_WITH_CARDS = (MorningKind.VISIT, MorningKind.CALL, MorningKind.WARNING, MorningKind.UNKNOWN)
-
-
-def _load_ids(connection: Connection, reader: Reader, grid: str) -> dict[MorningKind, list[str]]:
-    ids: dict[MorningKind, list[str]] = {kind: [] for kind in MorningKind}
-    rows = connection.execute(
-        queries("console")["morning_states"], {"community_id": reader.viewer.community_id, "grid": grid}
-    ).fetchall()
-    for row in rows:
-        ids[_kind_of(row)].append(row["id"])
-    return ids
-
-
-def _kind_of(row: dict[str, object]) -> MorningKind:
-    stage = int(str(row["stage"]))
-    if row["absent_until"] is not None:
-        return MorningKind.AWAY
-    if stage:
-        return (MorningKind.WARNING, MorningKind.CALL, MorningKind.VISIT)[min(stage, 3) - 1]
-    return MorningKind.NORMAL if row["known"] and not row["check_step"] else MorningKind.UNKNOWN
-
-
-def _load_grids(connection: Connection, reader: Reader) -> tuple[views.Choice, ...]:
-    rows = connection.execute(
-        queries("console")["grids"], {"community_id": reader.viewer.community_id}
-    ).fetchall()
-    return tuple(views.Choice(row["grid"], row["grid"]) for row in rows)
+def _load_walk(connection: Connection, reader: Reader, grid: str) -> list[LoadedHousehold]:
+    ids = loader.load_ids(connection, reader, grid)
+    wanted = [key for kind in loader.WITH_CARDS for key in ids[kind]]
+    households = load_households(connection, reader, wanted[:DOORS_MAX])
+    return sorted(
+        households.values(),
+        key=lambda found: (
+            found.row["building"], found.row["unit"], found.row["floor"], found.row["room"],
+        ),
+    )  # fmt: skip
 
 
 def latest_list_time(policy: LadderPolicy, now: datetime) -> datetime:

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from alerts import acts
-from alerts.case import Decision
 from console import identity, views, views_visits, visiting
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
@@ -21,6 +20,7 @@ from console.loaders.households import Row
 from console.metrics import ACTS
 from console.pages import tasks
 from console.pages.case import notice_of, refusal_word
+from console.pages.recording import NotTakenError, audit_task, doing_of, record
 from console.scope import Act, Section, Sight
 from console.seat import (
     CheckedForm,
@@ -34,7 +34,7 @@ from console.services import services_of
 from console.visiting import PARTS, Doing, Step, VisitForm, VisitRefusedError
 from console.words import load_words
 from kaimen.database import Connection
-from kaimen.vocabulary import Contacted, Outcome, TaskKind
+from kaimen.vocabulary import TaskKind
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.TASKS, Section.POLICE))]
@@ -56,20 +56,6 @@ def _name(seat: Seat, task: Row, case: LoadedCase) -> views.HouseholdName:
     name = case.household.name
     near = tasks.is_near(seat, task, case)
     return replace(name, name=case.household.row["name"] or "") if near else name
-
-
-def _doing(seat: Seat, task: Row, case: LoadedCase, *, at: datetime | None = None, key: str = "") -> Doing:
-    if not loader.may_record(seat.viewer, task, case):
-        raise RefusedError(403)
-    household = task["household_id"] or case.row["household_id"]
-    return Doing(task["id"], case.id, household, seat.viewer.user_id, at or seat.now, seat.now, key)
-
-
-def _audit(connection: Connection, seat: Seat, action: str, task: Row, doing: Doing) -> None:
-    seat.audit(
-        connection, action, purpose=task["kind"], object_kind="task", object_id=str(task["id"]),
-        household=doing.household_id, case=doing.case_id,
-    )  # fmt: skip
 
 
 # --- The form of four parts --------------------------------------------------------------------------------------
@@ -114,9 +100,9 @@ def record_visit(
         task, case, view = _open(connection, seat, task_id)
         if errors:
             return _show_form(connection, seat, task, case, view, views.Form(values, errors), status=422)
-        doing = _doing(seat, task, case)
+        doing = doing_of(seat, task, case)
         helped = visiting.record_form(connection, form, doing)
-        _audit(connection, seat, "visit_form", task, doing)
+        audit_task(connection, seat, "visit_form", task, doing)
     ACTS.labels(act="visit_form", result="done").inc()
     return seat.go(f"/tasks/{task_id}", "notice.visit_form_urgent" if helped else "notice.visit_form")
 
@@ -182,14 +168,14 @@ def record_entry(
     values = {"step": step, "who": who, "note": note}
     with seat.transaction() as connection:
         task, case, view = _open(connection, seat, task_id)
-        doing = _doing(seat, task, case)
+        doing = doing_of(seat, task, case)
         try:
             visiting.record_step(connection, step, who, note, doing)
         except VisitRefusedError as error:
             where = "who" if error.refusal is visiting.VisitRefusal.WHO_IS_MISSING else ""
             form = views.Form(values, {where: error.refusal.value})
             return _show_entry(connection, seat, task, case, view, form, status=409)
-        _audit(connection, seat, "entry_step", task, doing)
+        audit_task(connection, seat, "entry_step", task, doing)
     ACTS.labels(act="entry_step", result="done").inc()
     return seat.go(f"/tasks/{task_id}/entry", "notice.entry_step")
 
@@ -239,49 +225,16 @@ def record_result(
         if tasks.is_said_again(connection, seat, task_id, outcome):
             return seat.go("/visits/results", "notice.outcome")
         task, case, _view = _open(connection, seat, task_id)
-        doing = _doing(seat, task, case)
+        doing = doing_of(seat, task, case)
         try:
             with connection.transaction():
-                decision = _outcome(connection, seat, task, values, doing)
-                _audit(connection, seat, Act.OUTCOME.value, task, doing)
-        except _NotTakenError as error:
+                decision = record(connection, seat, task, values, doing)
+                audit_task(connection, seat, Act.OUTCOME.value, task, doing)
+        except NotTakenError as error:
             form = views.Form(values, error.errors)
             return _show_results(connection, seat, {task_id: form}, status=error.status)
     ACTS.labels(act=Act.OUTCOME.value, result="done").inc()
     return seat.go("/visits/results", notice_of(decision))
-
-
-class _NotTakenError(Exception):
-    """What the form or the case does not allow: field to error word."""
-
-    def __init__(self, errors: dict[str, str], status: int) -> None:
-        super().__init__(str(sorted(errors.values())))
-        self.errors = errors
-        self.status = status
-
-
-def _outcome(connection: Connection, seat: Seat, task: Row, values: dict[str, str], doing: Doing) -> Decision:
-    values = {
-        name: values.get(name, "") for name in ("outcome", "contacted", "witness", "note", "absence_until")
-    }
-    errors, until = tasks.check_outcome(values, seat.reader(connection).zone, seat.now)
-    if errors:
-        raise _NotTakenError(errors, 422)
-    try:
-        return acts.record_outcome(
-            connection,
-            task_id=task["id"],
-            user_id=doing.user_id,
-            outcome=Outcome(values["outcome"]),
-            contacted=Contacted(values["contacted"]) if values["contacted"] else None,
-            witness=values["witness"].strip() or None,
-            note=values["note"].strip(),
-            absence_until=until,
-            now=doing.at,
-        )
-    except acts.ActRefused as error:
-        word = refusal_word(error)
-        raise _NotTakenError({tasks.FIELD_OF_REFUSAL.get(word, ""): word}, 409) from error
 
 
 # --- Acts a phone kept while it had no signal --------------------------------------------------------------------
@@ -324,7 +277,7 @@ def field_act(request: Request, seat: Guard, act: Annotated[SentAct, Body()]) ->
                 return _do_once(connection, seat, act, task, case, at)
         except VisitRefusedError as error:
             return _not_taken(seat, {"": error.refusal.value}, 409)
-        except _NotTakenError as error:
+        except NotTakenError as error:
             return _not_taken(seat, error.errors, error.status)
         except acts.ActRefused as error:
             return _not_taken(seat, {"": refusal_word(error)}, 409)
@@ -342,12 +295,12 @@ def _do_once(
         ACTS.labels(act=f"field_{act.kind}", result="repeated").inc()
         return _taken(seat, act, earlier, "repeated", None)
     # Asked only now: an act that is there already is no longer asked whether it may be.
-    _doing(seat, task, case)
+    doing_of(seat, task, case)
     doers: dict[str, Callable[[], str | None]] = {
         "begin": lambda: notice_of(
             acts.begin_visit(connection, task_id=task["id"], user_id=doing.user_id, now=at)
         ),
-        "outcome": lambda: notice_of(_outcome(connection, seat, task, dict(act.fields), doing)),
+        "outcome": lambda: notice_of(record(connection, seat, task, dict(act.fields), doing)),
         "form": lambda: _form_done(connection, act, doing),
         "step": lambda: _step_done(connection, act, doing),
     }
@@ -358,7 +311,7 @@ def _do_once(
         "form": "visit_form",
         "step": "entry_step",
     }
-    _audit(connection, seat, action[act.kind], task, doing)
+    audit_task(connection, seat, action[act.kind], task, doing)
     ACTS.labels(act=f"field_{act.kind}", result="done").inc()
     return _taken(seat, act, at, "done", notice)
 
@@ -367,7 +320,7 @@ def _form_done(connection: Connection, act: SentAct, doing: Doing) -> str:
     form = form_of(dict(act.fields))
     errors = visiting.check_form(form)
     if errors:
-        raise _NotTakenError(errors, 422)
+        raise NotTakenError(errors, 422)
     helped = visiting.record_form(connection, form, doing)
     return "notice.visit_form_urgent" if helped else "notice.visit_form"
 

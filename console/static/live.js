@@ -55,14 +55,16 @@ async function refresh(place) {
   }
   if (isBeingEdited(place)) return;
   const known = new Set([...place.querySelectorAll("[data-row]")].map((row) => row.dataset.row));
-  const focused = document.activeElement?.dataset?.row;
+  const focused = document.activeElement?.closest("[data-row]")?.dataset.row;
+  const pressed = document.activeElement?.dataset?.result;
   const open = unfolded(place);
   place.replaceChildren(...fresh.childNodes);
   unfold(place, open);
   if (known.size) {
     for (const row of place.querySelectorAll("[data-row]")) if (!known.has(row.dataset.row)) row.classList.add("is-new");
   }
-  if (focused) place.querySelector(`[data-row="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  const again = focused && place.querySelector(`[data-row="${CSS.escape(focused)}"]`);
+  if (again) ((pressed && again.querySelector(`[data-result="${CSS.escape(pressed)}"]`)) || again).focus({ preventScroll: true });
   if (newRows) {
     heldRows = null;
     announce();
@@ -286,19 +288,22 @@ function toggleKeys(show) {
 keysPanel.querySelector("[data-keys-close]").addEventListener("click", () => toggleKeys(false));
 
 function move(step) {
-  const rows = [...document.querySelectorAll("[data-rows] [data-row]")];
+  const rows = [...document.querySelectorAll("[data-rows] [data-row], [data-board] [data-row]")];
   if (!rows.length) return;
-  const current = rows.findIndex((row) => row === document.activeElement);
+  const current = rows.indexOf(document.activeElement?.closest("[data-row]"));
   const chosen = rows.findIndex((row) => row.hasAttribute("aria-current"));
   const from = current >= 0 ? current : chosen;
   const next = rows[Math.min(rows.length - 1, Math.max(0, from < 0 ? 0 : from + step))];
   next.focus();
   next.scrollIntoView({ block: "nearest" });
-  if (next.dataset.open) select(next);
+  if (next.dataset.open && next.href) select(next);
 }
 
 // The results of a call by their numbers, and on with Enter: the list then stands on its first open row.
+// On the board the number is the result of the home that has the focus, at once.
 function choose(place) {
+  const home = document.activeElement?.closest("[data-board] [data-row]");
+  if (home) { home.querySelector(`[data-result="${place}"]`)?.click(); return; }
   const choice = document.querySelectorAll("form.outcome [name=outcome]")[place - 1];
   if (!choice) return;
   choice.click();

@@ -10,11 +10,13 @@ from typing import Any
 from console import views as v
 from console import views_channels as vc
 from console import views_identity as vi
+from console import views_morning as m
 from console import views_tickets as vt
 from console.technical_views import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from console.views_doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
 from kaimen.vocabulary import (
     CaseState,
+    Contacted,
     EvidenceKind,
     Outcome,
     QuarantineReason,
@@ -501,45 +503,70 @@ def line_of(household: v.HouseholdName, line: v.DayLine | None, **changes: Any) 
     return v.HouseholdLine(household, line, **changes)
 
 
-MORNING = v.MorningPage(
+FOUND = m.MorningResult(
+    SUN, TaskKind.CALL, Outcome.NO_ANSWER, ago(minutes=20), "/tasks/50", by="李敏"
+)  # fmt: skip
+MORNING = m.MorningPage(
     datetime(2026, 11, 21, 0, 30, tzinfo=UTC),
     242,
     (
-        v.MorningColumn(
-            v.MorningKind.VISIT,
+        m.MorningColumn(
+            m.MorningKind.VISIT,
             1,
-            (line_of(WANG, WANG_LINE, grounds=WANG_GROUNDS, case_url="/cases/7", holder="陈伟"),),
-        ),
-        v.MorningColumn(
-            v.MorningKind.CALL,
-            2,
             (
-                line_of(ZHAO, ZHAO_LINE, grounds=ZHAO_GROUNDS, case_url="/cases/6"),
-                line_of(SUN, SUN_LINE, case_url="/cases/5", holder="李敏"),
-            ),
-        ),
-        v.MorningColumn(
-            v.MorningKind.WARNING,
-            6,
-            (
-                line_of(
-                    ZHENG,
-                    ZHENG_LINE,
-                    grounds=v.Grounds(
-                        has_sensors=True, last_sign=v.LifeSign(ago(hours=24), v.SignKind.MOTION)
+                m.MorningCard(
+                    line_of(WANG, WANG_LINE, grounds=WANG_GROUNDS, case_url="/cases/7", holder="陈伟"),
+                    m.MorningTask(
+                        71, TaskKind.VISIT, ago(minutes=-15), "陈伟", m.QUICK_RESULTS[TaskKind.VISIT]
                     ),
                 ),
-                line_of(LONG, ZHENG_LINE),
             ),
         ),
-        v.MorningColumn(v.MorningKind.UNKNOWN, 4, (line_of(home("5-4-0101", "何*芬", 90), UNKNOWN_LINE),)),
-        v.MorningColumn(v.MorningKind.AWAY, 7),
-        v.MorningColumn(v.MorningKind.NORMAL, 214),
+        m.MorningColumn(
+            m.MorningKind.CALL,
+            2,
+            (
+                m.MorningCard(
+                    line_of(ZHAO, ZHAO_LINE, grounds=ZHAO_GROUNDS, case_url="/cases/6"),
+                    m.MorningTask(61, TaskKind.CALL, ago(minutes=8), results=m.QUICK_RESULTS[TaskKind.CALL]),
+                    next_up=True,
+                ),
+                m.MorningCard(line_of(SUN, SUN_LINE, case_url="/cases/5", holder="李敏"), last=FOUND),
+            ),
+        ),
+        m.MorningColumn(
+            m.MorningKind.WARNING,
+            6,
+            (
+                m.MorningCard(
+                    line_of(
+                        ZHENG,
+                        ZHENG_LINE,
+                        grounds=v.Grounds(
+                            has_sensors=True, last_sign=v.LifeSign(ago(hours=24), v.SignKind.MOTION)
+                        ),
+                    )
+                ),
+                m.MorningCard(line_of(LONG, ZHENG_LINE)),
+            ),
+        ),
+        m.MorningColumn(
+            m.MorningKind.UNKNOWN, 4, (m.MorningCard(line_of(home("5-4-0101", "何*芬", 90), UNKNOWN_LINE)),)
+        ),
+        m.MorningColumn(m.MorningKind.AWAY, 7),
+        m.MorningColumn(m.MorningKind.NORMAL, 214),
     ),
     next_list_at=datetime(2026, 11, 21, 9, tzinfo=UTC),
     grids=(v.Choice("3", "第 3 网格"), v.Choice("4", "第 4 网格")),
+    results=(
+        FOUND,
+        m.MorningResult(
+            LONG, TaskKind.VISIT, Outcome.WELL, ago(hours=1), "/tasks/49", Contacted.SAW, "楼长张建国", "李敏"
+        ),
+    ),
+    witness="李敏",
 )
-DOOR_LIST = v.DoorListPage(
+DOOR_LIST = m.DoorListPage(
     NOW,
     (
         line_of(SUN, SUN_LINE, case_number="2026-1121-005"),
@@ -1150,7 +1177,7 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     ),
     "morning": ("morning.html", lambda: MORNING, {"current": "morning", "demo": False}),
     "door-list": ("door_list.html", lambda: DOOR_LIST, {"current": "morning"}),
-    "door-list-empty": ("door_list.html", lambda: v.DoorListPage(NOW, (), "李敏"), {"current": "morning"}),
+    "door-list-empty": ("door_list.html", lambda: m.DoorListPage(NOW, (), "李敏"), {"current": "morning"}),
     "tasks": ("tasks.html", lambda: TASKS, {"current": "tasks"}),
     "tasks-empty": (
         "tasks.html",

@@ -10,7 +10,7 @@ import pytest
 
 from alerts.case import NextAction, Reason, Refusal
 from alerts.readiness import GapReason
-from console import navigation, refusal_words, scope, tickets, views, visiting
+from console import navigation, refusal_words, scope, tickets, views, views_morning, visiting
 from console.api_scopes import Scope
 from console.pages.consents import PURPOSES
 from console.pages.desk_notes import RESULTS
@@ -88,7 +88,12 @@ BUILT: dict[str, list[str]] = {
     "line.alt.evidence": [kind.value for kind in EvidenceKind],
     "evidence.short": [kind.value for kind in EvidenceKind],
     "opening": [kind.value for kind in views.OpeningKind],
-    "morning.column": [kind.value for kind in views.MorningKind],
+    "morning.column": [kind.value for kind in views_morning.MorningKind],
+    "morning.quick": [
+        f"{result}.{kind}" for kind, results in views_morning.QUICK_RESULTS.items() for result in results
+    ],
+    "morning.found": [f"{how}.{kind}" for how in ("spoke", "saw") for kind in ("call", "visit")],
+    "morning.means": ["call", "visit"],
     "quarantine.reason": [reason.value for reason in QuarantineReason],
     "quarantine.mend": [reason.value for reason in QuarantineReason],
     "event": [kind.value for kind in EventType],

@@ -1,0 +1,31 @@
+-- The morning list: who stands where, what is open about them, and what was found since the day began.
+
+-- name: morning_states
+-- every watched household of a community in walking order
+SELECT h.id, h.grid, s.stage, s.known, s.absent_until, s.check_step
+FROM households h JOIN sites si ON si.id = h.site_id JOIN household_states s ON s.household_id = h.id
+WHERE si.community_id = %(community_id)s AND (%(grid)s = '' OR h.grid = %(grid)s)
+  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
+ORDER BY s.stage DESC, s.evidence_at, h.id
+
+-- name: grids
+SELECT DISTINCT h.grid FROM households h JOIN sites si ON si.id = h.site_id
+WHERE si.community_id = %(community_id)s AND h.grid <> '' ORDER BY h.grid
+
+-- name: morning_tasks
+-- the one call or visit that is open about each of some homes: the visit before the call, then what is due first
+SELECT DISTINCT ON (c.household_id) c.household_id, t.id, t.kind, t.due_at, a.display_name AS assignee
+FROM tasks t JOIN cases c ON c.id = t.case_id LEFT JOIN users a ON a.id = t.assignee_id
+WHERE c.community_id = %(community_id)s AND c.household_id = ANY(%(ids)s) AND c.cause = 'inactivity'
+  AND c.state <> 'closed' AND t.kind IN ('call', 'visit') AND t.state IN ('open', 'claimed')
+ORDER BY c.household_id, t.kind = 'visit' DESC, t.due_at, t.id
+
+-- name: morning_results
+-- what calls and visits of a community found since an instant, newest first
+SELECT t.id, c.household_id, t.kind, t.outcome, t.contacted, t.witness, t.done_at, b.display_name AS done_by
+FROM tasks t JOIN cases c ON c.id = t.case_id JOIN households h ON h.id = c.household_id
+LEFT JOIN users b ON b.id = t.done_by
+WHERE c.community_id = %(community_id)s AND c.cause = 'inactivity' AND t.kind IN ('call', 'visit')
+  AND t.state = 'done' AND t.done_at >= %(since)s AND t.outcome IS NOT NULL
+  AND (%(grid)s = '' OR h.grid = %(grid)s)
+ORDER BY t.done_at DESC, t.id DESC LIMIT %(limit)s
