@@ -23,9 +23,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from console.doctor_lines import Line, attention, ok, wrong
-from console.stack.folder import StackFolder, read_json
+from console.stack.folder import StackError, StackFolder, read_json
+from console.stack.nats import tls_of_own
 from ingest.subscriber import client_id_of, subscriptions_of
 from kaimen.broker import BrokerAddress, parse_broker_urls
+from kaimen.broker_tls import SYSTEM_TRUST, BrokerTls, explain
 from kaimen.settings import IngestSettings
 
 _PATIENCE_S = 5.0
@@ -59,8 +61,7 @@ class Broker:
     secure: bool = False
     user: str | None = None
     password: str | None = None
-    ca_file: Path | None = None
-    any_name: bool = False
+    security: BrokerTls = SYSTEM_TRUST
     admin: Admin | None = None
     why_not: str = ""
     others: tuple[BrokerAddress, ...] = ()
@@ -75,7 +76,7 @@ def broker_of_settings(settings: IngestSettings) -> Broker:
     try:
         nodes = parse_broker_urls(
             settings.broker_url, user=settings.broker_user, password=settings.broker_password,
-            ca_file=settings.broker_ca_file,
+            security=settings.broker_tls,
         )  # fmt: skip
     except ValueError as error:
         return Broker(why_not=str(error))
@@ -83,7 +84,7 @@ def broker_of_settings(settings: IngestSettings) -> Broker:
 
 
 def _broker_at(node: BrokerAddress) -> Broker:
-    return Broker(node.host, node.port, node.tls, node.user, node.password, node.ca_file)
+    return Broker(node.host, node.port, node.tls, node.user, node.password, node.security)
 
 
 def broker_of_directory(folder: StackFolder) -> Broker:
@@ -99,13 +100,17 @@ def broker_of_directory(folder: StackFolder) -> Broker:
     if listener is None or asked is None:
         return Broker(why_not=f"{folder.nats / 'nats.conf'} is not what kaimen up writes: start it again")
     room = re.search(r"max_file_store: (\d+)([KMGT]?B?)", text)
+    try:
+        security = tls_of_own(Path(certificate[1])) if certificate else SYSTEM_TRUST
+    except StackError as error:
+        return Broker(why_not=str(error))
     admin = None
     if "broker_doctor" in words and 'user: "doctor"' in text:
         bytes_max = int(room[1]) * _UNITS.get(room[2], 1) if room else 0
         admin = Admin(int(asked[1]), "doctor", str(words["broker_doctor"]), bytes_max)
     return Broker(
         "127.0.0.1", int(listener[2]), certificate is not None, "ingest", str(words.get("broker_ingest", "")),
-        Path(certificate[1]) if certificate else None, certificate is not None, admin,
+        security, admin,
     )  # fmt: skip
 
 
@@ -137,7 +142,7 @@ def _look_at_nodes(nodes: list[Broker]) -> tuple[list[Line], Broker | None]:
         try:
             _ask_for_session(node, f"kaimen-doctor-{os.urandom(6).hex()}", clean=True)
         except OSError as error:
-            answers.append((node, str(error) or type(error).__name__))
+            answers.append((node, explain(error)))
         else:
             answers.append((node, ""))
     answering = [node for node, failure in answers if not failure]
@@ -174,7 +179,7 @@ def _look_by_name(broker: Broker, group_no: int, groups: int, *, in_use: bool) -
         # Asking made an empty one: it must not be taken for ingest's.
         _ask_for_session(broker, name, clean=True)
     except OSError as error:
-        return wrong(part, str(error), _START)
+        return wrong(part, explain(error), _START)
     return wrong(part, "is not there: what devices say now is lost", _NO_SESSION)
 
 
@@ -193,8 +198,7 @@ def _ask_for_session(broker: Broker, name: str, *, clean: bool) -> bool:
     if broker.user:
         client.username_pw_set(broker.user, broker.password)
     if broker.secure:
-        client.tls_set(ca_certs=None if broker.ca_file is None else str(broker.ca_file))
-        client.tls_insecure_set(broker.any_name)
+        client.tls_set_context(broker.security.open_context())
     told: list[tuple[bool, bool, str]] = []
 
     def on_connect(

@@ -150,7 +150,7 @@ class Gateway:
             settings.broker_url,
             user=settings.broker_user,
             password=settings.broker_password,
-            ca_file=settings.broker_ca_file,
+            security=settings.broker_tls,
         )
         source_url = settings.edge_source_url or settings.broker_url
         self._same_broker = settings.edge_source_url is None
@@ -158,7 +158,7 @@ class Gateway:
             source_url,
             user=settings.broker_user,
             password=settings.broker_password,
-            ca_file=settings.broker_ca_file,
+            security=settings.broker_tls,
         )
         self._central = Link(
             CENTRAL, central, client_id=settings.edge_id, inbox=self._inbox,
@@ -219,9 +219,9 @@ class Gateway:
         """Say whether the edge does its work and, where not, what is missing."""
         missing = []
         if not self._central_epoch:
-            missing.append("no link to the central broker")
+            missing.append(f"no link to the central broker{_why(self._central)}")
         if not self._source_ready:
-            missing.append("no link to the source broker")
+            missing.append(f"no link to the source broker{_why(self._source)}")
         if self._full:
             missing.append("the spool is full")
         return not missing, "; ".join(missing) or "working"
@@ -704,3 +704,7 @@ def _format_marks(frames: Sequence[Frame]) -> str:
 def _parse_marks(text: str) -> dict[int, str]:
     pairs = (word.partition(":") for word in text.split())
     return {int(number): digest for number, mark, digest in pairs if mark and number.isdigit()}
+
+
+def _why(link: Link) -> str:
+    return f" ({link.trouble})" if link.trouble else ""

@@ -13,7 +13,6 @@ import collections
 import contextlib
 import random
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +23,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from kaimen.broker import NEXT_NODE_S_MAX, BrokerAddress, Nodes
+from kaimen.broker_tls import explain
+from kaimen.logs import get_logger
 
 KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 5.0
@@ -32,6 +33,10 @@ BACKOFF_MAX_S = 60.0
 STABLE_S = 60.0
 GOODBYE_S = 2.0
 FRAMES_WAITING_MAX = 10_000
+UNANSWERED = (
+    "the broker closed the connection without an answer: perhaps it wants TLS (mqtts://), or a certificate of ours"
+    " (KAIMEN_BROKER_CERTIFICATE_FILE)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +162,10 @@ class Link:
         self._random = random.SystemRandom()
         self._thread = threading.Thread(target=self._run, name=f"link-{name}", daemon=True)
         self._lock = threading.Lock()
+        self._log: Any = get_logger()
+        #: Why the last attempt made no connection; empty after one that did.
+        self.trouble = ""
+        self._answered_epoch = 0
 
     @property
     def node_count(self) -> int:
@@ -228,8 +237,7 @@ class Link:
         if address.user is not None:
             client.username_pw_set(address.user, address.password)
         if address.tls:
-            context = ssl.create_default_context(cafile=str(address.ca_file) if address.ca_file else None)
-            client.tls_set_context(context)
+            client.tls_set_context(address.security.open_context())
         if self._will is not None:
             client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         client.on_socket_open = _no_delay
@@ -242,7 +250,10 @@ class Link:
     def _connected(self, epoch: int) -> Callable[..., None]:
         def on_connect(client: mqtt.Client, _: Any, flags: Any, reason: Any, *rest: Any) -> None:
             if reason.is_failure:
+                self._answered_epoch = epoch
+                self._note_trouble(f"the broker refused us: {reason}")
                 return
+            self.trouble, self._answered_epoch = "", epoch
             # Before the subscriptions: what waited in the session comes right behind.
             self._inbox.put(LinkUp(self.name, epoch, bool(flags.session_present)))
             wanted = self._subscriptions() if self._subscriptions is not None else []
@@ -304,12 +315,13 @@ class Link:
         with self._lock:
             self._epoch += 1
             epoch = self._epoch
-        client = self._make_client(epoch)
         if self._on_attempt is not None:
             self._on_attempt()
         try:
+            client = self._make_client(epoch)
             client.connect(self._nodes.current.host, self._nodes.current.port, KEEPALIVE_S)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
+            self._note_trouble(explain(error))
             return
         gone = threading.Event()
         client.on_disconnect = lambda *_: gone.set()
@@ -317,11 +329,20 @@ class Link:
             self._client = client
         client.loop_start()
         self._stay(gone)
+        if self._answered_epoch != epoch and gone.is_set():
+            self._note_trouble(UNANSWERED)
         with self._lock:
             self._client = None
         _shut(client)
         client.loop_stop()
         self._inbox.put(LinkDown(self.name, epoch))
+
+    def _note_trouble(self, words: str) -> None:
+        # Once for each reason and node: a broker that stays away for a night fills no log.
+        words = f"{self._nodes.current}: {words}"
+        if words != self.trouble:
+            self._log.warning("no connection to the broker", name=self.name, reason=words)
+        self.trouble = words
 
     def _stay(self, gone: threading.Event) -> None:
         """Wait until the connection has ended, or has had its time to end politely."""

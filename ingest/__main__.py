@@ -39,7 +39,7 @@ def make_loop(
         queue_max=settings.ingest_queue_max,
         user=settings.broker_user,
         password=settings.broker_password,
-        ca_file=settings.broker_ca_file,
+        security=settings.broker_tls,
     )
 
     def open_connection() -> Connection:

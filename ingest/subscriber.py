@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -24,6 +23,7 @@ from ingest import metrics
 from ingest.admission import Message
 from ingest.faults import pass_point
 from kaimen.broker import NEXT_NODE_S_MAX, BrokerAddress, Nodes, parse_broker_urls
+from kaimen.broker_tls import BrokerTls, explain
 from kaimen.clock import Clock
 from kaimen.logs import get_logger
 
@@ -92,9 +92,9 @@ class Subscriber:
         queue_max: int = 10_000,
         user: str | None = None,
         password: str | None = None,
-        ca_file: Path | None = None,
+        security: BrokerTls | None = None,
     ) -> None:
-        self._nodes = Nodes(parse_broker_urls(broker_url, user=user, password=password, ca_file=ca_file))
+        self._nodes = Nodes(parse_broker_urls(broker_url, user=user, password=password, security=security))
         self._clock = clock
         self._group = str(group_no)
         self._client_id = client_id_of(group_no, groups)
@@ -167,8 +167,6 @@ class Subscriber:
         client.connect_timeout = CONNECT_WITHIN_S
         if node.user is not None:
             client.username_pw_set(node.user, node.password)
-        if node.tls:
-            client.tls_set(ca_certs=None if node.ca_file is None else str(node.ca_file))
         client.on_socket_open = _send_at_once
         client.on_connect = lambda who, _data, flags, reason, _properties: self._on_connect(
             who, flags, reason
@@ -184,9 +182,11 @@ class Subscriber:
 
     def _begin(self, client: mqtt.Client, epoch: int, node: BrokerAddress) -> None:
         try:
+            if node.tls:
+                client.tls_set_context(node.security.open_context())
             client.connect(node.host, node.port, keepalive=KEEPALIVE_S)
         except OSError as error:
-            self._on_end(epoch, str(error))
+            self._on_end(epoch, f"{node}: {explain(error)}")
             return
         with self._changed:
             wanted = epoch == self._epoch

@@ -10,8 +10,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from kaimen.broker_tls import SYSTEM_TRUST, BrokerTls
 
 #: Longest wait before the next node of a cluster is tried.
 NEXT_NODE_S_MAX = 0.5
@@ -28,14 +29,14 @@ class BrokerAddress:
     tls: bool
     user: str | None = None
     password: str | None = None
-    ca_file: Path | None = None
+    security: BrokerTls = SYSTEM_TRUST
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
 
 def parse_broker_urls(
-    text: str, *, user: str | None = None, password: str | None = None, ca_file: Path | None = None
+    text: str, *, user: str | None = None, password: str | None = None, security: BrokerTls | None = None
 ) -> tuple[BrokerAddress, ...]:
     """Read one address or several, separated by commas; a user in an address goes before the one given.
 
@@ -44,7 +45,8 @@ def parse_broker_urls(
     ValueError
         If an address is of another form, or the same node is named twice.
     """
-    found = tuple(_parse(part.strip(), user, password, ca_file) for part in text.split(",") if part.strip())
+    security = security or SYSTEM_TRUST
+    found = tuple(_parse(part.strip(), user, password, security) for part in text.split(",") if part.strip())
     if not found:
         raise ValueError(f"a broker address reads {_FORM}; it is empty")
     places = [(address.host, address.port) for address in found]
@@ -53,7 +55,7 @@ def parse_broker_urls(
     return found
 
 
-def _parse(part: str, user: str | None, password: str | None, ca_file: Path | None) -> BrokerAddress:
+def _parse(part: str, user: str | None, password: str | None, security: BrokerTls) -> BrokerAddress:
     try:
         parts = urlsplit(part)
         port = parts.port
@@ -69,7 +71,7 @@ def _parse(part: str, user: str | None, password: str | None, ca_file: Path | No
         tls,
         unquote(parts.username) if parts.username else user,
         unquote(parts.password) if parts.password else password,
-        ca_file,
+        security,
     )
 
 

@@ -11,6 +11,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kaimen.broker_tls import BrokerTls
+
 
 def _as_number(value: object) -> object:
     """Read digits as a number: an environment has text alone, and one of a few numbers is compared as it is."""
@@ -37,6 +39,20 @@ class BrokerSettings(ServiceSettings):
     broker_user: str | None = None
     broker_password: str | None = None
     broker_ca_file: Path | None = None
+    broker_certificate_file: Path | None = Field(
+        default=None, description="our own certificate, for a broker that asks for one"
+    )
+    broker_key_file: Path | None = None
+    broker_tls_name: str | None = Field(
+        default=None, description="the name in the broker's certificate, where the address is another one"
+    )
+
+    @property
+    def broker_tls(self) -> BrokerTls:
+        """How the broker's certificate is judged, and what of ours is shown to it."""
+        return BrokerTls(
+            self.broker_ca_file, self.broker_certificate_file, self.broker_key_file, self.broker_tls_name
+        )
 
 
 class EdgeSettings(BrokerSettings):

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
+from cryptography import x509
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from console.stack.device_users import DeviceUser, load_device_users
 from console.stack.folder import StackError, StackFolder, write_private
 from ingest.subscriber import client_id_of, subscriptions_of
+from kaimen.broker_tls import BrokerTls
 
 #: Larger than anything a device may send: what is too large has to arrive to be put into quarantine.
 PAYLOAD_BYTES_MAX = 16 * 1024 * 1024
@@ -142,6 +144,28 @@ class Nats:
         _make_session(self, user, client_id_of(0, 1), subscriptions_of(0, 1))
 
 
+def tls_of_own(certificate: Path) -> BrokerTls:
+    """Return how our own services judge the listener of this machine: by this very certificate and a name in it.
+
+    They dial loopback, whatever name it was made for.
+
+    Raises
+    ------
+    StackError
+        If the file is no certificate, or names no host.
+    """
+    try:
+        leaf = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, IndexError, x509.ExtensionNotFound) as error:
+        raise StackError(f"{certificate} is no certificate (PEM) that names a host: {error}") from error
+    hosts = [str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress)]
+    if not hosts:
+        raise StackError(f"{certificate} names no host: no device could check it")
+    # One label stands for the star, as the rule of names has it.
+    return BrokerTls(ca_file=certificate, name=hosts[0].replace("*", "broker", 1))
+
+
 def user_line(user: DeviceUser) -> str:
     """Return a device's line of the broker's settings."""
     return _user_line(BrokerUser(user.name, user.password, user.publish(), user.subscribe()))
@@ -192,8 +216,7 @@ def _make_session(nats: Nats, user: BrokerUser, client_id: str, filters: list[tu
     )  # fmt: skip
     client.username_pw_set(user.name, user.password)
     if nats.certificate is not None:
-        client.tls_set(ca_certs=str(nats.certificate[0]))
-        client.tls_insecure_set(True)  # our own listener on loopback, whatever its name
+        client.tls_set_context(tls_of_own(nats.certificate[0]).open_context())
     told: list[bool] = []
 
     def on_connect(

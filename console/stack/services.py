@@ -13,7 +13,7 @@ from pathlib import Path
 
 import ingest
 from console.stack.folder import StackFolder
-from console.stack.nats import Nats
+from console.stack.nats import Nats, tls_of_own
 from console.stack.postgres import Postgres
 from console.stack.supervisor import Program, python_module
 
@@ -88,7 +88,8 @@ class Stack:
             "KAIMEN_BROKER_PASSWORD": self.secrets[f"broker_{user}"],
         }
         if self.nats.certificate is not None:
-            found["KAIMEN_BROKER_CA_FILE"] = str(self.nats.certificate[0])
+            tls = tls_of_own(self.nats.certificate[0])
+            found |= {"KAIMEN_BROKER_CA_FILE": str(tls.ca_file), "KAIMEN_BROKER_TLS_NAME": str(tls.name)}
         return found
 
     def _metrics(self, name: str) -> dict[str, str]:

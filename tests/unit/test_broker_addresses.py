@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from kaimen.broker import Nodes, parse_broker_urls
+from kaimen.broker_tls import BrokerTls
 
 
 def test_one_address_has_the_port_of_its_scheme() -> None:
     (plain,) = parse_broker_urls("mqtt://broker")
-    (secure,) = parse_broker_urls("mqtts://broker", ca_file=Path("ca.crt"))
+    (secure,) = parse_broker_urls("mqtts://broker", security=BrokerTls(Path("ca.crt")))
     assert (plain.port, plain.tls) == (1883, False)
-    assert (secure.port, secure.tls, secure.ca_file) == (8883, True, Path("ca.crt"))
+    assert (secure.port, secure.tls, secure.security.ca_file) == (8883, True, Path("ca.crt"))
 
 
 def test_several_nodes_are_separated_by_commas() -> None:
