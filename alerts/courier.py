@@ -40,6 +40,7 @@ from alerts.delivery import (
     person_limits,
 )
 from alerts.faults import pass_point
+from alerts.in_place import deliver_in_place
 from alerts.messages import case_link, render_texts, token_link
 from alerts.outbox import ReceiptState, apply_receipt, bring_forward, tell_people
 from kaimen import fence
@@ -81,7 +82,10 @@ class Courier:
 
     def send_some(self, *, limit: int | None = None) -> int:
         """Send the most pressing messages that are due, as many as the channels let be taken together; return how many."""
-        rows = self._lease(self._batch_max() if limit is None else limit)
+        limit = self._batch_max() if limit is None else limit
+        if standing := self._deliver_in_place(limit):
+            return standing
+        rows = self._lease(limit)
         if not rows:
             return 0
         done = []
@@ -94,6 +98,21 @@ class Courier:
             pass_point("courier_recorded", row["channel"])
             metrics.DELIVERIES.labels(row["channel"], result.result).inc()
         return len(done)
+
+    def _deliver_in_place(self, limit: int) -> int:
+        """Deliver what stands where it was written; a courier of several channels takes all of them in their order."""
+        if len(self.channels) != 1:
+            return 0
+        ((name, channel),) = self.channels.items()
+        if not traits_of(channel).in_place:
+            return 0
+        count = deliver_in_place(
+            self.pool, channel=name, lane_max=int(self.lane_max), limit=limit,
+            now=as_datetime(self.clock.now_ms()), wall=as_datetime(self.wall.now_ms()),
+        )  # fmt: skip
+        if count:
+            metrics.DELIVERIES.labels(name, "delivered").inc(count)
+        return count
 
     def _batch_max(self) -> int:
         """Return how many may be taken at once: one where a provider's bounds count every single message."""

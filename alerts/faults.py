@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kaimen.faults import pass_point
+from kaimen.faults import pass_each, pass_point
 
 #: Every place there is, so that a test that kills at each of them cannot forget one.
 POINTS = (
@@ -23,4 +23,4 @@ POINTS = (
     "courier_recorded",
 )
 
-__all__ = ["POINTS", "pass_point"]
+__all__ = ["POINTS", "pass_each", "pass_point"]

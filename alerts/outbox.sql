@@ -112,6 +112,28 @@ RETURNING o.id, o.case_id, o.path, o.step, o.person, o.channel, o.repetition, o.
   found.attempts_before, found.number, found.case_state, found.address, found.address_ended_at,
   EXISTS (SELECT 1 FROM outbox n WHERE n.follows_id = o.id AND n.state IN ('planned', 'leased', 'uncertain')) AS has_next
 
+-- name: deliver_in_place
+-- Messages that are their own rows: taken, delivered and recorded at once. What was leased or tried before, and what
+-- has an address, goes the way of all others. By the index on lane, pressing, not_before and id.
+WITH found AS MATERIALIZED (
+  SELECT q.id, q.attempts + 1 AS attempt FROM outbox q
+  WHERE q.state = 'planned' AND q.channel = %(channel)s AND q.lane <= %(lane_max)s AND q.not_before <= %(now)s
+    AND q.lease_expires_at IS NULL AND q.address_id IS NULL
+    AND (q.channel = 'console' OR q.let_go_at IS NOT NULL
+         OR NOT EXISTS (SELECT 1 FROM outbox_holds h WHERE h.ended_at IS NULL))
+  ORDER BY q.lane, q.pressing, q.not_before, q.id
+  LIMIT %(limit)s
+  FOR NO KEY UPDATE SKIP LOCKED
+), told AS (
+  UPDATE outbox o SET state = 'delivered', fence = o.fence + 1, attempts = found.attempt
+  FROM found WHERE o.id = found.id
+), noted AS (
+  INSERT INTO deliveries (outbox_id, attempt, at, result)
+  SELECT id, attempt, %(now)s, 'delivered' FROM found
+  ON CONFLICT (outbox_id, attempt) DO NOTHING
+)
+SELECT count(*) AS count FROM found
+
 -- name: put_back
 -- A message that was leased too early for its address: as it was, and not before an instant.
 UPDATE outbox SET state = %(state)s, attempts = attempts - 1, lease_owner = NULL, lease_expires_at = %(retry_at)s

@@ -64,6 +64,8 @@ class Traits:
     #: So many are taken and recorded together: for what accepts at once. A batch that is cut is sent again whole, so
     #: a provider that people hear from has one.
     batch_max: int = 1
+    #: The row is the message: nothing is sent, so it is taken and recorded as delivered in one transaction.
+    in_place: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ class ConsoleChannel:
 
     name = "console"
     is_real = False
-    #: Nothing leaves the database: to take it again does no harm, and a list of hundreds is drained at once.
-    traits = Traits(after_doubt=AfterDoubt.RESEND, takes_at_most_s=0, batch_max=100)
+    #: Nothing leaves the database: to take it again does no harm, and a list of thousands is drained at once.
+    traits = Traits(after_doubt=AfterDoubt.RESEND, takes_at_most_s=0, batch_max=500, in_place=True)
 
     def deliver(self, message: Message) -> Receipt:
         return Receipt("delivered")

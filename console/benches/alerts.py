@@ -6,7 +6,6 @@ product permits, and of a rate what the bare statements reach; in both a ratio a
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,17 +17,15 @@ from urllib.parse import quote
 import psycopg
 
 from alerts import acts
-from alerts.channels.console import ConsoleChannel
-from alerts.courier import ATTEMPTS_MAX, Courier
 from alerts.worker import Worker
+from console.benches.draining import bench_outbox
 from console.benches.measuring import Peer, Report
 from console.benches.peers import temporary_postgres
 from kaimen.clock import SystemClock, as_datetime
-from kaimen.database import Connection, Pool, connect, open_pool, queries, transaction
+from kaimen.database import Pool, connect, open_pool, queries, transaction
 from kaimen.schema import migrate
 
 _SQL = queries("console.benches", "alerts.sql")
-_OUTBOX = queries("alerts", "outbox.sql")
 _STEPS_PER_S = 100
 _STEPS_MAX = 2_000
 _CROSSINGS_MAX = _ACTS_MAX = 200
@@ -36,12 +33,8 @@ _LAG_LIMIT_S, _VISIBLE_LIMIT_S, _ACT_LIMIT_S = 2.0, 1.0, 0.1
 #: As long as the service waits where nobody wakes it.
 _TURN_S = 0.5
 _PATIENCE_S = 30.0
-_DRAINED_WITHIN_S = 600.0
-#: Messages for each open case, and the part of them that is sent one by one.
-_MESSAGES_PER_CASE, _ONE_BY_ONE_SHARE = 4, 10
-_WORKERS = (1, 4)
-_BATCHES = (1, 100)
-_LEASE = timedelta(minutes=1)
+#: Messages for each open case.
+_MESSAGES_PER_CASE = 5
 
 
 def bench_alerts(cases: int, report: Report) -> None:
@@ -61,7 +54,7 @@ def bench_alerts(cases: int, report: Report) -> None:
             _bench_lag(pool, report, steps=steps, cases=cases, peer=peer)
             _bench_crossings(pool, url, report, first=cases + 1, count=crossings, cases=cases, peer=peer)
             _bench_acts(pool, report, count=min(_ACTS_MAX, cases), peer=peer)
-            _bench_outbox(pool, url, report, messages=cases * _MESSAGES_PER_CASE)
+            bench_outbox(pool, url, report, messages=cases * _MESSAGES_PER_CASE)
         finally:
             pool.close()
 
@@ -186,125 +179,3 @@ def _all_there(what: str, found: int, wanted: int) -> None:
         raise RuntimeError(
             f"{found} of {wanted} {what} were done within {_PATIENCE_S:g} s: the engine stands"
         )
-
-
-# --- the outbox ------------------------------------------------------------------------------------------------
-
-
-def _bench_outbox(pool: Pool, url: str, report: Report, *, messages: int) -> None:
-    """Drain the outbox with the courier, with its statements alone, and the barest queue there can be."""
-    for batch in _BATCHES:
-        count = messages if batch > 1 else max(messages // _ONE_BY_ONE_SHARE, 10)
-        for workers in _WORKERS:
-            rates = {
-                target: _drain(pool, url, target, count, batch, workers)
-                for target in (_drain_bare, _drain_statements, _drain_courier)
-            }
-            report.add(
-                f"outbox drained by couriers, console, batch {batch}, {workers} workers, {count:,} messages",
-                rates[_drain_courier], "rows/s", rates[_drain_statements],
-                [Peer("the barest queue in PostgreSQL", rates[_drain_bare])],
-            )  # fmt: skip
-            report.add(
-                f"outbox drained by its statements alone, batch {batch}, {workers} workers, {count:,} messages",
-                rates[_drain_statements], "rows/s", rates[_drain_bare],
-                [Peer("the barest queue in PostgreSQL", rates[_drain_bare])],
-            )  # fmt: skip
-
-
-def _drain(
-    pool: Pool, url: str, target: Callable[..., None], messages: int, batch: int, workers: int
-) -> float:
-    """Return rows a second from the moment all workers are ready until nothing waits."""
-    with pool.connection() as connection, psycopg.ClientCursor(connection) as cursor:
-        statement = "make_queue" if target is _drain_bare else "fill_outbox"
-        cursor.execute(_SQL[statement], {"messages": messages, "now": _now()})
-    with connect(url, service="bench", autocommit=True) as connection:
-        connection.execute("VACUUM ANALYZE outbox")
-        connection.execute("CHECKPOINT")
-    # Everything is imported once, in a server without threads: a worker costs a fork.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    ready = context.Barrier(workers + 1)
-    processes = [
-        context.Process(target=_be_worker, args=(target, url, batch, number, ready), daemon=True)
-        for number in range(workers)
-    ]
-    for process in processes:
-        process.start()
-    ready.wait(_PATIENCE_S * 2)
-    begun = time.perf_counter()
-    ready.wait(_DRAINED_WITHIN_S)
-    took = time.perf_counter() - begun
-    for process in processes:
-        process.join()
-    with transaction(pool) as connection:
-        left = connection.execute(_SQL["count_waiting"]).fetchone()
-    failed = [process.exitcode for process in processes if process.exitcode]
-    if failed or (left and left["count"] and target is not _drain_bare):
-        raise RuntimeError(f"the outbox was not drained: {left} wait, workers ended with {failed}")
-    return messages / took
-
-
-def _be_worker(target: Callable[..., None], url: str, batch: int, number: int, ready: Any) -> None:
-    pool = open_pool(url, service=f"bench {number}", size_max=1)
-    try:
-        target(pool, batch, f"bench-{number}", ready)
-        ready.wait(_DRAINED_WITHIN_S)
-    except BaseException:
-        ready.abort()
-        raise
-    pool.close()
-
-
-def _drain_courier(pool: Pool, batch: int, name: str, ready: Any) -> None:
-    courier = Courier(pool, SystemClock(), {"console": ConsoleChannel()}, name, "http://127.0.0.1:8000")
-    ready.wait(_PATIENCE_S * 2)
-    while courier.send_some(limit=batch):
-        pass
-
-
-def _drain_statements(pool: Pool, batch: int, name: str, ready: Any) -> None:
-    ready.wait(_PATIENCE_S * 2)
-    while True:
-        now = _now()
-        args = {
-            "owner": name, "lease_until": now + _LEASE, "attempts_max": ATTEMPTS_MAX, "channels": ["console"],
-            "life_channels": [], "lane_max": 2, "now": now, "wall": now, "limit": batch,
-        }  # fmt: skip
-        with transaction(pool) as connection:
-            rows = connection.execute(_OUTBOX["lease_messages"], args).fetchall()
-        if not rows:
-            return
-        with transaction(pool) as connection:
-            _finish_all(connection, rows)
-
-
-def _finish_all(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
-    count = len(rows)
-    ids = [row["id"] for row in rows]
-    connection.execute(
-        _OUTBOX["finish_messages"],
-        {
-            "ids": ids, "fences": [row["fence"] for row in rows], "states": ["delivered"] * count,
-            "retry_ats": [None] * count, "provider_ids": [None] * count,
-        },
-    )  # fmt: skip
-    connection.execute(
-        _OUTBOX["insert_deliveries"],
-        {
-            "at": _now(), "outbox_ids": ids, "attempts": [row["attempts"] for row in rows],
-            "results": ["delivered"] * count, "provider_ids": [None] * count, "details": [""] * count,
-        },
-    )  # fmt: skip
-
-
-def _drain_bare(pool: Pool, batch: int, _name: str, ready: Any) -> None:
-    ready.wait(_PATIENCE_S * 2)
-    while True:
-        with transaction(pool) as connection:
-            rows = connection.execute(_SQL["bare_lease"], {"limit": batch}).fetchall()
-        if not rows:
-            return
-        with transaction(pool) as connection:
-            connection.execute(_SQL["bare_finish"], {"ids": [row["id"] for row in rows]})

@@ -53,34 +53,6 @@ WITH due AS (
 UPDATE cases c SET next_action_at = due.at, deadline_at = due.at, next_action = 'call_due' FROM due WHERE c.id = due.id
 RETURNING c.next_action_at AS at
 
--- name: fill_outbox
--- Messages for the console, in two lanes.
-INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key, template, args, state, created_at,
-  not_before, lane)
-SELECT c.id, 'call', 'community:c1/property_clerk', 'console', 1000 + n, gen_random_uuid()::text, 'case', '{}', 'planned',
-  %(now)s, %(now)s, n %% 2
-FROM generate_series(1, %(messages)s) n, (SELECT min(id) AS id FROM cases) c
-
--- name: count_waiting
-SELECT count(*) AS count FROM outbox WHERE state IN ('planned', 'leased')
-
--- name: make_queue
--- The least a queue in this database can be: what any outbox is compared with.
-DROP TABLE IF EXISTS bare_queue;
-CREATE TABLE bare_queue (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, state text NOT NULL);
-INSERT INTO bare_queue (state) SELECT 'planned' FROM generate_series(1, %(messages)s);
-CREATE INDEX ON bare_queue (id) WHERE state = 'planned';
-ANALYZE bare_queue
-
--- name: bare_lease
-UPDATE bare_queue q SET state = 'leased'
-FROM (SELECT id FROM bare_queue WHERE state = 'planned' ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED) found
-WHERE q.id = found.id
-RETURNING q.id
-
--- name: bare_finish
-UPDATE bare_queue q SET state = 'done' FROM unnest(%(ids)s::bigint[]) AS d (id) WHERE q.id = d.id
-
 -- name: bare_commit
 -- One row written and committed: what no act can be faster than.
 INSERT INTO case_entries (case_id, at, words) SELECT min(id), %(now)s, 'note' FROM cases

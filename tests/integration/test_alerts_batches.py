@@ -115,7 +115,7 @@ def test_a_provider_with_a_bound_is_sent_one_by_one(town: Town) -> None:
 
 
 def test_only_what_stays_in_the_house_goes_in_batches() -> None:
-    assert traits_of(ConsoleChannel()).batch_max == 100
+    assert traits_of(ConsoleChannel()).batch_max == 500
     assert Traits().batch_max == 1
 
 

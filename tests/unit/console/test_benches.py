@@ -56,9 +56,9 @@ def test_a_small_town_is_alerted_and_every_span_and_rate_has_its_limit() -> None
     spans = [row for row in report["rows"] if row["unit"] == "s"]
     assert [row["limit"] for row in spans] == [2, 1, 0.1]
     assert all(row["ratio_to_limit"] == pytest.approx(row["limit"] / row["value"], rel=0.01) for row in spans)
-    for batch in (1, 100):
-        for workers in (1, 4):
-            assert sum(f"batch {batch}, {workers} workers" in name for name in names) == 2
+    for batch, workers, ways in ((1, 1, 1), (100, 1, 1), (100, 4, 2), (500, 4, 1)):
+        # Each way beside two peers: one job at a time, and a table that forgets.
+        assert sum(f"batch {batch}, {workers} workers" in name for name in names) == 2 * ways
 
 
 @pytest.mark.slow
