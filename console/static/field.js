@@ -169,7 +169,9 @@ async function keepPages() {
   const wanted = [...document.querySelectorAll("link[rel=stylesheet], script[src]")].map((item) => item.href || item.src);
   const pages = document.querySelector("form[data-act]") ? [`${task}/visit`, `${task}/entry`] : [];
   const here = navigator.serviceWorker.controller ? [] : [location.pathname];
-  ready.active.postMessage({ keep: [...wanted, import.meta.url, ...here, ...pages] });
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = ({ data }) => { place.dataset.pages = data.failed ? "partly" : "kept"; };
+  ready.active.postMessage({ keep: [...wanted, import.meta.url, ...here, ...pages] }, [port2]);
 }
 
 window.addEventListener("online", sync);

@@ -61,15 +61,7 @@ def test_a_page_she_has_opened_can_be_read_and_filled_in_without_signal(
 ) -> None:
     page = _open(world, console_url, desk)
     task = f"/tasks/{world.task_ids['wang']}"
-    page.wait_for_function(
-        """async (wanted) => {
-          const cache = await caches.open("kaimen-field");
-          const paths = (await cache.keys()).map((request) => new URL(request.url).pathname);
-          return wanted.every((path) => paths.includes(path));
-        }""",
-        arg=[task, f"{task}/visit", "/static/field.js"],
-    )
-    page.wait_for_function("async () => (await navigator.serviceWorker.ready).active.state === 'activated'")
+    page.wait_for_selector("[data-field][data-pages=kept]", state="attached")
     page.context.set_offline(True)
     page.goto(f"{console_url}{task}/visit")
     page.wait_for_selector("[data-field]", state="attached")
