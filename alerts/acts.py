@@ -11,28 +11,30 @@ from dataclasses import replace
 from datetime import datetime
 from random import SystemRandom
 
-from alerts import store
+from alerts.actions import Decision
 from alerts.answers import decide_met, decide_remote_well
-from alerts.case import (
+from alerts.case_rows import case_of_task, load_case, load_open_case
+from alerts.faults import pass_point
+from alerts.happenings import (
     AcceptShift,
     Act,
-    ActRefused,
     AddNote,
     BeginVisit,
     Claim,
     ConfirmClosing,
     ConsentWithdrawn,
-    Decision,
     HandOver,
     Hold,
     MetHer,
     RecordOutcome,
-    Refusal,
     Release,
     RemoteWell,
 )
-from alerts.faults import pass_point
+from alerts.keys import Key, lock
 from alerts.ladder import decide
+from alerts.reasons import ActRefused, Refusal
+from alerts.saving import save
+from alerts.surroundings import load_surroundings
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, EvidenceSource, Outcome, Role
 
@@ -185,12 +187,12 @@ def record_remote_well(
         ``remote_too_often``: a person has to speak with her or see her.
     """
     act = RemoteWell(via, user_id, "remote" if source is None else source.value, recorded_by)
-    key = store.Key("", household_id=household_id)
-    store.lock(connection, key)
-    case = store.load_open_case(connection, key)
-    surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
+    key = Key("", household_id=household_id)
+    lock(connection, key)
+    case = load_open_case(connection, key)
+    surroundings = load_surroundings(connection, key, now=now, outside_channels=())
     decision = decide_remote_well(case, act, now, surroundings.around)
-    store.save(connection, case, decision, surroundings, now=now)
+    save(connection, case, decision, surroundings, now=now)
     return decision
 
 
@@ -214,16 +216,16 @@ def record_met(
     """
     if how in (EvidenceSource.ORDER, EvidenceSource.BUTTON):
         raise ActRefused(Refusal.NOT_AN_OUTCOME)
-    key = store.Key("", household_id=household_id)
-    store.lock(connection, key)
-    surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
+    key = Key("", household_id=household_id)
+    lock(connection, key)
+    surroundings = load_surroundings(connection, key, now=now, outside_channels=())
     decision = decide_met(MetHer(how.value, witness, at, recorded_by), now)
-    store.save(connection, None, decision, surroundings, now=now)
+    save(connection, None, decision, surroundings, now=now)
     return decision
 
 
 def _case_of(connection: Connection, task_id: int) -> int:
-    case_id = store.case_of_task(connection, task_id)
+    case_id = case_of_task(connection, task_id)
     if case_id is None:
         raise ActRefused(Refusal.UNKNOWN)
     return case_id
@@ -237,14 +239,14 @@ def _act(
     *,
     lot: float = 1.0,
 ) -> Decision:
-    found = store.load_case(connection, case_id)
+    found = load_case(connection, case_id)
     if found is None:
         raise ActRefused(Refusal.UNKNOWN)
     case, key = found
     # An act tells the desks; what goes outside is the worker's, whose settings name the channels.
-    surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
+    surroundings = load_surroundings(connection, key, now=now, outside_channels=())
     around = replace(surroundings.around, review_drawn=lot < case.policy.reviewed_share)
     decision = decide(case, act, now, surroundings.policy, around)
-    store.save(connection, case, decision, surroundings, now=now)
+    save(connection, case, decision, surroundings, now=now)
     pass_point("act_saved")
     return decision

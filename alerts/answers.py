@@ -9,17 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from alerts.case import (
-    Act,
+from alerts.actions import (
     Action,
-    ActRefused,
-    AddNote,
     AskReview,
-    BeginVisit,
-    CaseFacts,
-    Circumstances,
-    Claim,
-    ConfirmClosing,
     ConfirmMessages,
     Decision,
     DeclareAbsence,
@@ -27,18 +19,14 @@ from alerts.case import (
     EndAbsence,
     EndWatch,
     Entry,
-    HandOver,
-    Hold,
-    MetHer,
-    Reason,
-    RecordOutcome,
     RecordVerified,
-    Refusal,
-    Release,
-    RemoteWell,
     ReportSensorFault,
     RestoreAbsence,
     SupersedeMessages,
+)
+from alerts.case import (
+    CaseFacts,
+    Circumstances,
     TaskFacts,
     after,
     with_changed_task,
@@ -47,7 +35,21 @@ from alerts.case import (
 )
 from alerts.closing import DURING_VISIT, proposed
 from alerts.ending import closed
+from alerts.happenings import (
+    Act,
+    AddNote,
+    BeginVisit,
+    Claim,
+    ConfirmClosing,
+    HandOver,
+    Hold,
+    MetHer,
+    RecordOutcome,
+    Release,
+    RemoteWell,
+)
 from alerts.holds import is_night
+from alerts.reasons import ActRefused, Reason, Refusal
 from alerts.recipients import next_in_chain
 from alerts.signals import tried_again
 from alerts.timers import (

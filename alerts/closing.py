@@ -7,17 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from alerts.case import (
-    Action,
-    CaseFacts,
-    Decision,
-    Entry,
-    Reason,
-    TaskFacts,
-    after,
-    with_task,
-    without_open_tasks,
-)
+from alerts.actions import Action, Decision, Entry
+from alerts.case import CaseFacts, TaskFacts, after, with_task, without_open_tasks
+from alerts.reasons import Reason
 from alerts.timers import annunciate, planned
 from kaimen.vocabulary import Outcome, Role, TaskKind, TaskState
 

@@ -13,27 +13,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts import store
-from alerts.case import (
-    Annunciate,
-    CaseFacts,
-    Circumstances,
-    Crossing,
-    Decision,
-    Entry,
-    Happening,
-    Reason,
-    SupersedeMessages,
-    TaskFacts,
-    TimerDue,
-    after,
-)
+from alerts.actions import Annunciate, Decision, Entry, SupersedeMessages
+from alerts.case import CaseFacts, Circumstances, TaskFacts, after
+from alerts.happenings import Crossing, Happening, TimerDue
+from alerts.keys import Key
 from alerts.ladder import decide
 from alerts.outbox import load_roster
 from alerts.policies import parse_policy
+from alerts.reasons import Reason
 from alerts.recipients import VOICE, Told, decide_told, plan_messages
 from alerts.roster import Ground
 from alerts.roster_store import load_duty
+from alerts.surroundings import Surroundings, load_surroundings
 from alerts.voice.planning_rows import find_calls
 from kaimen.database import Connection, queries
 from kaimen.policy import LadderPolicy
@@ -101,10 +92,10 @@ class _Course:
     case: CaseFacts | None = None
     lines: list[Line] = field(default_factory=list)
 
-    def surroundings(self, now: datetime) -> store.Surroundings:
+    def surroundings(self, now: datetime) -> Surroundings:
         if self.question.household_id is not None:
-            key = store.Key("", household_id=self.question.household_id)
-            found = store.load_surroundings(self.connection, key, now=now, outside_channels=())
+            key = Key("", household_id=self.question.household_id)
+            found = load_surroundings(self.connection, key, now=now, outside_channels=())
             # What stands around her today is not what the question is about.
             around = replace(found.around, answered_at=None, folded=False, remote_well_count=0)
             if self.question.policy_id is None:
@@ -116,7 +107,7 @@ class _Course:
             raise DryRunError(f"there is no community {community_id}")
         around = Circumstances(community_id=community_id, household_id="", duty=duty)
         roster = load_roster(self.connection, community_id, None, (), ())
-        return store.Surroundings(around, self._policy(now, duty.zone), replace(roster, duty=duty))
+        return Surroundings(around, self._policy(now, duty.zone), replace(roster, duty=duty))
 
     def _policy(self, now: datetime, zone: str) -> LadderPolicy:
         policy_id = self.question.policy_id or "mandated"
@@ -145,7 +136,7 @@ class _Course:
         for task in () if decision.case is None else decision.case.tasks[len(known) :]:
             self.lines.append(_task_line(task, decision))
 
-    def _note_messages(self, decision: Decision, found: store.Surroundings, now: datetime) -> None:
+    def _note_messages(self, decision: Decision, found: Surroundings, now: datetime) -> None:
         # As when they are written: what is planned and not sent goes to nobody, but chains of the same step go on.
         keep_step = next(
             (item.step for item in decision.actions if isinstance(item, Annunciate) and not item.family), ""
@@ -161,7 +152,7 @@ class _Course:
                 self.lines += self._messages(action, decision, found, now)
 
     def _messages(
-        self, wanted: Annunciate, decision: Decision, found: store.Surroundings, now: datetime
+        self, wanted: Annunciate, decision: Decision, found: Surroundings, now: datetime
     ) -> Iterator[Line]:
         why = next((item.words for item in decision.actions if isinstance(item, Entry)), decision.reason)
         told = {item.role: item for item in decide_told(wanted, found.roster)}

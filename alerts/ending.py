@@ -7,7 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from alerts.case import CaseFacts, Decision, Entry, Reason, SupersedeMessages, without_open_tasks
+from alerts.actions import Decision, Entry, SupersedeMessages
+from alerts.case import CaseFacts, without_open_tasks
+from alerts.reasons import Reason
 from kaimen.vocabulary import CaseState, Outcome
 
 

@@ -11,17 +11,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from alerts.actions import Decision, Entry
 from alerts.answers import decide_act
-from alerts.case import (
+from alerts.case import CaseFacts, Circumstances, stage_of, without_open_tasks
+from alerts.closing import DURING_VISIT, proposed
+from alerts.ending import closed
+from alerts.happenings import (
     AcceptShift,
-    CaseFacts,
     CheckDue,
     CheckEnded,
-    Circumstances,
     ConsentWithdrawn,
     Crossing,
-    Decision,
-    Entry,
     Happening,
     OpenedWhileAway,
     OutageBegan,
@@ -29,7 +29,6 @@ from alerts.case import (
     OutageLeft,
     OutageMoved,
     QuarantineWaits,
-    Reason,
     RemoteOnly,
     ShiftEnded,
     Signal,
@@ -39,12 +38,9 @@ from alerts.case import (
     WellToReview,
     Withdrawal,
     WorkSetAside,
-    stage_of,
-    without_open_tasks,
 )
-from alerts.closing import DURING_VISIT, proposed
-from alerts.ending import closed
 from alerts.holds import is_answered
+from alerts.reasons import Reason
 from alerts.shifts import decide_shift_accepted, decide_shift_ended
 from alerts.signals import decide_opened_while_away, decide_review, decide_signal, decide_signal_ended
 from alerts.technical import (

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from alerts import store
-from alerts.case import Annunciate, Decision
+from alerts.actions import Annunciate, Decision
+from alerts.sweeps import find_cases_without_future
 from kaimen.database import Connection, queries
 
 TURNS = Counter("kaimen_alerts_turns_total", "Turns of the alerts worker")
@@ -83,7 +83,7 @@ def measure(connection: Connection, *, now: datetime, done_up_to: datetime | Non
     OPEN_CASES.clear()
     for row in connection.execute(_SQL["count_open_cases"]):
         OPEN_CASES.labels(row["community_id"], row["cause"], str(row["stage"])).set(row["count"])
-    WITHOUT_FUTURE.set(len(store.find_cases_without_future(connection, done_up_to or now)))
+    WITHOUT_FUTURE.set(len(find_cases_without_future(connection, done_up_to or now)))
     oldest = connection.execute(_SQL["outbox_age"], {"now": now}).fetchone()
     waited = (now - oldest["oldest"]).total_seconds() if oldest and oldest["oldest"] else 0.0
     OUTBOX_AGE.set(waited)

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from alerts import store
-from alerts.case import Circumstances, Decision, Entry, Reason
+from alerts.actions import Decision, Entry
+from alerts.case import Circumstances
+from alerts.case_rows import load_open_case
 from alerts.ending import closed
+from alerts.keys import Key, lock
+from alerts.reasons import Reason
+from alerts.saving import save
+from alerts.surroundings import load_surroundings
 from alerts.technical import asked_to_check_device, cause_key, new_technical_case
 from kaimen.database import Connection
 from kaimen.policy import LadderPolicy
@@ -24,15 +29,15 @@ def take_notice(
 ) -> Decision:
     """Open the case of a notice, or end it; told again it changes nothing. ``name`` is shown to the desk."""
     cause_id = f"{name}@{community_id}"
-    key = store.Key(
+    key = Key(
         community_id,
         cause=NOTICE_CAUSE,
         cause_id=cause_id,
         cause_key=cause_key(NOTICE_CAUSE, cause_id, community_id),
     )
-    store.lock(connection, key)
-    case = store.load_open_case(connection, key)
-    surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
+    lock(connection, key)
+    case = load_open_case(connection, key)
+    surroundings = load_surroundings(connection, key, now=now, outside_channels=())
     if is_over:
         decision = (
             Decision(Reason.NOTHING_OPEN, None)
@@ -43,7 +48,7 @@ def take_notice(
         decision = Decision(Reason.NOTICE_RAISED, case)
     else:
         decision = _opened(surroundings.policy, surroundings.around, cause_id, now)
-    store.save(connection, case, decision, surroundings, now=now)
+    save(connection, case, decision, surroundings, now=now)
     return decision
 
 

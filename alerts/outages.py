@@ -10,9 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from alerts import metrics, store
-from alerts.case import Action, CaseFacts, Decision, Happening, OutageLeft, OutageMoved, Reason
+from alerts import metrics
+from alerts.actions import Action, Decision
+from alerts.case import CaseFacts
+from alerts.case_rows import load_open_case
+from alerts.happenings import Happening, OutageLeft, OutageMoved
+from alerts.keys import Key, key_before, try_lock
 from alerts.ladder import decide
+from alerts.reasons import Reason
+from alerts.saving import save
+from alerts.surroundings import Surroundings, load_surroundings
+from alerts.waiting import HappeningRow, OutageTale, load_outage_facts, mark_handled
 from kaimen.database import Connection
 
 
@@ -24,8 +32,8 @@ class OtherCauseBusyError(RuntimeError):
 class _Desk:
     """One cause's case as it becomes while facts are decided."""
 
-    key: store.Key
-    surroundings: store.Surroundings
+    key: Key
+    surroundings: Surroundings
     now: datetime
     read: CaseFacts | None
     case: CaseFacts | None
@@ -49,9 +57,7 @@ class _Desk:
         """Write what was decided since the last time."""
         if self.case is not None and (self.case != self.read or self.actions):
             decision = Decision(self.reason, self.case, tuple(self.actions))
-            written = store.save(
-                connection, self.read, decision, self.surroundings, now=self.now, fact=fact_name
-            )
+            written = save(connection, self.read, decision, self.surroundings, now=self.now, fact=fact_name)
             self.messages += written.messages
         self.read = self.case = None
         self.actions = []
@@ -66,8 +72,8 @@ class OutageDesk:
     def handle(
         self,
         connection: Connection,
-        key: store.Key,
-        happenings: Sequence[store.HappeningRow],
+        key: Key,
+        happenings: Sequence[HappeningRow],
         now: datetime,
     ) -> int:
         """Handle happenings of one cause, oldest first; return how many messages were planned.
@@ -81,7 +87,7 @@ class OutageDesk:
         """
         if not happenings:
             return 0
-        tales = store.load_outage_facts(connection, happenings)
+        tales = load_outage_facts(connection, happenings)
         before = self._lock_left(connection, key, tales)
         desk = self._open(connection, key, now)
         for tale in tales:
@@ -94,32 +100,28 @@ class OutageDesk:
                 other.take(connection, _left(tale.fact), _name_of(tale) + ":left")
         for other in others.values():
             other.write(connection, _name_of(tales[-1]) + ":left")
-        store.mark_handled(connection, [tale.happening.id for tale in tales], now)
+        mark_handled(connection, [tale.happening.id for tale in tales], now)
         return desk.messages + sum(other.messages for other in others.values())
 
-    def _lock_left(
-        self, connection: Connection, key: store.Key, tales: Sequence[store.OutageTale]
-    ) -> dict[int, store.Key]:
+    def _lock_left(self, connection: Connection, key: Key, tales: Sequence[OutageTale]) -> dict[int, Key]:
         """Lock the causes that outages leave; return each by the happening that says so."""
         before = {
-            tale.happening.id: store.key_before(tale.fact, key.community_id)
+            tale.happening.id: key_before(tale.fact, key.community_id)
             for tale in tales
             if isinstance(tale.fact, OutageMoved)
         }
         for left in sorted({left.cause_key: left for left in before.values()}.values(), key=lambda k: k.lock):
-            if not store.try_lock(connection, left):
+            if not try_lock(connection, left):
                 raise OtherCauseBusyError(left.cause_key)
         return before
 
-    def _open(self, connection: Connection, key: store.Key, now: datetime) -> _Desk:
-        surroundings = store.load_surroundings(
-            connection, key, now=now, outside_channels=self.outside_channels
-        )
-        case = store.load_open_case(connection, key)
+    def _open(self, connection: Connection, key: Key, now: datetime) -> _Desk:
+        surroundings = load_surroundings(connection, key, now=now, outside_channels=self.outside_channels)
+        case = load_open_case(connection, key)
         return _Desk(key, surroundings, now, case, case)
 
 
-def _name_of(tale: store.OutageTale) -> str:
+def _name_of(tale: OutageTale) -> str:
     return f"{tale.happening.kind.value}:{tale.happening.fact_id}"
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from psycopg.types.json import Jsonb
 
-from alerts.case import Annunciate
+from alerts.actions import Annunciate
 from alerts.delivery import DETAIL_LENGTH_MAX, breaks_quiet, lane_of
 from alerts.recipients import VOICE, Address, Roster, decide_told, idempotency_key, plan_messages
 from alerts.roster import Ground

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from itertools import groupby
 
-from alerts.case import Annunciate, Circumstances
+from alerts.actions import Annunciate
+from alerts.case import Circumstances
 from alerts.delivery import after_quiet, answer_within, breaks_quiet, lane_of
 from alerts.roster import CommunityDuty, Ground, on_duty, rostered_now
 from kaimen.vocabulary import CaseCause, Role, Stage

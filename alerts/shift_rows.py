@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from alerts import acts, store
-from alerts.case import ActRefused, Refusal, ShiftEnded
+from alerts import acts
+from alerts.case_rows import load_case
+from alerts.happenings import ShiftEnded
+from alerts.keys import Key, key_of_case
 from alerts.metrics import GAP_MINUTES
 from alerts.readiness import Need
+from alerts.reasons import ActRefused, Refusal
 from alerts.roster import shift_ended_at
 from alerts.roster_store import load_duty, load_gaps
 from kaimen.database import Connection, queries
@@ -22,7 +25,7 @@ _TEST_FROM_HOUR = 9
 NOTE_LENGTH_MAX = 500
 
 
-def load_shift_ends(connection: Connection, *, now: datetime) -> list[tuple[int, store.Key, ShiftEnded]]:
+def load_shift_ends(connection: Connection, *, now: datetime) -> list[tuple[int, Key, ShiftEnded]]:
     """Return the cases whose holder's shift has ended; whether that takes them away, the rule says."""
     found = []
     for row in connection.execute(_SQL["held_cases"], {"now": now}).fetchall():
@@ -32,7 +35,7 @@ def load_shift_ends(connection: Connection, *, now: datetime) -> list[tuple[int,
             continue
         ended_at = shift_ended_at(duty, person, now)
         if ended_at is not None:
-            found.append((row["id"], store.key_of_case(row), ShiftEnded(person.id, ended_at)))
+            found.append((row["id"], key_of_case(row), ShiftEnded(person.id, ended_at)))
     return found
 
 
@@ -68,7 +71,7 @@ def offer_case(
     """
     if len(note) > NOTE_LENGTH_MAX:
         raise ActRefused(Refusal.NOTE_TOO_LONG)
-    found = store.load_case(connection, case_id)
+    found = load_case(connection, case_id)
     if found is None or found[0].holder_id != user_id or not found[0].is_owned(now):
         raise ActRefused(Refusal.NOT_THE_HOLDER)
     duty = load_duty(connection, found[0].community_id)

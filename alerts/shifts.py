@@ -9,19 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from alerts.actions import Decision, Entry
 from alerts.answers import decide_act
-from alerts.case import (
-    AcceptShift,
-    ActRefused,
-    CaseFacts,
-    Circumstances,
-    Claim,
-    Decision,
-    Entry,
-    Reason,
-    Refusal,
-    ShiftEnded,
-)
+from alerts.case import CaseFacts, Circumstances
+from alerts.happenings import AcceptShift, Claim, ShiftEnded
+from alerts.reasons import ActRefused, Reason, Refusal
 from alerts.timers import annunciate_by_rank, planned, unowned
 from kaimen.vocabulary import CaseState
 

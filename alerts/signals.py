@@ -11,25 +11,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from alerts.case import (
-    Action,
-    CaseFacts,
-    Circumstances,
-    Decision,
-    EndAbsence,
-    Entry,
-    JoinSignal,
-    LeaveSignal,
-    OpenedWhileAway,
-    Reason,
-    Signal,
-    SignalEnded,
-    TaskFacts,
-    WellToReview,
-    after,
-    with_task,
-)
+from alerts.actions import Action, Decision, EndAbsence, Entry, JoinSignal, LeaveSignal
+from alerts.case import CaseFacts, Circumstances, TaskFacts, after, with_task
 from alerts.ending import closed
+from alerts.happenings import OpenedWhileAway, Signal, SignalEnded, WellToReview
+from alerts.reasons import Reason
 from alerts.roster import desk_at
 from alerts.timers import annunciate, annunciate_by_rank, planned, starts_at, unowned
 from kaimen.policy import CauseLadder, LadderPolicy

@@ -9,26 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from alerts.case import (
-    Action,
-    CaseFacts,
-    Circumstances,
-    Decision,
-    Entry,
-    FoldHousehold,
-    OutageBegan,
-    OutageEnded,
-    OutageLeft,
-    OutageMoved,
-    QuarantineWaits,
-    Reason,
-    TaskFacts,
-    UnfoldHousehold,
-    WorkSetAside,
-    after,
-    with_task,
-)
+from alerts.actions import Action, Decision, Entry, FoldHousehold, UnfoldHousehold
+from alerts.case import CaseFacts, Circumstances, TaskFacts, after, with_task
 from alerts.ending import closed
+from alerts.happenings import OutageBegan, OutageEnded, OutageLeft, OutageMoved, QuarantineWaits, WorkSetAside
+from alerts.reasons import Reason
 from alerts.timers import annunciate_by_rank, planned
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import CaseCause, Outcome, Role, TaskKind, TaskState

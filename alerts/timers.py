@@ -9,24 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from alerts.case import (
-    Action,
-    Annunciate,
-    CaseFacts,
-    Circumstances,
-    Decision,
-    EndAbsence,
-    Entry,
-    NextAction,
-    Reason,
-    SupersedeMessages,
-    TaskFacts,
-    after,
-    with_changed_task,
-    with_task,
-)
+from alerts.actions import Action, Annunciate, Decision, EndAbsence, Entry, SupersedeMessages
+from alerts.case import CaseFacts, Circumstances, TaskFacts, after, with_changed_task, with_task
 from alerts.ending import closed
 from alerts.holds import decide_hold, is_night
+from alerts.reasons import NextAction, Reason
 from alerts.recipients import next_in_chain
 from alerts.roster import desk_at
 from kaimen.policy import calls_start_at, next_list_time

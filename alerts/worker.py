@@ -15,11 +15,14 @@ from typing import Any
 
 import psycopg
 
-from alerts import metrics, store
+from alerts import metrics
 from alerts.bearings import load_grounds
-from alerts.case import (
+from alerts.case import Circumstances
+from alerts.case_rows import load_open_case
+from alerts.clock_trust import ClockTrust, load_ingest_progress
+from alerts.faults import pass_point
+from alerts.happenings import (
     CheckDue,
-    Circumstances,
     ConsentWithdrawn,
     Crossing,
     Happening,
@@ -29,11 +32,33 @@ from alerts.case import (
     TimerDue,
     WorkSetAside,
 )
-from alerts.clock_trust import ClockTrust, load_ingest_progress
-from alerts.faults import pass_point
+from alerts.keys import Key, set_aside_key, try_lock
 from alerts.ladder import decide
 from alerts.outages import OtherCauseBusyError, OutageDesk
+from alerts.saving import CaseChangedError, Written, save
 from alerts.shift_rows import keep_duty, load_shift_ends
+from alerts.surroundings import CheckOrder, load_check_order, load_surroundings
+from alerts.sweeps import (
+    load_closed_but_standing,
+    load_consent_withdrawn,
+    load_due,
+    load_no_longer_set_aside,
+    load_opened_while_away,
+    load_quarantine,
+    load_remote_only,
+    load_unanswered,
+    retry_after,
+    write_progress,
+)
+from alerts.waiting import (
+    HappeningRow,
+    Waiting,
+    claim_happenings,
+    load_fact,
+    load_waiting,
+    mark_handled,
+    set_aside,
+)
 from kaimen import fence
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, Pool, connect, transaction
@@ -93,7 +118,7 @@ class Worker:
     done_up_to: datetime | None = None
     turned_wall_ms: int | None = None
     _set_aside: set[str] = field(default_factory=set)
-    _orders: dict[str, store.CheckOrder] = field(default_factory=dict)
+    _orders: dict[str, CheckOrder] = field(default_factory=dict)
     _outages: OutageDesk = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,7 +136,7 @@ class Worker:
             self._tell_set_aside(connection, now, report)
             self._sweep(connection, now, report)
             if not report.more:
-                report.done_up_to = store.write_progress(connection, now=now, but=tuple(self.failing))
+                report.done_up_to = write_progress(connection, now=now, but=tuple(self.failing))
                 report.more = report.done_up_to is None
             if not (report.handled or report.timers or report.failed):
                 # Only progress was noted: losing it costs a look, waiting for the disk costs every turn.
@@ -130,24 +155,24 @@ class Worker:
     # --- happenings ---------------------------------------------------------------------------------------------
 
     def _handle_happenings(self, connection: Connection, now: datetime, report: TurnReport) -> None:
-        waiting = store.load_waiting(connection, now=now, limit=self.claim_max)
+        waiting = load_waiting(connection, now=now, limit=self.claim_max)
         report.more = sum(len(item.ids) for item in waiting) >= self.claim_max
         for item in waiting:
-            if not store.try_lock(connection, item.key):
+            if not try_lock(connection, item.key):
                 continue
             if item.key.is_technical:
                 self._handle_outages(connection, item, now, report)
             else:
-                for happening in store.claim_happenings(connection, item.ids):
+                for happening in claim_happenings(connection, item.ids):
                     pass_point("turn_claimed")
                     if not self._handle_one(connection, item.key, happening, now, report):
                         break
 
     def _handle_outages(
-        self, connection: Connection, item: store.Waiting, now: datetime, report: TurnReport
+        self, connection: Connection, item: Waiting, now: datetime, report: TurnReport
     ) -> None:
         """Handle what is told of one cause together: thousands of doors fall silent, and speak again, at once."""
-        happenings = store.claim_happenings(connection, item.ids)
+        happenings = claim_happenings(connection, item.ids)
 
         def handle_all() -> None:
             report.messages += self._outages.handle(connection, item.key, happenings, now)
@@ -164,8 +189,8 @@ class Worker:
     def _handle_one(
         self,
         connection: Connection,
-        key: store.Key,
-        happening: store.HappeningRow,
+        key: Key,
+        happening: HappeningRow,
         now: datetime,
         report: TurnReport,
     ) -> bool:
@@ -175,24 +200,24 @@ class Worker:
             if key.is_technical:
                 report.messages += self._outages.handle(connection, key, [happening], now)
                 return
-            fact = store.load_fact(connection, happening)
+            fact = load_fact(connection, happening)
             written = self._decide(
                 connection, key, fact, now, fact_name=f"{happening.kind.value}:{happening.fact_id}"
             )
             report.messages += written.messages
             pass_point("turn_decided")
-            store.mark_handled(connection, [happening.id], now)
+            mark_handled(connection, [happening.id], now)
 
         error = self._attempt(connection, handle)
         if error is None:
             report.handled += 1
             return True
         report.failed += 1
-        store.set_aside(
+        set_aside(
             connection,
             happening.id,
             failure=f"{type(error).__name__}: {error}",
-            retry_at=store.retry_after(now),
+            retry_at=retry_after(now),
         )
         log.error("a happening was set aside", kind=happening.kind.value, error=type(error).__name__)
         if key.community_id:
@@ -204,7 +229,7 @@ class Worker:
         try:
             with connection.transaction():
                 work()
-        except (psycopg.OperationalError, store.CaseChangedError):
+        except (psycopg.OperationalError, CaseChangedError):
             raise
         except OtherCauseBusyError as error:
             return error
@@ -216,16 +241,14 @@ class Worker:
     def _decide(
         self,
         connection: Connection,
-        key: store.Key,
+        key: Key,
         happening: Happening,
         now: datetime,
         *,
         fact_name: str | None = None,
-    ) -> store.Written:
-        case = store.load_open_case(connection, key)
-        surroundings = store.load_surroundings(
-            connection, key, now=now, outside_channels=self.outside_channels
-        )
+    ) -> Written:
+        case = load_open_case(connection, key)
+        surroundings = load_surroundings(connection, key, now=now, outside_channels=self.outside_channels)
         around = surroundings.around
         if isinstance(happening, CheckDue) and happening.step > 1:
             around = self._order_of(connection, around.community_id, now).paced(around)
@@ -233,29 +256,29 @@ class Worker:
             around = _with_grounds(connection, around, happening.evidence_at, now)
         decision = decide(case, happening, now, surroundings.policy, around)
         metrics.count_decision(decision, around.community_id)
-        return store.save(connection, case, decision, surroundings, now=now, fact=fact_name)
+        return save(connection, case, decision, surroundings, now=now, fact=fact_name)
 
-    def _order_of(self, connection: Connection, community_id: str, now: datetime) -> store.CheckOrder:
+    def _order_of(self, connection: Connection, community_id: str, now: datetime) -> CheckOrder:
         """Whom a community asks after first; read once a turn."""
         if community_id not in self._orders:
-            self._orders[community_id] = store.load_check_order(connection, community_id, now=now)
+            self._orders[community_id] = load_check_order(connection, community_id, now=now)
         return self._orders[community_id]
 
     # --- the clock ------------------------------------------------------------------------------------------------
 
     def _handle_timers(self, connection: Connection, now: datetime, report: TurnReport) -> None:
         self.failing = {case_id: until for case_id, until in self.failing.items() if until > now}
-        due = store.load_due(connection, now=now, limit=self.claim_max, but=tuple(self.failing))
+        due = load_due(connection, now=now, limit=self.claim_max, but=tuple(self.failing))
         report.more = report.more or len(due) >= self.claim_max
         for case_id, key in due:
-            if store.try_lock(connection, key):
+            if try_lock(connection, key):
                 self._handle_timer(connection, case_id, key, TimerDue(), now, report)
 
     def _handle_timer(
         self,
         connection: Connection,
         case_id: int | None,
-        key: store.Key,
+        key: Key,
         happening: Happening,
         now: datetime,
         report: TurnReport,
@@ -270,14 +293,14 @@ class Worker:
             return
         report.failed += 1
         if case_id is not None:
-            self.failing[case_id] = store.retry_after(now)
+            self.failing[case_id] = retry_after(now)
         log.error("a timer of a case failed", case=case_id, error=type(error).__name__)
 
     def _tell_set_aside(self, connection: Connection, now: datetime, report: TurnReport) -> None:
         """Open the operator's case where something was set aside, once per community."""
         for community_id in sorted(self._set_aside):
-            key = store.set_aside_key(community_id)
-            if store.try_lock(connection, key):
+            key = set_aside_key(community_id)
+            if try_lock(connection, key):
                 self._handle_timer(connection, None, key, WorkSetAside(), now, report)
                 self._set_aside.discard(community_id)
 
@@ -286,48 +309,46 @@ class Worker:
         due = self.swept_at is None or now - self.swept_at >= _SWEEP_EVERY
         if due or self.consent_changed:
             self.consent_changed = False
-            for case_id, key in store.load_consent_withdrawn(connection):
-                if store.try_lock(connection, key):
+            for case_id, key in load_consent_withdrawn(connection):
+                if try_lock(connection, key):
                     self._handle_timer(connection, case_id, key, ConsentWithdrawn(), now, report)
         if due:
             self.swept_at = now
             self._reopen_unanswered(connection, now, report)
-            for case_id, key in store.load_no_longer_set_aside(connection):
-                if store.try_lock(connection, key):
+            for case_id, key in load_no_longer_set_aside(connection):
+                if try_lock(connection, key):
                     self._handle_timer(connection, case_id, key, WorkSetAside(over=True), now, report)
             self._look_at_quarantine(connection, now, report)
             keep_duty(connection, now=now)
             for case_id, key, ended in load_shift_ends(connection, now=now):
-                if store.try_lock(connection, key):
+                if try_lock(connection, key):
                     self._handle_timer(connection, case_id, key, ended, now, report)
-            found: list[tuple[store.Key, Happening]] = [
-                *store.load_remote_only(connection, now=now),
-                *store.load_opened_while_away(connection, now=now),
+            found: list[tuple[Key, Happening]] = [
+                *load_remote_only(connection, now=now),
+                *load_opened_while_away(connection, now=now),
             ]
             for key, happening in found:
-                if store.try_lock(connection, key):
+                if try_lock(connection, key):
                     self._handle_timer(connection, None, key, happening, now, report)
 
     def _look_at_quarantine(self, connection: Connection, now: datetime, report: TurnReport) -> None:
         """One operator's case for each site with messages nobody has answered, until none waits."""
-        waiting, over = store.load_quarantine(connection)
+        waiting, over = load_quarantine(connection)
         for key in waiting:
-            if store.try_lock(connection, key):
+            if try_lock(connection, key):
                 self._handle_timer(connection, None, key, QuarantineWaits(key.cause_id), now, report)
         for case_id, key in over:
-            if store.try_lock(connection, key):
+            if try_lock(connection, key):
                 self._handle_timer(
                     connection, case_id, key, QuarantineWaits(key.cause_id, over=True), now, report
                 )
 
     def _reopen_unanswered(self, connection: Connection, now: datetime, report: TurnReport) -> None:
-        for case_id, key in store.load_closed_but_standing(
-            connection, from_at=now - _REOPEN_LOOK_BACK, now=now
-        ):
-            if not store.try_lock(connection, key):
+        for case_id, key in load_closed_but_standing(connection, from_at=now - _REOPEN_LOOK_BACK, now=now):
+            if not try_lock(connection, key):
                 continue
-            surroundings = store.load_surroundings(connection, key, now=now, outside_channels=())
-            unanswered = store.load_unanswered(connection, case_id, key, surroundings.around)
+            surroundings = load_surroundings(connection, key, now=now, outside_channels=())
+            unanswered = load_unanswered(connection, case_id, key, surroundings.around)
             if unanswered is not None:
                 self._handle_timer(connection, case_id, key, unanswered, now, report)
 
@@ -345,7 +366,7 @@ class Worker:
                     listener.execute("LISTEN kaimen_registry")
                     self.swept_at = None
                     self._run_with(listener, stop, wait_s, trust)
-            except store.CaseChangedError as error:
+            except CaseChangedError as error:
                 log.warning("a case changed under the turn", error=type(error).__name__)
             except psycopg.OperationalError as error:
                 metrics.DATABASE_AWAY.inc()

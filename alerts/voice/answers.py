@@ -13,7 +13,8 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from alerts import acts, store
+from alerts import acts
+from alerts.keys import Key, lock
 from alerts.outbox import apply_receipt
 from alerts.voice.keypad import Audience, Meaning, meaning_of
 from kaimen.database import Connection, notify, queries
@@ -101,7 +102,7 @@ def take_digit(
         raise LookupError("no such call")
     # The household first, then its calls: whoever answers another call for her waits here, and not with a lock.
     if found["household_id"] is not None:
-        store.lock(connection, store.Key("", household_id=found["household_id"]))
+        lock(connection, Key("", household_id=found["household_id"]))
     call = connection.execute(_SQL["call_by_key"], {"key": key}).fetchone()
     assert call is not None
     audience = Audience(call["audience"])

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
-from alerts.case import Annunciate
+from alerts.actions import Annunciate
 from alerts.recipients import VOICE, Roster, choose_rung, decide_told, idempotency_key
 from alerts.voice.keypad import Audience
 from alerts.voice.planning import Callee, PlannedCall, plan_calls

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import date, time, timedelta
 from typing import Any
 
-from alerts.case import Reason
 from alerts.dry_run import Answer, Line, Question
 from alerts.readiness import find_gaps
+from alerts.reasons import Reason
 from alerts.roster import CommunityDuty, DutyRoster, Ground, Override, Person, Rule
 from console import views as v
 from console import views_guard as vg

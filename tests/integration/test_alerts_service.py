@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from alerts.store import find_cases_without_future
+from alerts.sweeps import find_cases_without_future
 from kaimen.clock import as_ms, set_clock
 from kaimen.database import transaction
 from tests.fix_servers import free_port, wait_until

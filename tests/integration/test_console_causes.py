@@ -11,10 +11,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from psycopg.types.json import Jsonb
 
-from alerts import store
-from alerts.case import OpenedWhileAway, Signal
+from alerts.case_rows import load_open_case
+from alerts.happenings import OpenedWhileAway, Signal
+from alerts.keys import Key
 from alerts.ladder import decide
+from alerts.saving import save
 from alerts.signals import CAUSE_OF_SIGNAL, subject_of
+from alerts.surroundings import load_surroundings
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from kaimen.vocabulary import CaseCause, SignalKind
@@ -35,12 +38,12 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
 def happens(world: World, happening: Signal | OpenedWhileAway, *, household: str | None) -> int:
     """Let alerts decide, as its worker would, and return the case."""
     cause = happening.cause if isinstance(happening, Signal) else CaseCause.ABSENCE
-    key = store.Key("wenchang", household_id=household, cause_key=happening.subject, signal=cause)
+    key = Key("wenchang", household_id=household, cause_key=happening.subject, signal=cause)
     with transaction(world.pool) as connection:
-        case = store.load_open_case(connection, key)
-        around = store.load_surroundings(connection, key, now=world.now, outside_channels=())
+        case = load_open_case(connection, key)
+        around = load_surroundings(connection, key, now=world.now, outside_channels=())
         decision = decide(case, happening, world.now, around.policy, around.around)
-        written = store.save(connection, case, decision, around, now=world.now)
+        written = save(connection, case, decision, around, now=world.now)
     assert written.case_id is not None
     return written.case_id
 

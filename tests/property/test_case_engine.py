@@ -18,25 +18,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.case import (
-    ActRefused,
+from alerts.actions import DeclareAbsence, RecordVerified
+from alerts.case import CaseFacts, Circumstances
+from alerts.grading import Grounds
+from alerts.happenings import (
     AddNote,
     BeginVisit,
-    CaseFacts,
     CheckDue,
     CheckEnded,
-    Circumstances,
     Claim,
     ConfirmClosing,
     ConsentWithdrawn,
     Crossing,
-    DeclareAbsence,
     HandOver,
     Happening,
     Hold,
     OpenedWhileAway,
     RecordOutcome,
-    RecordVerified,
     Release,
     Signal,
     SignalEnded,
@@ -44,8 +42,8 @@ from alerts.case import (
     TimerDue,
     Withdrawal,
 )
-from alerts.grading import Grounds
 from alerts.ladder import decide
+from alerts.reasons import ActRefused
 from alerts.signals import CAUSE_OF_SIGNAL, subject_of
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import (

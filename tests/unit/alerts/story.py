@@ -8,37 +8,38 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from alerts.case import (
+from alerts.actions import (
     Action,
-    AddNote,
     Annunciate,
+    Decision,
+    DeclareAbsence,
+    Entry,
+    RecordVerified,
+    SupersedeMessages,
+)
+from alerts.case import CaseFacts, Circumstances
+from alerts.happenings import (
+    AddNote,
     BeginVisit,
-    CaseFacts,
     CheckDue,
     CheckEnded,
-    Circumstances,
     Claim,
     ConfirmClosing,
     ConsentWithdrawn,
     Crossing,
-    Decision,
-    DeclareAbsence,
-    Entry,
     HandOver,
     Happening,
     Hold,
     OutageBegan,
     OutageEnded,
-    Reason,
     RecordOutcome,
-    RecordVerified,
     Release,
     RemoteWell,
-    SupersedeMessages,
     TimerDue,
     Withdrawal,
 )
 from alerts.ladder import decide
+from alerts.reasons import Reason
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import Contacted, Outcome, Role, TaskKind
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts import clouds
+from alerts.actions import Annunciate
 from alerts.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
-from alerts.case import Annunciate
 from alerts.channels import (
     AfterDoubt,
     DeliveryError,

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.case import Crossing, Reason
 from alerts.grading import (
     Grounds,
     Signs,
@@ -18,6 +17,8 @@ from alerts.grading import (
     format_grounds,
     parse_grounds,
 )
+from alerts.happenings import Crossing
+from alerts.reasons import Reason
 from kaimen.vocabulary import CaseState, Grade, Stage, TaskKind
 from tests.unit.alerts.story import Story, at
 

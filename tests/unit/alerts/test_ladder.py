@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alerts.case import Annunciate, NextAction, Reason
+from alerts.actions import Annunciate
+from alerts.reasons import NextAction, Reason
 from kaimen.vocabulary import CaseState, Outcome, Role, Stage, TaskKind
 from tests.unit.alerts.story import CLERK, WATCHER, Story, at, technical
 

@@ -8,7 +8,9 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.case import ActRefused, Annunciate, ConfirmMessages, RecordOutcome, RecordVerified
+from alerts.actions import Annunciate, ConfirmMessages, RecordVerified
+from alerts.happenings import RecordOutcome
+from alerts.reasons import ActRefused
 from kaimen.vocabulary import CaseState, Contacted, Outcome, Role, Stage, TaskKind
 from tests.unit.alerts.story import CLERK, OFFICER, SECOND, WATCHER, Story, technical
 

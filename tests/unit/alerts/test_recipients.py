@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alerts.case import Annunciate, Circumstances
+from alerts.actions import Annunciate
+from alerts.case import Circumstances
 from alerts.messages import LANGUAGES, case_link, render_texts
 from alerts.recipients import (
     PlannedMessage,

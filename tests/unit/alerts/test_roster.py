@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.case import Annunciate
+from alerts.actions import Annunciate
 from alerts.holidays import HolidayTableError, make_year, own_holidays, parse_years
 from alerts.readiness import DayMark, GapReason, Need, find_gaps, mark_of, unknown_years, without_known
 from alerts.recipients import Address, Roster, choose_rung, decide_told, plan_messages

@@ -6,22 +6,18 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.case import (
-    ActRefused,
+from alerts.actions import (
     AskReview,
     DoubtWord,
     EndAbsence,
     Entry,
     JoinSignal,
     LeaveSignal,
-    OpenedWhileAway,
-    Reason,
     RecordVerified,
     RestoreAbsence,
-    Signal,
-    SignalEnded,
-    WellToReview,
 )
+from alerts.happenings import OpenedWhileAway, Signal, SignalEnded, WellToReview
+from alerts.reasons import ActRefused, Reason
 from alerts.signals import CAUSE_OF_SIGNAL, subject_of
 from kaimen.policy import CAUSE_LADDERS
 from kaimen.vocabulary import (

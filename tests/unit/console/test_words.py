@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from alerts.case import NextAction, Reason, Refusal
 from alerts.readiness import GapReason
+from alerts.reasons import NextAction, Reason, Refusal
 from console import navigation, refusal_words, scope, tickets, views, views_morning, visiting
 from console.api_scopes import Scope
 from console.pages.consents import PURPOSES
