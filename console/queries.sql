@@ -700,25 +700,6 @@ SELECT kind, created_at FROM installation
 -- name: storage
 SELECT coalesce((SELECT tier FROM schema_migrations ORDER BY version DESC LIMIT 1), 'plain') AS tier
 
--- name: street
--- every home of a community with what its window shows
-SELECT h.id, h.label, h.building, h.unit, h.floor, h.room, greatest(s.stage, c.stage) AS stage, s.known,
-       s.absent_until, s.door_open_since,
-       EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch'
-               AND k.withdrawn_at IS NULL) AS watched
-FROM households h JOIN sites si ON si.id = h.site_id LEFT JOIN household_states s ON s.household_id = h.id
-LEFT JOIN cases c ON c.household_id = h.id AND c.cause = 'inactivity' AND c.state <> 'closed'
-WHERE si.community_id = %(community_id)s ORDER BY h.building, h.unit, h.floor DESC, h.room
-
--- name: unit_gateways
--- the gateway of each stairwell, and whether it is heard
-SELECT DISTINCT ON (h.building, h.unit) h.building, h.unit, v.gateway_id,
-       NOT EXISTS (SELECT 1 FROM outages o WHERE o.device_id = v.gateway_id
-                   AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)) AS known
-FROM households h JOIN sites si ON si.id = h.site_id
-JOIN household_doors d ON d.household_id = h.id JOIN devices v ON v.id = d.device_id
-WHERE si.community_id = %(community_id)s AND v.gateway_id IS NOT NULL ORDER BY h.building, h.unit, v.gateway_id
-
 -- name: ready
 SELECT at FROM service_progress WHERE service = %(service)s
 

@@ -5,14 +5,16 @@ A fragment is one block of the same template, so that what the live page swaps i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
 
-from console import drawing, drawing_chart, drawing_icons, drawing_street, qr, sentences, views
+from console import drawing, drawing_chart, drawing_icons, drawing_map, drawing_street, qr, sentences, views
 from console.views import Shell
+from console.views_buildings import BuildingRow
 from console.words import Words, load_words
 
 
@@ -109,3 +111,6 @@ class _Drawings:
             building, self._words, selected=selected, base=base, shows_away=shows_away
         )
         return Markup(drawn)  # noqa: S704
+
+    def map(self, rows: Sequence[BuildingRow]) -> Markup:
+        return Markup(drawing_map.community_map(rows, self._words))  # noqa: S704

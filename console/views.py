@@ -1000,16 +1000,6 @@ class Building:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildingsPage:
-    buildings: tuple[Building, ...]
-    selected: HouseholdLine | None = None
-
-    @property
-    def troubled(self) -> tuple[Building, ...]:
-        return tuple(building for building in self.buildings if building.marks)
-
-
-@dataclass(frozen=True, slots=True)
 class DemoPage:
     """The clock and the street. ``selected`` is the home whose door is acted on (``/demo?home=…``)."""
 
@@ -1085,7 +1075,6 @@ TEMPLATES: dict[str, tuple[type, str]] = {
     "field.html": (FieldPage, "/tasks/{id}"),  # fragment: task
     "households.html": (HouseholdsPage, "/households"),  # ?query= ?state= ?after=; fragment: list
     "household.html": (HouseholdPage, "/households/{id}"),  # fragment: household
-    "buildings.html": (BuildingsPage, "/buildings"),  # ?home=; fragment: street
     # ?door= ?building= ?unit= ?from= ?to= ?type= ?method= ?origin=
     "access_log.html": (AccessLogPage, "/access-log"),
     "signals.html": (SignalsPage, "/signals"),  # ?days=1, 7

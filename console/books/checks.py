@@ -97,6 +97,7 @@ def find_faults(ledger: Ledger, *, now: datetime) -> list[Fault]:
 
 _REFERENCES: dict[str, tuple[tuple[str, str], ...]] = {
     "sites": (("community_id", "communities"),),
+    "buildings": (("site_id", "sites"),),
     "devices": (("site_id", "sites"), ("gateway_id", "devices")),
     "households": (("site_id", "sites"),),
     "household_doors": (("household_id", "households"), ("device_id", "devices")),

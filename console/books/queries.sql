@@ -24,6 +24,9 @@ SELECT id, name, zone FROM communities WHERE id = ANY(%(communities)s)
 -- name: stored_sites
 SELECT id, community_id, name FROM sites WHERE id = ANY(%(sites)s)
 
+-- name: stored_buildings
+SELECT site_id, name, x_m, y_m, width_m, depth_m, turn_deg FROM buildings WHERE site_id = ANY(%(buildings)s)
+
 -- name: stored_devices
 SELECT id, site_id, kind, model, place, gateway_id, heartbeat_s, supervision_s, registered_at, retired_at
 FROM devices WHERE id = ANY(%(devices)s)
@@ -71,6 +74,9 @@ SELECT id FROM communities WHERE id = ANY(%(communities)s)
 
 -- name: missing_sites
 SELECT id FROM sites WHERE community_id = ANY(%(communities)s)
+
+-- name: missing_buildings
+SELECT b.site_id, b.name FROM buildings b JOIN sites s ON s.id = b.site_id WHERE s.community_id = ANY(%(communities)s)
 
 -- name: missing_devices
 SELECT d.id FROM devices d JOIN sites s ON s.id = d.site_id

@@ -144,6 +144,21 @@ class SiteRow(Row):
     name: Name
 
 
+_METRES = "write whole metres on the site plan, -20000 to 20000"
+Metres = Annotated[int, Field(ge=-20_000, le=20_000, description=_METRES)]
+
+
+class BuildingRow(Row):
+    key: ClassVar[tuple[str, ...]] = ("site_id", "name")
+    site_id: PlainId
+    name: Name
+    x_m: Metres
+    y_m: Metres
+    width_m: int = Field(40, ge=3, le=1_000, description="write whole metres, 3 to 1000")
+    depth_m: int = Field(14, ge=3, le=1_000, description="write whole metres, 3 to 1000")
+    turn_deg: int = Field(0, ge=-180, le=180, description="write whole degrees clockwise, -180 to 180")
+
+
 class DeviceRow(Row):
     id: PlainId
     site_id: PlainId
@@ -253,6 +268,7 @@ class LeaseRow(Row):
 BOOKS: dict[str, type[Row]] = {
     "communities": CommunityRow,
     "sites": SiteRow,
+    "buildings": BuildingRow,
     "devices": DeviceRow,
     "households": HouseholdRow,
     "household_doors": DoorRow,

@@ -59,7 +59,8 @@ def _asked(entries: Mapping[str, list[Entry]]) -> dict[str, list[str]]:
         name: _sorted(values)
         for name, values in {
             "communities": said("id", "communities") | said("community_id", "sites"),
-            "sites": said("id", "sites") | said("site_id", "devices", "households"),
+            "sites": said("id", "sites") | said("site_id", "buildings", "devices", "households"),
+            "buildings": said("site_id", "buildings"),
             "devices": own_devices | said("gateway_id", "devices") | said("device_id", "household_doors"),
             "households": own_homes | said("household_id", *of_homes),
             "labelled_sites": said("site_id", "households"),

@@ -27,8 +27,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from console import views
+from console.loaders.buildings import load_street
 from console.loaders.households import load_households
-from console.pages.buildings import load_street
 from console.pages.sign_in import load_demo_users
 from console.rendering import UnknownFragmentError, render
 from console.seat import CheckedForm, RefusedError, Seat, SignedIn, make_shell, not_here, session_cookie

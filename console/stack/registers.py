@@ -65,6 +65,7 @@ def fill_registers(connection: Connection, community: Community, *, now_ms: int)
         ("id", "community_id", "name"),
         [(community.site_id, community.site_id, community.name)],
     )
+    _fill_buildings(connection, community)
     _fill_devices(connection, community)
     _fill_households(connection, community)
     _fill_people(connection, community)
@@ -87,6 +88,32 @@ def _insert(
     with connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row(row)
+
+
+#: The invented street on its plan: so many buildings side by side, and how far apart their middles are.
+_BUILDINGS_A_ROW, _APART_X_M, _APART_Y_M = 4, 74, 46
+
+
+def _fill_buildings(connection: Connection, community: Community) -> None:
+    """Lay the buildings out in rows along two roads, every third of them a tower, as the street was invented."""
+    rows = []
+    for place, name in enumerate(sorted({home.building for home in community.households})):
+        row, column = divmod(place, _BUILDINGS_A_ROW)
+        tower = name % 3 == 0
+        x_m, y_m = column * _APART_X_M + row % 2 * 18, row * _APART_Y_M
+        rows.append(
+            (
+                community.site_id,
+                str(name),
+                x_m,
+                y_m,
+                26 if tower else 58,
+                22 if tower else 14,
+                -6 if column == 3 else 0,
+            )
+        )
+    columns = ("site_id", "name", "x_m", "y_m", "width_m", "depth_m", "turn_deg")
+    _insert(connection, "buildings", columns, rows)
 
 
 def _fill_devices(connection: Connection, community: Community) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from console import views as v
+from console import views_buildings as b
 from console import views_channels as vc
 from console import views_identity as vi
 from console import views_morning as m
@@ -497,6 +498,20 @@ DEVICES = (
     ),
     v.DeviceRow("dc-9-9-9999", "controller", "", "", False, None, 180_000),
 )
+
+
+BUILDING_ROWS = (
+    b.BuildingRow("1", "/buildings?building=1", "3", 36, 9, (), 0, b.Position(0, 0, 58, 14)),
+    b.BuildingRow(
+        "3", "/buildings?building=3", "3", 36, 11, ((v.Mark.HIGH, 1), (v.Mark.LOW, 4)), 0,
+        b.Position(74, 0, 26, 22), chosen=True,
+    ),
+    b.BuildingRow(
+        "5", "/buildings?building=5", "4", 72, 20, ((v.Mark.UNKNOWN, 4),), 5, b.Position(0, 60, 58, 14, -8)
+    ),
+    b.BuildingRow("7", "/buildings?building=7", "4", 24, 6, ((v.Mark.MID, 2),), 1, b.Position(88, 64, 58, 14)),
+    b.BuildingRow("西区商住楼", "/buildings?building=x", "", 12, 0),
+)  # fmt: skip
 
 
 def line_of(household: v.HouseholdName, line: v.DayLine | None, **changes: Any) -> v.HouseholdLine:
@@ -1189,11 +1204,17 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "field-form": ("field.html", lambda: FIELD_FORM, {}),
     "buildings": (
         "buildings.html",
-        lambda: v.BuildingsPage(
-            STREET, line_of(WANG, WANG_LINE, case_url="/cases/7", case_number="2026-1121-007")
+        lambda: b.BuildingsPage(
+            BUILDING_ROWS, STREET, line_of(WANG, WANG_LINE, case_url="/cases/7", case_number="2026-1121-007")
         ),
         {"current": "buildings"},
     ),
+    "buildings-no-places": (
+        "buildings.html",
+        lambda: b.BuildingsPage(tuple(replace(row, position=None) for row in BUILDING_ROWS), STREET),
+        {"current": "buildings"},
+    ),
+    "buildings-empty": ("buildings.html", lambda: b.BuildingsPage((), ()), {"current": "buildings"}),
     "access-log": ("access_log.html", lambda: LOG, {"current": "access_log"}),
     "access-log-empty": (
         "access_log.html",

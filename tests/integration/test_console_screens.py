@@ -374,3 +374,19 @@ def test_a_revoked_or_unknown_terminal_is_gone_and_so_is_a_foreign_form(world: W
     assert world.post(admin, revoke[0]).status_code == 404
     assert hall.get(path).status_code == 404
     assert hall.get("/kiosk/" + "x" * 43).status_code == 404
+
+
+def test_buildings_stand_on_the_map_where_the_books_place_them_and_one_is_drawn_alone(world: World) -> None:
+    clerk = world.browser("clerk")
+    assert "还没有楼栋位置" in clerk.get("/buildings").text
+    world.write("INSERT INTO buildings (site_id, name, x_m, y_m) VALUES ('site-wenchang', '3', 0, 0)")
+    world.write("INSERT INTO buildings (site_id, name, x_m, y_m) VALUES ('site-binhe', '3', 900, 900)")
+    page = clerk.get("/buildings").text
+    assert page.count("mp-building") == 1
+    assert 'href="/buildings?building=3"' in page
+    one = clerk.get("/buildings?building=7").text
+    assert (one.count('id="b-7"'), one.count('id="b-3"')) == (1, 0)
+    assert clerk.get("/buildings?home=h-wang").text.count('id="b-3"') == 1
+    for path in ("/buildings?building=99", "/buildings?home=h-other"):
+        assert clerk.get(path).status_code == 404
+    assert world.browser("watcher").get("/buildings").status_code == 403

@@ -41,6 +41,7 @@ BOOK_LINES: dict[str, list[str]] = {
         "h-1201,site,3-1-1201,3,1,12,1201,1,,,2025-11-01T00:00:00+08:00",
         "h-1202,site,3-1-1202,3,1,12,1202,1,rented,,",
     ],
+    "buildings": ["site_id,name,x_m,y_m,width_m,depth_m,turn_deg", "site,3,120,-40,62,,15"],
     "household_doors": [
         "household_id,device_id,role,from_at,to_at",
         "h-1201,z-1201,dwelling,,",
@@ -123,7 +124,7 @@ def write(url: str, statement: str, *values: object) -> None:
 
 def count_all(url: str) -> int:
     tables = [
-        "installation", "communities", "sites", "devices", "households", "household_doors", "persons",
+        "installation", "communities", "sites", "buildings", "devices", "households", "household_doors", "persons",
         "person_identities", "household_contacts", "credentials", "consents", "absences", "leases",
         "audit_entries", "registry_changes",
     ]  # fmt: skip
@@ -242,6 +243,7 @@ def test_every_column_of_every_book_can_be_changed(
     changed = {
         "communities": ["id,name,zone", "garden,园,Asia/Urumqi"],
         "sites": ["id,community_id,name", "site,garden,园"],
+        "buildings": ["site_id,name,x_m,y_m,width_m,depth_m,turn_deg", "site,3,121,-41,63,15,-15"],
         "devices": [
             "id,site_id,kind,model,place,gateway_id,heartbeat_s,supervision_s,registered_at,retired_at",
             "new-gw,site,gateway,,,,,,,",
