@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from alerts.ahead import Question, Reads
 from alerts.case import CaseFacts, TaskFacts
 from alerts.grading import parse_grounds
 from alerts.keys import Key, bare_key, key_of_case, lock
@@ -16,16 +17,30 @@ from kaimen.vocabulary import CaseCause, CaseState, Outcome, Stage, TaskKind, Ta
 _SQL = queries("alerts")
 
 
-def load_open_case(connection: Connection, key: Key) -> CaseFacts | None:
+def load_open_case(connection: Reads, key: Key) -> CaseFacts | None:
     """Return the open case of a key, locked."""
-    if key.signal is not None:
-        args = {"cause": key.signal.value, "subject": key.cause_key}
-        row = connection.execute(_SQL["open_subject_case"], args).fetchone()
-    elif key.household_id is not None:
-        row = connection.execute(_SQL["open_inactivity_case"], {"household_id": key.household_id}).fetchone()
-    else:
-        row = connection.execute(_SQL["open_technical_case"], {"cause_key": key.cause_key}).fetchone()
+    row = connection.execute(*_open_case(key)).fetchone()
     return None if row is None else _load_case(connection, row, key)
+
+
+def _open_case(key: Key) -> Question:
+    if key.signal is not None:
+        return _SQL["open_subject_case"], {"cause": key.signal.value, "subject": key.cause_key}
+    if key.household_id is not None:
+        return _SQL["open_inactivity_case"], {"household_id": key.household_id}
+    return _SQL["open_technical_case"], {"cause_key": key.cause_key}
+
+
+def questions_of_case(case_id: int, key: Key) -> Iterator[Question]:
+    """Yield what :func:`load_open_case` asks of a case whose id is known, to be asked ahead."""
+    yield _open_case(key)
+    yield _SQL["case_tasks"], {"case_id": case_id}
+    yield _SQL["case_annunciated"], {"case_id": case_id}
+    if key.signal is not None:
+        yield _SQL["standing_signals"], {"case_id": case_id}
+    if key.is_of_inactivity:
+        yield _SQL["standing_stages"], {"household_id": key.household_id}
+        yield _SQL["standing_checks"], {"household_id": key.household_id}
 
 
 def load_case(connection: Connection, case_id: int) -> tuple[CaseFacts, Key] | None:
@@ -45,7 +60,7 @@ def case_of_task(connection: Connection, task_id: int) -> int | None:
     return None if row is None else int(row["case_id"])
 
 
-def _load_case(connection: Connection, row: Mapping[str, Any], key: Key) -> CaseFacts:
+def _load_case(connection: Reads, row: Mapping[str, Any], key: Key) -> CaseFacts:
     case_id = {"case_id": row["id"]}
     tasks = connection.execute(_SQL["case_tasks"], case_id).fetchall()
     annunciated = connection.execute(_SQL["case_annunciated"], case_id).fetchall()
@@ -86,28 +101,28 @@ def _task(row: Mapping[str, Any]) -> TaskFacts:
     return TaskFacts(kind=TaskKind(row["kind"]), state=TaskState(row["state"]), **values)
 
 
-def load_standing(connection: Connection, key: Key) -> list[dict[str, Any]]:
+def load_standing(connection: Reads, key: Key) -> list[dict[str, Any]]:
     """Return the stages that stand announced for a household, as far as happenings were handled."""
     if not key.is_of_inactivity:
         return []
     return connection.execute(_SQL["standing_stages"], {"household_id": key.household_id}).fetchall()
 
 
-def load_checks(connection: Connection, key: Key) -> list[dict[str, Any]]:
+def load_checks(connection: Reads, key: Key) -> list[dict[str, Any]]:
     """Return the checks that stand due for a household, as far as happenings were handled."""
     if not key.is_of_inactivity:
         return []
     return connection.execute(_SQL["standing_checks"], {"household_id": key.household_id}).fetchall()
 
 
-def _load_outages(connection: Connection, key: Key) -> frozenset[int]:
+def _load_outages(connection: Reads, key: Key) -> frozenset[int]:
     if key.household_id is not None or key.signal is not None:
         return frozenset()
     args = {"cause": key.cause, "cause_id": key.cause_id, "community_id": key.community_id}
     return frozenset(row["id"] for row in connection.execute(_SQL["standing_outages"], args))
 
 
-def _load_signals(connection: Connection, case_id: int, key: Key) -> frozenset[int]:
+def _load_signals(connection: Reads, case_id: int, key: Key) -> frozenset[int]:
     if key.signal is None:
         return frozenset()
     rows = connection.execute(_SQL["standing_signals"], {"case_id": case_id})

@@ -5,7 +5,7 @@ A key's advisory lock lives as long as the caller's transaction.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,6 +69,12 @@ def try_lock(connection: Connection, key: Key) -> bool:
     """Say whether this transaction may work on ``key``; held until it ends."""
     row = connection.execute(_SQL["try_lock"], {"key": key.lock}).fetchone()
     return bool(row and row["locked"])
+
+
+def try_locks(connection: Connection, keys: Iterable[Key]) -> set[str]:
+    """Return the locks of those ``keys`` that this transaction may work on; held until it ends."""
+    rows = connection.execute(_SQL["try_locks"], {"keys": sorted({key.lock for key in keys})})
+    return {row["key"] for row in rows if row["locked"]}
 
 
 def lock(connection: Connection, key: Key) -> None:

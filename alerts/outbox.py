@@ -15,6 +15,7 @@ from typing import Any, Literal
 from psycopg.types.json import Jsonb
 
 from alerts.actions import Annunciate
+from alerts.ahead import Question, Reads, Rows
 from alerts.delivery import DETAIL_LENGTH_MAX, breaks_quiet, lane_of
 from alerts.recipients import VOICE, Address, Roster, decide_told, idempotency_key, plan_messages
 from alerts.roster import Ground
@@ -38,8 +39,13 @@ _BEFORE: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
+def question_of_channels() -> Question:
+    """Return what :func:`load_roster` asks first, to be asked ahead."""
+    return _SQL["open_channels"], None
+
+
 def load_roster(
-    connection: Connection,
+    connection: Reads,
     community_id: str,
     household_id: str | None,
     family_user_ids: tuple[int, ...],
@@ -50,7 +56,7 @@ def load_roster(
     Without ``outside_channels`` it takes those an alerts service says it has: an act at the console reaches the same
     people as the clock.
     """
-    opened = connection.execute(_SQL["open_channels"]).fetchall()
+    opened = connection.execute(*question_of_channels()).fetchall()
     personal = [row["channel"] for row in opened if row["personal"]]
     outside = outside_channels or tuple(row["channel"] for row in opened if not row["personal"])
     outside = tuple(name for name in outside if name not in personal)
@@ -63,7 +69,7 @@ def load_roster(
     return Roster(community_id, family_user_ids, outside, family, staff, community)
 
 
-def _addresses(connection: Connection, statement: str, args: Mapping[str, Any]) -> tuple[Address, ...]:
+def _addresses(connection: Reads, statement: str, args: Mapping[str, Any]) -> tuple[Address, ...]:
     return tuple(Address(**row) for row in connection.execute(_SQL[statement], args))
 
 
@@ -79,7 +85,7 @@ def write_messages(
     lane = lane_of(wanted.step)
     messages = plan_messages(wanted, roster)
     _tell_who(connection, case_id, wanted, roster, now)
-    follows_id: int | None = None
+    before: Rows | None = None
     for message in messages:
         # A second address on the same channel is a message of its own.
         channel = message.channel if message.address_id is None else f"{message.channel}/{message.address_id}"
@@ -90,7 +96,7 @@ def write_messages(
             channel=channel,
             repetition=wanted.repetition,
         )
-        row = connection.execute(
+        before = connection.execute(
             _SQL["insert_message"],
             {
                 "case_id": case_id,
@@ -106,17 +112,22 @@ def write_messages(
                 "lane": int(lane),
                 "pressing": 0 if breaks_quiet(wanted.step) else 1,
                 "address_id": message.address_id,
-                "follows_id": follows_id if message.position else None,
+                "follows_id": _id_of(before) if message.position else None,
                 "token": None if message.address_id is None else make_token(),
                 "language": message.language,
                 "path": None,
             },
-        ).fetchone()
-        follows_id = row["id"] if row else None
+        )
     rings = VOICE in roster.outside_channels
     calls = write_calls(connection, case_id, wanted, roster, now) if rings else 0
     notify(connection, "kaimen_outbox")
     return len(messages) + calls
+
+
+def _id_of(before: Rows | None) -> int | None:
+    """Return the id of the message written last; asked for only where one follows it."""
+    row = None if before is None else before.fetchone()
+    return None if row is None else int(row["id"])
 
 
 def _tell_who(

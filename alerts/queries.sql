@@ -56,6 +56,11 @@ ORDER BY h.id
 -- Whether this transaction is now the only one that works on a key.
 SELECT pg_try_advisory_xact_lock(hashtextextended(%(key)s, 7241)) AS locked
 
+-- name: try_locks
+-- On which of several keys this transaction is now the only one that works.
+SELECT t.key, pg_try_advisory_xact_lock(hashtextextended(t.key, 7241)) AS locked
+FROM unnest(%(keys)s::text[]) AS t (key)
+
 -- name: lock
 -- Waits until this transaction is the only one that works on a key.
 SELECT pg_advisory_xact_lock(hashtextextended(%(key)s, 7241))
@@ -484,6 +489,7 @@ UPDATE cases SET priority = %(priority)s, grade = %(grade)s, grounds = %(grounds
   remote_well_count = %(remote_well_count)s, outcome = %(outcome)s, closed_at = %(closed_at)s,
   closed_by = %(closed_by)s, version = version + 1
 WHERE id = %(id)s AND version = %(version)s
+RETURNING id
 
 -- name: insert_task
 -- A new task of a case; fact makes it one, however often it is written.

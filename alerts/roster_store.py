@@ -13,6 +13,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
+from alerts.ahead import Question, Reads
 from alerts.holidays import HolidayTable, make_year, own_holidays
 from alerts.readiness import Gap, find_gaps, without_known
 from alerts.roster import (
@@ -34,12 +35,17 @@ _KEPT_MAX = 64
 _kept: dict[tuple[str, str, int], CommunityDuty] = {}
 
 
-def load_duty(connection: Connection, community_id: str) -> CommunityDuty | None:
+def question_of_duty(community_id: str) -> Question:
+    """Return what :func:`load_duty` asks first, to be asked ahead."""
+    return _SQL["duty_version"], {"community_id": community_id}
+
+
+def load_duty(connection: Reads, community_id: str) -> CommunityDuty | None:
     """Return the duty of a community; None where there is no such community.
 
     Whether people can be reached is not part of it (see :func:`load_reach`).
     """
-    row = connection.execute(_SQL["duty_version"], {"community_id": community_id}).fetchone()
+    row = connection.execute(*question_of_duty(community_id)).fetchone()
     if row is None:
         return None
     info = connection.info
@@ -51,7 +57,7 @@ def load_duty(connection: Connection, community_id: str) -> CommunityDuty | None
     return _kept[key]
 
 
-def _read_duty(connection: Connection, community_id: str, zone: str) -> CommunityDuty:
+def _read_duty(connection: Reads, community_id: str, zone: str) -> CommunityDuty:
     # Nothing that is still ahead may be missing however long this is kept; what is over does no harm.
     args: dict[str, Any] = {"community_id": community_id, "since": datetime(2000, 1, 1, tzinfo=UTC)}
     args["states"] = ["accepted"]

@@ -33,6 +33,7 @@ from alerts.actions import (
     SupersedeMessages,
     UnfoldHousehold,
 )
+from alerts.ahead import Rows
 from alerts.case import CaseFacts, Circumstances
 from alerts.case_rows import CASE_COLUMNS, TASK_COLUMNS, load_open_case
 from alerts.grading import format_grounds
@@ -90,10 +91,11 @@ def save(
         _write_without_case(connection, decision, surroundings, now=now)
         return Written(None, 0)
     case_id = new.id
+    changed: Rows | None = None
     if case_id is None:
         case_id = _insert_case(connection, new)
     elif new != old:
-        _update_case(connection, new)
+        changed = connection.execute(_SQL["update_case"], _case_values(new))
     _write_tasks(connection, case_id, old, new)
     messages = 0
     # Whom the desk leaves waiting is annunciated again; what the family is being told meanwhile goes on.
@@ -112,6 +114,9 @@ def save(
     if new.cause is CaseCause.TECHNICAL and not new.is_open:
         connection.execute(_SQL["end_all_households"], {"case_id": case_id, "at": now})
     notify(connection, "kaimen_cases", str(case_id))
+    # Looked at last, so that in a pipeline everything of a case is one journey.
+    if changed is not None and changed.fetchone() is None:
+        raise CaseChangedError(f"case {case_id}")
     return Written(case_id, messages)
 
 
@@ -140,11 +145,6 @@ def _insert_case(connection: Connection, case: CaseFacts) -> int:
     row = connection.execute(_SQL["insert_case"], {**_case_values(case), "number": number}).fetchone()
     assert row is not None
     return int(row["id"])
-
-
-def _update_case(connection: Connection, case: CaseFacts) -> None:
-    if connection.execute(_SQL["update_case"], _case_values(case)).rowcount != 1:
-        raise CaseChangedError(f"case {case.id}")
 
 
 def _write_tasks(connection: Connection, case_id: int, old: CaseFacts | None, new: CaseFacts) -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from alerts.ahead import Question, Reads
 from alerts.case import Circumstances
 from alerts.checks import Resident, Unseen, frailty_of, places
 from alerts.keys import Key
-from alerts.outbox import load_roster
+from alerts.outbox import load_roster, question_of_channels
 from alerts.policies import parse_policy
 from alerts.recipients import HELPER_ORDER, Roster
-from alerts.roster_store import load_duty
+from alerts.roster_store import load_duty, question_of_duty
 from kaimen.database import Connection, queries
 from kaimen.policy import LadderPolicy
 
@@ -30,7 +31,7 @@ class Surroundings:
 
 
 def load_surroundings(
-    connection: Connection, key: Key, *, now: datetime, outside_channels: tuple[str, ...]
+    connection: Reads, key: Key, *, now: datetime, outside_channels: tuple[str, ...]
 ) -> Surroundings:
     """Return what holds around a household or a technical cause at ``now``."""
     if key.household_id is None:
@@ -64,6 +65,14 @@ def load_surroundings(
     family_user_ids = tuple(row["family_user_ids"])
     roster = load_roster(connection, row["community_id"], key.household_id, family_user_ids, outside_channels)
     return Surroundings(around, policy, replace(roster, duty=duty))
+
+
+def questions_of_surroundings(key: Key, *, now: datetime) -> Iterator[Question]:
+    """Yield what :func:`load_surroundings` asks wherever somebody lives, to be asked ahead."""
+    if key.household_id is not None:
+        yield _SQL["household_circumstances"], {"household_id": key.household_id, "now": now}
+    yield question_of_duty(key.community_id)
+    yield question_of_channels()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ Several workers share the work: each household is one worker's for the length of
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 import psycopg
 
 from alerts import metrics
+from alerts.ahead import Ahead, Reads
 from alerts.bearings import load_grounds
 from alerts.case import Circumstances
-from alerts.case_rows import load_open_case
+from alerts.case_rows import load_open_case, questions_of_case
 from alerts.clock_trust import ClockTrust, load_ingest_progress
 from alerts.faults import pass_point
 from alerts.happenings import (
@@ -32,12 +33,17 @@ from alerts.happenings import (
     TimerDue,
     WorkSetAside,
 )
-from alerts.keys import Key, set_aside_key, try_lock
+from alerts.keys import Key, set_aside_key, try_lock, try_locks
 from alerts.ladder import decide
 from alerts.outages import OtherCauseBusyError, OutageDesk
 from alerts.saving import CaseChangedError, Written, save
 from alerts.shift_rows import keep_duty, load_shift_ends
-from alerts.surroundings import CheckOrder, load_check_order, load_surroundings
+from alerts.surroundings import (
+    CheckOrder,
+    load_check_order,
+    load_surroundings,
+    questions_of_surroundings,
+)
 from alerts.sweeps import (
     load_closed_but_standing,
     load_consent_withdrawn,
@@ -246,9 +252,11 @@ class Worker:
         now: datetime,
         *,
         fact_name: str | None = None,
+        reads: Reads | None = None,
     ) -> Written:
-        case = load_open_case(connection, key)
-        surroundings = load_surroundings(connection, key, now=now, outside_channels=self.outside_channels)
+        reads = connection if reads is None else reads
+        case = load_open_case(reads, key)
+        surroundings = load_surroundings(reads, key, now=now, outside_channels=self.outside_channels)
         around = surroundings.around
         if isinstance(happening, CheckDue) and happening.step > 1:
             around = self._order_of(connection, around.community_id, now).paced(around)
@@ -270,9 +278,46 @@ class Worker:
         self.failing = {case_id: until for case_id, until in self.failing.items() if until > now}
         due = load_due(connection, now=now, limit=self.claim_max, but=tuple(self.failing))
         report.more = report.more or len(due) >= self.claim_max
-        for case_id, key in due:
-            if try_lock(connection, key):
+        locked = try_locks(connection, (key for _, key in due)) if due else set()
+        mine = [(case_id, key) for case_id, key in due if key.lock in locked]
+        # Of one home, or one cause, one case at a time: what is decided of it may change what the next one finds.
+        first = {key.household_id or key.lock: (case_id, key) for case_id, key in reversed(mine)}
+        together = [item for item in mine if item in first.values()] if len(first) > 1 else []
+        handled = self._handle_timers_together(connection, together, now, report)
+        for case_id, key in mine:
+            if (case_id, key) not in handled:
                 self._handle_timer(connection, case_id, key, TimerDue(), now, report)
+
+    def _handle_timers_together(
+        self, connection: Connection, due: Sequence[tuple[int, Key]], now: datetime, report: TurnReport
+    ) -> Collection[tuple[int, Key]]:
+        """Handle timers with few journeys to the database; return those handled: all, or none where one fails."""
+        if not due:
+            return ()
+        messages = 0
+
+        def handle() -> None:
+            nonlocal messages
+            questions = [question for case_id, key in due for question in questions_of_case(case_id, key)]
+            for _, key in due:
+                questions += questions_of_surroundings(key, now=now)
+            try:
+                ahead = Ahead(connection, questions)
+                with connection.pipeline():
+                    for _, key in due:
+                        messages += self._decide(connection, key, TimerDue(), now, reads=ahead).messages
+                        pass_point("turn_timer")
+            except psycopg.errors.PipelineAborted as error:
+                # One statement was refused, and those behind it with it: the database is not away.
+                raise RuntimeError("a statement among several was refused") from error
+
+        error = self._attempt(connection, handle)
+        if error is not None:
+            log.warning("timers are handled one by one", error=type(error).__name__)
+            return ()
+        report.timers += len(due)
+        report.messages += messages
+        return set(due)
 
     def _handle_timer(
         self,
