@@ -46,6 +46,7 @@ from console.pages import (
     household,
     kiosk,
     kiosks,
+    look_back,
     look_up,
     looked,
     morning,
@@ -98,7 +99,7 @@ log = get_logger()
 _PAGES = (
     sign_in, sign_in_code, sign_in_outer, account, account_tokens, people, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
     devices, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
-    seen, visit, watchdog, figures, duty, duty_rosters, dry_run,
+    seen, visit, watchdog, figures, duty, duty_rosters, dry_run, look_back,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
     rights, retention,
 )  # fmt: skip

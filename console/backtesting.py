@@ -6,116 +6,21 @@ Only numbers leave, never a household. Nothing is written to the database.
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
+from typing import Any
 
 import click
 import psycopg
 from tqdm import tqdm
 
 from console.books.place import Place, find_place, place_options
-from kaimen.clock import as_ms
+from ingest.looking_back import IN_FORCE, POLICIES_MAX, format_thresholds, look_back, parse_thresholds
 from kaimen.database import Connection, connect
-from kaimen.policy import DAY_MS, HOUR_MS, MINUTE_MS
 from kaimen.schema import list_migrations, schema_version
-
-if TYPE_CHECKING:
-    from ingest.backtest import Outcome, Past
-    from ingest.past import StoredCrossing
-
-IN_FORCE = "in force"
-DAYS_USUAL = 30
-DAYS_MAX = 400
-POLICIES_MAX = 20
-STAGES_MAX = 8
-THRESHOLD_MIN_MS = 10 * MINUTE_MS
-#: Not longer than what is read before the period, or a stage could be missed.
-THRESHOLD_MAX_MS = 30 * DAY_MS
-
-_UNITS = {"m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
-_THRESHOLD = re.compile(r"(\d{1,6})([mhd])")
-
-
-def parse_thresholds(text: str) -> tuple[int, ...]:
-    """Return ascending thresholds in milliseconds.
-
-    Raises
-    ------
-    ValueError
-        Saying which part does not fit, and how it is written.
-    """
-    found: list[int] = []
-    for part in text.split(","):
-        match = _THRESHOLD.fullmatch(part.strip())
-        if match is None:
-            raise ValueError(
-                f"{part.strip()!r} in {text!r} is no span of time: write 24h,48h,72h (m, h or d)"
-            )
-        ms = int(match[1]) * _UNITS[match[2]]
-        if not THRESHOLD_MIN_MS <= ms <= THRESHOLD_MAX_MS:
-            raise ValueError(f"{part.strip()!r} in {text!r} is outside 10m to 30d")
-        if found and ms <= found[-1]:
-            raise ValueError(
-                f"{text!r} does not rise: each stage comes after the one before, as in 24h,48h,72h"
-            )
-        found.append(ms)
-    if len(found) > STAGES_MAX:
-        raise ValueError(f"{text!r} has {len(found)} stages; at most {STAGES_MAX}")
-    return tuple(found)
-
-
-def format_thresholds(thresholds_ms: tuple[int, ...]) -> str:
-    """Return thresholds as they are written on the command line, in hours where they are whole hours."""
-    return ",".join(
-        f"{ms // HOUR_MS}h" if ms % HOUR_MS == 0 else f"{ms // MINUTE_MS}m" for ms in thresholds_ms
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Whole local days, both ends included; ``until`` is how far of them anything is known."""
-
-    first: date
-    last: date
-    zone: ZoneInfo
-    until: datetime
-
-    def days(self) -> list[date]:
-        return [self.first + timedelta(days=number) for number in range((self.last - self.first).days + 1)]
-
-    def edges_ms(self) -> list[int]:
-        """Return the begin of each day and the end of the last: a day has 23 to 25 hours."""
-        dates = [*self.days(), self.last + timedelta(days=1)]
-        return [as_ms(datetime.combine(day, time(0), tzinfo=self.zone).astimezone(UTC)) for day in dates]
-
-
-def choose_period(first: date | None, last: date | None, zone: str, reached: datetime) -> Period:
-    """Return the days to look at: the last thirty up to what ingest has reached, where none are named.
-
-    Raises
-    ------
-    ValueError
-        If the days are in the wrong order, too many, or not here yet.
-    """
-    place = ZoneInfo(zone)
-    today = reached.astimezone(place).date()
-    chosen = min(last or today, today)
-    begin = first or chosen - timedelta(days=DAYS_USUAL - 1)
-    if begin > today:
-        raise ValueError(f"--from {begin} is after {today}, up to which ingest has worked")
-    if begin > chosen:
-        raise ValueError(f"--from {begin} is after --to {chosen}")
-    if (chosen - begin).days >= DAYS_MAX:
-        raise ValueError(f"{(chosen - begin).days + 1} days; at most {DAYS_MAX}")
-    return Period(begin, chosen, place, reached)
-
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -165,14 +70,14 @@ def command(
         raise click.UsageError(f"{len(sets) + len(names)} policies; at most {POLICIES_MAX} at once")
     try:
         with _reading(place) as connection:
-            report = look_back(
+            report = _look_back(
                 connection,
+                quiet=as_json,
                 thresholds=[parse_thresholds(text) for text in sets],
                 policies=names,
                 community=community,
                 first=first.date() if first else None,
                 last=last.date() if last else None,
-                quiet=as_json,
             )
     except ValueError as error:
         raise click.ClickException(str(error)) from error
@@ -205,136 +110,14 @@ def _reading(place: Place) -> Iterator[Connection]:
         raise click.ClickException(f"the database does not answer: {str(error).strip()}") from error
 
 
-def look_back(
-    connection: Connection,
-    *,
-    thresholds: list[tuple[int, ...]],
-    policies: tuple[str, ...] = (),
-    community: str | None = None,
-    first: date | None = None,
-    last: date | None = None,
-    quiet: bool = True,
-) -> dict[str, Any]:
-    """Return the report of ``--json``.
-
-    Raises
-    ------
-    ValueError
-        If a name, a day or a policy does not fit; the text says what and what there is.
-    """
-    from ingest import past as stored
-    from ingest.backtest import Past, Policy
-
-    zone = stored.load_zone(connection, community)
-    period = choose_period(first, last, zone, stored.load_reached(connection))
-    tried = [Policy(format_thresholds(found), found) for found in thresholds]
-    tried += [Policy(*stored.load_policy(connection, *_split_policy(name))) for name in policies]
-    edges_ms = period.edges_ms()
-    span = (edges_ms[0], edges_ms[-1])
+def _look_back(connection: Connection, *, quiet: bool, **asked: Any) -> dict[str, Any]:
     with tqdm(unit=" households", disable=quiet or not sys.stderr.isatty(), file=sys.stderr) as bar:
 
         def advance(done: int, of: int) -> None:
             bar.total = of
             bar.update(done - bar.n)
 
-        households = stored.load_past(
-            connection, community=community, from_ms=span[0], before_ms=span[1], now_ms=as_ms(period.until),
-            progress=advance,
-        )  # fmt: skip
-    past = Past(households, edges_ms)
-    outcomes = past.judge([Policy(IN_FORCE), *tried])
-    announced = stored.load_stored_crossings(connection, community, *span)
-    report = _report(past, outcomes, period, community)
-    report["stored"] = _compare(announced, outcomes[0])
-    report["notes"] = _notes(stored.count_policies_begun(connection, *span), households, report)
-    return report
-
-
-def _split_policy(text: str) -> tuple[str, int | None]:
-    name, separator, version = text.partition("@")
-    if separator and not version.isdecimal():
-        raise ValueError(f"{text!r}: after @ comes a version number, as in mandated@2")
-    return name, int(version) if version else None
-
-
-def _stage_names(width: int) -> list[str]:
-    from ingest.backtest import STAGES
-
-    return [*STAGES, *(f"stage_{number}" for number in range(len(STAGES) + 1, width + 1))]
-
-
-def _report(past: Past, outcomes: list[Outcome], period: Period, community: str | None) -> dict[str, Any]:
-    seen = past.seen
-    base = outcomes[0]
-    return {
-        "community": community,
-        "zone": str(period.zone),
-        "from": period.first.isoformat(),
-        "to": period.last.isoformat(),
-        "until": period.until.isoformat(),
-        "households": len(past.households),
-        "household_days": {
-            "all": _days(seen.watchable_ms.sum()),
-            "watched": _days(seen.watched_ms.sum()),
-            "absent": _days(seen.absent_ms.sum()),
-            "unseen": _days(seen.unseen_ms.sum()),
-        },
-        "unseen_by_day": [_days(ms) for ms in seen.unseen_ms],
-        "watched_by_day": [_days(ms) for ms in seen.watched_ms],
-        "days": [day.isoformat() for day in period.days()],
-        "policies": [_policy(outcome, base, past) for outcome in outcomes],
-    }
-
-
-def _days(ms: Any) -> float:
-    return round(int(ms) / DAY_MS, 2)
-
-
-def _policy(outcome: Outcome, base: Outcome, past: Past) -> dict[str, Any]:
-    days = len(outcome.stages)
-    names = _stage_names(outcome.stages.shape[1])
-    totals = [int(n) for n in outcome.stages.sum(axis=0)]
-    before = [int(n) for n in base.stages.sum(axis=0)] + [0] * len(names)
-    own = {outcome.policy.thresholds_ms or item.thresholds_ms for item in past.households}
-    return {
-        "name": outcome.policy.name,
-        "thresholds_s": [ms // 1000 for ms in next(iter(own))] if len(own) == 1 else None,
-        "total": dict(zip(names, totals, strict=True)),
-        "a_day": {name: round(total / days, 2) for name, total in zip(names, totals, strict=True)},
-        "difference": {name: n - before[at] for at, (name, n) in enumerate(zip(names, totals, strict=True))},
-        "checks": dict(zip(names, (int(n) for n in outcome.checks.sum(axis=0)), strict=True)),
-        "households": outcome.household_count,
-        "by_day": {name: outcome.stages[:, at].tolist() for at, name in enumerate(names)},
-        "checks_by_day": {name: outcome.checks[:, at].tolist() for at, name in enumerate(names)},
-    }
-
-
-def _compare(announced: list[StoredCrossing], in_force: Outcome) -> dict[str, Any]:
-    """Put what was announced beside what the same policy makes of it afterwards."""
-    said = {(item.household_id, item.stage, item.at_ms) for item in announced}
-    stood = {(item.household_id, item.stage, item.at_ms) for item in announced if not item.late}
-    found = set(in_force.crossings)
-    names = _stage_names(max((item.stage for item in announced), default=0))
-    return {
-        "total": {name: sum(item.stage == at for item in announced) for at, name in enumerate(names, 1)},
-        "withdrawn_by_late_evidence": sum(item.late for item in announced),
-        "same_instant": len(said & found),
-        "announced_only": len(stood - found),
-        "backtest_only": len(found - said),
-    }
-
-
-def _notes(policies_begun: int, households: Any, report: dict[str, Any]) -> list[str]:
-    notes = ["the registry is taken as it is now: doors, consents, absences and witnesses' words"]
-    if policies_begun:
-        notes.append("another policy began within these days: 'in force' is the one of now, for all of them")
-    if len({item.thresholds_ms for item in households}) > 1:
-        notes.append("households have several policies: 'in force' is each one's own")
-    if report["stored"]["announced_only"] or report["stored"]["backtest_only"]:
-        notes.append(
-            "announced and found differ where evidence, heartbeats or the registry came or changed later"
-        )
-    return notes
+        return look_back(connection, **asked, progress=advance)
 
 
 # -- for people -------------------------------------------------------------------------------------------------

@@ -6,11 +6,13 @@ One panel per stage, one line per policy, the one in force thick; below, the sha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from console.drawing import hatching, number, picture, shape, text
 
-_PANELS = (("warning", "Warnings a day"), ("call", "Calls a day"), ("visit", "Visits a day"))
+#: The name of the policy that every report begins with.
+IN_FORCE = "in force"
 _WIDTH, _LEFT, _RIGHT = 900.0, 56.0, 16.0
 _PANEL_HEIGHT, _GAP, _STRIP = 130.0, 34.0, 26.0
 _LEGEND_ROW = 20.0
@@ -19,11 +21,25 @@ _LABELS_MAX = 10
 _DASHES = ("", "7 3", "2 3", "10 3 2 3", "1 4", "14 4")
 _COLOURS = ("#111827", "#b45309", "#1d4ed8", "#047857", "#9d174d", "#6d28d9", "#0e7490", "#57534e")
 _STYLE = (
-    "<style>text{font:13px system-ui,sans-serif;fill:#111827}.bt-title{font-weight:600}.bt-small{font-size:11px;fill:#4b5563}"
+    "<style>"
+    + "".join(f".bt-p{place}{{stroke:{colour}}}" for place, colour in enumerate(_COLOURS))
+    + "text{font:13px system-ui,sans-serif;fill:#111827}.bt-title{font-weight:600}.bt-small{font-size:11px;fill:#4b5563}"
     ".bt-grid{stroke:#d1d5db}.bt-line{fill:none;stroke-linejoin:round}.blind-box{fill:none;stroke:#6b7280}"
     ".blind-lines{fill:none;stroke:#6b7280}"
     "svg{background:#fff}</style>"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ChartWords:
+    """What the drawing says, in the reader's language; ``names`` are those of the policies, in their order."""
+
+    warning: str = "Warnings a day"
+    call: str = "Calls a day"
+    visit: str = "Visits a day"
+    unseen: str = "Share of the day nobody could see (never counted)"
+    alternative: str | None = None
+    names: Sequence[str] | None = None
 
 
 def backtest_file(report: dict[str, Any]) -> str:
@@ -32,18 +48,23 @@ def backtest_file(report: dict[str, Any]) -> str:
     return drawn.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1) + "\n"
 
 
-def backtest_chart(report: dict[str, Any], *, style: str = "") -> str:
+def backtest_chart(report: dict[str, Any], *, style: str = "", words: ChartWords | None = None) -> str:
     """Draw the panels; ``style`` goes in front of them."""
-    policies = report["policies"]
-    parts = [style, *_legend(policies)]
-    top = _LEGEND_ROW * (len(policies) + 1) + 14
-    for stage, title in _PANELS:
+    words = words or ChartWords()
+    names = words.names or [policy["name"] for policy in report["policies"]]
+    parts = [style, *_legend(names)]
+    top = _LEGEND_ROW * (len(names) + 1) + 14
+    for stage, title in (("warning", words.warning), ("call", words.call), ("visit", words.visit)):
         parts += _panel(report, stage, title, top)
         top += _PANEL_HEIGHT + _GAP
-    parts += _unseen(report, top)
+    parts += _unseen(report, top, words.unseen)
     parts += _dates(report["days"], top + _STRIP + 16)
     return picture(
-        parts, width=_WIDTH, height=top + _STRIP + 26, label=_alternative(report), class_="backtest-chart"
+        parts,
+        width=_WIDTH,
+        height=top + _STRIP + 26,
+        label=words.alternative or _alternative(report),
+        class_="backtest-chart",
     )
 
 
@@ -59,19 +80,25 @@ def _alternative(report: dict[str, Any]) -> str:
 
 def _pen(place: int) -> dict[str, object]:
     pen: dict[str, object] = {
-        "stroke": _COLOURS[place % len(_COLOURS)],
+        "class_": f"bt-line bt-p{place % len(_COLOURS)}",
         "stroke_width": 2.6 if place == 0 else 1.6,
     }
     dashes = _DASHES[place % len(_DASHES)]
     return {**pen, "stroke_dasharray": dashes} if dashes else pen
 
 
-def _legend(policies: Sequence[dict[str, Any]]) -> list[str]:
+def line_of(place: int) -> str:
+    """Return a short piece of a policy's line, to stand beside its name."""
+    pen = shape("line", x1=1, x2=33, y1=7, y2=7, **_pen(place))
+    return f'<svg class="bt-key" viewBox="0 0 34 14" width="34" height="14" aria-hidden="true">{pen}</svg>'
+
+
+def _legend(names: Sequence[str]) -> list[str]:
     parts = []
-    for place, policy in enumerate(policies):
+    for place, name in enumerate(names):
         y = 16 + _LEGEND_ROW * place
         parts.append(shape("line", x1=_LEFT, x2=_LEFT + 34, y1=y - 4, y2=y - 4, **_pen(place)))
-        parts.append(text(policy["name"], x=_LEFT + 42, y=y))
+        parts.append(text(name, class_="bt-name", x=_LEFT + 42, y=y))
     return parts
 
 
@@ -96,10 +123,10 @@ def _panel(report: dict[str, Any], stage: str, title: str, top: float) -> list[s
             f"{number(_x(day, len(lines[place])))},{number(top + _PANEL_HEIGHT * (1 - value / highest))}"
             for day, value in enumerate(lines[place])
         ]
-        parts.append(shape("polyline", class_="bt-line", points=" ".join(points), fill="none", **_pen(place)))
+        parts.append(shape("polyline", points=" ".join(points), fill="none", **_pen(place)))
         if len(points) == 1:
             centre_x, centre_y = points[0].split(",")
-            parts.append(shape("circle", cx=centre_x, cy=centre_y, r=3, fill=_COLOURS[place % len(_COLOURS)]))
+            parts.append(shape("circle", cx=centre_x, cy=centre_y, r=2, **_pen(place)))
     return parts
 
 
@@ -113,8 +140,8 @@ def _rounded(highest: float) -> float:
         step *= 10.0
 
 
-def _unseen(report: dict[str, Any], top: float) -> list[str]:
-    parts = [text("Share of the day nobody could see (never counted)", class_="bt-title", x=_LEFT, y=top - 8)]
+def _unseen(report: dict[str, Any], top: float, title: str) -> list[str]:
+    parts = [text(title, class_="bt-title", x=_LEFT, y=top - 8)]
     parts.append(
         shape("line", class_="bt-grid", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=top + _STRIP, y2=top + _STRIP)
     )

@@ -42,6 +42,7 @@ NAV: dict[Section, tuple[str, str, str]] = {
     Section.AUDIT: ("judge", "audit", "/audit"),
     Section.WHO_LOOKED: ("judge", "looked", "/looked"),
     Section.PORTFOLIO: ("judge", "portfolio", "/portfolio"),
+    Section.LOOK_BACK: ("judge", "look_back", "/look-back"),
     Section.COMMITTEE: ("judge", "committee", "/committee"),
     Section.RESIDENT: ("service", "resident", "/resident"),
     Section.RESIDENT_CARDS: ("manage", "resident_cards", "/resident/cards"),

@@ -12,7 +12,17 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from console import drawing, drawing_chart, drawing_icons, drawing_map, drawing_street, qr, sentences, views
+from console import (
+    drawing,
+    drawing_backtest,
+    drawing_chart,
+    drawing_icons,
+    drawing_map,
+    drawing_street,
+    qr,
+    sentences,
+    views,
+)
 from console.views import Shell
 from console.views_buildings import BuildingRow
 from console.words import Words, load_words
@@ -92,6 +102,26 @@ class _Drawings:
 
     def opening_mark(self, kind: views.OpeningKind) -> Markup:
         return Markup(drawing_chart.opening_mark(kind, self._words))  # noqa: S704
+
+    def look_back(self, report: dict[str, Any]) -> Markup:
+        say = self._words.say
+        names = [
+            say("look_back.in_force") if item["name"] == drawing_backtest.IN_FORCE else item["name"]
+            for item in report["policies"]
+        ]
+        told = "; ".join(
+            f"{name}: "
+            + say("look_back.told", warnings=a["warning"], calls=a.get("call", 0), visits=a.get("visit", 0))
+            for name, a in zip(names, (item["a_day"] for item in report["policies"]), strict=True)
+        )
+        spoken = drawing_backtest.ChartWords(
+            say("look_back.warnings"), say("look_back.calls"), say("look_back.visits"), say("look_back.share_unseen"),
+            f"{report['from']} – {report['to']}. {told}", names,
+        )  # fmt: skip
+        return Markup(drawing_backtest.backtest_chart(report, words=spoken))  # noqa: S704
+
+    def look_back_line(self, place: int) -> Markup:
+        return Markup(drawing_backtest.line_of(place))  # noqa: S704
 
     def watermark(self, text: str) -> Markup:
         return Markup(drawing.watermark(text))  # noqa: S704

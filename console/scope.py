@@ -46,6 +46,7 @@ class Section(StrEnum):
     FIGURES = "figures"
     WHO_LOOKED = "who_looked"
     PORTFOLIO = "portfolio"
+    LOOK_BACK = "look_back"
     COMMITTEE = "committee"
     RESIDENT = "resident"
     RESIDENT_CARDS = "resident_cards"
@@ -66,10 +67,10 @@ _SECTIONS: dict[Role, tuple[Section, ...]] = {
     ),
     Role.FAMILY: (Section.FAMILY,),
     Role.ADMIN: (
-        Section.ADMIN, Section.KIOSKS, Section.FIGURES, Section.DUTY, Section.DRY_RUN, Section.TECHNICAL, Section.DEVICES,
-        Section.QUARANTINE, Section.WHO_LOOKED,
+        Section.ADMIN, Section.KIOSKS, Section.FIGURES, Section.DUTY, Section.DRY_RUN, Section.LOOK_BACK, Section.TECHNICAL,
+        Section.DEVICES, Section.QUARANTINE, Section.WHO_LOOKED,
     ),
-    Role.PROPERTY_DIRECTOR: (Section.PORTFOLIO,),
+    Role.PROPERTY_DIRECTOR: (Section.PORTFOLIO, Section.LOOK_BACK),
     Role.COMMUNITY_COMMITTEE: (Section.COMMITTEE,),
     Role.RESIDENT: (
         Section.RESIDENT, Section.RESIDENT_CARDS, Section.RESIDENT_CONSENTS, Section.RESIDENT_LOOKED,

@@ -10,6 +10,7 @@ from types import FrameType
 from ingest import replay
 from ingest.early_loop import EarlyLoop
 from ingest.leases import GroupsChangedError, name_worker
+from ingest.look_back_starter import LookBackStarter
 from ingest.pulse import GroupLoop
 from ingest.sharing import Sharing
 from ingest.subscriber import Subscriber
@@ -78,6 +79,10 @@ class Worker:
             open_connection=lambda: connect(settings.database_url, service="early watch", autocommit=True),
             stop=self.stop,
         )
+        self._look_backs = LookBackStarter(
+            open_connection=lambda: connect(settings.database_url, service="look-backs", autocommit=True),
+            stop=self.stop,
+        )
 
     def health(self) -> tuple[bool, str]:
         """Say for ``/healthz`` whether every group is served or stands by."""
@@ -91,13 +96,14 @@ class Worker:
             for index, loop in enumerate(self.loops)
         ]
         threads.append(threading.Thread(target=self._run_one, args=(self._early,), name="early watch"))
+        threads.append(threading.Thread(target=self._run_one, args=(self._look_backs,), name="look-backs"))
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
         return 1 if self.failed is not None else 0
 
-    def _run_one(self, loop: GroupLoop | EarlyLoop) -> None:
+    def _run_one(self, loop: GroupLoop | EarlyLoop | LookBackStarter) -> None:
         try:
             loop.run()
         except (GroupsChangedError, SchemaFencedError) as error:

@@ -8,7 +8,7 @@ number of policies is then judged over arrays in milliseconds. Blind time is in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,6 +126,8 @@ class Past:
         self._watched_to = np.ascontiguousarray(self._watched[:, 1])
         self._watched_offsets = _offsets([len(item.watched) for item in households])
         self.seen = self._measure()
+        # What was joined need not be kept twice: a community's past may stay for a while.
+        self.households = [replace(item, marks=(), begins=(), watched=(), absences=()) for item in households]
 
     def judge(self, policies: Sequence[Policy]) -> list[Outcome]:
         """Say what each policy would have made of this past."""

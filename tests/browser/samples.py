@@ -26,7 +26,7 @@ from kaimen.vocabulary import (
     TaskKind,
     TaskState,
 )
-from tests.browser import samples_guard, samples_screens
+from tests.browser import samples_guard, samples_look_back, samples_screens
 
 #: 21 November 2026, 08:42:17 in Shanghai.
 NOW = datetime(2026, 11, 21, 0, 42, 17, tzinfo=UTC)
@@ -1435,3 +1435,4 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
 
 PAGES |= samples_guard.pages(task=visit_task(v.Form()), home=WANG, contacts=CONTACTS)
 PAGES.update(samples_screens.PAGES)
+PAGES.update(samples_look_back.PAGES)

@@ -52,6 +52,7 @@ PAGES = {
     "/admin/kiosks": {"admin"},
     "/desk-notes": _CLERK,
     "/portfolio": {"director"},
+    "/look-back": {"director", "admin"},
     "/committee": {"committee"},
     "/resident": _RESIDENT,
     "/resident/cards": _RESIDENT,
