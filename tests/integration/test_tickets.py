@@ -16,7 +16,7 @@ from console import audit
 from console.cli import main
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
-from tests.integration.console_world import ROLES, World, add_events, build_world
+from tests.integration.console_world import World, add_events, build_world
 from tests.integration.tickets_world import (
     URGENT,
     actions,
@@ -236,20 +236,20 @@ def test_reading_past_the_console_is_shown_to_the_auditor(world: World) -> None:
     assert "绕过本系统" in world.browser("auditor").get("/audit").text
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "UPDATE look_up_tickets SET subject = 'x'", "UPDATE look_up_tickets SET to_at = to_at + interval '1 day'",
-        "UPDATE look_up_tickets SET granted_wall = granted_wall + interval '1 day'",
-        "UPDATE look_up_tickets SET delayed_until = asked_at + interval '1 day'",
-        "DELETE FROM look_up_tickets", "UPDATE look_up_reads SET row_count = 0", "DELETE FROM look_up_reads",
-        "TRUNCATE look_up_reads", "TRUNCATE look_up_tickets", "TRUNCATE audit_entries CASCADE",
-    ],
+REWRITES = (
+    "UPDATE look_up_tickets SET subject = 'x'", "UPDATE look_up_tickets SET to_at = to_at + interval '1 day'",
+    "UPDATE look_up_tickets SET granted_wall = granted_wall + interval '1 day'",
+    "UPDATE look_up_tickets SET delayed_until = asked_at + interval '1 day'",
+    "DELETE FROM look_up_tickets", "UPDATE look_up_reads SET row_count = 0", "DELETE FROM look_up_reads",
+    "TRUNCATE look_up_reads", "TRUNCATE look_up_tickets", "TRUNCATE audit_entries CASCADE",
 )  # fmt: skip
-def test_what_was_asked_and_read_is_not_rewritten(world: World, statement: str) -> None:
+
+
+def test_what_was_asked_and_read_is_not_rewritten(world: World) -> None:
     read(world, granted(world))
-    with pytest.raises(psycopg.errors.RestrictViolation):
-        world.write(statement)
+    for statement in REWRITES:
+        with pytest.raises(psycopg.errors.RestrictViolation):
+            world.write(statement)
 
 
 def test_the_database_stores_no_grant_beyond_the_limits_without_a_supervisors_reason(world: World) -> None:
@@ -263,28 +263,6 @@ def test_the_database_stores_no_grant_beyond_the_limits_without_a_supervisors_re
 
 
 # --- Who may do what ---------------------------------------------------------------------------------------------
-
-FORMS = {
-    "/police/look-up": {"police", "police-b"},
-    "/police/tickets/{id}/answer": {"police", "police-b", "supervisor"},
-    "/police/tickets/{id}/review": {"police", "police-b", "supervisor"},
-    "/police/tickets/{id}/withdraw": {"police", "police-b", "supervisor"},
-    "/police/tickets/{id}/export": {"police", "police-b"},
-    "/audit/{entry}/mark": {"auditor"},
-}
-
-
-@pytest.mark.parametrize("path", FORMS)
-def test_every_other_role_is_refused_every_form(world: World, path: str) -> None:
-    ticket = asked(world)
-    before = len(actions(world))
-    for name in set(ROLES) - FORMS[path]:
-        answer = world.post(
-            world.browser(name), path.format(id=ticket, entry=1), answer="grant", review="justified",
-            mark="justified", reason="一个理由",
-        )  # fmt: skip
-        assert answer.status_code == 403, (name, path)
-    assert len(actions(world)) == before
 
 
 def test_another_communitys_ticket_is_not_there(world: World) -> None:

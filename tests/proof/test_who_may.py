@@ -51,9 +51,13 @@ def _ask(world: World, asker: Asker, who: str, method: str, path: str, values: V
         headers = {"content-type": "application/json"}
         if who:
             headers["x-csrf-token"] = headers["x-kaimen-csrf"] = csrf_of(asker.tokens[who])
-    return asker.ask(
+    answer = asker.ask(
         who, method, address(path + query_of(path), chosen), fields=fields, body=body, headers=headers
     )
+    if answer.headers.get("content-type", "").startswith("text/html"):
+        assert "<script>alert" not in answer.text, (who, path)  # what people wrote stands there as text
+    assert "Traceback" not in answer.text, (who, path)
+    return answer
 
 
 def _plain(answer: Answer) -> tuple[int, str]:
@@ -101,7 +105,13 @@ def test_no_form_acts_that_another_page_sent(place: Place) -> None:
         target = address(path + query_of(path), {**values_for(path, values["own"])})
         body = body_of(path, world.now)
         kind = {"content-type": "application/x-www-form-urlencoded" if body is None else "application/json"}
-        for headers in ({}, {"x-csrf-token": "0" * 64}, {"origin": "https://evil.example"}):
+        somebody_elses = csrf_of(asker.tokens["clerk" if people[0] != "clerk" else "police"])
+        for headers in (
+            {},
+            {"x-csrf-token": "0" * 64},
+            {"x-csrf-token": somebody_elses},
+            {"origin": "https://evil.example"},
+        ):
             form = b"csrf=" + headers.get("x-csrf-token", "").encode() if body is None else body
             answer = asker.ask(people[0], method, target, body=form, headers={**kind, **headers})
             assert answer.status == 403, (method, path, headers, answer.status)
