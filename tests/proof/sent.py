@@ -11,6 +11,8 @@ FIELDS: dict[str, dict[str, str]] = {
     "/hold": {"reason": "x", "until": "2025-11-21T23:00"},
     "/desk-notes/{note_id}/done": {"result": "called"},
     "/family/{household_id}/back": {"back": "yes"},
+    "/morning/results/{task_id}": {"result": "no_answer"},
+    "/look-back": {"community": "{community}"},
     "/audit/{entry_id}/mark": {"mark": "justified", "reason": "x"},
     "/language": {"language": "en"},
     "/duty/handover": {"case": "{case_id}", "to": "1"},
