@@ -14,16 +14,21 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
 
 from kaimen.clock import SystemClock
-from tests.fix_servers import Program, free_port, wait_until
-from tests.integration.ingest_street import HOUR, Door, Publisher, count, rows
+from kaimen.schema import migrate
+from tests.fix_servers import PostgresServer, Program, free_port, wait_until
+from tests.integration.ingest_street import HOUR, Door, Publisher, count, lay_out, rows
 
 REPOSITORY = Path(__file__).parents[2]
 WALL = SystemClock()
+BEFORE_S = 5.0
 
 
 @dataclass
@@ -91,9 +96,11 @@ class Ingest:
 
 
 @contextlib.contextmanager
-def ingest(database_url: str, broker_url: str, folder: Path) -> Iterator[Ingest]:
+def ingest(
+    database_url: str, broker_url: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[Ingest]:
     port = free_port()
-    environment = {
+    given = {
         **os.environ,
         "PYTHONPATH": str(REPOSITORY),
         "KAIMEN_DATABASE_URL": database_url,
@@ -101,9 +108,10 @@ def ingest(database_url: str, broker_url: str, folder: Path) -> Iterator[Ingest]
         "KAIMEN_METRICS_PORT": str(port),
         "KAIMEN_LOG_FORMAT": "text",
         "KAIMEN_INGEST_LEASE_S": "5",
+        **(environment or {}),
     }
     log = folder / f"ingest-{time.monotonic_ns()}.log"
-    program = Program("ingest", [sys.executable, "-m", "ingest"], log, environment, REPOSITORY)
+    program = Program("ingest", [sys.executable, "-m", "ingest"], log, given, REPOSITORY)
     program.start()
     found = Ingest(program, port)
     try:
@@ -112,6 +120,33 @@ def ingest(database_url: str, broker_url: str, folder: Path) -> Iterator[Ingest]
     finally:
         if program.is_alive():
             program.stop()
+
+
+@contextlib.contextmanager
+def world(
+    postgres: PostgresServer,
+    broker_url: str,
+    folder: Path,
+    *,
+    environment: Mapping[str, str] | None = None,
+    lay_out_more: Callable[[str], None] = lambda _url: None,
+) -> Iterator[tuple[str, Doors, Ingest]]:
+    """Run ingest and eight doors that open, and give them a moment; yields the database's address with them."""
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE kaimen")
+    url = postgres.url("kaimen")
+    migrate(url)
+    doors = Doors(broker_url)
+    lay_out(url, homes=doors.number, watched_from_ms=WALL.now_ms() - HOUR)
+    lay_out_more(url)
+    with ingest(url, broker_url, folder, environment) as service:
+        doors.start()
+        try:
+            wait_until(lambda: count(url, "door_events") > 0, "the first event is stored", within_s=120)
+            time.sleep(BEFORE_S)
+            yield url, doors, service
+        finally:
+            doors.close()
 
 
 @dataclass(frozen=True)
@@ -135,19 +170,36 @@ class Outcome:
         )
 
 
-def outcome(url: str, doors: Doors, *, within_s: float = 180) -> Outcome:
+def say(words: str, began: float) -> None:
+    print(f"{time.monotonic() - began:8.1f} s  {words}", flush=True)
+
+
+def rows_of(url: str, statement: LiteralString) -> list[tuple[Any, ...]]:
+    """Ask on a connection of its own, again for as long as the database is away."""
+    while True:
+        try:
+            with psycopg.connect(url, autocommit=True) as connection:
+                return connection.execute(statement).fetchall()
+        except psycopg.OperationalError:
+            time.sleep(0.2)
+
+
+def outcome(url: str, doors: Doors, *, within_s: float = 180, more: int = 0) -> Outcome:
     """Wait until everything that was sent is stored, and count."""
     doors.end()
     with contextlib.suppress(TimeoutError):
         wait_until(
-            lambda: count(url, "door_events") >= doors.sent, "all is stored", within_s=within_s, poll_s=0.2
+            lambda: count(url, "door_events") >= doors.sent + more,
+            "all is stored",
+            within_s=within_s,
+            poll_s=0.2,
         )
     twice = rows(
         url,
         "SELECT count(*) AS n FROM (SELECT 1 FROM door_events GROUP BY device_no, boot, seq HAVING count(*) > 1) AS d",
     )
     return Outcome(
-        doors.sent,
+        doors.sent + more,
         count(url, "door_events"),
         twice[0]["n"],
         count(url, "stage_crossings"),

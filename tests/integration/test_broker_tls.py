@@ -24,7 +24,7 @@ from tests.fix_servers import NatsServer, Program, free_port, nats_server, wait_
 from tests.integration.ingest_street import BEGIN_MS, Door
 
 _Item = TypeVar("_Item")
-pytestmark = [pytest.mark.integration, pytest.mark.one_store]
+pytestmark = [pytest.mark.integration, pytest.mark.one_store, pytest.mark.slow]
 
 
 @dataclass(frozen=True)

@@ -8,110 +8,20 @@ from __future__ import annotations
 
 import os
 import statistics
-import threading
 import time
-from collections import OrderedDict, deque
 from pathlib import Path
 
-import paho.mqtt.client as mqtt
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 
-from kaimen.broker import Nodes, parse_broker_urls
 from tests.fix_cluster import NODES, nats_cluster
 from tests.fix_servers import wait_until
-from tests.integration.ingest_street import BEGIN_MS, HOUR, SECOND, Door, count, lay_out, rows, street
+from tests.integration.door_sender import Sender
+from tests.integration.ingest_street import BEGIN_MS, HOUR, Door, count, lay_out, rows, street
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.one_store]
 
 ROUNDS = int(os.environ.get("KAIMEN_TEST_CLUSTER_ROUNDS", "1"))
 WITHIN_S = 120.0
-EVERY_S = 0.01
-
-
-class Sender:
-    """A device that keeps each opening until a broker has answered for it, and goes to another node when one is gone."""
-
-    def __init__(self, urls: str, door: Door) -> None:
-        self._nodes = Nodes(parse_broker_urls(urls))
-        self._door = door
-        #: Packet ids as they are answered, from the network thread; everything else belongs to this one's own.
-        self._acks: deque[int] = deque()
-        self._waiting: OrderedDict[int, tuple[str, bytes]] = OrderedDict()
-        self._flying: dict[int, int] = {}
-        self.answered: set[int] = set()
-        self._client: mqtt.Client | None = None
-        self.sending = threading.Event()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while not self._ended.wait(EVERY_S):
-            client = self._client
-            self._count_answers()
-            if client is None or not client.is_connected():
-                self._connect()
-            elif self.sending.is_set():
-                self._open_door(client)
-
-    def _connect(self) -> None:
-        if self._client is not None:
-            self._client.loop_stop()
-        self._count_answers()
-        self._flying.clear()
-        self._acks = acks = deque()
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
-        client.on_publish = lambda _client, _data, packet_id, *_rest: acks.append(packet_id)
-        client.connect_timeout = 2.0
-        gone = threading.Event()
-        client.on_disconnect = lambda *_rest: gone.set()
-        self._client = None
-        try:
-            client.connect(self._nodes.current.host, self._nodes.current.port, 10)
-        except OSError:
-            self._nodes.move_on()
-            return
-        client.loop_start()
-        deadline = time.monotonic() + 5.0
-        while not client.is_connected():
-            if gone.is_set() or time.monotonic() > deadline:
-                self._nodes.move_on()
-                client.loop_stop()
-                return
-            time.sleep(EVERY_S)
-        self._client = client
-        for seq, (topic, payload) in list(self._waiting.items()):
-            self._publish(client, seq, topic, payload)
-
-    def _open_door(self, client: mqtt.Client) -> None:
-        topic, payload = self._door.opening(BEGIN_MS + self._door.seq * SECOND // 10)
-        seq = self._door.seq
-        self._waiting[seq] = (topic, payload)
-        self._publish(client, seq, topic, payload)
-
-    def _publish(self, client: mqtt.Client, seq: int, topic: str, payload: bytes) -> None:
-        self._flying[client.publish(topic, payload, qos=1).mid] = seq
-
-    def _count_answers(self) -> None:
-        while self._acks:
-            seq = self._flying.pop(self._acks.popleft())
-            self._waiting.pop(seq, None)
-            self.answered.add(seq)
-
-    @property
-    def sent(self) -> int:
-        return self._door.seq
-
-    def all_answered(self) -> bool:
-        return len(self.answered) == self._door.seq
-
-    def end(self) -> None:
-        self._ended.set()
-        self._thread.join(20)
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
 
 
 def test_any_node_may_die_under_load_and_without_a_majority_nothing_is_promised(
