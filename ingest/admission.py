@@ -20,6 +20,9 @@ PAYLOAD_KEPT_BYTES_MAX = 64 * 1024
 DETAIL_LENGTH_MAX = 1_000
 
 _CARRIES_EVENTS = ("evt", "evb")
+_UPWARDS = (*_CARRIES_EVENTS, "hb", "state")
+#: Addresses kept by topic: each door of a district has two or three.
+_TOPICS_KEPT_MAX = 500_000
 _raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 #: One sentence per reason, shown to the operator beside what was found.
@@ -97,33 +100,63 @@ class Refused:
 Item = AdmittedEvent | AdmittedHeartbeat | AdmittedState | Refused
 
 
+class Admitter:
+    """Admission by one registry, which must not change: a door's topic is looked at once."""
+
+    def __init__(self, registry: Registered) -> None:
+        self._registry = registry
+        self._address_by_topic: dict[str, wire.Address] = {}
+
+    def admit(self, message: Message) -> list[Item]:
+        """Decide for one message, element by element where it is an array of events."""
+        topic, payload, received_ms = message.topic, message.payload, message.received_ms
+        address = self._address_by_topic.get(topic)
+        try:
+            if address is None:
+                address = self._look_up(topic)
+            device_id, channel = address.device_id, address.channel
+            if channel == "evt":
+                event = wire.parse_event(payload)
+                return [AdmittedEvent(device_id, event, _first_receipt(event.rx, received_ms), topic)]
+            if channel == "hb":
+                heartbeat = wire.parse_heartbeat(payload)
+                return [AdmittedHeartbeat(device_id, heartbeat, _first_receipt(heartbeat.rx, received_ms))]
+            if channel == "evb":
+                return _take_array(topic, device_id, payload, received_ms)
+            return _take_state(device_id, payload, received_ms, message.retained)
+        except wire.WireError as error:
+            return [
+                refuse(
+                    error.reason, error.detail, topic, _device_in(topic), payload, received_ms,
+                    event_count=count_events(topic.rpartition("/")[2], payload),
+                )
+            ]  # fmt: skip
+
+    def _look_up(self, topic: str) -> wire.Address:
+        """Return where a topic speaks from: a registered device, at its site, upwards."""
+        address = wire.parse_topic(topic)
+        _check_registered(address, self._registry)
+        if address.channel not in _UPWARDS:
+            raise wire.WireError(QuarantineReason.BAD_TOPIC, f"channel {address.channel} goes down, not up")
+        if len(self._address_by_topic) >= _TOPICS_KEPT_MAX:
+            self._address_by_topic.clear()
+        self._address_by_topic[topic] = address
+        return address
+
+
 def admit(
     topic: str, payload: bytes, received_ms: int, registry: Registered, *, retained: bool = False
 ) -> list[Item]:
-    """Decide for one message, element by element where it is an array of events."""
-    channel = topic.rpartition("/")[2]
-    device_id: str | None = None
+    """Decide for one message of a registry that is asked but once."""
+    return Admitter(registry).admit(Message(topic, payload, received_ms, retained))
+
+
+def _device_in(topic: str) -> str | None:
+    """Return the device a refused message is filed under: none where the topic itself says nothing."""
     try:
-        address = wire.parse_topic(topic)
-        device_id = address.device_id
-        _check_registered(address, registry)
-        if channel == "evt":
-            return [_take_event(topic, device_id, wire.parse_event(payload), received_ms)]
-        if channel == "hb":
-            heartbeat = wire.parse_heartbeat(payload)
-            return [AdmittedHeartbeat(device_id, heartbeat, _first_receipt(heartbeat.rx, received_ms))]
-        if channel == "evb":
-            return _take_array(topic, device_id, payload, received_ms)
-        if channel == "state":
-            return _take_state(device_id, payload, received_ms, retained)
-        raise wire.WireError(QuarantineReason.BAD_TOPIC, f"channel {channel} goes down, not up")
-    except wire.WireError as error:
-        return [
-            refuse(
-                error.reason, error.detail, topic, device_id, payload, received_ms,
-                event_count=count_events(channel, payload),
-            )
-        ]  # fmt: skip
+        return wire.parse_topic(topic).device_id
+    except wire.WireError:
+        return None
 
 
 def refuse(
@@ -173,10 +206,6 @@ def _first_receipt(rx: int | None, received_ms: int) -> int:
     return rx if rx is not None and rx <= received_ms else received_ms
 
 
-def _take_event(topic: str, device_id: str, event: wire.Event, received_ms: int) -> AdmittedEvent:
-    return AdmittedEvent(device_id, event, _first_receipt(event.rx, received_ms), topic)
-
-
 def _take_array(topic: str, device_id: str, payload: bytes, received_ms: int) -> list[Item]:
     elements = wire.parse_batch(payload)
     raws = (
@@ -187,7 +216,7 @@ def _take_array(topic: str, device_id: str, payload: bytes, received_ms: int) ->
     items: list[Item] = []
     for index, element in enumerate(elements):
         if isinstance(element, wire.Event):
-            items.append(_take_event(topic, device_id, element, received_ms))
+            items.append(AdmittedEvent(device_id, element, _first_receipt(element.rx, received_ms), topic))
         else:
             assert raws is not None
             # Kept as an array of one, so that it can be replayed on its own topic.

@@ -14,13 +14,14 @@ from ingest.admission import (
     AdmittedEvent,
     AdmittedHeartbeat,
     AdmittedState,
+    Admitter,
     Item,
     Message,
     Refused,
     refuse,
 )
 from ingest.causes import Causes, OutageCause
-from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded, Taken
+from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
 from ingest.grace import Grace
 from ingest.losses import Losses
 from ingest.own_clock import OwnClock
@@ -33,7 +34,6 @@ from ingest.store import (
     Waiting,
     implausible_payload,
 )
-from ingest.together import Found, Together
 from ingest.unsaved import Coverage, Told
 from kaimen.vocabulary import Admission, QuarantineReason
 
@@ -59,7 +59,7 @@ class GroupState:
         self.causes = causes
         self.coverage = coverage
         self._detector = detector
-        self._together = Together(detector, book.registry)
+        self._admitter = Admitter(book.registry)
         self._own_clock = own_clock
         self._grace = grace or Grace(book.registry)
         self._losses = losses or Losses()
@@ -78,7 +78,7 @@ class GroupState:
         """Take over a changed registry."""
         self.book = book
         self._detector.replace_registry(book.registry)
-        self._together = Together(self._detector, book.registry)
+        self._admitter = Admitter(book.registry)
         self.causes.replace_wiring(book.wiring)
         self._grace.replace_registry(book.registry)
         self._owe_pulse(self._pulse_ms)
@@ -104,7 +104,7 @@ class GroupState:
                 self._pulse_to(pulse_ms)
                 later = (at for at in range(start + 1, stop) if _pulse_before(messages[at]) > pulse_ms)
                 stop = next(later, stop)
-            self._take_together(messages[start:stop])
+            self._take_all(messages[start:stop])
             start = stop
         if may_pulse:
             self._pulse_to(now_ms // PULSE_MS * PULSE_MS)
@@ -141,31 +141,31 @@ class GroupState:
 
     def take(self, message: Message) -> list[Item]:
         """Take one message without any pulse; return what admission made of it."""
-        return [found.item for found in self._take_together([message])]
+        return self._take_all([message])
 
-    def _take_together(self, messages: Sequence[Message]) -> list[Found]:
+    def _take_all(self, messages: Sequence[Message]) -> list[Item]:
+        """Take messages between which there is no pulse, in the order received."""
         self._owe_pulse(min(message.received_ms for message in messages))
-        found = self._together.take(messages, self._is_refused if self.refused_events else None)
-        counted: Counter[Admission] = Counter()
-        for message, item, taken in found:
-            match item:
-                case AdmittedEvent():
-                    if taken is None:
-                        words = "the database refused this event"
-                        self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, words))
-                    else:
-                        counted[taken.admission] += 1
-                        self._take_event(item, message.received_ms, taken)
-                case AdmittedHeartbeat():
-                    assert taken is not None
-                    self._take_heartbeat(item, message.received_ms, taken)
-                case AdmittedState():
+        admit = self._admitter.admit
+        counted = dict.fromkeys(Admission, 0)
+        taken: list[Item] = []
+        for message in messages:
+            items = admit(message)
+            for item in items:
+                if type(item) is AdmittedEvent:
+                    self._take_event(item, message.received_ms, counted)
+                elif type(item) is AdmittedHeartbeat:
+                    self._take_heartbeat(item, message.received_ms)
+                elif isinstance(item, AdmittedState):
                     self._take_state(item)
-                case Refused():
+                else:
+                    assert isinstance(item, Refused)
                     self._refuse(item)
+            taken += items
         for admission, count in counted.items():
-            metrics.EVENTS.labels(admission.value).inc(count)
-        return found
+            if count:
+                metrics.EVENTS.labels(admission.value).inc(count)
+        return taken
 
     def _is_refused(self, item: AdmittedEvent) -> bool:
         return (item.topic, implausible_payload(item)) in self.refused_events
@@ -180,10 +180,16 @@ class GroupState:
         )
         (self._turn.refused_again_ids if refused_again else self._turn.replayed_ids).append(waiting.row_id)
 
-    def _take_event(self, item: AdmittedEvent, message_ms: int, taken: Taken) -> None:
-        if taken.admission is Admission.DUPLICATE:
+    def _take_event(self, item: AdmittedEvent, message_ms: int, counted: dict[Admission, int]) -> None:
+        if self.refused_events and self._is_refused(item):
+            self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, "the database refused this event"))
             return
-        plausible = taken.admission is not Admission.IMPLAUSIBLE
+        taken = self._detector.take_event(item.device_id, item.event, received_ms=item.received_ms)
+        admission = taken.admission
+        counted[admission] += 1
+        if admission is Admission.DUPLICATE:
+            return
+        plausible = admission is not Admission.IMPLAUSIBLE
         instant_ms = message_ms if taken.instant_ms is None else taken.instant_ms
         self._turn.events.append(StoredEvent(item, message_ms, instant_ms, taken.household_id, plausible))
         if plausible:
@@ -198,8 +204,9 @@ class GroupState:
             self._turn.refusals.append(refusal)
             metrics.QUARANTINED.labels(refusal.reason.value).inc()
 
-    def _take_heartbeat(self, item: AdmittedHeartbeat, message_ms: int, taken: Taken) -> None:
+    def _take_heartbeat(self, item: AdmittedHeartbeat, message_ms: int) -> None:
         heartbeat = item.heartbeat
+        taken = self._detector.take_heartbeat(item.device_id, heartbeat, received_ms=item.received_ms)
         metrics.HEARTBEATS.inc()
         if self._own_clock is not None:
             self._own_clock.observe(item.device_id, heartbeat, message_ms)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.detector.arrays import HotState
-from ingest.detector.columns import CLOSED, EVENT, GRANTED, NO_COUNTER, OPEN, TAKEN, Columns, Ints
+from ingest.detector.columns import EVENT, NO_COUNTER, Columns, Ints
 from ingest.detector.coverage import EVENT as POINT_EVENT
 from ingest.detector.coverage import HEARTBEAT as POINT_HEARTBEAT
 from ingest.detector.coverage import START, Beat, BootTrack, DeviceTrack, Past, Point, beat_of
@@ -25,7 +25,6 @@ from kaimen.policy import CLONE_SPREAD_MS, STEP_MAX_MS
 Message = wire.Event | wire.Heartbeat
 #: Up to so many messages of a device are looked at one by one.
 _FEW = 12
-_TELLING = np.array([OPEN, CLOSED, GRANTED, TAKEN], np.uint8)
 
 
 @dataclass
@@ -155,9 +154,6 @@ class FastLane:
         self._known = np.zeros((len(device_ids), 2), np.int64)
         #: The devices of which something may have gone past the track since it was last told.
         self._owing: set[int] = set()
-        #: Per batch: up to which row it was looked at for ``take_touched``.
-        self._looked: list[int] = []
-        self._touched: set[int] = set()
 
     def take(self, batch: Batch, stop: int) -> int | None:
         """Take messages of a batch up to ``stop`` (excluded); return the first that is left over, None if none is."""
@@ -165,7 +161,6 @@ class FastLane:
             return None
         if not self._batches or self._batches[-1] is not batch:
             self._batches.append(batch)
-            self._looked.append(0)
         reached, left = self.hot.take_some(batch.columns, batch.reached, stop)
         batch.reached = reached
         if not left:
@@ -193,7 +188,6 @@ class FastLane:
 
     def settle_all(self) -> Iterator[tuple[str, BootTrack]]:
         """Give every track what went past it and let go of the batches; yield the boots that this told of."""
-        self._note_touched()
         known = self._known
         for number, batch in enumerate(self._batches):
             for device, rows in batch.runs():
@@ -209,24 +203,8 @@ class FastLane:
         last = self._batches[-1:]
         if last and last[0].reached == len(last[0].columns):
             last = []  # nothing of it is to come
-        self._batches, self._looked = last, self._looked[-1:] if last else []
+        self._batches = last
         known[:] = 0, (last[0].reached if last else 0)
-
-    def take_touched(self) -> set[int]:
-        """Return the devices of which a door's state or a passage went past the track since the last call."""
-        self._note_touched()
-        touched, self._touched = self._touched, set()
-        return touched
-
-    def _note_touched(self) -> None:
-        for number, batch in enumerate(self._batches):
-            span = slice(self._looked[number], batch.reached)
-            columns = batch.columns
-            telling = (
-                (columns.kind[span] == EVENT) & np.isin(columns.type[span], _TELLING) & ~batch.left[span]
-            )
-            self._touched.update(columns.device[span][telling].tolist())
-            self._looked[number] = batch.reached
 
     # -- arming ---------------------------------------------------------------------------------------------
 

@@ -111,7 +111,6 @@ class Detector:
                     self._tracks[binding.device_id] = DeviceTrack(binding.device_id, 0, retain=self._retain)
         #: What ``columns.device`` of a batch counts.
         self._device_ids = list(self._registry.devices)
-        self._index = {device_id: number for number, device_id in enumerate(self._device_ids)}
         before = self._watches
         watched = [item for item in self._registry.households.values() if item.consent]
         self._state = WatchState(len(watched))
@@ -215,17 +214,6 @@ class Detector:
         ):
             self._enter_lane(device_id)
         return taken
-
-    def went_past(self, device_id: str, event: wire.Event, received_ms: int) -> Taken:
-        """Say what ``take_event`` would of an event that went past its track: it is new, sound, and where its ``ts`` is."""
-        late = received_ms - event.ts > LATE_AFTER_MS
-        admission = Admission.LATE if late else Admission.ACCEPTED
-        household_id = self.household_of(device_id, event.ts)
-        return Taken(admission, event.ts, False, household_id, event.type in _LIVES)
-
-    def device_index(self, device_id: str) -> int:
-        """Return what ``columns.device`` of a batch calls a device."""
-        return self._index[device_id]
 
     def _leave_lane(self, device_id: str) -> None:
         """Bring a device's track up to date and take its next messages one by one."""
@@ -540,23 +528,12 @@ class Detector:
         return bases
 
     def take_changed_views(self) -> list[HouseholdView]:
-        """Return the households judged since the last call, and those whose door spoke past their track."""
-        if self._lane is not None:
-            for device in self._lane.take_touched():
-                for watch in self._dwellers.get(self._device_ids[device], ()):
-                    self._judge_anew(watch)
+        """Return the households judged since the last call; batches may have said more than is in their views."""
         views = [
             self._view(self._watches[key]) for key in sorted(self._changed_views) if key in self._watches
         ]
         self._changed_views.clear()
         return [view for view in views if view is not None]
-
-    def _judge_anew(self, watch: _Watch) -> None:
-        """Bring a household's view up to date; no fact can follow, or a pulse had said so."""
-        self._settle_watch(watch)
-        if watch.judgement is not None:
-            watch.judgement = watch.rule.judge(self._pulse_ms)
-            self._changed_views.add(watch.rule.household.household_id)
 
     def _view(self, watch: _Watch) -> HouseholdView | None:
         judgement = watch.judgement

@@ -196,16 +196,6 @@ def test_on_a_quiet_street_nearly_everything_goes_past_the_tracks() -> None:
     assert player.left_over < 0.05 * player.taken, (player.left_over, player.taken)
 
 
-def test_views_of_batches_are_those_of_single_messages() -> None:
-    case = quiet_street(2, devices=3, hours=30)
-    ends = []
-    for in_batches in (False, True):
-        player = Player(case, in_batches=in_batches, seed=0, changes=False, stops=False).run()
-        views = {view.household_id: view for view in player.detector.take_changed_views()}
-        ends.append({name: (view.evidence_ms, view.evidence, view.stage) for name, view in views.items()})
-    assert ends[0] == ends[1]
-
-
 def test_a_batch_must_have_a_message_for_each_row() -> None:
     with pytest.raises(AssertionError):
         Batch(Rows({}).take(), [wire.Heartbeat(v=1, boot="0" * 16, ts=0, up=0, clk="ntp", seq_last=0)])

@@ -1,4 +1,4 @@
-"""A turn's messages taken together must leave what they leave one by one: the same rows, in the same order."""
+"""A turn's messages applied together must leave what they leave one by one: the same rows, in the same order."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from ingest import together
 from ingest.admission import Message
 from ingest.causes import Causes
 from ingest.detector import Detector, Registry
@@ -21,12 +20,6 @@ BEGIN = 1_763_712_000_000
 SECOND, HOUR = 1_000, 3_600_000
 SITE = "west-gate"
 DOORS = [f"door-{number}" for number in range(4)]
-
-
-@pytest.fixture(autouse=True, params=[1, together.TOGETHER_MIN])
-def together_min(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All batches as columns, and each message by itself."""
-    monkeypatch.setattr(together, "TOGETHER_MIN", request.param)
 
 
 def new_state() -> GroupState:
