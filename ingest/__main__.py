@@ -12,6 +12,7 @@ from ingest.early_loop import EarlyLoop
 from ingest.leases import GroupsChangedError, name_worker
 from ingest.look_back_starter import LookBackStarter
 from ingest.pulse import GroupLoop
+from ingest.receiving import Bulk
 from ingest.sharing import Sharing
 from ingest.subscriber import Subscriber
 from kaimen.clock import open_clock
@@ -123,6 +124,7 @@ def main(settings: IngestSettings) -> int:
     # Hundreds of thousands of events stay for weeks: to look through them for rubbish again and again is wasted.
     gc.set_threshold(*COLLECT_AFTER)
     set_up_logs("ingest", level=settings.log_level, form=settings.log_format)
+    Bulk.may_be_used()  # proved before any lease is held: after an upgrade it is compiled first
     worker = Worker(settings)
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:

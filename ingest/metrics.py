@@ -41,6 +41,9 @@ QUEUE_MESSAGES = Gauge("kaimen_ingest_queue_messages", "Messages received and no
 QUEUE_MESSAGES_MAX = Gauge("kaimen_ingest_queue_messages_max", "Bound of the queue", ["group"])
 QUEUE_FULL = Counter("kaimen_ingest_queue_full", "Times the network thread waited for room in the queue")
 HEARTBEATS_DROPPED = Counter("kaimen_ingest_heartbeats_dropped", "Heartbeats dropped to keep room for events")
+RECEIVING_PLAIN = Counter(
+    "kaimen_ingest_receiving_plain", "Connections that take messages one by one: the fast way was not sound"
+)
 REDELIVERED = Counter(
     "kaimen_ingest_redelivered", "Messages delivered again while the first copy was in flight"
 )

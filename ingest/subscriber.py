@@ -12,16 +12,16 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
 
 from ingest import metrics
 from ingest.admission import Message
 from ingest.faults import pass_point
+from ingest.receiving import Received, Take, new_client
 from kaimen.broker import NEXT_NODE_S_MAX, BrokerAddress, Nodes, parse_broker_urls
 from kaimen.broker_tls import BrokerTls, explain
 from kaimen.clock import Clock
@@ -93,7 +93,9 @@ class Subscriber:
         user: str | None = None,
         password: str | None = None,
         security: BrokerTls | None = None,
+        make_client: Callable[..., mqtt.Client] = new_client,
     ) -> None:
+        self._make_client = make_client
         self._nodes = Nodes(parse_broker_urls(broker_url, user=user, password=password, security=security))
         self._clock = clock
         self._group = str(group_no)
@@ -156,8 +158,9 @@ class Subscriber:
         ).start()
 
     def _new_client(self, epoch: int, node: BrokerAddress) -> mqtt.Client:
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
+        take: Take = lambda received: self._take_in(received, epoch)  # noqa: E731
+        client = self._make_client(
+            take,
             client_id=self._client_id,
             clean_session=False,
             protocol=mqtt.MQTTv311,
@@ -177,7 +180,6 @@ class Subscriber:
         client.on_disconnect = lambda _who, _data, _flags, reason, _properties: self._on_end(
             epoch, str(reason)
         )
-        client.on_message = lambda _who, _data, message: self._on_message(message, epoch)
         return client
 
     def _begin(self, client: mqtt.Client, epoch: int, node: BrokerAddress) -> None:
@@ -290,60 +292,63 @@ class Subscriber:
 
     # -- receiving (network thread) -------------------------------------------------------------------------
 
-    def _on_message(self, message: mqtt.MQTTMessage, epoch: int) -> None:
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = "not-utf8"
-        payload = bytes(message.payload)
+    def _take_in(self, received: Sequence[Received], epoch: int) -> None:
+        """Stamp and queue messages in one step: whoever reads the clock under this lock has everything before it."""
         with self._changed:
-            if message.qos and self._is_known((topic, payload), message, epoch):
-                metrics.REDELIVERED.inc()
-                return
-            if message.qos == 0 and len(self._queue) >= self._queue_max * HEARTBEAT_SHARE:
-                metrics.HEARTBEATS_DROPPED.inc()
-                return
-            if not self._wait_for_room(epoch):
-                return
-            # Stamped and queued in one step: whoever reads the clock under this lock has everything before it.
-            stamped = Message(topic, payload, self._clock.now_ms(), message.retain)
-            delivery = _Delivery(stamped, message.qos, epoch, [message.mid])
-            self._queue.append(delivery)
-            self._queue_bytes += len(payload)
-            if message.qos:
-                self._by_packet[message.mid] = delivery
-                self._by_content.setdefault((topic, payload), []).append(delivery)
-            if self._awaited:
+            now_ms = self._clock.now_ms()
+            for message in received:
+                if epoch != self._epoch:
+                    return  # the connection is given up: what was not answered comes again
+                if message.qos and self._is_known(message, epoch):
+                    metrics.REDELIVERED.inc()
+                    continue
+                if message.qos == 0 and len(self._queue) >= self._queue_max * HEARTBEAT_SHARE:
+                    metrics.HEARTBEATS_DROPPED.inc()
+                    continue
+                if self._is_full():
+                    if not self._wait_for_room(epoch):
+                        return
+                    now_ms = self._clock.now_ms()
+                self._queue_up(message, epoch, now_ms)
+            if self._awaited and self._queue:
                 self._awaited = False
                 self._changed.notify_all()
 
-    def _is_known(self, content: tuple[str, bytes], message: mqtt.MQTTMessage, epoch: int) -> bool:
+    def _queue_up(self, message: Received, epoch: int, now_ms: int) -> None:
+        topic, payload, packet_id, qos, _, retain = message
+        delivery = _Delivery(Message(topic, payload, now_ms, retain), qos, epoch, [packet_id])
+        self._queue.append(delivery)
+        self._queue_bytes += len(payload)
+        if qos:
+            self._by_packet[packet_id] = delivery
+            self._by_content.setdefault((topic, payload), []).append(delivery)
+
+    def _is_known(self, message: Received, epoch: int) -> bool:
         """Say whether this is a redelivery of a message in flight; if so its acknowledgement goes the new way."""
-        if epoch != self._epoch:
-            return True
-        same = self._by_content.get(content)
+        same = self._by_content.get((message.topic, message.payload))
         if same is None:
             return False
-        standing = self._by_packet.get(message.mid)
+        standing = self._by_packet.get(message.packet_id)
         if standing is not None:
             return standing in same  # the broker did not wait: one packet id, one message
         for delivery in same:
             if delivery.epoch != epoch or message.dup:
                 if delivery.epoch != epoch:
                     delivery.epoch, delivery.packet_ids = epoch, []
-                delivery.packet_ids.append(message.mid)
-                self._by_packet[message.mid] = delivery
+                delivery.packet_ids.append(message.packet_id)
+                self._by_packet[message.packet_id] = delivery
                 return True
         return False
 
+    def _is_full(self) -> bool:
+        return len(self._queue) >= self._queue_max or self._queue_bytes >= QUEUE_BYTES_MAX
+
     def _wait_for_room(self, epoch: int) -> bool:
-        waited = False
-        while len(self._queue) >= self._queue_max or self._queue_bytes >= QUEUE_BYTES_MAX:
-            if epoch != self._epoch:
-                return False
-            if not waited:
-                metrics.QUEUE_FULL.inc()
-                waited = True
+        """Wait until the queue has room; say whether the connection is still wanted then."""
+        metrics.QUEUE_FULL.inc()
+        self._awaited = False
+        self._changed.notify_all()  # whoever waits for a first message must not wait for the last one too
+        while self._is_full() and epoch == self._epoch:
             self._changed.wait()
         return epoch == self._epoch
 
