@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from edge.gateway import add_receipt
+from edge.intake import add_receipt
 from edge.link import Frame, Inbox, Published
 from edge.sending import group_messages, join_messages
 from edge.spool import Message
