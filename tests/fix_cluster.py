@@ -44,7 +44,7 @@ def _settings(folder: str, number: int, mqtt_port: int, routes: Sequence[int], a
         f'jetstream {{ store_dir: "{folder}/node-{number}", max_memory_store: 64MB, max_file_store: 4GB }}\n'
         f'cluster {{ name: kaimen, listen: "127.0.0.1:{routes[number]}", routes: [{others}] }}\n'
         f'mqtt {{ listen: "127.0.0.1:{mqtt_port}", ack_wait: "{ack_wait}", max_ack_pending: 2000,'
-        f' js_api_timeout: "2s", stream_replicas: {NODES}, consumer_replicas: {NODES} }}\n'
+        f' js_api_timeout: "2s", stream_replicas: {NODES} }}\n'
     )
 
 

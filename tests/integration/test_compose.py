@@ -4,10 +4,11 @@ files and health check, with host names mapped to loopback ports and volumes to 
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from tests.fix_servers import Program, free_port, postgres_programs, temporary_f
 PROGRAMS = Path(sys.executable).parent
 #: Given from outside in the compose file too: the database's image is not ours to start here.
 NOT_OURS = ("database", "prometheus", "phone")  # the telephone has tests of its own, and a profile
+BROKER_NODES = ("broker", "broker-2", "broker-3")
 HEALTHY_WITHIN_S = 90.0
 
 
@@ -46,11 +48,13 @@ class Deployment:
         home = self.folder / name
         mapped = {
             "postgresql://kaimen@database:5432/kaimen": self.database_url,
-            "broker:8883": f"127.0.0.1:{self.port('broker')}",
-            "0.0.0.0:8883": f"127.0.0.1:{self.port('broker')}",
-            "127.0.0.1:8222": f"127.0.0.1:{self.port('broker health')}",
+            "0.0.0.0:8883": f"127.0.0.1:{self.port(name)}",
+            "0.0.0.0:6222": f"127.0.0.1:{self.port(f'{name} routes')}",
+            **{f"{node}:8883": f"127.0.0.1:{self.port(node)}" for node in BROKER_NODES},
+            **{f"{node}:6222": f"127.0.0.1:{self.port(f'{node} routes')}" for node in BROKER_NODES},
+            "127.0.0.1:8222": f"127.0.0.1:{self.port(f'{name} health')}",
             "127.0.0.1:9100": f"127.0.0.1:{self.port(f'{name} metrics')}",
-            "127.0.0.1:4222": f"127.0.0.1:{self.port('broker native')}",
+            "127.0.0.1:4222": f"127.0.0.1:{self.port(f'{name} native')}",
             "/var/lib/kaimen": str(home / "data"),
         }
         for kind in ("configs", "secrets"):
@@ -138,8 +142,12 @@ class Deployment:
         wait_until(lambda: not program.is_alive(), f"{name} has done its work")
         assert program.process is not None and program.process.returncode == 0, program.last_words()
 
-    def start_all(self) -> None:
-        waiting = [name for name in self.compose["services"] if name not in NOT_OURS]
+    def start_all(self, profiles: Sequence[str] = ()) -> None:
+        waiting = [
+            name
+            for name, service in self.compose["services"].items()
+            if name not in NOT_OURS and set(service.get("profiles", profiles)) <= set(profiles)
+        ]
         while waiting:
             ready = [name for name in waiting if not self.needs(name) & set(waiting)]
             assert ready, f"these wait for each other: {waiting}"
@@ -166,11 +174,11 @@ class Deployment:
         return statuses
 
 
-def _prepare(folder: Path) -> Mapping[str, str]:
+def _prepare(folder: Path, *options: str) -> Mapping[str, str]:
     """Make keys and passwords as an operator does; return what ``.env`` then says."""
     environment_path = folder / "environment"
     subprocess.run(
-        [REPOSITORY / "deploy" / "prepare", "localhost"],
+        [REPOSITORY / "deploy" / "prepare", *options, "localhost"],
         env={
             "PATH": "/usr/bin:/bin",
             "KAIMEN_PRIVATE": str(folder / "private"),
@@ -184,7 +192,13 @@ def _prepare(folder: Path) -> Mapping[str, str]:
 
 @pytest.fixture
 def deployment(tmp_path: Path, database_server: DatabaseServer) -> Iterator[Deployment]:
-    compose = load_compose(_prepare(tmp_path))
+    with _deployed(tmp_path, database_server) as made:
+        yield made
+
+
+@contextmanager
+def _deployed(tmp_path: Path, database_server: DatabaseServer, *options: str) -> Iterator[Deployment]:
+    compose = load_compose(_prepare(tmp_path, *options))
     for kind in ("configs", "secrets"):
         for entry in compose[kind].values():
             path = entry["file"].replace("deploy/private/", f"{tmp_path}/private/")
@@ -298,6 +312,49 @@ def test_a_service_without_its_broker_says_so_and_recovers(deployment: Deploymen
     wait_until(
         lambda: deployment.is_healthy("ingest"), "ingest has its broker again", within_s=HEALTHY_WITHIN_S
     )
+
+
+def test_the_settings_of_a_cluster_are_what_the_broker_takes(
+    tmp_path: Path, database_server: DatabaseServer
+) -> None:
+    with _deployed(tmp_path, database_server, "--cluster") as made:
+        for name in BROKER_NODES:
+            made.put_files(name)
+            words = [*made.command(name, made.compose["services"][name]["command"]), "-t"]
+            checked = subprocess.run(
+                words, env=made.environment(name), cwd=tmp_path, capture_output=True, text=True, check=False
+            )
+            assert checked.returncode == 0, checked.stderr
+            assert "nats-cluster.conf" in made.compose["configs"]["broker_settings"]["file"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    "KAIMEN_TEST_COMPOSE_CLUSTER" not in os.environ,
+    reason="a minute: KAIMEN_TEST_COMPOSE_CLUSTER=1 asks for it",
+)
+def test_a_cluster_of_three_nodes_and_two_workers_becomes_healthy_and_stands_the_loss_of_a_node(
+    tmp_path: Path, database_server: DatabaseServer
+) -> None:
+    with _deployed(tmp_path, database_server, "--cluster") as made:
+        made.start_all(["cluster"])
+        for name in made.watched():
+            made.wait_for_condition(name, "service_healthy")
+        assert {*BROKER_NODES, "ingest", "ingest-2"} <= set(made.watched())
+        made.programs["broker-2"].kill()
+
+        def works() -> bool:
+            return all(made.is_healthy(name) for name in ("ingest", "ingest-2", "edge"))
+
+        wait_until(works, "both workers and the edge go on", within_s=HEALTHY_WITHIN_S)
+        assert not made.is_healthy("broker-2")
+
+
+def test_a_place_prepared_for_one_node_is_not_made_a_cluster_afterwards(tmp_path: Path) -> None:
+    before = _prepare(tmp_path)
+    with pytest.raises(subprocess.CalledProcessError):
+        _prepare(tmp_path, "--cluster")
+    assert read_environment_file(tmp_path / "environment") == before
 
 
 def test_secrets_are_made_once_and_kept(tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ ENVIRONMENT = {
     "KAIMEN_BROKER_PASSWORD_INGEST": "-",
     "KAIMEN_EDGE_CREDENTIAL_KEY": "-",
 }
-OWN_SERVICES = ("broker", "migrate", "edge", "ingest", "alerts", "console", "watchdog")
+OWN_SERVICES = (
+    "broker", "broker-2", "broker-3", "migrate", "edge", "ingest", "ingest-2", "alerts", "console", "watchdog",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -132,6 +134,29 @@ def test_devices_reach_the_broker_by_tls_only(compose: dict[str, Any]) -> None:
     assert len(re.findall(r"0\.0\.0\.0", settings)) == 1
 
 
+def test_a_cluster_offers_devices_tls_alone_and_its_nodes_prove_who_they_are(compose: dict[str, Any]) -> None:
+    settings = (REPOSITORY / "deploy" / "nats-cluster.conf").read_text(encoding="utf-8")
+    assert re.search(r"mqtt \{[^}]*listen: 0\.0\.0\.0:8883[^}]*tls \{", settings)
+    assert re.search(r"cluster \{[^}]*listen: 0\.0\.0\.0:6222[^}]*tls \{[^}]*verify: true", settings)
+    assert len(re.findall(r"0\.0\.0\.0", settings)) == 2
+    nodes = {name for name in compose["services"] if name.startswith("broker")}
+    assert set(re.findall(r"nats://([\w-]+):6222", settings)) == nodes
+    names = [compose["services"][name]["environment"]["KAIMEN_BROKER_NODE"] for name in nodes]
+    assert sorted(names) == sorted(nodes)
+    stores = [compose["services"][name]["volumes"] for name in nodes]
+    assert len({str(volumes) for volumes in stores}) == len(nodes)
+
+
+def test_what_a_cluster_adds_is_not_started_without_its_profile(compose: dict[str, Any]) -> None:
+    more = {name for name, service in compose["services"].items() if "cluster" in service.get("profiles", [])}
+    assert more == {"broker-2", "broker-3", "ingest-2"}
+    for name, service in compose["services"].items():
+        if "profiles" not in service:
+            assert not set(service.get("depends_on", {})) & more, name
+    workers = [compose["services"][name]["environment"] for name in ("ingest", "ingest-2")]
+    assert workers[1] == {**workers[0], "KAIMEN_INGEST_WORKER": "ingest-2"}
+
+
 def test_the_file_carries_no_secret() -> None:
     """Every password-like variable is taken from outside and refused when empty."""
     raw = yaml.safe_load(COMPOSE_PATH.read_text(encoding="utf-8"))
@@ -152,6 +177,11 @@ def test_every_service_with_figures_is_scraped(compose: dict[str, Any]) -> None:
         for job in settings["scrape_configs"]
         for group in job["static_configs"]
         for target in group["targets"]
+    } | {
+        f"{name}:{looked_up['port']}"
+        for job in settings["scrape_configs"]
+        for looked_up in job["dns_sd_configs"]
+        for name in looked_up["names"]
     }
     offered = {
         f"{name}:{service['environment']['KAIMEN_METRICS_PORT']}"
@@ -186,6 +216,7 @@ def test_every_setting_is_one_that_its_service_knows(compose: dict[str, Any]) ->
     classes = {
         "edge": settings.EdgeSettings,
         "ingest": settings.IngestSettings,
+        "ingest-2": settings.IngestSettings,
         "alerts": settings.AlertsSettings,
         "console": settings.ConsoleSettings,
         "watchdog": settings.WatchdogSettings,
