@@ -35,6 +35,7 @@ from console.pages import (
     committee,
     consents,
     desk_notes,
+    device_tests,
     devices,
     doors,
     dry_run,
@@ -53,6 +54,7 @@ from console.pages import (
     people,
     place,
     police,
+    policies,
     portfolio,
     quarantine,
     resident,
@@ -98,7 +100,7 @@ log = get_logger()
 
 _PAGES = (
     sign_in, sign_in_code, sign_in_outer, account, account_tokens, people, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
-    devices, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
+    devices, device_tests, policies, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, watchdog, figures, duty, duty_rosters, dry_run, look_back,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
     rights, retention,

@@ -161,29 +161,42 @@ SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND
           AND c.stage >= 2 AND c.stage_at > %(hour_ago)s AND e.fact LIKE 'crossing:%%') AS alarms_this_hour
 
 -- name: case_tabs
--- how many cases each tab of the alarm console holds
-SELECT count(*) FILTER (WHERE state <> 'closed') AS all,
-       count(*) FILTER (WHERE state <> 'closed' AND holder_id IS NULL
+-- how many cases each tab of the alarm console holds; what a device on test tells of itself is in its own tab alone
+SELECT count(*) FILTER (WHERE state <> 'closed' AND NOT on_test) AS all,
+       count(*) FILTER (WHERE state <> 'closed' AND NOT on_test AND holder_id IS NULL
                         AND (held_until IS NULL OR held_until <= %(now)s)) AS unclaimed,
-       count(*) FILTER (WHERE state <> 'closed' AND holder_id IS NOT NULL) AS working,
-       count(*) FILTER (WHERE state <> 'closed' AND held_until > %(now)s) AS held,
+       count(*) FILTER (WHERE state <> 'closed' AND NOT on_test AND holder_id IS NOT NULL) AS working,
+       count(*) FILTER (WHERE state <> 'closed' AND NOT on_test AND held_until > %(now)s) AS held,
+       count(*) FILTER (WHERE state <> 'closed' AND on_test) AS on_test,
        count(*) FILTER (WHERE state = 'closed' AND closed_at >= %(day_begin)s) AS closed
-FROM cases
-WHERE community_id = %(community_id)s AND (state <> 'closed' OR closed_at >= %(day_begin)s)
+FROM (
+  SELECT c.state, c.holder_id, c.held_until, c.closed_at,
+         c.cause IN ('technical', 'device_fault', 'door_forced', 'door_held') AND EXISTS (
+           SELECT 1 FROM agreements g WHERE g.kind = 'device_test' AND g.state = 'agreed' AND g.until_at > %(now)s
+           AND g.device_id IN (c.cause_key, split_part(c.cause_key, ':', 2))) AS on_test
+  FROM cases c
+  WHERE c.community_id = %(community_id)s AND (c.state <> 'closed' OR c.closed_at >= %(day_begin)s)
+) found
 
 -- name: alarm_ids
--- the cases of one tab: priority, then oldest; after a case, where one is given
+-- the cases of one tab: priority, then oldest; after a case, where one is given. A person's silence is on test in no tab
 WITH mine AS (
   SELECT c.id, c.stage, c.stage_at, c.priority AS rank,
          CASE WHEN c.cause = 'technical' THEN 1 ELSE 0 END AS technical
   FROM cases c
+  CROSS JOIN LATERAL (
+    SELECT c.cause IN ('technical', 'device_fault', 'door_forced', 'door_held') AND EXISTS (
+      SELECT 1 FROM agreements g WHERE g.kind = 'device_test' AND g.state = 'agreed' AND g.until_at > %(now)s
+      AND g.device_id IN (c.cause_key, split_part(c.cause_key, ':', 2))) AS on_test
+  ) x
   WHERE c.community_id = %(community_id)s
     AND CASE %(tab)s
-          WHEN 'all' THEN c.state <> 'closed'
-          WHEN 'unclaimed' THEN c.state <> 'closed' AND c.holder_id IS NULL
+          WHEN 'all' THEN c.state <> 'closed' AND NOT x.on_test
+          WHEN 'unclaimed' THEN c.state <> 'closed' AND NOT x.on_test AND c.holder_id IS NULL
                                 AND (c.held_until IS NULL OR c.held_until <= %(now)s)
-          WHEN 'working' THEN c.state <> 'closed' AND c.holder_id IS NOT NULL
-          WHEN 'held' THEN c.state <> 'closed' AND c.held_until > %(now)s
+          WHEN 'working' THEN c.state <> 'closed' AND NOT x.on_test AND c.holder_id IS NOT NULL
+          WHEN 'held' THEN c.state <> 'closed' AND NOT x.on_test AND c.held_until > %(now)s
+          WHEN 'on_test' THEN c.state <> 'closed' AND x.on_test
           WHEN 'closed' THEN c.state = 'closed' AND c.closed_at >= %(day_begin)s
           ELSE false
         END
@@ -532,6 +545,8 @@ SELECT v.no, v.id, v.kind, v.model, v.place, v.gateway_id, v.supervision_s, v.re
        o.began_at AS unknown_since, o.cause, fh.heard_at AS first_heard_at,
        v.registered_at + make_interval(secs => co.commissioning_s) AS expected_at,
        (SELECT sum(b.lost) FROM boot_losses b WHERE b.device_no = v.no)::bigint AS lost,
+       (SELECT max(g.until_at) FROM agreements g WHERE g.device_id = v.id AND g.state = 'agreed'
+          AND g.until_at > %(now)s) AS test_until,
        ta.implausible_heartbeats, cp.clock, cp.heard_at IS NULL AND st.heard_at IS NULL AS never_heard,
        (SELECT count(DISTINCT d.household_id) FROM household_doors d WHERE d.device_id = v.id AND d.to_at IS NULL) AS household_count,
        EXISTS (SELECT 1 FROM household_doors d JOIN household_states s ON s.household_id = d.household_id
@@ -559,7 +574,9 @@ ORDER BY (o.began_at IS NULL AND fh.heard_at IS NOT NULL), o.began_at, v.place, 
 -- name: device_totals
 SELECT count(*) AS total,
        count(*) FILTER (WHERE EXISTS (SELECT 1 FROM outages o WHERE o.device_id = v.id
-         AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id))) AS not_known
+         AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id))) AS not_known,
+       count(*) FILTER (WHERE EXISTS (SELECT 1 FROM agreements g WHERE g.device_id = v.id AND g.state = 'agreed'
+         AND g.until_at > %(now)s)) AS on_test
 FROM devices v JOIN sites si ON si.id = v.site_id
 WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s) AND v.retired_at IS NULL
 

@@ -413,6 +413,7 @@ class Tab(StrEnum):
     UNCLAIMED = "unclaimed"
     WORKING = "working"
     HELD = "held"
+    ON_TEST = "on_test"
     CLOSED = "closed"
 
 
@@ -645,6 +646,7 @@ class DeviceRow:
     first_heard_at: datetime | None = None
     expected_at: datetime | None = None  # never heard: by when it should have been
     implausible: int = 0  # heartbeats that stand nowhere in time
+    test_until: datetime | None = None  # on test: two people said so, and it ends by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -804,6 +806,7 @@ class DevicesPage:
     rows: tuple[DeviceRow, ...]  # troubled first
     total: int = 0
     not_known_count: int = 0
+    test_count: int = 0
     only: str = ""  # '', troubled
     newer_url: str | None = None
     older_url: str | None = None

@@ -34,6 +34,7 @@ def load_devices(
             "community_id": reader.viewer.community_id,
             "ids": None if ids is None else list(ids),
             "troubled": troubled,
+            "now": reader.now,
             "limit": PAGE,
             "offset": offset,
         },
@@ -66,6 +67,7 @@ def _device(row: Mapping[str, Any]) -> DeviceRow:
         clock=row["clock"],
         household_count=row["household_count"],
         retired_at=row["retired_at"],
+        test_until=row["test_until"],
     )
 
 

@@ -28,7 +28,8 @@ def devices(
         reader = seat.reader(connection)
         found = loader.load_devices(connection, reader, troubled=bool(only), offset=after)
         totals = connection.execute(
-            queries("console")["device_totals"], {"community_id": seat.viewer.community_id}
+            queries("console")["device_totals"],
+            {"community_id": seat.viewer.community_id, "now": seat.now},
         ).fetchone()
         assert totals is not None
         further = after + loader.PAGE < found.total
@@ -36,6 +37,7 @@ def devices(
             rows=found.rows,
             total=totals["total"],
             not_known_count=totals["not_known"],
+            test_count=totals["on_test"],
             only=only,
             newer_url=f"/devices?only={only}&after={max(0, after - loader.PAGE)}" if after else None,
             older_url=f"/devices?only={only}&after={after + loader.PAGE}" if further else None,

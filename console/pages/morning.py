@@ -70,7 +70,7 @@ def _show(
     )
 
 
-_RESULTS = {
+_RESULTS: dict[str, dict[str, str]] = {
     QuickResult.SPOKE: {"outcome": Outcome.WELL.value, "contacted": Contacted.SPOKE.value},
     QuickResult.SAW: {"outcome": Outcome.WELL.value, "contacted": Contacted.SAW.value},
     QuickResult.NO_ANSWER: {"outcome": Outcome.NO_ANSWER.value},
@@ -81,12 +81,12 @@ _RESULTS = {
 def record_result(
     seat: Guard,
     task_id: tasks.TaskId,
-    result: Annotated[QuickResult, Form()],
+    result: Annotated[str, Form(max_length=20)] = "",
     witness: Annotated[str, Form(max_length=200)] = "",
     grid: Annotated[str, Form(max_length=64)] = "",
 ) -> Response:
     """One home's result by one press, and on to the next; there is no act for several people at once."""
-    values = dict(_RESULTS[result])
+    values = dict(_RESULTS.get(result, {"outcome": ""}))
     if values["outcome"] == Outcome.WELL:
         values["witness"] = witness
     onward = "/morning?" + urlencode({"next": task_id, **({"grid": grid} if grid else {})})

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from console import views as v
+from console import views_agreements as va
 from console import views_buildings as b
 from console import views_channels as vc
 from console import views_identity as vi
@@ -379,6 +380,7 @@ TABS = tuple(
         (v.Tab.UNCLAIMED, 1),
         (v.Tab.WORKING, 3),
         (v.Tab.HELD, 0),
+        (v.Tab.ON_TEST, 1),
         (v.Tab.CLOSED, 6),
     )
 )
@@ -1120,7 +1122,51 @@ REQUEST = vi.RequestRow(
     7, "change_role", "limin", "李敏", "周管理", NOW, NOW + timedelta(days=7), Role.POLICE_OFFICER, "文昌花园"
 )
 
+TESTS = va.DeviceTestsPage(
+    (
+        va.Waiting(
+            8, "/devices/tests/8", "换电池，开盖会报防拆", "李敏", ago(minutes=5), NOW + timedelta(days=7), False,
+            "z-3-1-1201", "3 栋 1 单元 1201 户门", NOW + timedelta(hours=2),
+        ),
+        va.Waiting(
+            9, "/devices/tests/9", "更换网关", "陈伟", ago(minutes=1), NOW + timedelta(days=7), True, "g-5-4",
+            until_at=NOW + timedelta(hours=8),
+        ),
+    ),
+    (
+        va.RunningTest(
+            7, "/devices/tests/7", "g-7-2", "7 栋 2 单元", "布线施工", "李敏", "陈伟", NOW + timedelta(hours=1)
+        ),
+    ),
+    (1, 2, 4, 8),
+    NOW,
+    v.Form({"device": "z-3-1-1201", "hours": "2"}, {"reason": "reason_missing"}),
+)  # fmt: skip
+POLICIES = va.PoliciesPage(
+    (va.PolicyRow("frail", 2, (12, 24, 48), NOW, 18), va.PolicyRow("mandated", 1, (24, 48, 72), None, 242)),
+    (
+        va.Waiting(
+            4, "/admin/policies/4", "今冬独居高龄老人加密", "周洁", ago(hours=3), NOW + timedelta(days=6), False,
+            "frail", hours=(8, 16, 24),
+        ),
+    ),
+    NOW,
+)  # fmt: skip
+
+
 PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
+    "device-tests": ("device_tests.html", lambda: TESTS, {"current": "devices"}),
+    "device-tests-empty": (
+        "device_tests.html",
+        lambda: va.DeviceTestsPage((), (), (1, 2, 4, 8), NOW),
+        {"current": "devices"},
+    ),
+    "policies": ("policies.html", lambda: POLICIES, {"current": "admin", "role": Role.ADMIN}),
+    "policies-read": (
+        "policies.html",
+        lambda: replace(POLICIES, waiting=(), may_ask=False),
+        {"current": "admin", "role": Role.ADMIN},
+    ),
     "alarms": ("alarms.html", lambda: ALARMS, {"current": "alarms", "demo": False}),
     "alarms-odd": ("alarms.html", lambda: ODD_ALARMS, {"current": "alarms", "behind_ms": 480_000}),
     "alarms-many": ("alarms.html", lambda: MANY_ALARMS, {"current": "alarms"}),

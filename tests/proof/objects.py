@@ -30,7 +30,7 @@ WORDS: Values = {
 MISSING: Values = {
     **dict.fromkeys(
         ("case_id", "task_id", "row_id", "ticket_id", "entry_id", "absence_id", "swap_id", "handover_id", "span_id",
-         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id", "request_id", "position_id"),
+         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id", "request_id", "position_id", "agreement_id", "proposal_id"),
         987_654_321,
     ),
     "household_id": "h-none", "person_id": "p-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
@@ -160,6 +160,16 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
             "INSERT INTO user_positions (user_id, role, community_id, given_by, given_at)"
             " VALUES (%s, 'guard', %s, 'test', %s) RETURNING id",
             ids[f"watcher{suffix}"], community, now,
+        ),
+        "agreement_id": add(
+            "INSERT INTO agreements (kind, community_id, device_id, reason, until_at, asked_by, asked_at, expires_at)"
+            " VALUES ('device_test', %s, %s, '换电池', %s, %s, %s, %s) RETURNING id",
+            community, f"d-{home}", now + timedelta(hours=4), clerk, wall, wall + timedelta(days=1),
+        ),
+        "proposal_id": add(
+            "INSERT INTO agreements (kind, policy_id, asked, reason, asked_by, asked_at, expires_at)"
+            " VALUES ('policy', 'frail', '{\"hours\": [12, 24, 48]}', '高龄', %s, %s, %s) RETURNING id",
+            clerk, wall, wall + timedelta(days=1),
         ),
         "request_id": add(
             "INSERT INTO people_requests (kind, user_id, asked_by, asked_at, expires_at)"

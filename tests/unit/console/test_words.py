@@ -10,7 +10,7 @@ import pytest
 
 from alerts.readiness import GapReason
 from alerts.reasons import NextAction, Reason, Refusal
-from console import navigation, refusal_words, scope, tickets, views, views_morning, visiting
+from console import agreements, navigation, refusal_words, scope, tickets, views, views_morning, visiting
 from console.api_scopes import Scope
 from console.pages.consents import PURPOSES
 from console.pages.desk_notes import RESULTS
@@ -125,6 +125,7 @@ BUILT: dict[str, list[str]] = {
             *visiting.VisitRefusal,
             *tickets.TicketRefusal,
             *PositionRefusal,
+            *agreements.AskRefusal,
         )
     ],
     "look_up": ["read", "no_ticket", "not_granted", "not_the_asker", "not_an_officer", "not_trained", "over"],

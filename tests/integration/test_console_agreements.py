@@ -1,0 +1,131 @@
+"""Acts on the watching itself: one person asks, another agrees; a device on test calls nobody, people are watched as ever."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kaimen.clock import ManualClock
+from tests.integration.console_world import World, build_world
+
+pytestmark = pytest.mark.one_store
+
+
+@pytest.fixture
+def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    built = build_world(database_url, manual_clock)
+    built.write(
+        "INSERT INTO users (name, display_name, password_hash, role, community_id, created_at)"
+        " SELECT name || '-2', display_name, password_hash, role, community_id, created_at FROM users"
+        " WHERE name IN ('clerk', 'admin')"
+    )
+    yield built
+    built.pool.close()
+
+
+def _ask(world: World, name: str = "clerk", device: str = "d-h-li", **fields: str) -> int:
+    sent = {"device": device, "hours": "2", "reason": "换电池", **fields}
+    return int(world.post(world.browser(name), "/devices/tests", **sent).status_code)
+
+
+def _request(world: World) -> int:
+    return int(world.rows("SELECT max(id) AS id FROM agreements")[0]["id"])
+
+
+def test_a_device_is_on_test_once_a_second_person_agrees_and_its_case_calls_nobody(world: World) -> None:
+    clerk, second = world.browser("clerk"), world.browser("clerk-2")
+    case = f"case-{world.case_ids['technical']}"
+    assert _ask(world) == 303
+    request = _request(world)
+    assert case in clerk.get("/alarms").text, "asked is not agreed"
+    assert world.post(clerk, f"/devices/tests/{request}/agree").status_code == 404, "nobody agrees to her own"
+    assert world.post(second, f"/devices/tests/{request}/agree").status_code == 303
+    rows = clerk.get("/alarms?fragment=list").text
+    assert case not in rows
+    for key in ("wang", "zhao", "sun"):
+        assert f"case-{world.case_ids[key]}" in rows, "people are watched as ever"
+    assert case in clerk.get("/alarms?tab=on_test").text
+    assert "测试中，到" in clerk.get("/devices").text
+    # It ends by itself.
+    world.clock.advance_to(world.clock.now_ms() + 2 * 3_600_000 + 1)
+    assert case in clerk.get("/alarms?fragment=list").text
+    assert case not in clerk.get("/alarms?tab=on_test&fragment=list").text
+    actions = [row["action"] for row in world.rows("SELECT action FROM audit_entries ORDER BY id")]
+    assert actions == ["device_test_asked", "device_test_agreed"]
+
+
+def test_to_watch_again_needs_nobody_and_a_request_can_be_taken_back(world: World) -> None:
+    clerk = world.browser("clerk")
+    _ask(world)
+    assert world.post(clerk, f"/devices/tests/{_request(world)}/refuse").status_code == 303
+    assert world.post(world.browser("clerk-2"), f"/devices/tests/{_request(world)}/agree").status_code == 404
+    _ask(world)
+    world.post(world.browser("admin"), f"/devices/tests/{_request(world)}/agree")
+    assert world.post(clerk, f"/devices/tests/{_request(world)}/end").status_code == 303
+    assert f"case-{world.case_ids['technical']}" in clerk.get("/alarms?fragment=list").text
+
+
+def test_what_cannot_be_asked_is_refused_in_words_and_elsewhere_is_not_there(world: World) -> None:
+    assert _ask(world, device="d-h-other") == 422
+    assert _ask(world, hours="24") == 422
+    assert _ask(world, reason="") == 422
+    assert _ask(world) == 303
+    assert _ask(world) == 422, "a second request for the same device"
+    for name in ("clerk-b", "watcher", "police", "family"):
+        answer = world.post(world.browser(name), f"/devices/tests/{_request(world)}/agree")
+        assert answer.status_code in (403, 404)
+    assert world.rows("SELECT state FROM agreements")[0]["state"] == "asked"
+
+
+def test_a_policy_holds_once_a_second_administrator_agrees_and_is_never_slower_than_mandated(
+    world: World,
+) -> None:
+    admin, second = world.browser("admin"), world.browser("admin-2")
+
+    def ask(*hours: str, policy: str = "mandated", reason: str = "今冬加密") -> int:
+        first, middle, third = hours
+        return int(
+            world.post(
+                admin,
+                "/admin/policies",
+                policy=policy,
+                first=first,
+                second=middle,
+                third=third,
+                reason=reason,
+            ).status_code
+        )
+
+    assert ask("24", "48", "96") == 422
+    assert ask("24", "x", "72") == 422
+    assert ask("12", "24", "48", reason="") == 422
+    assert ask("12", "24", "48") == 303
+    request = _request(world)
+    assert len(world.rows("SELECT 1 FROM policies")) == 1
+    assert world.post(admin, f"/admin/policies/{request}/agree").status_code == 404
+    assert world.post(world.browser("clerk"), f"/admin/policies/{request}/agree").status_code == 403
+    assert world.post(second, f"/admin/policies/{request}/agree").status_code == 303
+    found = world.rows(
+        "SELECT version, thresholds_s, valid_from FROM policies ORDER BY version DESC LIMIT 1"
+    )[0]
+    assert (found["version"], found["thresholds_s"]) == (2, [43_200, 86_400, 172_800])
+    assert found["valid_from"] == world.now
+    assert "12 / 24 / 48" in admin.get("/admin/policies").text
+    assert world.post(second, f"/admin/policies/{request}/agree").status_code == 404, "once"
+
+
+def test_a_request_does_not_wait_for_ever_and_one_community_asks_nothing_of_the_others(world: World) -> None:
+    admin = world.browser("admin")
+    world.post(
+        admin, "/admin/policies", policy="frail", first="8", second="16", third="24", reason="高龄加密"
+    )
+    world.wall.advance_to(world.wall.now_ms() + 8 * 86_400_000)
+    assert world.post(world.browser("admin-2"), f"/admin/policies/{_request(world)}/agree").status_code == 404
+    world.write("UPDATE users SET community_id = 'wenchang' WHERE name = 'admin-2'")
+    own = world.browser("admin-2")
+    answer = world.post(
+        own, "/admin/policies", policy="frail", first="8", second="16", third="24", reason="高龄"
+    )
+    assert answer.status_code == 403
+    assert own.get("/admin/policies").status_code == 200
