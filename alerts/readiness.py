@@ -17,6 +17,8 @@ from alerts.roster import REST_DAYS, WORKDAYS, CommunityDuty, on_duty, stretches
 from kaimen.vocabulary import Role
 
 AHEAD = timedelta(days=14)
+#: From the first of December the coming year has to be known: its first week is planned in the weeks before.
+HOLIDAYS_AHEAD = timedelta(days=31)
 
 
 class Need(StrEnum):
@@ -110,14 +112,17 @@ def _cut(piece: tuple[datetime, datetime], old: Gap) -> list[tuple[datetime, dat
 
 
 def unknown_years(duty: CommunityDuty, *, now: datetime, ahead: timedelta = AHEAD) -> list[int]:
-    """Return the years ahead whose holidays nobody has entered, where a rule of the community asks for them."""
+    """Return the years ahead whose holidays nobody has entered, where a rule of the community asks for them.
+
+    The coming year is among them from the first of December on, however short ``ahead`` is.
+    """
     asks = any(
         rule.days in (WORKDAYS, REST_DAYS) for roster in duty.rosters.values() for rule in roster.rules
     )
     if not asks:
         return []
     zone = ZoneInfo(duty.zone)
-    first, last = now.astimezone(zone).year, (now + ahead).astimezone(zone).year
+    first, last = now.astimezone(zone).year, (now + max(ahead, HOLIDAYS_AHEAD)).astimezone(zone).year
     return [year for year in range(first, last + 1) if year not in duty.holidays.years]
 
 

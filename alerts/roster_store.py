@@ -113,7 +113,7 @@ def _swaps(row: Mapping[str, Any]) -> list[tuple[str, Swap]]:
     return [(row["role"], there), (row["role"], back)]
 
 
-def load_holidays(connection: Connection) -> HolidayTable:
+def load_holidays(connection: Reads) -> HolidayTable:
     """Return the years of the program with those entered into this installation, which count before them."""
     table = own_holidays()
     for row in connection.execute(_SQL["holiday_years"]):

@@ -71,6 +71,7 @@ from console.pages import (
     tickets,
     transparency,
     visit,
+    voices,
     watchdog,
     why,
 )
@@ -103,7 +104,7 @@ _PAGES = (
     devices, device_tests, policies, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, watchdog, figures, duty, duty_rosters, dry_run, look_back,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
-    rights, retention,
+    rights, retention, voices,
 )  # fmt: skip
 
 

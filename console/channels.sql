@@ -87,3 +87,29 @@ SELECT id, zone FROM communities WHERE id = %(id)s OR (%(id)s = '' AND (SELECT c
 
 -- name: known_community
 SELECT id FROM communities WHERE id = %(id)s
+
+-- name: end_inbound_paths
+-- What was replaced before is not waited for any more.
+DELETE FROM inbound_paths WHERE provider = %(provider)s AND ends_at IS NOT NULL
+
+-- name: replace_inbound_path
+UPDATE inbound_paths SET ends_at = %(ends_at)s WHERE provider = %(provider)s
+
+-- name: insert_inbound_path
+INSERT INTO inbound_paths (provider, secret_hash, made_at, made_by) VALUES (%(provider)s, %(secret_hash)s, %(wall)s, %(by)s)
+
+-- name: use_inbound_path
+-- Once a minute at most, so that a burst of reports does not wait for one row.
+WITH found AS (
+  SELECT id, used_at FROM inbound_paths
+  WHERE provider = %(provider)s AND secret_hash = %(secret_hash)s AND (ends_at IS NULL OR ends_at > %(wall)s)
+), noted AS (
+  UPDATE inbound_paths p SET used_at = %(wall)s FROM found
+  WHERE p.id = found.id AND (found.used_at IS NULL OR found.used_at <= %(wall)s::timestamptz - interval '1 minute')
+)
+SELECT id FROM found
+
+-- name: inbound_states
+SELECT provider, max(made_at) FILTER (WHERE ends_at IS NULL) AS made_at, max(used_at) AS used_at,
+  max(ends_at) FILTER (WHERE ends_at > %(wall)s) AS older_until
+FROM inbound_paths GROUP BY provider

@@ -11,6 +11,10 @@ WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p')
   AND NOT has_table_privilege(c.oid, 'SELECT, INSERT')
 ORDER BY c.relname LIMIT 5
 
+-- name: duty_communities
+-- Communities that plan duty.
+SELECT DISTINCT community_id FROM duty_rosters ORDER BY community_id
+
 -- name: tier
 SELECT tier, EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'timescaledb') AS has_timescale
 FROM schema_migrations ORDER BY version LIMIT 1

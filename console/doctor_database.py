@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 
+from alerts.readiness import unknown_years
+from alerts.roster_store import load_duty
 from console.app import FRESH_WITHIN_MS, FRESH_WITHIN_S
 from console.channel_commands import channel_lines
 from console.doctor_lines import Line, attention, ok, wrong
@@ -78,6 +80,20 @@ def _look(
     found.lines += _look_at_leases(leases, found, clock, server["at"], scaled=scaled, groups=groups)
     found.lines += _look_at_progress(connection, clock, scaled=scaled)
     found.lines += _look_at_channels(connection, as_datetime(clock.now_ms()))
+    found.lines += _look_at_holidays(connection, as_datetime(clock.now_ms()))
+
+
+def _look_at_holidays(connection: Connection, now: datetime) -> Iterator[Line]:
+    """Say which year's public holidays are missing where duty is planned by workdays."""
+    years: set[int] = set()
+    for row in connection.execute(_SQL["duty_communities"]).fetchall():
+        duty = load_duty(connection, row["community_id"])
+        years |= set(unknown_years(duty, now=now)) if duty is not None else set()
+    for year in sorted(years):
+        yield attention(
+            "holidays", f"nobody has entered the public holidays of {year}: its weeks count as plain ones",
+            "enter them on Duty, or with kaimen duty holidays FILE, as soon as they are announced",
+        )  # fmt: skip
 
 
 def judge_schema(version: int, newest: int) -> Line:

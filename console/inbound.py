@@ -1,6 +1,6 @@
 """What other systems call back: receipts, replies and notices enter, each only with its own proof; a short word leaves.
 
-Nobody is signed in here. Aliyun and Tencent sign nothing, so their address holds a secret; WeChat signs with its
+Nobody is signed in here. Aliyun and Tencent sign nothing, so each of them has an address with a secret of its own; WeChat signs with its
 token; receivers of our webhooks sign as Standard Webhooks says; Alertmanager shows the secret as a bearer token.
 What cannot be read is refused with what is wrong; what speaks of no message of ours is accepted and forgotten, as
 providers repeat what they are refused. The body is read by the loop, the database is asked in a thread.
@@ -26,6 +26,7 @@ from alerts.channels.webhook import parse_secret, sign
 from alerts.notices import take_notice
 from alerts.outbox import ReceiptState, take_receipt
 from console import binding
+from console.inbound_paths import has_path, is_path
 from console.pages.channels import book_of
 from console.seat import RefusedError
 from console.services import Services, services_of
@@ -66,6 +67,19 @@ def _check_secret(services: Services, shown: str, source: str) -> None:
         raise _refuse(source)
 
 
+def _check_path(services: Services, shown: str, provider: str) -> None:
+    """Let a provider in by its own address, or by the secret of the settings; without either it is not there."""
+    wall = services.wall_now()
+    with transaction(services.pool) as connection:
+        if is_path(connection, provider, shown, wall=wall):
+            return
+        known = has_path(connection, provider, wall=wall)
+    secret = services.settings.inbound_secret
+    if known and (secret is None or len(secret.get_secret_value()) < SECRET_LENGTH_MIN):
+        raise _refuse(provider)
+    _check_secret(services, shown, provider)
+
+
 async def _json(request: Request, source: str) -> Any:
     try:
         return json.loads(await request.body())
@@ -99,7 +113,7 @@ def _take(services: Services, channel: str, receipts: list[tuple[str, str, Recei
 async def sms_aliyun(request: Request, secret: Secret) -> Response:
     """Delivery reports as Aliyun pushes them: a list of numbers with ``out_id``, ``biz_id`` and ``success``."""
     services = services_of(request)
-    _check_secret(services, secret, "sms_aliyun")
+    await run_in_threadpool(_check_path, services, secret, "sms_aliyun")
     rows = _rows(await _json(request, "sms_aliyun"), "sms_aliyun")
     receipts: list[tuple[str, str, ReceiptState, str]] = [
         (
@@ -116,7 +130,7 @@ async def sms_aliyun(request: Request, secret: Secret) -> Response:
 async def sms_tencent(request: Request, secret: Secret) -> Response:
     """Delivery reports as Tencent pushes them: a list with ``sid`` and ``report_status``."""
     services = services_of(request)
-    _check_secret(services, secret, "sms_tencent")
+    await run_in_threadpool(_check_path, services, secret, "sms_tencent")
     rows = _rows(await _json(request, "sms_tencent"), "sms_tencent")
     receipts: list[tuple[str, str, ReceiptState, str]] = [
         (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 import secrets
 from collections.abc import MutableMapping
 from http import HTTPStatus
@@ -16,12 +17,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES_MAX = 64 * 1024
+#: A recording of half a minute as a telephone makes it, for the forms that take one.
+SOUND_BYTES_MAX = 6 * 1024 * 1024 + BODY_BYTES_MAX
+SOUND_PATHS = re.compile(r"^/(households|family)/[^/]+/voice$")
 QUERY_BYTES_MAX = 8 * 1024
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "font-src 'self'",
-        "connect-src 'self'", "manifest-src 'self'", "worker-src 'self'", "form-action 'self'",
+        "connect-src 'self'", "media-src 'self'", "manifest-src 'self'", "worker-src 'self'", "form-action 'self'",
         "base-uri 'none'", "frame-ancestors 'none'",
     )
 )  # fmt: skip
@@ -68,11 +72,11 @@ class SecurityLayer:
             await _refuse(scope, send_with_headers, *refusal)
             return
         try:
-            await self._app(scope, _bounded(receive), send_with_headers)
+            await self._app(scope, _bounded(receive, body_bytes_max(scope["path"])), send_with_headers)
         except BodyTooLargeError:
             if started:
                 raise
-            await _refuse(scope, send_with_headers, 413, "the body is larger than 64 KiB")
+            await _refuse(scope, send_with_headers, 413, _too_large(scope["path"]))
 
     def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
         for name, value in _HEADERS.items():
@@ -83,23 +87,32 @@ class SecurityLayer:
             headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 
 
+def body_bytes_max(path: str) -> int:
+    """Return how much may be sent to a path: what forms need, and a recording where one is taken."""
+    return SOUND_BYTES_MAX if SOUND_PATHS.match(path) else BODY_BYTES_MAX
+
+
+def _too_large(path: str) -> str:
+    return f"the body is larger than {body_bytes_max(path) // 1024} KiB"
+
+
 def _refuse_size(scope: Scope) -> tuple[int, str] | None:
     length = Headers(scope=scope).get("content-length", "0")
-    if not length.isdecimal() or int(length) > BODY_BYTES_MAX:
-        return 413, "the body is larger than 64 KiB"
+    if not length.isdecimal() or int(length) > body_bytes_max(scope["path"]):
+        return 413, _too_large(scope["path"])
     if len(scope.get("query_string", b"")) > QUERY_BYTES_MAX:
         return 414, "the query is longer than 8 KiB"
     return None
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, bytes_max: int) -> Receive:
     taken = 0
 
     async def receive_bounded() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b"") or b"")
-        if taken > BODY_BYTES_MAX:
+        if taken > bytes_max:
             raise BodyTooLargeError
         return message
 

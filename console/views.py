@@ -63,6 +63,7 @@ from enum import StrEnum
 from console.views_channels import ChannelsPage, ContactsPage, MyChannelsPage, SeenPage
 from console.views_doors import HomeNews, PresenceView, RentalsPage, SignalsPage
 from console.views_tickets import AuditPage, LookUpPage, TicketPage, TicketsPage, TicketView, TransparencyPage
+from console.views_voices import VoicePage
 from kaimen.vocabulary import (
     CaseCause,
     CaseState,
@@ -1096,6 +1097,7 @@ TEMPLATES: dict[str, tuple[type, str]] = {
     "sessions.html": (SessionsPage, "/sessions"),
     "channels.html": (ChannelsPage, "/admin/channels"),
     "my_channels.html": (MyChannelsPage, "/my/channels"),
+    "voice.html": (VoicePage, "/family"),
     "contacts.html": (ContactsPage, "/households/{id}/contacts"),
     "seen.html": (SeenPage, "/m/{token}"),
     "demo.html": (DemoPage, "/demo"),  # ?home=; fragment: street

@@ -31,11 +31,23 @@ class ChannelRow:
 
 
 @dataclass(frozen=True, slots=True)
+class InboundRow:
+    """The address a provider's receipts come to; wall time."""
+
+    provider: str
+    made_at: datetime | None
+    used_at: datetime | None
+    older_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelsPage:
-    """``sealed``: whether addresses of people lie encrypted."""
+    """``sealed``: whether addresses of people lie encrypted; ``shown_url``: a provider's new address, shown once."""
 
     rows: tuple[ChannelRow, ...]
     sealed: bool
+    inbound: tuple[InboundRow, ...] = ()
+    shown_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ def chromium() -> Iterator[Browser]:
 
     # Chromium cannot put root into its sandbox; the pages it sees here are all our own.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    # A microphone that hums, for the one page that records; it is asked for like any other.
+    arguments += ["--use-fake-device-for-media-stream"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=arguments)
         yield browser

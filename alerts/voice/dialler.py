@@ -30,6 +30,7 @@ from alerts.voice.gateway import (
     InvalidNumberError,
     VoiceGateway,
 )
+from alerts.voice.home_voices import load_heard
 from alerts.voice.keypad import Audience, keys_of
 from alerts.voice.prompts import CannotSpeakError, Prompts
 from alerts.voice.wording import CODE_DIGITS, Language, again, language_of, question, single
@@ -185,7 +186,7 @@ class Dialler:
     def _placed(self, work: store.Work, committed: list[datetime]) -> tuple[Call, Conversation]:
         assert work.callee is not None
         language = language_of(work.callee.language)
-        prompts = self._prompts(work.community_id)
+        prompts = self._prompts(work.community_id, _home_of(work.audience, work.row["household_id"]))
         # Providers and staff know the code from elsewhere or need none; a machine that answers hears it too.
         prompt = prompts.sound(question(work.audience, work.code), language)
         sounds = _sounds(prompts, work.audience, language)
@@ -205,14 +206,16 @@ class Dialler:
         )  # fmt: skip
         return call, conversation
 
-    def _prompts(self, community_id: str) -> Prompts:
+    def _prompts(self, community_id: str, home: str | None = None) -> Prompts:
+        """Return the community's voices, with those of the home that is rung before them."""
         with transaction(self.pool) as connection:
+            heard = load_heard(connection, home) if home is not None else {}
             version = store.recordings_version(connection, community_id)
             known = self._voices.get(community_id)
             if known is None or known[0] != version:
                 recordings = store.load_recordings(connection, community_id)
                 known = self._voices[community_id] = (version, Prompts(self.folder, recordings))
-        return known[1]
+        return Prompts(self.folder, {**known[1].recordings, **heard}) if heard else known[1]
 
     def _commit(self, key: str, digit: Digit, attempt: int | None, committed: list[datetime]) -> str:
         """Write a digit and return what is said; the wait from the wire to the commit is measured."""
@@ -294,7 +297,7 @@ class Dialler:
     def _ask_caller(self, call: Call, found: dict[str, object]) -> str:
         audience = Audience(str(found["audience"]))
         key = str(found["key"])
-        prompts = self._prompts(str(found["community_id"]))
+        prompts = self._prompts(str(found["community_id"]), _home_of(audience, found["household_id"]))
         with transaction(self.pool) as connection:
             callee = load_callee(connection, str(found["person"]), as_datetime(self.clock.now_ms()))
         language = language_of(callee.language if callee else "zh")
@@ -322,3 +325,8 @@ def _wait_out(call: Call, sound: Path) -> None:
     while (left := until - time.monotonic()) > 0:
         if isinstance(call.next_event(left), Ended):
             return
+
+
+def _home_of(audience: Audience, household_id: object) -> str | None:
+    """Return whose own voices are heard: an elder's alone; others are spoken to by the community."""
+    return str(household_id) if audience is Audience.ELDER and household_id is not None else None

@@ -43,7 +43,7 @@ FOR UPDATE OF l
 
 -- name: call_by_code
 -- The outstanding call whose code was entered; of a case that is open or of a test, and not older than a day.
-SELECT l.key, l.audience, o.person, coalesce(c.community_id, o.args->>'community', '') AS community_id
+SELECT l.key, l.audience, o.person, coalesce(c.community_id, o.args->>'community', '') AS community_id, c.household_id
 FROM calls l JOIN outbox o ON o.id = l.outbox_id LEFT JOIN cases c ON c.id = o.case_id
 WHERE l.code = %(code)s AND l.state IN ('planned', 'leased', 'unreached') AND c.state IS DISTINCT FROM 'closed'
   AND l.created_at > %(since)s
@@ -295,3 +295,45 @@ INSERT INTO voice_recordings (community_id, segment, language, sound, spoken_by,
 VALUES (%(community_id)s, %(segment)s, %(language)s, %(sound)s, %(spoken_by)s, %(user_id)s, %(now)s)
 ON CONFLICT (community_id, segment, language) DO UPDATE SET sound = excluded.sound, spoken_by = excluded.spoken_by,
   recorded_by = excluded.recorded_by, recorded_at = excluded.recorded_at
+
+-- name: home_voices
+-- Of one home the voices that are heard there: the newest kept one of each segment, of somebody who still belongs to it.
+SELECT DISTINCT ON (v.segment, v.language) v.segment, v.language, v.sound
+FROM home_voices v JOIN users u ON u.id = v.recorded_by AND u.disabled_at IS NULL
+JOIN households h ON h.id = v.household_id JOIN sites s ON s.id = h.site_id
+WHERE v.household_id = %(household_id)s AND v.kept
+  AND (EXISTS (SELECT 1 FROM user_households uh WHERE uh.user_id = u.id AND uh.household_id = h.id
+                 AND uh.blocked_at IS NULL AND NOT uh.is_landlord)
+       OR u.role = 'property_clerk' AND u.community_id = s.community_id)
+ORDER BY v.segment, v.language, v.recorded_at DESC, v.recorded_by
+
+-- name: save_home_voice
+-- A draft, or what is kept, of one person for one home; her earlier one gives way.
+INSERT INTO home_voices (household_id, segment, language, recorded_by, kept, dialect, sound, spoken_by, agreed_at, recorded_at)
+VALUES (%(household_id)s, %(segment)s, %(language)s, %(user_id)s, false, %(dialect)s, %(sound)s, %(spoken_by)s, %(now)s, %(now)s)
+ON CONFLICT (household_id, segment, language, recorded_by, kept) DO UPDATE SET dialect = excluded.dialect,
+  sound = excluded.sound, spoken_by = excluded.spoken_by, agreed_at = excluded.agreed_at, recorded_at = excluded.recorded_at
+
+-- name: drop_kept_voice
+DELETE FROM home_voices WHERE household_id = %(household_id)s AND segment = %(segment)s AND language = %(language)s
+  AND recorded_by = %(user_id)s AND kept
+  AND EXISTS (SELECT 1 FROM home_voices d WHERE d.household_id = %(household_id)s AND d.segment = %(segment)s
+                AND d.language = %(language)s AND d.recorded_by = %(user_id)s AND NOT d.kept)
+
+-- name: keep_home_voice
+UPDATE home_voices SET kept = true, recorded_at = %(now)s
+WHERE household_id = %(household_id)s AND segment = %(segment)s AND language = %(language)s
+  AND recorded_by = %(user_id)s AND NOT kept
+
+-- name: end_home_voice
+DELETE FROM home_voices WHERE household_id = %(household_id)s AND segment = %(segment)s AND language = %(language)s
+  AND recorded_by = %(user_id)s
+
+-- name: home_voices_of
+-- What one person recorded for a home.
+SELECT segment, kept, dialect, spoken_by, recorded_at, octet_length(sound) AS size FROM home_voices
+WHERE household_id = %(household_id)s AND language = %(language)s AND recorded_by = %(user_id)s
+
+-- name: home_voice
+SELECT sound FROM home_voices WHERE household_id = %(household_id)s AND segment = %(segment)s
+  AND language = %(language)s AND recorded_by = %(user_id)s AND kept = %(kept)s

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from alerts.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
 from alerts.channels import ChannelSettingsError, DeliveryError
 from alerts.channels import wechat as wechat_channel
-from console import audit, binding, refusal_words, views, views_channels
+from console import audit, binding, inbound_paths, refusal_words, views, views_channels
 from console.binding import BindingError, Owner
 from console.loaders.households import load_households
 from console.rendering import render
@@ -59,11 +59,39 @@ def book_of(services: Services) -> AddressBook:
 
 @router.get("/admin/channels")
 def channels(seat: AdminGuard) -> Response:
-    wall = seat.services.wall_now()
     with seat.transaction() as connection:
-        rows = tuple(channel_row(row, wall) for row in load_overview(connection, now=seat.now))
-        page = views_channels.ChannelsPage(rows, seat.services.settings.address_key_file is not None)
-        return seat.answer(connection, "channels.html", page, section=Section.ADMIN)
+        return _channels(connection, seat)
+
+
+def _channels(connection: Connection, seat: Seat, *, shown_url: str | None = None) -> Response:
+    wall = seat.services.wall_now()
+    rows = tuple(channel_row(row, wall) for row in load_overview(connection, now=seat.now))
+    inbound = tuple(
+        views_channels.InboundRow(one.provider, one.made_at, one.used_at, one.older_until)
+        for one in inbound_paths.load_states(connection, wall=wall)
+    )
+    sealed = seat.services.settings.address_key_file is not None
+    page = views_channels.ChannelsPage(rows, sealed, inbound, shown_url)
+    return seat.answer(connection, "channels.html", page, section=Section.ADMIN, path="/admin/channels")
+
+
+@router.post("/admin/channels/{provider}/address", dependencies=[CheckedForm])
+def new_address(seat: AdminGuard, provider: Annotated[str, Path(max_length=40)]) -> Response:
+    """Make the address a provider's receipts come to; it is on this answer and nowhere else."""
+    if provider not in inbound_paths.PROVIDERS:
+        raise not_here()
+    with seat.transaction() as connection:
+        path = inbound_paths.make_path(
+            connection, provider, by=f"user:{seat.viewer.user_id}", wall=seat.services.wall_now()
+        )
+        seat.audit(
+            connection,
+            "inbound_path_made",
+            purpose="administration",
+            object_kind="channel",
+            object_id=provider,
+        )
+        return _channels(connection, seat, shown_url=f"{seat.services.settings.public_url.rstrip('/')}{path}")
 
 
 def load_overview(connection: Connection, *, now: datetime) -> list[dict[str, Any]]:

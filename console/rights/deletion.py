@@ -59,7 +59,7 @@ _CLASSES = {
     "leases": ("home_leases",),
     "consents": ("home_consents",),
     "quarantine": ("home_quarantine", "payloads_with_words"),
-    "recordings": ("recordings_of_voice",),
+    "recordings": ("home_voices", "voices_by_name", "recordings_of_voice"),
 }  # fmt: skip
 _CLASS_OF = {step: name for name, steps in _CLASSES.items() for step in steps}
 #: Names that are others' own, and rows that are a chain: a word found there is no word about her, or cannot go.

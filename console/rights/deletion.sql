@@ -95,6 +95,9 @@ DELETE FROM resident_codes WHERE household_id = %(household_id)s
 -- name: home_desk_notes
 DELETE FROM desk_notes WHERE household_id = %(household_id)s
 
+-- name: home_voices
+DELETE FROM home_voices WHERE household_id = %(household_id)s
+
 -- name: home_leases
 DELETE FROM leases WHERE household_id = %(household_id)s
 
@@ -232,6 +235,11 @@ WHERE subject = %(name)s AND (%(community_id)s::text IS NULL OR community_id = %
 UPDATE quarantine SET payload = '', detail = ''
 WHERE EXISTS (SELECT 1 FROM unnest(%(words)s::text[]) w WHERE length(w) >= 2
               AND (position(convert_to(w, 'UTF8') in payload) > 0 OR position(w IN detail) > 0))
+
+-- name: voices_by_name
+DELETE FROM home_voices v USING households h JOIN sites s ON s.id = h.site_id
+WHERE h.id = v.household_id AND v.spoken_by = %(name)s
+  AND (%(community_id)s::text IS NULL OR s.community_id = %(community_id)s)
 
 -- name: recordings_of_voice
 DELETE FROM voice_recordings WHERE spoken_by = %(name)s

@@ -353,6 +353,7 @@ for (const button of document.querySelectorAll("[data-print]")) {
 
 // --- In the field: acts are kept while there is no signal ------------------------------------------------------
 
+if (document.querySelector("[data-voice]")) import(`./voice.js${new URL(import.meta.url).search}`);
 if (document.querySelector("[data-field]")) import(`./field.js${new URL(import.meta.url).search}`);
 // Whoever signs in next on this phone finds no page of whoever was here before.
 if (location.pathname === "/sign-in") globalThis.caches?.delete("kaimen-field");

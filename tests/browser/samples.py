@@ -947,6 +947,7 @@ CHANNELS = vc.ChannelsPage(
         vc.ChannelRow("webhook", "gone", False),
     ),
     True,
+    (vc.InboundRow("sms_aliyun", NOW, ago(minutes=4), NOW), vc.InboundRow("sms_tencent", None, None, None)),
 )
 MY_CHANNELS = vc.MyChannelsPage(
     "/my/channels",

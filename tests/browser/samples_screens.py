@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from console import views as v
 from console import views_rights as r
 from console import views_screens as s
+from console import views_voices as vc
 from kaimen.vocabulary import EvidenceKind, Role, Stage
 
 NOW = datetime(2026, 11, 21, 0, 42, 17, tzinfo=UTC)
@@ -92,6 +94,30 @@ NOTES = s.DeskNotesPage(
         s.NoteRow(3, "call_back", NOW - 9 * HOUR, "7-2-0302", "7 栋大堂", "away", done_at=NOW, result="called"),
     )
 )  # fmt: skip
+_SPOKEN = vc.VoiceSound(
+    "/family/h-1201/voice/elder.greeting/kept.wav?language=zh", 4.2, "女儿", "上海话", NOW
+)
+VOICE = vc.VoicePage(
+    v.HouseholdName("h-1201", "3-1-1201", "3", "1", "1201", "王秀兰"),
+    "/family/h-1201/voice",
+    "/family",
+    "zh",
+    (("zh", "/family/h-1201/voice?language=zh"), ("en", "/family/h-1201/voice?language=en")),
+    (
+        vc.VoiceRow("elder.greeting", "您好。这里是社区物业，打电话问候您。", kept=_SPOKEN),
+        vc.VoiceRow("elder.question", "您都好，请按一。需要帮助，请按二。", draft=_SPOKEN, kept=_SPOKEN),
+        vc.VoiceRow("thanks.well", "谢谢您。已经记下了。祝您安好。"),
+    ),
+    v.Form({"segment": "thanks.well"}),
+    30,
+)
+VOICE_REFUSED = replace(
+    VOICE,
+    form=v.Form(
+        {"segment": "elder.question", "dialect": "沪"},
+        {"spoken_by": "voice_speaker_missing", "agreed": "voice_not_agreed", "sound": "sound_too_short"},
+    ),
+)
 TERMINALS = s.KiosksPage(
     (
         s.KioskRow(1, "3 栋大堂", "文昌花园", NOW - 300 * HOUR, NOW),
@@ -166,6 +192,8 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "retention": ("retention.html", lambda: RETENTION, {"current": "admin"}),
     "desk-notes": ("desk_notes.html", lambda: NOTES, {"places": _PLACES}),
     "desk-notes-empty": ("desk_notes.html", lambda: s.DeskNotesPage(()), {}),
+    "voice": ("voice.html", lambda: VOICE, {"role": Role.FAMILY, "demo": False}),
+    "voice-refused": ("voice.html", lambda: VOICE_REFUSED, {"role": Role.FAMILY, "demo": False}),
     "kiosks": ("kiosks.html", lambda: TERMINALS, {"role": Role.ADMIN}),
     "kiosk": ("kiosk.html", kiosk(s.KioskStep.START), _HALL),
     "kiosk-well": ("kiosk.html", kiosk(s.KioskStep.WELL, code="kiosk_code_unknown"), _HALL),

@@ -415,3 +415,36 @@ def test_the_state_of_channels_is_for_administrators_and_shows_no_address(ways: 
     assert page.status_code == 200 and "ntfy" in page.text and TOPIC not in page.text
     for name in ("clerk", "family", "police", "watcher"):
         assert ways.world.browser(name).get("/admin/channels").status_code == 403
+
+
+def test_each_provider_has_an_address_of_its_own_that_is_renewed_and_shown_once(ways: Ways) -> None:
+    world = ways.world
+    desk = world.browser("admin")
+    page = world.post(desk, "/admin/channels/sms_tencent/address")
+    first = _shown(page.text)
+    report = [{"sid": "nobody", "report_status": "SUCCESS"}]
+    post = world.browser().post
+    assert post(first, json=report).status_code == 200
+    assert post(first[:-1] + ("a" if first[-1] != "a" else "b"), json=report).status_code == 403
+    assert post(first.replace("tencent", "aliyun"), json=report).status_code == 403, "of one provider alone"
+    assert first not in desk.get("/admin/channels").text
+    second = _shown(world.post(desk, "/admin/channels/sms_tencent/address").text)
+    assert first != second and len(second.rsplit("/", 1)[1]) >= 43
+    assert [post(path, json=report).status_code for path in (first, second)] == [200, 200]
+    world.wall.advance_to(world.wall.now_ms() + 49 * 3_600_000)
+    assert [post(path, json=report).status_code for path in (first, second)] == [403, 200]
+    third = _shown(world.post(world.browser("admin"), "/admin/channels/sms_tencent/address").text)
+    world.post(world.browser("admin"), "/admin/channels/sms_tencent/address")
+    assert post(second, json=report).status_code == 403, (
+        "renewed twice, an address that was seen is gone at once"
+    )
+    assert post(third, json=report).status_code == 200
+    assert first.rsplit("/", 1)[1] not in str(world.rows("SELECT * FROM inbound_paths"))
+    assert world.post(world.browser("clerk"), "/admin/channels/sms_tencent/address").status_code == 403
+    assert world.post(world.browser("admin"), "/admin/channels/wechat/address").status_code == 404
+
+
+def _shown(text: str) -> str:
+    found = re.search(r"<code>https?://[^/]+(/in/[^<]+)</code>", text)
+    assert found is not None
+    return found.group(1)

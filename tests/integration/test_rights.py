@@ -94,6 +94,11 @@ def furnish(world: World) -> None:
         "INSERT INTO voice_recordings VALUES ('wenchang', 'greeting', 'zh', 'sound', %s, %s, %s)",
         NAME, world.user_ids["clerk"], now,
     )  # fmt: skip
+    for home in ("h-sun", "h-wang"):
+        world.write(
+            "INSERT INTO home_voices VALUES (%s, 'elder.greeting', 'zh', %s, true, '', 'sound', %s, %s, %s)",
+            home, world.user_ids["clerk"], NAME, now, now,
+        )  # fmt: skip
     # Somebody else's case speaks of her too.
     world.write(
         "UPDATE case_entries SET note = %s WHERE case_id = %s",
@@ -127,7 +132,7 @@ def test_deleting_takes_her_name_from_every_table_and_leaves_what_others_need_wi
     before = places_of(world, NAME, PHONE, "孙小侄", "13877778888")
     assert {table for table, _ in before} >= {
         "person_identities", "case_entries", "tasks", "outbox", "verified_contacts", "absences", "quarantine",
-        "voice_recordings", "phone_changes",
+        "voice_recordings", "home_voices", "phone_changes",
     }  # fmt: skip
     done = delete(world)
     assert places_of(world, NAME, PHONE, "孙小侄", "13877778888") == set()

@@ -24,6 +24,7 @@ from alerts.voice import audio, wording
 from alerts.voice.conversation import Patience
 from alerts.voice.dialler import Dialler
 from alerts.voice.gateway import Answered, Ended
+from alerts.voice.home_voices import Place, keep, save_draft
 from alerts.voice.keypad import Audience
 from alerts.voice.prompts import Prompts
 from alerts.voice.sip import SipCall, SipGateway
@@ -322,6 +323,33 @@ def test_the_callee_hears_the_question_and_the_thanks_only_after_the_commit(
     assert thanked_at - asked_at >= 3.4, "thanks were spoken before the commit"
     assert found_at(sounds, spoken(prompts, "thanks.help"))[0] < 0.5
     assert 0.9 < attempt["committed_at"].timestamp() - attempt["digit_at"].timestamp() < 4.0  # type: ignore[attr-defined]
+
+
+def test_an_elder_hears_the_voice_recorded_for_her_home(town: Town, world: PhoneWorld) -> None:
+    phone = world.phones[EXTENSIONS[0]]
+    phone.behave = presses("1", after_s=1.0)
+    elders(town, EXTENSIONS[:1])
+    (home,) = [row["household_id"] for row in town.rows("SELECT household_id FROM cases")]
+    noise = np.random.default_rng(99).normal(0, 4_000, 2_400).clip(-30_000, 30_000).astype("<i2")
+    place = Place(home, "zh", town.users["clerk"])
+    with transaction(town.pool) as connection:
+        for segment in ("elder.greeting", "thanks.well"):
+            save_draft(
+                connection, place, segment, sound=_wav(noise), spoken_by="a neighbour", dialect="上海话",
+                now=town.now,
+            )  # fmt: skip
+        assert keep(connection, place, "elder.greeting", town.now)  # the thanks stay a draft
+    before = set(world.recorded())
+    with ringing(town, world.gateway(), world.folder) as running:
+        running.ended(1)
+    (recording,) = set(world.recorded()) - before
+    sounds = samples_of(recording)
+    own = Prompts(world.folder / "cache", {("elder.greeting", "zh"): _wav(noise)})
+    likeness, _ = found_at(sounds, samples_of(own.sound(single("elder.greeting"), "zh"))[2_400:4_800])
+    assert likeness > 0.99, "her own greeting was played"
+    others = Prompts(world.folder / "cache", recordings_of(town))
+    assert found_at(sounds, spoken(others, "elder.greeting"))[0] < 0.5, "the community's was not"
+    assert found_at(sounds, spoken(others, "thanks.well"))[0] > 0.99, "what is a draft is heard by nobody"
 
 
 def test_the_monthly_test_rings_and_only_a_pressed_key_is_reaching(town: Town, world: PhoneWorld) -> None:

@@ -25,7 +25,7 @@ _CERTIFICATE: dict[str, object] = {
 
 WORDS: Values = {
     "purpose": "watch", "answer": "decline", "act": "remove", "kind": "override", "result": "reached", "step": "well",
-    "role": "property_clerk",
+    "role": "property_clerk", "segment": "elder.greeting", "which": "kept", "provider": "sms_aliyun",
 }  # fmt: skip
 MISSING: Values = {
     **dict.fromkeys(
@@ -89,6 +89,11 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
     session = identity.open_session(
         connection, viewer=identity.viewer_of(connection, row), agent="test", now=wall
     )
+    for recorder in (clerk, ids[f"family{suffix}"]):
+        connection.execute(
+            "INSERT INTO home_voices VALUES (%s, 'elder.greeting', 'zh', %s, true, '', 'sound', 'a voice', %s, %s)",
+            (home, recorder, now, now),
+        )
     line = identity.hash_token(session).hex()[:16]
     return {
         "community": community,

@@ -36,6 +36,8 @@ QUERIES = {
     "/api/households/{household_id}/why": "?at=2025-11-20T00:00:00Z",
 }
 ACTS: dict[str, dict[str, object]] = {
+    "/households/{household_id}/voice/{segment}/{act}": {"act": "end"},
+    "/family/{household_id}/voice/{segment}/{act}": {"act": "end"},
     "/my/channels/{address_id}/{act}": {"act": "end"},
     "/admin/people/requests/{request_id}/{answer}": {"answer": "agree"},
 }

@@ -73,6 +73,9 @@ def test_of_a_year_nobody_announced_nothing_is_assumed_and_readiness_says_so() -
     duty = make_duty(property_clerk=DutyRoster((Rule("workdays", *DAY, (LI,)),)))
     assert on_duty(duty, Role.PROPERTY_CLERK, shanghai(2031, 10, 1, 9)).people == (LI,)
     assert unknown_years(duty, now=shanghai(2030, 12, 25)) == [2030, 2031]
+    # Said from the first of December on, before the first shift of the year is planned.
+    assert unknown_years(duty, now=shanghai(2026, 11, 30, 23)) == []
+    assert unknown_years(duty, now=shanghai(2026, 12, 1)) == [2027]
     assert mark_of(duty, date(2031, 10, 1)) == (DayMark.UNKNOWN_YEAR, "")
     assert unknown_years(days_and_nights(), now=shanghai(2030, 12, 25)) == []
 
