@@ -21,13 +21,26 @@ SELECT device_no, (extract(epoch FROM received_at) * 1000)::bigint, boot, seq, t
 FROM door_events
 WHERE plausible AND device_no = ANY (%(devices)s::int[]) AND occurred_at >= %(since)s AND occurred_at < %(before)s;
 
--- name: passages
+-- name: passage_columns
 -- What people of these households did at doors they share with others: nothing else there can be evidence.
-SELECT device_no, (extract(epoch FROM received_at) * 1000)::bigint, boot, seq, ts_ms, up_ms, clock_quality, replayed,
-       type, state, direction, method, credential, opens, reason, door
+SELECT device_no, boot, array_agg(seq), array_agg(ts_ms), array_agg(up_ms), array_agg(coalesce(opens, -1)),
+       array_agg((extract(epoch FROM received_at) * 1000)::bigint), array_agg(replayed), array_agg(clock_quality),
+       array_agg(type), array_agg(state), array_agg(direction), array_agg(method), array_agg(credential),
+       array_agg(reason), array_agg(door)
 FROM door_events
 WHERE plausible AND device_no = ANY (%(devices)s::int[]) AND occurred_at >= %(since)s AND occurred_at < %(before)s
-  AND type = 'AccessTaken' AND credential = ANY (%(tokens)s::text[]);
+  AND type = 'AccessTaken' AND credential = ANY (%(tokens)s::text[])
+GROUP BY device_no, boot;
+
+-- name: event_columns
+-- As ``events``: a row for each device and boot, with the columns of its events as arrays.
+SELECT device_no, boot, array_agg(seq), array_agg(ts_ms), array_agg(up_ms), array_agg(coalesce(opens, -1)),
+       array_agg((extract(epoch FROM received_at) * 1000)::bigint), array_agg(replayed), array_agg(clock_quality),
+       array_agg(type), array_agg(state), array_agg(direction), array_agg(method), array_agg(credential),
+       array_agg(reason), array_agg(door)
+FROM door_events
+WHERE plausible AND device_no = ANY (%(devices)s::int[]) AND occurred_at >= %(since)s AND occurred_at < %(before)s
+GROUP BY device_no, boot;
 
 -- name: points
 SELECT * FROM coverage_points WHERE device_no = ANY (%(devices)s::int[])

@@ -35,6 +35,7 @@ from ingest.store import (
     implausible_payload,
 )
 from ingest.unsaved import Coverage, Told
+from kaimen.policy import DAY_MS, PAST_MAX_MS
 from kaimen.vocabulary import Admission, QuarantineReason
 
 PULSE_MS = 1000
@@ -231,6 +232,10 @@ class GroupState:
         metrics.QUARANTINED.labels(refused.reason.value).inc()
         if refused.event_count:
             metrics.EVENTS.labels(Admission.QUARANTINED.value).inc(refused.event_count)
+
+    def pack(self, devices: int) -> None:
+        """Let the detector pack what is settled of the next few devices, and forget what no rule looks at any more."""
+        self._detector.pack(devices, self._pulse_ms - PAST_MAX_MS - DAY_MS)
 
     def draft(self, now_ms: int) -> Turn:
         """Return what there is to write; the same turn grows until ``confirm``."""

@@ -16,7 +16,8 @@ from ingest.backtest import HouseholdPast, household_past
 from ingest.detector.coverage import DeviceTrack
 from ingest.detector.engine import beats_of
 from ingest.detector.rule import HouseholdRule, tokens_by_household
-from ingest.replay import StoredEvent, base_of, event_of, point_of
+from ingest.event_columns import StoredEvent, read_columns
+from ingest.replay import base_of, event_of, point_of
 from ingest.store import Book, boot_text, load_book
 from kaimen import wire
 from kaimen.clock import as_datetime
@@ -215,8 +216,8 @@ class _Reader:
         tracks = self._silent_tracks(households)
         dwellings = {door for household in households for door in _dwellings(household)}
         tokens = [token for item in households for token in self._tokens.get(item.household_id, ())]
-        self._fill(tracks, sorted(dwellings), "events", {})
-        self._fill(tracks, sorted(tracks.keys() - dwellings), "passages", {"tokens": tokens})
+        self._fill(tracks, sorted(dwellings), "event_columns", {})
+        self._fill(tracks, sorted(tracks.keys() - dwellings), "passage_columns", {"tokens": tokens})
         credentials = self._book.registry.credentials
         return [
             household_past(
@@ -244,7 +245,15 @@ class _Reader:
         device_by_no = {
             self._book.device_no[device]: device for device in devices if device in self._book.device_no
         }
-        fill_tracks(self._connection, tracks, device_by_no, {**self._span, **values}, events=events)
+        values = {**self._span, **values}
+        _restore_bases(self._connection, tracks, device_by_no, values)
+        packed, rest = read_columns(self._connection, _SQL[events], values, device_by_no)
+        loose: dict[str, list[tuple[wire.Event, int]]] = {}
+        for device_id, event, received_ms in rest:
+            loose.setdefault(device_id, []).append((event, received_ms))
+        for device_id in packed.keys() | loose.keys():
+            tracks[device_id].load_packed(packed.get(device_id, {}), loose.get(device_id, ()))
+        _take_points(self._connection, tracks, device_by_no, values)
 
 
 def fill_tracks(
@@ -252,34 +261,48 @@ def fill_tracks(
     tracks: Mapping[str, DeviceTrack],
     device_by_no: Mapping[int, str],
     values: Mapping[str, Any],
-    *,
-    events: str = "events",
 ) -> dict[str, list[tuple[wire.Event, int]]]:
     """Give tracks what is stored of their devices: boots' bases first, then events, then heartbeats.
 
-    ``values`` holds ``since`` and ``before``; ``events`` names the statement. Return the events with their receipt
-    (UTC ms) by device.
+    ``values`` holds ``since`` and ``before``. Return the events with their receipt (UTC ms) by device.
     """
-    values = {**values, "devices": list(device_by_no)}
-    for row in connection.execute(_SQL["boots"], values):
-        base = base_of(device_by_no[row["device_no"]], row)
-        tracks[base.device_id].restore_base(base.boot, base)
+    _restore_bases(connection, tracks, device_by_no, values)
     stored: dict[str, list[tuple[wire.Event, int]]] = {}
-    for device_id, event, received_ms in _events(connection, device_by_no, events, values):
+    for device_id, event, received_ms in _events(connection, device_by_no, values):
         stored.setdefault(device_id, []).append((event, received_ms))
     for device_id, found in stored.items():
         tracks[device_id].load(found)
-    for row in connection.execute(_SQL["points"], values):
-        point = point_of(device_by_no[row["device_no"]], row)
-        for beat in beats_of(point):
-            tracks[point.device_id].take_beat(point.boot, beat)
+    _take_points(connection, tracks, device_by_no, values)
     return stored
 
 
+def _restore_bases(
+    connection: Connection,
+    tracks: Mapping[str, DeviceTrack],
+    device_by_no: Mapping[int, str],
+    values: Mapping[str, Any],
+) -> None:
+    for row in connection.execute(_SQL["boots"], {**values, "devices": list(device_by_no)}):
+        base = base_of(device_by_no[row["device_no"]], row)
+        tracks[base.device_id].restore_base(base.boot, base)
+
+
+def _take_points(
+    connection: Connection,
+    tracks: Mapping[str, DeviceTrack],
+    device_by_no: Mapping[int, str],
+    values: Mapping[str, Any],
+) -> None:
+    for row in connection.execute(_SQL["points"], {**values, "devices": list(device_by_no)}):
+        point = point_of(device_by_no[row["device_no"]], row)
+        for beat in beats_of(point):
+            tracks[point.device_id].take_beat(point.boot, beat)
+
+
 def _events(
-    connection: Connection, device_by_no: Mapping[int, str], name: str, values: Mapping[str, Any]
+    connection: Connection, device_by_no: Mapping[int, str], values: Mapping[str, Any]
 ) -> Iterator[StoredEvent]:
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
-        cursor.execute(_SQL[name], values)
+        cursor.execute(_SQL["events"], {**values, "devices": list(device_by_no)})
         for device_no, received_ms, boot, *said in cursor:
             yield device_by_no[device_no], event_of(boot_text(boot), said), received_ms

@@ -55,6 +55,9 @@ from kaimen.vocabulary import QuarantineReason
 log = get_logger()
 
 EARLY_ROWS_PER_S_MAX = 200
+#: So many devices are looked at, this often, for events of long ago that can be packed or forgotten.
+PACKED_AT_ONCE = 20
+PACK_EVERY_S = 1.0
 #: Quarantined messages taken again in one turn.
 REPLAYED_PER_TURN_MAX = 2_000
 #: After a start the first pulse waits until what the broker kept has come, but not longer than this.
@@ -170,6 +173,7 @@ class GroupLoop:
         self._redelivered_at: float | None = 0.0
         self._forgot_day = 0
         self._early_rows_left = 0.0
+        self._packed_at = 0.0
         self._heard_until_ms: int | None = None
         # On a scaled clock a moment's delay is minutes: only the machine's own clock can be outvoted.
         self._own_clock = None if self._scaled else OwnClock()
@@ -411,6 +415,9 @@ class GroupLoop:
         self._refused_events = frozenset()
         self._refusals_unexplained = 0
         self._report(state, batch)
+        if begun - self._packed_at >= PACK_EVERY_S:
+            self._packed_at = begun
+            state.pack(PACKED_AT_ONCE)
 
     def _ready_state(self, connection: Connection, lease: Lease) -> GroupState:
         if self._state is not None:

@@ -356,21 +356,29 @@ SELECT * FROM (
 ORDER BY household_id, at, id;
 
 -- name: load_events
--- Plausible events since an instant, and those around each household's newest evidence where that is older.
--- Columns by position: device, receipt in milliseconds, then the event as the wire has it.
-SELECT device_no, (extract(epoch FROM received_at) * 1000)::bigint, boot, seq, ts_ms, up_ms, clock_quality, replayed, type, state, direction, method,
-       credential, opens, reason, door
-FROM door_events
-WHERE plausible AND occurred_at >= %(since)s
-UNION ALL
-SELECT e.device_no, (extract(epoch FROM e.received_at) * 1000)::bigint, e.boot, e.seq, e.ts_ms, e.up_ms, e.clock_quality, e.replayed, e.type, e.state,
-       e.direction, e.method, e.credential, e.opens, e.reason, e.door
-FROM household_states s
-JOIN household_doors d ON d.household_id = s.household_id
-JOIN devices v ON v.id = d.device_id
-JOIN door_events e ON e.device_no = v.no
-  AND e.occurred_at BETWEEN s.evidence_at - interval '1 minute' AND s.evidence_at + interval '1 minute'
-WHERE s.evidence_at < %(since)s AND e.plausible AND e.occurred_at < %(since)s;
+-- Plausible events of some devices since an instant, and those around their households' newest evidence where that is
+-- older: a row for each device and boot, with the columns of its events as arrays.
+SELECT device_no, boot, array_agg(seq), array_agg(ts_ms), array_agg(up_ms), array_agg(coalesce(opens, -1)),
+       array_agg((extract(epoch FROM received_at) * 1000)::bigint), array_agg(replayed), array_agg(clock_quality),
+       array_agg(type), array_agg(state), array_agg(direction), array_agg(method), array_agg(credential),
+       array_agg(reason), array_agg(door)
+FROM (
+  SELECT device_no, boot, seq, ts_ms, up_ms, opens, received_at, replayed, clock_quality, type, state, direction, method,
+         credential, reason, door
+  FROM door_events
+  WHERE plausible AND device_no = ANY (%(devices)s::int[]) AND occurred_at >= %(since)s
+  UNION ALL
+  SELECT e.device_no, e.boot, e.seq, e.ts_ms, e.up_ms, e.opens, e.received_at, e.replayed, e.clock_quality, e.type,
+         e.state, e.direction, e.method, e.credential, e.reason, e.door
+  FROM household_states s
+  JOIN household_doors d ON d.household_id = s.household_id
+  JOIN devices v ON v.id = d.device_id
+  JOIN door_events e ON e.device_no = v.no
+    AND e.occurred_at BETWEEN s.evidence_at - interval '1 minute' AND s.evidence_at + interval '1 minute'
+  WHERE s.evidence_at < %(since)s AND e.plausible AND e.occurred_at < %(since)s
+    AND v.no = ANY (%(devices)s::int[])
+) AS found
+GROUP BY device_no, boot;
 
 -- name: load_points
 SELECT * FROM coverage_points ORDER BY device_no, boot, seq_last, first_up_ms;

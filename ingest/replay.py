@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from psycopg.rows import tuple_row
-
 from ingest.causes import Cause, Causes, OutageCause, StandingOutage
 from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detector, OutageBegan
+from ingest.event_columns import Packed, StoredEvent, read_columns
 from ingest.grace import CheckHeld, Grace
 from ingest.losses import Losses
 from ingest.store import Book, boot_text, load_pulse
@@ -25,8 +24,6 @@ from kaimen.policy import PAST_MAX_MS
 
 _SQL = queries("ingest")
 _ROWS_AT_ONCE = 20_000
-
-StoredEvent = tuple[str, wire.Event, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +63,10 @@ def rebuild(
         held = [item for item in _load_held(connection) if item.check.household_id in book.household_no]
         ours = {wiring.device_id for wiring in book.wiring if wiring.is_gateway or not wiring.is_required}
         detector = Detector(book.registry, now_ms=start_ms)
+        packed, events = _load_events(connection, device_by_no, start_ms, counted)
         detector.restore(
-            events=counted.each(_load_events(connection, device_by_no, start_ms)),
+            events=events,
+            packed=packed,
             points=[*_load_points(connection, device_by_no), *unsaved],
             boots=_load_boots(connection, device_by_no),
             standing=_load_crossings(connection),
@@ -86,18 +85,15 @@ def rebuild(
 
 
 class _Counted:
-    """Counts what passes, and gives a sign of life every so often."""
+    """Counts what was read, and gives a sign of life with it."""
 
     def __init__(self, alive: Callable[[], None]) -> None:
         self.count = 0
         self._alive = alive
 
-    def each(self, events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
-        for event in events:
-            self.count += 1
-            if self.count % _ROWS_AT_ONCE == 0:
-                self._alive()
-            yield event
+    def add(self, count: int) -> None:
+        self.count += count
+        self._alive()
 
 
 def _rows(connection: Connection, name: str, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -108,20 +104,12 @@ def _rows(connection: Connection, name: str, values: dict[str, Any]) -> Iterator
         yield from cursor
 
 
-def _load_events(connection: Connection, device_by_no: dict[int, str], now_ms: int) -> Iterator[StoredEvent]:
-    """Read events by position: at hundreds of thousands a start, a dict and a datetime each would be most of it."""
+def _load_events(
+    connection: Connection, device_by_no: dict[int, str], now_ms: int, counted: _Counted
+) -> tuple[Packed, list[StoredEvent]]:
+    """Read events as columns: at hundreds of thousands a start, an object each would be most of it."""
     since = as_datetime(now_ms) - timedelta(milliseconds=PAST_MAX_MS)
-    with connection.cursor(name="rebuild_load_events", binary=True, row_factory=tuple_row) as cursor:
-        cursor.itersize = _ROWS_AT_ONCE
-        cursor.execute(_SQL["load_events"], {"since": since})
-        boots: dict[int, str] = {}
-        for device_no, received_ms, boot, *said in cursor:
-            device_id = device_by_no.get(device_no)
-            if device_id is not None:
-                name = boots.get(boot)
-                if name is None:
-                    name = boots[boot] = boot_text(boot)
-                yield device_id, event_of(name, said), received_ms
+    return read_columns(connection, _SQL["load_events"], {"since": since}, device_by_no, told=counted.add)
 
 
 def event_of(boot: str, said: list[Any]) -> wire.Event:

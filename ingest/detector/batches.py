@@ -279,7 +279,7 @@ def may_go_on(track: DeviceTrack, boot: BootTrack) -> bool:
         return False
     if track.tampers and track.tampered_spans()[-1][1] > instant_ms:
         return False
-    if max(boot.events, default=0) > position:  # an implausible one waits there
+    if boot.highest_seq() > position:  # an implausible one waits there
         return False
     assert boot.ntp_base_min_ms is not None and boot.ntp_base_max_ms is not None
     base_ms = boot.base_ms()

@@ -7,8 +7,9 @@ itself the plain rule judges.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from ingest.detector.facts import (
     Taken,
     Withdrawal,
 )
+from ingest.detector.packed import PackedEvents
 from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
 from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
 from kaimen import wire
@@ -43,6 +45,12 @@ _TELLS = _LIVES | {
     EventType.DOOR_TAMPER.value,
     EventType.DOOR_FAULT.value,
 }
+
+
+#: A device with fewer events as they were said is left alone: packing it would gain nothing.
+PACKED_FROM_EVENTS = 64
+#: Kept before the evidence that counts: what tells whose it was, and a sound point to watch from.
+FORGET_MARGIN_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Detector:
         self._changed_boots: dict[tuple[str, str], BootTrack] = {}
         self._pending: list[Fact] = []
         self._lane: FastLane | None = None
+        self._packed_to = 0
         self._lay_out()
 
     # -- registry -------------------------------------------------------------------------------------------
@@ -561,13 +570,17 @@ class Detector:
         self,
         *,
         events: Iterable[tuple[str, wire.Event, int]] = (),
+        packed: Mapping[str, Mapping[str, PackedEvents]] = MappingProxyType({}),
         points: Iterable[CoveragePoint] = (),
         boots: Iterable[BootBase] = (),
         standing: Iterable[Crossing] = (),
         checks: Iterable[CheckDue] = (),
         outages: Iterable[OutageBegan] = (),
     ) -> None:
-        """Build the state again from what was stored; rows of devices no longer registered are passed over."""
+        """Build the state again from what was stored; rows of devices no longer registered are passed over.
+
+        ``packed`` are the events of most boots, by device and boot; what could not be packed is in ``events``.
+        """
         for base in boots:
             if base.device_id in self._tracks:
                 self._tracks[base.device_id].restore_base(base.boot, base)
@@ -575,8 +588,8 @@ class Detector:
         for device_id, event, received_ms in events:
             if device_id in self._tracks:
                 stored.setdefault(device_id, []).append((event, received_ms))
-        for device_id, found in stored.items():
-            self._tracks[device_id].load(found)
+        for device_id in stored.keys() | (packed.keys() & self._tracks.keys()):
+            self._tracks[device_id].load_packed(packed.get(device_id, {}), stored.get(device_id, ()))
         for point in points:
             if point.device_id in self._tracks:
                 for beat in beats_of(point):
@@ -594,6 +607,26 @@ class Detector:
             if outage.device_id in self._tracks:
                 self._outages[outage.device_id] = outage
         self._dirty.update(self._watches)
+
+    def pack(self, devices: int, oldest_ms: int) -> None:
+        """Pack the next few devices' events of long ago, and forget what lies before an instant and before any evidence
+        that still counts, as a restart would: memory stays bounded however long the service runs.
+        """
+        for _ in range(min(devices, len(self._device_ids))):
+            self._packed_to = (self._packed_to + 1) % len(self._device_ids)
+            device_id = self._device_ids[self._packed_to]
+            track = self._tracks[device_id]
+            if track.unpacked_count() < PACKED_FROM_EVENTS:
+                continue
+            self._leave_lane(device_id)
+            watches = [*self._dwellers.get(device_id, ()), *self._sharers.get(device_id, ())]
+            needed = [
+                oldest_ms
+                if watch.judgement is None
+                else watch.judgement.evidence.instant_ms - FORGET_MARGIN_MS
+                for watch in watches
+            ]
+            track.pack(min([oldest_ms, *needed]))
 
     # -- for reading ----------------------------------------------------------------------------------------
 

@@ -13,8 +13,10 @@ from ingest.detector import CheckDue, CoveragePoint, Crossing, Detector, OutageB
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import BootBase, CheckEnded, Fact, OutageEnded
 from ingest.detector.state import PULSE_MS
+from ingest.event_columns import pack_events
 from ingest.judging import _Admitter, _Counts, _Line, parse_registry
 from kaimen import wire
+from kaimen.policy import PAST_MAX_MS
 from tests.property.strategies_wire import random_case
 from tests.seeds import slow_seeds
 
@@ -56,8 +58,10 @@ class Stored:
 
     def build(self, registry: Registry, now_ms: int) -> Detector:
         detector = Detector(registry, now_ms=now_ms)
+        packed, events = pack_events(self.events)
         detector.restore(
-            events=self.events,
+            events=events,
+            packed=packed,
             points=self.points.values(),
             boots=self.boots.values(),
             standing=self.crossings.values(),
@@ -85,7 +89,12 @@ def feed(detector: Detector, line: _Line, stored: Stored) -> None:
 
 
 def play(
-    lines: list[_Line], registry: Registry, start_ms: int, until_ms: int, stops: set[int]
+    lines: list[_Line],
+    registry: Registry,
+    start_ms: int,
+    until_ms: int,
+    stops: set[int],
+    packs: frozenset[int] = frozenset(),
 ) -> tuple[list[Fact], Detector]:
     """Run the service's turns: pulse up to each message's second; rebuild from what is stored at ``stops``."""
     stored = Stored()
@@ -107,6 +116,8 @@ def play(
             if number in stops:
                 detector = stored.build(registry, reached - PULSE_MS)
                 pulse(reached - PULSE_MS)
+        if number in packs:
+            detector.pack(len(registry.devices), reached - PAST_MAX_MS)
         feed(detector, line, stored)
     pulse(max(reached, until_ms // PULSE_MS * PULSE_MS))
     return said, detector
@@ -114,6 +125,19 @@ def play(
 
 def key(fact: Fact) -> tuple[str, str]:
     return type(fact).__name__, repr(fact)
+
+
+@pytest.mark.parametrize("seed", [*range(12), *slow_seeds(range(12, 60))])
+def test_packing_what_is_settled_changes_no_fact(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ingest.detector.engine.PACKED_FROM_EVENTS", 1)
+    messages, document, until_ms = random_case(seed, very_late=False)
+    registry = parse_registry(document)
+    lines = [line for line in lines_of(messages, registry) if line.received_ms <= until_ms]
+    start = min(household.watched_from_ms for household in registry.households.values())
+    packs = frozenset(range(0, len(lines), 3))
+    straight, _ = play(lines, registry, start, until_ms, set())
+    packed, _ = play(lines, registry, start, until_ms, set(), packs)
+    assert sorted(map(key, packed)) == sorted(map(key, straight)), f"seed {seed}"
 
 
 #: In this stream a heartbeat comes minutes late and contradicts the counter between two that were folded: the opening

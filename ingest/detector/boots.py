@@ -1,0 +1,425 @@
+"""One start of a device enters, message by message in any order; what was watched of its door during it leaves. Pure.
+
+Heartbeats are folded: of three neighbours at one position with one counter the middle one says nothing that the
+outer two do not say, so it is dropped; where the folding could ever matter (``retain``) the originals are kept.
+Events of long ago lie packed (``packed``); one that is asked for by its position is unpacked.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ingest.detector.packed import NTP, RTC, PackedEvents, fits
+from ingest.detector.points import (
+    EVENT,
+    HEARTBEAT,
+    NO_COUNTER,
+    START,
+    Beat,
+    Interval,
+    Point,
+    decide_between,
+    extend,
+    says_nothing,
+    united,
+)
+from kaimen import wire
+from kaimen.policy import CLONE_SPREAD_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_DRIFT_DIVISOR, STEP_MAX_MS
+
+
+@dataclass(slots=True)
+class EventMark:
+    """One content under one (boot, seq), with the receipts of its copies."""
+
+    event: wire.Event
+    received_ms: list[int]
+
+    def plausible_receipt(self, instant_ms: int) -> int | None:
+        """Return the earliest receipt by which the instant is plausible, or None."""
+        for received_ms in self.received_ms:
+            if received_ms - PAST_MAX_MS <= instant_ms <= received_ms + FUTURE_MAX_MS:
+                return received_ms
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Messages of one boot, in order, that only prolong its watching: what its track must learn of them."""
+
+    boot: str
+    events: Sequence[tuple[wire.Event, int]]
+    #: Points to append, a heartbeat's with itself; the middle heartbeats of a stretch are left out.
+    points: Sequence[tuple[Point, Beat | None]]
+    #: Every heartbeat, for a track that retains them.
+    beats: Callable[[], Iterable[Beat]]
+    received_max_ms: int
+    #: Least of receipt less uptime; least and most of instant less uptime.
+    received_base_ms: int
+    base_min_ms: int
+    base_max_ms: int
+
+
+class BootTrack:
+    """One start of one device: its base, its points, and what they prove."""
+
+    def __init__(self, boot: str, *, retain: bool) -> None:
+        self.boot = boot
+        self.ntp_up_ms: int | None = None
+        self.ntp_ts_ms: int | None = None
+        self.ntp_base_min_ms: int | None = None
+        self.ntp_base_max_ms: int | None = None
+        self.received_base_ms: int | None = None
+        self.rtc_base_ms: int | None = None
+        self.newest_received_ms = 0
+        #: By position; what is packed is not among them.
+        self.events: dict[int, list[EventMark]] = {}
+        self.packed: PackedEvents | None = None
+        self.beats: list[Beat] | None = [] if retain else None
+        #: heartbeats that went past the track, told when they are needed
+        self.past_beats: list[Callable[[], Iterable[Beat]]] = []
+        #: first and last heartbeat of each stretch at one position with one counter, in order of arrival
+        self.folded: list[tuple[Beat, Beat]] = []
+        self.unsaved_from: int | None = None
+        self._points: list[Point] = []
+        self._runs: list[Interval] = []
+        self._counter_openings: list[int] = []
+        self.in_fault = False
+        self._stale = True
+
+    # -- base -----------------------------------------------------------------------------------------------
+
+    def base_ms(self) -> int:
+        """Return ``B``, the instant at which the boot started."""
+        if self.ntp_up_ms is not None and self.ntp_ts_ms is not None:
+            return self.ntp_ts_ms - self.ntp_up_ms
+        bases = [base for base in (self.received_base_ms, self.rtc_base_ms) if base is not None]
+        assert bases, "a boot has at least one message"
+        return min(bases)
+
+    def cloned(self) -> bool:
+        """Say whether two synchronised messages disagree about the start by more than an hour."""
+        if self.ntp_base_min_ms is None or self.ntp_base_max_ms is None:
+            return False
+        return self.ntp_base_max_ms - self.ntp_base_min_ms > CLONE_SPREAD_MS
+
+    def _note_base(self, ts: int, up: int, clk: str, received_ms: int) -> bool:
+        """Take one message into the base; return whether the base or the clone verdict changed."""
+        if (
+            clk == "ntp"
+            and self.ntp_up_ms is not None
+            and self.ntp_base_min_ms is not None
+            and self.ntp_base_max_ms is not None
+            and self.received_base_ms is not None
+            and up > self.ntp_up_ms
+            and self.ntp_base_min_ms <= ts - up <= self.ntp_base_max_ms
+        ):  # the common case, and nothing of it moves
+            self.newest_received_ms = max(self.newest_received_ms, received_ms)
+            self.received_base_ms = min(self.received_base_ms, received_ms - up)
+            return False
+        first = self.received_base_ms is None
+        before = None if first else (self.base_ms(), self.cloned())
+        self.newest_received_ms = max(self.newest_received_ms, received_ms)
+        base = received_ms - up
+        if self.received_base_ms is None or base < self.received_base_ms:
+            self.received_base_ms = base
+        if clk == "rtc" and (self.rtc_base_ms is None or ts - up < self.rtc_base_ms):
+            self.rtc_base_ms = ts - up
+        elif clk == "ntp":
+            self._note_ntp(ts, up)
+        return before != (self.base_ms(), self.cloned())
+
+    def _note_ntp(self, ts: int, up: int) -> None:
+        if self.ntp_up_ms is None or self.ntp_ts_ms is None or (up, ts) < (self.ntp_up_ms, self.ntp_ts_ms):
+            self.ntp_up_ms, self.ntp_ts_ms = up, ts
+        if self.ntp_base_min_ms is None or ts - up < self.ntp_base_min_ms:
+            self.ntp_base_min_ms = ts - up
+        if self.ntp_base_max_ms is None or ts - up > self.ntp_base_max_ms:
+            self.ntp_base_max_ms = ts - up
+
+    def instant_ms(self, ts: int, up: int, clk: str) -> tuple[int, bool]:
+        """Return a message's instant and whether it had to be placed by its uptime."""
+        base = self.base_ms()
+        if clk == "ntp" and abs(ts - up - base) * STEP_DRIFT_DIVISOR <= STEP_MAX_MS * STEP_DRIFT_DIVISOR + up:
+            return ts, False
+        return base + up, True
+
+    # -- taking messages ------------------------------------------------------------------------------------
+
+    def take_event(self, event: wire.Event, received_ms: int) -> tuple[bool, bool]:
+        """Add one copy; return whether the base moved and whether a plausible copy was here before."""
+        moved = self._note_base(event.ts, event.up, event.clk, received_ms)
+        marks = self.marks(event.seq)
+        if marks is None:
+            self.events[event.seq] = [EventMark(event, [received_ms])]
+            return moved, False
+        content = event.content()
+        for mark in marks:
+            if mark.event.content() == content:
+                instant, _ = self.instant_ms(event.ts, event.up, event.clk)
+                repeated = mark.plausible_receipt(instant) is not None
+                if received_ms not in mark.received_ms:
+                    insort(mark.received_ms, received_ms)
+                return moved, repeated
+        marks.append(EventMark(event, [received_ms]))
+        return moved, False
+
+    def marks(self, seq: int) -> list[EventMark] | None:
+        """Return what stands under a position, unpacked if it was packed."""
+        marks = self.events.get(seq)
+        if marks is None and self.packed is not None and seq <= self.packed.last_seq:
+            found = self.packed.take_out(seq, self.boot)
+            if found is not None:
+                marks = self.events[seq] = [EventMark(found[0], [found[1]])]
+        return marks
+
+    def highest_seq(self) -> int:
+        """Return the highest position an event was said under, plausible or not; 0 where there is none."""
+        highest = max(self.events, default=0)
+        return highest if self.packed is None else max(highest, self.packed.last_seq)
+
+    def load_packed(self, packed: PackedEvents) -> None:
+        """Take events that were stored before, none of which is here: what ``take_event`` of each would end in."""
+        assert self.packed is None and not self.events
+        if not len(packed.seq):
+            return
+        self.packed = packed
+        bases = packed.ts - packed.up
+        self.newest_received_ms = max(self.newest_received_ms, int(packed.received.max()))
+        base = int((packed.received - packed.up).min())
+        self.received_base_ms = base if self.received_base_ms is None else min(base, self.received_base_ms)
+        rtc, ntp = packed.clock == RTC, packed.clock == NTP
+        if rtc.any():
+            base = int(bases[rtc].min())
+            self.rtc_base_ms = base if self.rtc_base_ms is None else min(base, self.rtc_base_ms)
+        if ntp.any():
+            rows = np.flatnonzero(ntp)
+            first = rows[np.lexsort((packed.ts[rows], packed.up[rows]))[0]]
+            for row in (first, rows[bases[rows].argmin()], rows[bases[rows].argmax()]):
+                self._note_ntp(int(packed.ts[row]), int(packed.up[row]))
+        self._stale = True
+
+    def pack(self, before_ms: int) -> int:
+        """Pack what is settled, and forget what stands before an instant; return how many events were forgotten.
+
+        What is asked of the boot afterwards is the same, but for what lies before that instant.
+        """
+        base_ms = self.base_ms()
+        kept: dict[int, list[EventMark]] = {}
+        settled: list[tuple[wire.Event, int]] = []
+        forgotten = 0
+        for seq, marks in self.events.items():
+            mark = marks[0]
+            instant, _ = self.instant_ms(mark.event.ts, mark.event.up, mark.event.clk)
+            if max(instant, mark.received_ms[-1]) < before_ms and len(marks) == 1:
+                forgotten += 1
+            elif len(marks) == 1 and len(mark.received_ms) == 1 and fits(mark.event, mark.received_ms[0]):
+                settled.append((mark.event, mark.received_ms[0]))
+            else:
+                kept[seq] = marks
+        if self.packed is not None:
+            old = self.packed
+            young = np.maximum(old.instants(base_ms), old.received) >= before_ms
+            forgotten += int((old.here & ~young).sum())
+            old.here &= young
+            settled += old.items(self.boot)
+        self.events, self.packed = kept, PackedEvents.of(settled) if settled else None
+        if forgotten:
+            self.folded = [
+                pair
+                for pair in self.folded
+                if self.instant_ms(pair[1][1], pair[1][0], pair[1][2])[0] >= before_ms
+            ]
+            self.unsaved_from = None if self.unsaved_from is None else 0
+            self._stale = True
+        return forgotten
+
+    def take_beat(self, beat: Beat) -> bool:
+        """Add one heartbeat; return whether the base moved."""
+        moved = self._note_base(beat[1], beat[0], beat[2], beat[5])
+        if self.beats is not None:
+            self.beats.append(beat)
+        return moved
+
+    def note_bases(self, past: Past) -> None:
+        """Take messages that move no base into what the bases are made of."""
+        assert self.received_base_ms is not None
+        assert self.ntp_base_min_ms is not None and self.ntp_base_max_ms is not None
+        self.newest_received_ms = max(self.newest_received_ms, past.received_max_ms)
+        self.received_base_ms = min(self.received_base_ms, past.received_base_ms)
+        self.ntp_base_min_ms = min(self.ntp_base_min_ms, past.base_min_ms)
+        self.ntp_base_max_ms = max(self.ntp_base_max_ms, past.base_max_ms)
+
+    def prolong(self, past: Past) -> None:
+        """Append points to the end of a boot, of each stretch of heartbeats the first and the last."""
+        assert not self._stale
+        for point, beat in past.points:
+            if beat is not None:
+                self._fold(beat, point[3])
+            last = self._points[-1]
+            if point[3] > last[3]:
+                extend(self._runs, (last[3], point[3]))
+            if len(self._points) >= 2 and says_nothing(self._points[-2], last, point):
+                self._points[-1] = point
+            else:
+                self._points.append(point)
+        if self.beats is not None:
+            self.past_beats.append(past.beats)
+
+    def mark_stale(self) -> None:
+        self._stale = True
+
+    def append_beat(self, beat: Beat) -> Interval | None:
+        """Put a plausible heartbeat in its place; return the watched interval it adds at the end, if so.
+
+        ``None`` means: nothing certain was added at the end; ask ``runs`` again.
+        """
+        instant, _ = self.instant_ms(beat[1], beat[0], beat[2])
+        self._fold(beat, instant)
+        point: Point = (beat[3], HEARTBEAT, beat[0], instant, beat[4], False)
+        return self._append(point)
+
+    def append_event(self, event: wire.Event) -> Interval | None:
+        """Put a plausible event in its place; as ``append_beat``."""
+        instant, _ = self.instant_ms(event.ts, event.up, event.clk)
+        opens = NO_COUNTER if event.opens is None else event.opens
+        point: Point = (event.seq, EVENT, event.up, instant, opens, event.is_open_edge)
+        return self._append(point)
+
+    def _append(self, point: Point) -> Interval | None:
+        if self._stale or self.cloned():
+            return None
+        points = self._points
+        last = points[-1]
+        if point[:3] <= last[:3] or (last[1] == EVENT and point[1] == EVENT and point[0] == last[0]):
+            self._stale = True
+            return None
+        verdict = decide_between(last, point)
+        if not verdict.watched or point[3] < last[3]:
+            self._stale = True
+            return None
+        added = (last[3], point[3])
+        extend(self._runs, added)
+        if len(points) >= 2 and says_nothing(points[-2], last, point):
+            points[-1] = point
+        else:
+            points.append(point)
+        return added
+
+    def _fold(self, beat: Beat, instant: int) -> None:
+        """Keep the heartbeats that a restart needs: first and last of each stretch."""
+        folded = self.folded
+        if folded:
+            first, last = folded[-1]
+            if first[3:5] == beat[3:5] and last[0] <= beat[0]:
+                low = self.instant_ms(first[1], first[0], first[2])[0]
+                middle = self.instant_ms(last[1], last[0], last[2])[0]
+                if low <= middle <= instant:
+                    folded[-1] = (first, beat)
+                    self._note_unsaved()
+                    return
+        folded.append((beat, beat))
+        self._note_unsaved()
+
+    def _note_unsaved(self) -> None:
+        index = len(self.folded) - 1
+        self.unsaved_from = index if self.unsaved_from is None else min(self.unsaved_from, index)
+
+    def _kept_beats(self) -> Iterator[Beat]:
+        if self.beats is not None:
+            yield from self.beats
+            for listed in self.past_beats:
+                yield from listed()
+            return
+        for first, last in self.folded:
+            yield first
+            if last is not first:
+                yield last
+
+    # -- what the points prove ------------------------------------------------------------------------------
+
+    def _rebuild(self) -> None:
+        points: list[Point] = [(0, START, 0, self.base_ms(), NO_COUNTER, False)]
+        for seq, marks in self.events.items():
+            best: Point | None = None
+            for mark in marks:
+                event = mark.event
+                instant, _ = self.instant_ms(event.ts, event.up, event.clk)
+                if mark.plausible_receipt(instant) is None:
+                    continue
+                opens = NO_COUNTER if event.opens is None else event.opens
+                point: Point = (seq, EVENT, event.up, instant, opens, event.is_open_edge)
+                if best is None or point[2:4] < best[2:4]:
+                    best = point
+            if best is not None:
+                points.append(best)
+        if self.packed is not None:
+            points.extend(self.packed.points(self.base_ms()))
+        for beat in self._kept_beats():
+            instant, _ = self.instant_ms(beat[1], beat[0], beat[2])
+            if beat[5] - PAST_MAX_MS <= instant <= beat[5] + FUTURE_MAX_MS:
+                points.append((beat[3], HEARTBEAT, beat[0], instant, beat[4], False))
+        points.sort()
+        self._points = []
+        self._runs = []
+        self._counter_openings = []
+        self.in_fault = any(len(marks) > 1 for marks in self.events.values())
+        runs: list[Interval] = []
+        kept = self._points
+        last: Point | None = None
+        for point in points:
+            if last is not None:
+                verdict = decide_between(last, point)
+                if verdict.watched and point[3] > last[3]:
+                    extend(runs, (last[3], point[3]))
+                if verdict.opening:
+                    self._counter_openings.append(last[3])
+                self.in_fault = self.in_fault or verdict.fault
+                if len(kept) >= 2 and says_nothing(kept[-2], last, point):
+                    kept.pop()
+            kept.append(point)
+            last = point
+        self._runs = united(runs)
+        self._counter_openings.sort()
+        if self.cloned():
+            self._runs, self._counter_openings, self.in_fault = [], [], True
+        self._stale = False
+
+    def runs(self) -> list[Interval]:
+        """Return the watched intervals, disjoint and ascending; empty for a cloned boot."""
+        if self._stale:
+            self._rebuild()
+        return self._runs
+
+    def counter_openings(self) -> list[int]:
+        """Return the instants at which the counter alone proves an opening, ascending."""
+        if self._stale:
+            self._rebuild()
+        return self._counter_openings
+
+    def last_point(self) -> Point:
+        """Return the last of the boot's points; its start where it has said nothing plausible."""
+        if self._stale:
+            self._rebuild()
+        return self._points[-1]
+
+
+def plausible_marks(track: BootTrack) -> Iterator[tuple[int, EventMark]]:
+    """Yield every plausible event of a boot with its instant."""
+    for marks in track.events.values():
+        for mark in marks:
+            event = mark.event
+            instant, _ = track.instant_ms(event.ts, event.up, event.clk)
+            if mark.plausible_receipt(instant) is not None:
+                yield instant, mark
+
+
+def beat_of(heartbeat: wire.Heartbeat, received_ms: int) -> Beat:
+    opens = NO_COUNTER if heartbeat.opens is None else heartbeat.opens
+    return (
+        heartbeat.up, heartbeat.ts, heartbeat.clk, heartbeat.seq_last, opens, received_ms,
+        heartbeat.basis is not None,
+    )  # fmt: skip
