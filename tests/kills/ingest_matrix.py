@@ -11,7 +11,7 @@ import secrets
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from kaimen.clock import as_datetime, set_clock
 from tests.fix_database import DatabaseServer
 from tests.fix_servers import NatsServer, nats_server, speaks_mqtt, wait_until
 from tests.integration.ingest_street import BEGIN_MS, Publisher, lay_out
+from tests.kills.found import FoundAt, format_table
 from tests.kills.ingest_life import is_cut, live_edge, live_ingest
 from tests.kills.life import start
 from tests.kills.sessions import make_session
@@ -65,21 +66,23 @@ SELECT (SELECT count(*) FROM door_events) AS events,
 
 
 @dataclass
-class Found:
-    """What the kills at one place did; ``lost``, ``twice`` and ``different`` must be nothing."""
+class Found(FoundAt):
+    """What the kills at one place of ingest or the edge did."""
 
-    place: str
+    COLUMNS = (
+        ("killed", "kills"), ("streets", "streets"), ("other kills", "other_kills"), ("events sent", "sent"),
+        ("lost", "lost"), ("twice", "twice"),
+    )  # fmt: skip
+    NOTHING = ("lost", "twice")
+
     streets: int = 0
-    kills: int = 0
     other_kills: int = 0
     sent: int = 0
-    lost: int = 0
     twice: int = 0
-    different: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
-        return not (self.lost or self.twice or self.different) and self.kills > 0
+        return super().good and self.kills > 0
 
 
 Rows = dict[str, list[str]]
@@ -319,24 +322,6 @@ def matrix(database: DatabaseServer, folder: Path) -> Iterator[Matrix]:
             yield Matrix(_World(folder, database, template, central, source, publishers))
         finally:
             database.drop(template)
-
-
-def format_table(results: list[Found]) -> str:
-    """Return the table of all places."""
-    heads = ("killed", "streets", "other kills", "events sent", "lost", "twice", "other rows")
-    lines = [f"{'place':<20}" + "".join(f"{head:>13}" for head in heads)]
-    for found in results:
-        row = (
-            found.kills,
-            found.streets,
-            found.other_kills,
-            found.sent,
-            found.lost,
-            found.twice,
-            len(found.different),
-        )
-        lines.append(f"{found.place:<20}" + "".join(f"{number:>13}" for number in row))
-    return "\n".join(lines)
 
 
 __all__ = ["POINTS", "Found", "Matrix", "cuts_at", "every_cut", "format_table", "matrix"]
