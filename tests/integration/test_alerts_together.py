@@ -31,7 +31,7 @@ def town(database_url: str) -> Iterator[Town]:
 
 
 def _homes(town: Town) -> None:
-    for number in range(6):
+    for number in range(4):
         home = town.household(f"h{number}", helpers=["neighbour_watcher"] if number % 2 else [])
         for stage in range(1, 4 if number == 0 else 3):
             town.crosses(home, stage)
@@ -44,7 +44,7 @@ def _live(town: Town, claim_max: int) -> list[dict[str, Any]]:
     held = town.row("SELECT id FROM cases WHERE household_id = 'h1'")["id"]
     with transaction(town.pool) as connection:
         acts.claim(connection, case_id=held, user_id=town.users["clerk"], now=town.now)
-    for hours in (1, 3, 6, 12):
+    for hours in (3, 12):
         town.at(town.now.replace(hour=MORNING.hour) + timedelta(hours=hours))
         town.settle(worker)
     return town.rows(_FINAL)
@@ -59,7 +59,7 @@ def test_due_cases_handled_together_become_what_they_become_one_by_one(town: Tow
     town.rows("UPDATE happenings SET handled_at = NULL")
     town.clock = type(town.clock)(int(MORNING.timestamp() * 1000))
     assert _live(town, claim_max=1) == together
-    assert len(together) == 6
+    assert len(together) == 4
     assert all("call_overdue" in row["words"] for row in together[1:]), together
 
 
@@ -78,7 +78,7 @@ def test_a_case_that_cannot_be_written_holds_up_no_other_and_is_tried_again(town
     )
     town.at(MORNING + 3 * HOUR)
     report = worker.turn()
-    assert (report.failed, report.timers) == (1, 5)
+    assert (report.failed, report.timers) == (1, 3)
     after = {row["household_id"]: row["version"] for row in town.rows(_FINAL)}
     assert [home for home in before if after[home] == before[home]] == ["h3"]
     town.rows("DROP TRIGGER refused ON cases")

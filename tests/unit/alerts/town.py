@@ -157,12 +157,12 @@ class Town:
             crossing_id, self.now, evidence_at or self.now, Jsonb(evidence or {"kind": "opening"}), late,
         )  # fmt: skip
 
-    def check_due(self, household_id: str, step: int) -> int:
+    def check_due(self, household_id: str, step: int, *, evidence_at: datetime | None = None) -> int:
         return self._fact(
             "check_due", household_id, self.now,
             "INSERT INTO checks_due (household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms)"
             " VALUES (%s, %s, %s, %s, %s, %s, 0) RETURNING id",
-            household_id, step, self.now, self.now, self.now - step * DAY, Jsonb({"kind": "opening"}),
+            household_id, step, self.now, self.now, evidence_at or self.now - step * DAY, Jsonb({"kind": "opening"}),
         )  # fmt: skip
 
     def check_ends(self, check_id: int) -> None:
