@@ -59,8 +59,12 @@ __all__ = [
 ]
 
 
-def claim(connection: Connection, *, case_id: int, user_id: int, now: datetime) -> Decision:
+def claim(
+    connection: Connection, *, case_id: int, user_id: int, now: datetime, role: Role | None = None
+) -> Decision:
     """Take a case for the length of its stage's lease; again before it ends renews it.
+
+    ``role`` is the position she works in now; her first one, where none is given.
 
     Raises
     ------
@@ -70,7 +74,7 @@ def claim(connection: Connection, *, case_id: int, user_id: int, now: datetime) 
     row = connection.execute("SELECT role FROM users WHERE id = %s", (user_id,)).fetchone()
     if row is None:
         raise ActRefused(Refusal.UNKNOWN)
-    return _act(connection, case_id, Claim(user_id, row["role"]), now)
+    return _act(connection, case_id, Claim(user_id, row["role"] if role is None else role.value), now)
 
 
 def take_over(

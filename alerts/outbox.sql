@@ -39,10 +39,14 @@ WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
 ORDER BY cc.recipient, cc.position, cc.id
 
 -- name: staff_addresses
--- Addresses of people of a community who sign in with one of the roles.
+-- Addresses of people who hold a position in a community, their first or another: one row for each role held there.
 SELECT cc.id, cc.recipient, cc.channel, cc.language, cc.zone, cc.quiet_from, cc.quiet_until, u.role
-FROM contact_channels cc JOIN users u ON u.id = cc.user_id
-WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s) AND u.disabled_at IS NULL
+FROM contact_channels cc JOIN (
+  SELECT f.id, f.role, f.community_id FROM users f WHERE f.disabled_at IS NULL
+  UNION SELECT f.id, p.role, p.community_id FROM user_positions p JOIN users f ON f.id = p.user_id
+  WHERE f.disabled_at IS NULL
+) u ON u.id = cc.user_id
+WHERE cc.ended_at IS NULL AND cc.channel = ANY(%(channels)s)
   AND (cc.confirmed_at IS NOT NULL OR cc.added_by = 'import')
   AND u.community_id = %(community_id)s AND u.role NOT IN ('family', 'resident')
   -- A helper is told of the homes she helps; who is there for the whole community is told of all of it.

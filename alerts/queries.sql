@@ -429,8 +429,11 @@ GROUP BY c.household_id
 
 -- name: count_staff
 -- How many people of a community's desk may ask after somebody.
-SELECT count(*) AS staff FROM users
-WHERE community_id = %(community_id)s AND role = 'property_clerk' AND disabled_at IS NULL
+SELECT count(*) AS staff FROM users u
+WHERE u.disabled_at IS NULL AND (
+  u.community_id = %(community_id)s AND u.role = 'property_clerk'
+  OR EXISTS (SELECT 1 FROM user_positions p WHERE p.user_id = u.id AND p.role = 'property_clerk'
+             AND p.community_id = %(community_id)s))
 
 -- name: quarantine_waits
 -- Sites with messages that could not be stored and that nobody has answered; where the topic names none we know, the

@@ -41,13 +41,25 @@ class Ground(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who signs in and may: ``reachable`` by the means this installation has, ``personal`` by her own."""
+    """Somebody who signs in and may: ``reachable`` by the means this installation has, ``personal`` by her own.
+
+    ``role`` is the first she holds in the community, ``others`` are those she holds beside it there.
+    """
 
     id: int
     name: str
     role: str
     reachable: bool = True
     personal: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        return (self.role, *self.others)
+
+    def works_with(self, other: Person) -> bool:
+        """Say whether both hold one role, so that one may stand in for the other."""
+        return not set(self.roles).isdisjoint(other.roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +204,7 @@ def on_duty(duty: CommunityDuty, role: str, at: datetime) -> OnDuty:
     roster = duty.rosters.get(role)
     if roster is None:
         people, ground = (
-            tuple(item.id for item in duty.people.values() if item.role == role),
+            tuple(item.id for item in duty.people.values() if role in item.roles),
             Ground.WHOLE_ROLE,
         )
     else:
@@ -304,13 +316,15 @@ def shift_ended_at(duty: CommunityDuty, person: Person, now: datetime) -> dateti
 
     Looked for over two days; a person of a role without a roster has no shifts.
     """
-    if not duty.has_roster(person.role):
-        return None
-    lately = [
-        item
-        for item in stretches(duty, person.role, now - 2 * _DAY, now + timedelta(seconds=1))
-        if person.id in item.on_duty.people
-    ]
-    if not lately or lately[-1].to_at > now:
-        return None
-    return lately[-1].to_at
+    ends = []
+    for role in person.roles:
+        if not duty.has_roster(role):
+            continue
+        lately = [
+            item
+            for item in stretches(duty, role, now - 2 * _DAY, now + timedelta(seconds=1))
+            if person.id in item.on_duty.people
+        ]
+        ends += [item.to_at for item in lately[-1:]]
+    # On duty in one of her roles is on duty.
+    return None if not ends or max(ends) > now else max(ends)

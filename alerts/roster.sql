@@ -31,13 +31,22 @@ WHERE community_id = %(community_id)s AND ended_at IS NULL AND to_at > %(since)s
 
 -- name: duty_people
 -- Staff of a community who may sign in, and whether each has an address on a channel that is open now.
-SELECT u.id, u.display_name, u.role,
+-- A person stands here once, with every role she holds in the community: her first position's before those beside it.
+SELECT u.id, u.display_name, held.roles[1] AS role, held.roles[2:] AS others,
   EXISTS (SELECT 1 FROM contact_channels k JOIN channel_states s ON s.channel = k.channel
           WHERE k.user_id = u.id AND k.ended_at IS NULL AND s.personal AND s.opened_at IS NOT NULL)
     OR EXISTS (SELECT 1 FROM staff_phones p JOIN channel_states s ON s.channel = 'voice'
                WHERE p.user_id = u.id AND p.rings AND s.opened_at IS NOT NULL) AS personal
 FROM users u
-WHERE u.community_id = %(community_id)s AND u.disabled_at IS NULL AND u.role NOT IN ('family', 'resident')
+JOIN LATERAL (
+  SELECT array_agg(h.role ORDER BY h.place) AS roles FROM (
+    SELECT h.role, min(h.place) AS place FROM (
+      SELECT u.role, 0::bigint AS place, u.community_id
+      UNION ALL SELECT p.role, p.id, p.community_id FROM user_positions p WHERE p.user_id = u.id
+    ) h WHERE h.community_id = %(community_id)s AND h.role NOT IN ('family', 'resident') GROUP BY h.role
+  ) h
+) held ON held.roles IS NOT NULL
+WHERE u.disabled_at IS NULL
 ORDER BY u.display_name, u.id
 
 -- name: personal_channels_open
@@ -123,11 +132,15 @@ ON CONFLICT (fact) DO NOTHING
 
 -- name: held_cases
 -- Open cases somebody holds whose role is worked in shifts there.
-SELECT c.id, c.household_id, c.cause, c.cause_key, c.community_id, c.holder_id, u.role, u.display_name
+SELECT DISTINCT ON (c.id) c.id, c.household_id, c.cause, c.cause_key, c.community_id, c.holder_id, h.role, u.display_name
 FROM cases c JOIN users u ON u.id = c.holder_id
-JOIN duty_rosters r ON r.community_id = c.community_id AND r.role = u.role AND r.ended_at IS NULL
+JOIN LATERAL (
+  SELECT u.role, 0::bigint AS place WHERE u.community_id = c.community_id
+  UNION ALL SELECT p.role, p.id FROM user_positions p WHERE p.user_id = u.id AND p.community_id = c.community_id
+) h ON true
+JOIN duty_rosters r ON r.community_id = c.community_id AND r.role = h.role AND r.ended_at IS NULL
 WHERE c.state <> 'closed' AND c.lease_expires_at > %(now)s
-ORDER BY c.id
+ORDER BY c.id, h.place
 
 -- name: handover_of_case
 SELECT h.id, h.from_user_id, h.to_user_id FROM duty_handovers h WHERE h.case_id = %(case_id)s AND h.ended_at IS NULL

@@ -91,7 +91,7 @@ def _read_duty(connection: Reads, community_id: str, zone: str) -> CommunityDuty
             for row in connection.execute(_SQL["duty_deputies"], args)
         ),
         people={
-            row["id"]: Person(row["id"], row["display_name"], row["role"])
+            row["id"]: Person(row["id"], row["display_name"], row["role"], others=tuple(row["others"]))
             for row in connection.execute(_SQL["duty_people"], args)
         },
         holidays=load_holidays(connection),
@@ -145,7 +145,12 @@ def load_reach(connection: Connection, duty: CommunityDuty) -> CommunityDuty:
     for found in connection.execute(_SQL["duty_people"], {"community_id": duty.community_id}):
         own = bool(found["personal"])
         people[found["id"]] = Person(
-            found["id"], found["display_name"], found["role"], own or not needs_address, own
+            found["id"],
+            found["display_name"],
+            found["role"],
+            own or not needs_address,
+            own,
+            tuple(found["others"]),
         )
     return replace(duty, people=people)
 
@@ -331,7 +336,7 @@ def add_deputy(change: Change, deputy: Deputy, *, reason: str) -> int:
         raise RosterWordsError("unknown_person")
     if deputy.person == deputy.deputy:
         raise RosterWordsError("same_person")
-    if people[deputy.person].role != people[deputy.deputy].role:
+    if not people[deputy.person].works_with(people[deputy.deputy]):
         raise RosterWordsError("other_role")
     _check_span(change, deputy.from_at, deputy.to_at)
     row = change.connection.execute(
@@ -384,7 +389,7 @@ def _check_people(change: Change, role: str, people: Sequence[int]) -> None:
     known = {} if duty is None else duty.people
     if any(person not in known for person in people):
         raise RosterWordsError("unknown_person")
-    if any(known[person].role != role for person in people):
+    if any(role not in known[person].roles for person in people):
         raise RosterWordsError("other_role")
 
 

@@ -77,7 +77,7 @@ def offer_case(
     duty = load_duty(connection, found[0].community_id)
     if duty is None or to_user_id not in duty.people or to_user_id == user_id:
         raise ActRefused(Refusal.UNKNOWN)
-    if duty.people[to_user_id].role != duty.people[user_id].role:
+    if user_id not in duty.people or not duty.people[to_user_id].works_with(duty.people[user_id]):
         raise ActRefused(Refusal.UNKNOWN_ROLE)
     values = {"case_id": case_id, "from_user_id": user_id, "to_user_id": to_user_id, "note": note, "now": now}
     connection.execute(_SQL["handover_insert"], values)

@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -422,7 +423,7 @@ def _perform(
 
 @router.post("/api/cases/{case_id}/claim", **answers(CaseDetail))
 def claim(seat: Writing, case_id: RowId) -> Response:
-    return _on_case(seat, case_id, Act.CLAIM, acts.claim)
+    return _on_case(seat, case_id, Act.CLAIM, partial(acts.claim, role=seat.viewer.role))
 
 
 @router.post("/api/cases/{case_id}/release", **answers(CaseDetail))

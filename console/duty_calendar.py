@@ -43,9 +43,11 @@ def write_feed(duty: CommunityDuty, person_id: int, *, title: str, now: datetime
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", title)
     person = duty.people.get(person_id)
-    if person is not None and duty.has_roster(person.role):
+    for role in () if person is None else person.roles:
+        if not duty.has_roster(role):
+            continue
         # A little more on both sides, so that no shift is cut: a calendar program knows it again by its begin.
-        for item in stretches(duty, person.role, now - FEED_BACK - _MARGIN, now + FEED_AHEAD + _MARGIN):
+        for item in stretches(duty, role, now - FEED_BACK - _MARGIN, now + FEED_AHEAD + _MARGIN):
             shown = item.to_at > now - FEED_BACK and item.from_at < now + FEED_AHEAD
             if shown and person_id in item.on_duty.people:
                 calendar.add_component(_event(person_id, title, item.from_at, item.to_at, now))

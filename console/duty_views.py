@@ -169,7 +169,7 @@ def make_page(duty: CommunityDuty, *, now: datetime, **further: Any) -> DutyPage
         without_address=tuple(
             person.name
             for person in duty.people.values()
-            if person.role in DUTY_ROLES and not person.personal
+            if not set(DUTY_ROLES).isdisjoint(person.roles) and not person.personal
         ),
         **further,
     )

@@ -485,16 +485,44 @@ WHERE c.household_id = %(household_id)s AND c.cause = 'absence' AND c.state <> '
 SELECT d.device_id FROM household_doors d WHERE d.household_id = %(household_id)s AND d.to_at IS NULL
 
 -- name: log_rows
--- door events of a community, newest first, before or after a position; holders are not in it
+-- door events of a community, newest first, before or after a position; holders are not in it. The page is cut before
+-- anything is looked up about a row, in the order asked for.
+WITH doors AS (
+  SELECT v.no, v.id, v.place FROM devices v JOIN sites si ON si.id = v.site_id
+  WHERE si.community_id = %(community_id)s AND (%(door)s = '' OR v.id = %(door)s)
+    AND (%(building)s = '' AND %(unit)s = '' OR EXISTS (
+      SELECT 1 FROM household_doors d2 JOIN households h2 ON h2.id = d2.household_id
+      WHERE d2.device_id = v.id AND (%(building)s = '' OR h2.building = %(building)s)
+        AND (%(unit)s = '' OR h2.unit = %(unit)s)))
+    AND (%(household_id)s = '' OR EXISTS (SELECT 1 FROM household_doors d3 WHERE d3.device_id = v.id
+         AND d3.household_id = %(household_id)s AND d3.role = 'dwelling'))
+), wanted AS (
+  (SELECT e.* FROM door_events e JOIN doors v ON v.no = e.device_no LEFT JOIN credentials c ON c.token = e.credential
+   WHERE %(newer)s::timestamptz IS NULL AND e.occurred_at >= %(from_at)s AND e.occurred_at < %(to_at)s
+     AND (%(type)s = '' OR e.type = %(type)s) AND (%(method)s = '' OR e.method = %(method)s)
+     AND (%(origin)s = '' OR e.replayed = (%(origin)s = 'replayed'))
+     AND (%(older)s::timestamptz IS NULL OR (e.occurred_at, e.device_no, e.boot, e.seq) <
+          (%(older)s, %(device_no)s::int, %(boot)s::bigint, %(seq)s::bigint))
+     AND (c.person_id IS NULL OR NOT may_be_under_14(c.person_id, e.occurred_at))
+   ORDER BY e.occurred_at DESC, e.device_no DESC, e.boot DESC, e.seq DESC LIMIT %(limit)s)
+  UNION ALL
+  (SELECT e.* FROM door_events e JOIN doors v ON v.no = e.device_no LEFT JOIN credentials c ON c.token = e.credential
+   WHERE %(newer)s::timestamptz IS NOT NULL AND e.occurred_at >= %(from_at)s AND e.occurred_at < %(to_at)s
+     AND (%(type)s = '' OR e.type = %(type)s) AND (%(method)s = '' OR e.method = %(method)s)
+     AND (%(origin)s = '' OR e.replayed = (%(origin)s = 'replayed'))
+     AND (e.occurred_at, e.device_no, e.boot, e.seq) >
+         (%(newer)s, %(device_no)s::int, %(boot)s::bigint, %(seq)s::bigint)
+     AND (c.person_id IS NULL OR NOT may_be_under_14(c.person_id, e.occurred_at))
+   ORDER BY e.occurred_at, e.device_no, e.boot, e.seq LIMIT %(limit)s)
+)
 SELECT e.occurred_at, e.received_at, e.device_no, e.boot, e.seq, e.type, e.state, e.direction, e.method, e.reason,
        e.replayed, e.clock_quality, v.id AS device_id, v.place, e.credential, c.class AS whose,
        c.person_id AS credential_person,
        e.received_at - e.occurred_at > interval '1 hour' AS late,
        h.id AS household_id, h.label, h.building, h.unit, h.room,
        EXISTS (SELECT 1 FROM cases k WHERE k.household_id = h.id AND k.state <> 'closed') AS has_case
-FROM door_events e
-JOIN devices v ON v.no = e.device_no
-JOIN sites si ON si.id = v.site_id
+FROM wanted e
+JOIN doors v ON v.no = e.device_no
 LEFT JOIN credentials c ON c.token = e.credential
 LEFT JOIN LATERAL (
   SELECT h.* FROM household_doors d JOIN households h ON h.id = d.household_id
@@ -502,32 +530,11 @@ LEFT JOIN LATERAL (
     AND (d.from_at IS NULL OR d.from_at <= e.occurred_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
   ORDER BY h.id LIMIT 1
 ) h ON true
-WHERE (c.person_id IS NULL OR NOT may_be_under_14(c.person_id, e.occurred_at)) AND si.community_id = %(community_id)s
-  AND e.occurred_at >= %(from_at)s AND e.occurred_at < %(to_at)s
-  AND (%(door)s = '' OR v.id = %(door)s)
-  AND (%(building)s = '' OR h.building = %(building)s
-       OR EXISTS (SELECT 1 FROM household_doors d2 JOIN households h2 ON h2.id = d2.household_id
-                  WHERE d2.device_id = v.id AND h2.building = %(building)s
-                  AND (%(unit)s = '' OR h2.unit = %(unit)s)))
-  AND (%(unit)s = '' OR h.unit = %(unit)s
-       OR EXISTS (SELECT 1 FROM household_doors d2 JOIN households h2 ON h2.id = d2.household_id
-                  WHERE d2.device_id = v.id AND h2.unit = %(unit)s
-                  AND (%(building)s = '' OR h2.building = %(building)s)))
-  AND (%(household_id)s = '' OR EXISTS (SELECT 1 FROM household_doors d3 WHERE d3.device_id = v.id
-       AND d3.household_id = %(household_id)s AND d3.role = 'dwelling'))
-  AND (%(type)s = '' OR e.type = %(type)s)
-  AND (%(method)s = '' OR e.method = %(method)s)
-  AND (%(origin)s = '' OR e.replayed = (%(origin)s = 'replayed'))
-  AND (%(older)s::timestamptz IS NULL OR (e.occurred_at, e.device_no, e.boot, e.seq) <
-       (%(older)s, %(device_no)s::int, %(boot)s::bigint, %(seq)s::bigint))
-  AND (%(newer)s::timestamptz IS NULL OR (e.occurred_at, e.device_no, e.boot, e.seq) >
-       (%(newer)s, %(device_no)s::int, %(boot)s::bigint, %(seq)s::bigint))
 ORDER BY CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.occurred_at END,
          CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.device_no END,
          CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.boot END,
          CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.seq END,
          e.occurred_at DESC, e.device_no DESC, e.boot DESC, e.seq DESC
-LIMIT %(limit)s
 
 -- name: log_doors
 -- the doors of a community for the filter

@@ -128,7 +128,9 @@ def _perform(
 def claim(seat: Guard, case_id: CaseId) -> Response:
     return _perform(
         seat, case_id, Act.CLAIM,
-        lambda connection: acts.claim(connection, case_id=case_id, user_id=seat.viewer.user_id, now=seat.now),
+        lambda connection: acts.claim(
+            connection, case_id=case_id, user_id=seat.viewer.user_id, now=seat.now, role=seat.viewer.role
+        ),
     )  # fmt: skip
 
 

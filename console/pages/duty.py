@@ -103,7 +103,7 @@ def show(
         colleagues=tuple(
             Choice(str(person.id), person.name)
             for person in duty.people.values()
-            if person.role == viewer.role and person.id != viewer.user_id
+            if viewer.role in person.roles and person.id != viewer.user_id
         ),
         feed=connection.execute(_SQL["feed_standing"], args).fetchone(),
         feed_url=feed_url,

@@ -87,7 +87,7 @@ def _show(
         tuple(connection.execute(_SQL["staff_names"], args).fetchall()),
         tuple(row for row in overrides if row["role"] == role),
         tuple(
-            row for row in deputies if row["user_id"] in names and duty.people[row["user_id"]].role == role
+            row for row in deputies if row["user_id"] in names and role in duty.people[row["user_id"]].roles
         ),
         names,
         form or FormView(),

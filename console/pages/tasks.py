@@ -208,7 +208,7 @@ def take(seat: Guard, task_id: TaskId) -> Response:
     return _perform(
         seat, task_id, Act.CLAIM,
         lambda connection, case: acts.claim(
-            connection, case_id=case.id, user_id=seat.viewer.user_id, now=seat.now
+            connection, case_id=case.id, user_id=seat.viewer.user_id, now=seat.now, role=seat.viewer.role
         ),
     )  # fmt: skip
 

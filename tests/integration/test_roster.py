@@ -28,7 +28,7 @@ from alerts.roster_store import (
 )
 from console.cli import main
 from console.leaving import NotHereError, leave
-from kaimen.database import transaction
+from kaimen.database import queries, transaction
 from kaimen.vocabulary import Role
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
@@ -400,3 +400,37 @@ def test_everybody_at_work_is_to_be_rung_once_a_month(town: Town) -> None:
     town.at(MORNING + timedelta(days=20))
     town.settle()
     assert len(town.rows("SELECT 1 FROM live_tests")) == 2 * len(first)
+
+
+# --- who holds more than one position ----------------------------------------------------------------------------
+
+
+def test_a_roster_a_shift_and_a_message_follow_every_position_somebody_holds(town: Town) -> None:
+    officer = town.users["officer"]
+    with pytest.raises(RosterWordsError):
+        save(town, CLERK, Rule("every", *ALWAYS, (officer,)))
+    town.rows(
+        "INSERT INTO user_positions (user_id, role, community_id, given_by, given_at)"
+        " VALUES (%s, 'property_clerk', 'c1', 'test', '2025-01-01') RETURNING id",
+        officer,
+    )
+    town.rows(
+        "INSERT INTO contact_channels (user_id, channel, address, address_hash, added_by, added_at)"
+        " VALUES (%s, 'email', '\\x0078', '\\x78', 'import', '2025-01-01') RETURNING id",
+        officer,
+    )
+    save(town, CLERK, Rule("every", *ALWAYS, (officer,)))
+    with transaction(town.pool) as connection:
+        duty = load_duty(connection, "c1")
+        assert duty is not None
+        assert set(duty.people[officer].roles) == {Role.POLICE_OFFICER, Role.PROPERTY_CLERK}
+        rows = connection.execute(
+            queries("alerts", "outbox.sql")["staff_addresses"],
+            {"channels": ["email"], "community_id": "c1", "household_id": "h1"},
+        ).fetchall()
+    assert {row["role"] for row in rows} == {"police_officer", "property_clerk"}
+    town.rows("UPDATE users SET disabled_at = '2025-01-02' WHERE id = %s RETURNING id", officer)
+    with transaction(town.pool) as connection:
+        gone = load_duty(connection, "c1")
+        assert gone is not None
+        assert officer not in gone.people
