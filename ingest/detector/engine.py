@@ -70,11 +70,14 @@ def pulse_at_or_after(instant_ms: int) -> int:
 class _Watch:
     """What the detector remembers of one household beside the arrays."""
 
-    __slots__ = ("checks", "index", "judgement", "not_known_runs", "not_known_since", "rule", "standing")
+    __slots__ = (
+        "checks", "household_id", "index", "judgement", "not_known_runs", "not_known_since", "rule", "standing",
+    )  # fmt: skip
 
     def __init__(self, index: int, rule: HouseholdRule) -> None:
         self.index = index
         self.rule = rule
+        self.household_id = rule.household.household_id
         self.standing: dict[int, Crossing] = {}
         self.checks: dict[int, CheckDue] = {}
         self.judgement: Judgement | None = None
@@ -166,21 +169,25 @@ class Detector:
 
     def take_event(self, device_id: str, event: wire.Event, *, received_ms: int) -> Taken:
         """Take one event of a registered device; say which class it is and where in time it stands."""
-        self._leave_lane(device_id)
+        if self._lane is not None:
+            self._leave_lane(device_id)
         track = self._tracks[device_id]
         verdict = track.take_event(event, received_ms)
         self._changed_boots[(device_id, event.boot)] = track.boots[event.boot]
         admission = self._classify(verdict, received_ms)
         if verdict.fresh or verdict.moved:
             self._touch(device_id, track, verdict, tells=event.type in _TELLS)
-            self._touch_sharers(device_id, verdict, event)
+            if device_id in self._sharers:
+                self._touch_sharers(device_id, verdict, event)
         household_id = self.household_of(device_id, verdict.instant_ms)
-        lives = admission in (Admission.ACCEPTED, Admission.LATE) and event.type in _LIVES
+        sound = admission is Admission.ACCEPTED or admission is Admission.LATE
+        lives = sound and event.type in _LIVES
         return Taken(admission, verdict.instant_ms, verdict.rebased, household_id, lives)
 
     def take_heartbeat(self, device_id: str, heartbeat: wire.Heartbeat, *, received_ms: int) -> Taken:
         """Take one heartbeat of a registered device."""
-        self._leave_lane(device_id)
+        if self._lane is not None:
+            self._leave_lane(device_id)
         track = self._tracks[device_id]
         verdict = track.take_heartbeat(heartbeat, received_ms)
         self._changed_boots[(device_id, heartbeat.boot)] = track.boots[heartbeat.boot]
@@ -289,10 +296,14 @@ class Detector:
     def _touch(self, device_id: str, track: DeviceTrack, verdict: EventVerdict, *, tells: bool) -> None:
         dwellers = self._dwellers.get(device_id, ())
         before = verdict.heard_before_ms
-        was_silent = before is None or before + track.supervision_ms < self._pulse_ms
-        if tells or was_silent or not verdict.extended:
+        if (
+            tells
+            or not verdict.extended
+            or before is None
+            or before + track.supervision_ms < self._pulse_ms  # it was silent
+        ):
             for watch in dwellers:
-                self._dirty.add(watch.rule.household.household_id)
+                self._dirty.add(watch.household_id)
             return
         known_until = track.known_until()
         for watch in dwellers:

@@ -7,14 +7,16 @@ until then (kind, device, boot, seq): enough to find the row, nothing about a pe
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from kaimen.vocabulary import Admission
 
 Evidence = dict[str, Any]
 
 
-class Taken(NamedTuple):
+class Taken(msgspec.Struct, frozen=True, gc=False):
     """What became of one message. ``lives``: it is evidence of life for a household's dwelling."""
 
     admission: Admission
@@ -129,8 +131,7 @@ class BootBase:
     newest_received_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class HouseholdView:
+class HouseholdView(msgspec.Struct, frozen=True):
     """A household as the detector has it: ``inactive(now) = known ? base + (now - anchor) : settled``."""
 
     household_id: str
@@ -140,7 +141,7 @@ class HouseholdView:
     stage: int
     check_step: int
     evidence_ms: int
-    evidence: Evidence = field(hash=False)
+    evidence: Evidence
     base_ms: int
     anchor_ms: int
     settled_ms: int

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from ingest.detector.coverage import DeviceTrack, Interval, Opening, instant_of
 from kaimen.policy import ABSENCE_MAX_MS, ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS
 from kaimen.vocabulary import Credential, CredentialClass, DoorBinding, DoorRole, EvidenceKind, Household
 
 _OTHERS = frozenset({CredentialClass.STAFF, CredentialClass.GUARD, CredentialClass.VISITOR})
 REMOTE_OFFICE = "remote_office"
+_WORDS = {kind: kind.value for kind in EvidenceKind}
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceAt:
+class EvidenceAt(msgspec.Struct, frozen=True, gc=False):
     """Evidence of life at an instant, with where it came from."""
 
     instant_ms: int
@@ -31,19 +33,21 @@ class EvidenceAt:
     source: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        pairs = {
-            "kind": self.kind.value,
-            "device": self.device_id,
-            "boot": self.boot,
-            "seq": self.seq,
-            "method": self.method,
-            "source": self.source,
-        }
-        return {key: value for key, value in pairs.items() if value is not None}
+        pairs: dict[str, Any] = {"kind": _WORDS[self.kind]}
+        if self.device_id is not None:
+            pairs["device"] = self.device_id
+        if self.boot is not None:
+            pairs["boot"] = self.boot
+        if self.seq is not None:
+            pairs["seq"] = self.seq
+        if self.method is not None:
+            pairs["method"] = self.method
+        if self.source is not None:
+            pairs["source"] = self.source
+        return pairs
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """A household at one pulse, with what had been received by then.
 
     ``inactive(now) = base_ms + now - anchor_ms`` for as long as it ``grows``; ``due_ms`` is the next instant at
@@ -126,6 +130,8 @@ class HouseholdRule:
                 if bound is not None
             }
         )
+        #: The dwelling doors' devices, where none is bound for a time only.
+        self._always = None if self.bounds else {track.device_id: track for _, track in self.dwelling}
         self.absences = sorted(
             (absence.from_ms, absence.to_ms)
             for absence in household.absences
@@ -202,8 +208,11 @@ class HouseholdRule:
         newest: EvidenceAt | None = None
         for binding, track in self.doors:
             for openings in self._candidates(binding, track):
-                index = bisect_right(openings, pulse_ms, key=instant_of)
-                for opening in reversed(openings[:index]):
+                index = len(openings)
+                if openings and openings[-1].instant_ms > pulse_ms:
+                    index = bisect_right(openings, pulse_ms, key=instant_of)
+                for position in range(index - 1, -1, -1):
+                    opening = openings[position]
                     if newest is not None and opening.instant_ms <= newest.instant_ms:
                         break
                     if not binding.holds_at(opening.instant_ms):
@@ -218,6 +227,8 @@ class HouseholdRule:
         newest: EvidenceAt | None = None
         for binding, track in self.dwelling:
             track.watched()
+            if not track.counter_openings:
+                continue
             index = bisect_right(track.counter_openings, pulse_ms)
             for number in range(index - 1, -1, -1):
                 instant = track.counter_openings[number]
@@ -239,6 +250,8 @@ class HouseholdRule:
                 break
         for binding, track in self.doors:
             for openings in self._candidates(binding, track):
+                if not openings or openings[-1].instant_ms < from_ms:
+                    continue
                 for position in range(bisect_left(openings, from_ms, key=instant_of), len(openings)):
                     opening = openings[position]
                     if opening.instant_ms >= before_ms:
@@ -248,6 +261,8 @@ class HouseholdRule:
                         break
         for binding, track in self.dwelling:
             track.watched()
+            if not track.counter_openings:
+                continue
             index = bisect_left(track.counter_openings, from_ms)
             for instant in track.counter_openings[index:]:
                 if instant >= before_ms:
@@ -284,10 +299,16 @@ class HouseholdRule:
 
     def required_at(self, instant_ms: int) -> dict[str, DeviceTrack]:
         """Return the dwelling doors' devices that are required at an instant."""
+        if self._always is not None:
+            return self._always
         return {track.device_id: track for binding, track in self.dwelling if binding.holds_at(instant_ms)}
 
     def pieces(self, from_ms: int, to_ms: int, pulse_ms: int) -> Iterator[Interval]:
         """Yield ``C`` within ``(from_ms, to_ms]`` as known at ``pulse_ms``: disjoint, ascending."""
+        if len(self.dwelling) == 1 and not self.bounds:
+            if to_ms > from_ms:
+                yield from self.dwelling[0][1].pieces(from_ms, to_ms, pulse_ms)
+            return
         low = from_ms
         first = bisect_right(self.bounds, from_ms)
         for bound in [*self.bounds[first:], to_ms]:
