@@ -367,7 +367,7 @@ class GroupLoop:
         return self.source.take(
             messages_max=self._pace.messages_max,
             wait_s=self._wait_s(),
-            gather_s=self._settings.ingest_batch_wait_ms / 1000,
+            gather_s=self._pace.gather_s(self._settings.ingest_batch_wait_ms / 1000),
         )
 
     def _finish(self, lease: Lease) -> None:

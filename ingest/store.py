@@ -395,12 +395,12 @@ def boot_text(number: int) -> str:
 def _event_row(book: Book, stored: StoredEvent) -> Row:
     admitted, message_ms = stored.admitted, stored.message_ms
     event = admitted.event
-    occurred_ms = (
-        _clamp(stored.instant_ms, message_ms - CLAMP_PAST_MS, message_ms + FUTURE_MAX_MS)
-        if stored.plausible
-        else message_ms
-    )
-    received_ms = _clamp(admitted.received_ms, message_ms - RECEIPT_SPAN_MS, message_ms + RECEIPT_SPAN_MS)
+    occurred_ms = stored.instant_ms if stored.plausible else message_ms
+    if not message_ms - CLAMP_PAST_MS <= occurred_ms <= message_ms + FUTURE_MAX_MS:
+        occurred_ms = _clamp(occurred_ms, message_ms - CLAMP_PAST_MS, message_ms + FUTURE_MAX_MS)
+    received_ms = admitted.received_ms
+    if not message_ms - RECEIPT_SPAN_MS <= received_ms <= message_ms:
+        received_ms = _clamp(received_ms, message_ms - RECEIPT_SPAN_MS, message_ms + RECEIPT_SPAN_MS)
     household_no = None if stored.household_id is None else book.household_no[stored.household_id]
     words = (
         event.clk, event.type, event.state, event.dir, event.method, event.cred, event.reason, event.door

@@ -319,9 +319,11 @@ class Detector:
     def household_of(self, device_id: str, instant_ms: int) -> str | None:
         """Return whose dwelling's door a device is at an instant."""
         for watch in self._dwellers.get(device_id, ()):
+            if not watch.rule.bounds:
+                return watch.household_id
             for binding, _ in watch.rule.dwelling:
                 if binding.device_id == device_id and binding.holds_at(instant_ms):
-                    return watch.rule.household.household_id
+                    return watch.household_id
         return None
 
     # -- pulses ---------------------------------------------------------------------------------------------

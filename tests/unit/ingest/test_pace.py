@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.pace import MESSAGES_MIN, QUICK_S, SLOW_S, Pace
+from ingest.pace import GATHER_S_MIN, MESSAGES_MIN, QUICK_S, SLOW_S, Pace
 
 QUICK, SLOW = QUICK_S / 2, SLOW_S * 2
 
@@ -38,3 +38,14 @@ def test_a_bound_below_the_least_is_kept() -> None:
     pace = Pace(10, most=50)
     pace.note(10, SLOW)
     assert pace.messages_max == 10
+
+
+def test_a_batch_gathers_as_long_as_the_last_turn_with_messages_took() -> None:
+    pace = Pace(2_000, most=10_000)
+    assert pace.gather_s(0.05) == GATHER_S_MIN
+    pace.note(20, 0.015)
+    pace.note(0, 0.001)
+    assert pace.gather_s(0.05) == 0.015
+    pace.note(2_000, QUICK)
+    assert pace.gather_s(0.05) == 0.05
+    assert pace.gather_s(0.0) == 0.0
