@@ -11,6 +11,7 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from ingest.detector.packed import NTP, RTC, PackedEvents, fits
@@ -31,8 +32,7 @@ from kaimen import wire
 from kaimen.policy import CLONE_SPREAD_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_DRIFT_DIVISOR, STEP_MAX_MS
 
 
-@dataclass(slots=True)
-class EventMark:
+class EventMark(msgspec.Struct, gc=False):
     """One content under one (boot, seq), with the receipts of its copies."""
 
     event: wire.Event
@@ -117,8 +117,10 @@ class BootTrack:
             and up > self.ntp_up_ms
             and self.ntp_base_min_ms <= ts - up <= self.ntp_base_max_ms
         ):  # the common case, and nothing of it moves
-            self.newest_received_ms = max(self.newest_received_ms, received_ms)
-            self.received_base_ms = min(self.received_base_ms, received_ms - up)
+            if received_ms > self.newest_received_ms:
+                self.newest_received_ms = received_ms
+            if received_ms - up < self.received_base_ms:
+                self.received_base_ms = received_ms - up
             return False
         first = self.received_base_ms is None
         before = None if first else (self.base_ms(), self.cloned())
@@ -142,7 +144,8 @@ class BootTrack:
 
     def instant_ms(self, ts: int, up: int, clk: str) -> tuple[int, bool]:
         """Return a message's instant and whether it had to be placed by its uptime."""
-        base = self.base_ms()
+        ntp_up_ms, ntp_ts_ms = self.ntp_up_ms, self.ntp_ts_ms
+        base = self.base_ms() if ntp_up_ms is None or ntp_ts_ms is None else ntp_ts_ms - ntp_up_ms
         if clk == "ntp" and abs(ts - up - base) * STEP_DRIFT_DIVISOR <= STEP_MAX_MS * STEP_DRIFT_DIVISOR + up:
             return ts, False
         return base + up, True
@@ -272,19 +275,17 @@ class BootTrack:
     def mark_stale(self) -> None:
         self._stale = True
 
-    def append_beat(self, beat: Beat) -> Interval | None:
+    def append_beat(self, beat: Beat, instant: int) -> Interval | None:
         """Put a plausible heartbeat in its place; return the watched interval it adds at the end, if so.
 
         ``None`` means: nothing certain was added at the end; ask ``runs`` again.
         """
-        instant, _ = self.instant_ms(beat[1], beat[0], beat[2])
         self._fold(beat, instant)
         point: Point = (beat[3], HEARTBEAT, beat[0], instant, beat[4], False)
         return self._append(point)
 
-    def append_event(self, event: wire.Event) -> Interval | None:
+    def append_event(self, event: wire.Event, instant: int) -> Interval | None:
         """Put a plausible event in its place; as ``append_beat``."""
-        instant, _ = self.instant_ms(event.ts, event.up, event.clk)
         opens = NO_COUNTER if event.opens is None else event.opens
         point: Point = (event.seq, EVENT, event.up, instant, opens, event.is_open_edge)
         return self._append(point)
@@ -297,13 +298,16 @@ class BootTrack:
         if point[:3] <= last[:3] or (last[1] == EVENT and point[1] == EVENT and point[0] == last[0]):
             self._stale = True
             return None
-        verdict = decide_between(last, point)
-        if not verdict.watched or point[3] < last[3]:
+        if not decide_between(last, point).watched or point[3] < last[3]:
             self._stale = True
             return None
         added = (last[3], point[3])
-        extend(self._runs, added)
-        if len(points) >= 2 and says_nothing(points[-2], last, point):
+        runs = self._runs
+        if runs and runs[-1][1] == last[3]:
+            runs[-1] = (runs[-1][0], point[3])
+        else:
+            extend(runs, added)
+        if point[1] == HEARTBEAT and len(points) >= 2 and says_nothing(points[-2], last, point):
             points[-1] = point
         else:
             points.append(point)
@@ -314,7 +318,7 @@ class BootTrack:
         folded = self.folded
         if folded:
             first, last = folded[-1]
-            if first[3:5] == beat[3:5] and last[0] <= beat[0]:
+            if first[3] == beat[3] and first[4] == beat[4] and last[0] <= beat[0]:
                 low = self.instant_ms(first[1], first[0], first[2])[0]
                 middle = self.instant_ms(last[1], last[0], last[2])[0]
                 if low <= middle <= instant:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import numpy as np
 
 from ingest.detector.boots import BootTrack, EventMark, Past, beat_of, plausible_marks
@@ -37,12 +37,16 @@ __all__ = [
     "Opening", "Past", "Point", "beat_of", "instant_of", "subtract",
 ]  # fmt: skip
 
+_STATE, _TAKEN, _FORCED = (
+    EventType.DOOR_PHYSICAL_STATE.value,
+    EventType.ACCESS_TAKEN.value,
+    EventType.DOOR_FORCED_OPEN.value,
+)
 _TAMPER = frozenset({EventType.DOOR_TAMPER.value, EventType.DOOR_FAULT.value})
 _PASSAGE = frozenset({EventType.ACCESS_GRANTED.value, EventType.ACCESS_TAKEN.value})
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True, gc=False):
     """An event that may be evidence: an Open edge or a taken access, at its instant."""
 
     instant_ms: int
@@ -64,6 +68,14 @@ Put = Callable[[list[Any], Any], None]
 
 def _append(listed: list[Any], item: Any) -> None:
     listed.append(item)
+
+
+def _insert(listed: list[Any], item: Any) -> None:
+    """Put an item in its place, which mostly is the end."""
+    if not listed or not item < listed[-1]:
+        listed.append(item)
+    else:
+        insort(listed, item)
 
 
 def instant_of(opening: Opening) -> int:
@@ -113,7 +125,7 @@ class DeviceTrack:
         heard_before = self._heard_ms
         extended = self._append_event(track, event, instant)
         self._index(track, event, instant)
-        if not extended or event.type in _TAMPER or self._tampered_now():
+        if not extended or (self.tampers and (event.type in _TAMPER or self._tampered_now())):
             track.mark_stale()
             self._stale = True
             extended = False
@@ -124,10 +136,11 @@ class DeviceTrack:
     def _append_event(self, track: BootTrack, event: wire.Event, instant: int) -> bool:
         if self._stale or len(track.events[event.seq]) > 1:
             return False
-        added = track.append_event(event)
+        added = track.append_event(event, instant)
         if added is None or not self._extend(track, added):
             return False
-        self._heard_ms = instant if self._heard_ms is None else max(self._heard_ms, instant)
+        if self._heard_ms is None or instant > self._heard_ms:
+            self._heard_ms = instant
         return True
 
     def take_heartbeat(self, heartbeat: wire.Heartbeat, received_ms: int) -> EventVerdict:
@@ -143,7 +156,7 @@ class DeviceTrack:
         instant, rebased = track.instant_ms(beat[1], beat[0], beat[2])
         if not received_ms - PAST_MAX_MS <= instant <= received_ms + FUTURE_MAX_MS:
             return EventVerdict(instant, rebased, plausible=False, fresh=True, extended=False, moved=moved)
-        added = track.append_beat(beat)
+        added = track.append_beat(beat, instant)
         if moved or added is None or self._stale or self._tampered_now():
             track.mark_stale()
             self._stale = True
@@ -240,19 +253,23 @@ class DeviceTrack:
         for listed in (self.passages, self.forced, self.edges, self.tampers):
             listed.sort()
 
-    def _index(self, track: BootTrack, event: wire.Event, instant: int, *, put: Put = insort) -> None:
-        if event.type == EventType.DOOR_PHYSICAL_STATE:
+    def _index(self, track: BootTrack, event: wire.Event, instant: int, *, put: Put | None = None) -> None:
+        put = put or _insert
+        kind = event.type
+        edge = False
+        if kind == _STATE:
             put(self.edges, (instant, event.state or ""))
-        elif event.type in _TAMPER:
-            put(self.tampers, instant)
-        elif event.type == EventType.DOOR_FORCED_OPEN:
-            put(self.forced, instant)
-        if event.type in _PASSAGE:
+            edge = event.state == "Open"
+        elif kind in _PASSAGE:
             put(self.passages, (instant, event.cred or "", event.method or ""))
-        if event.is_open_edge or event.type == EventType.ACCESS_TAKEN:
-            opening = Opening(instant, track.boot, event.seq, event.is_open_edge, event.method, event.cred)
+        elif kind in _TAMPER:
+            put(self.tampers, instant)
+        elif kind == _FORCED:
+            put(self.forced, instant)
+        if edge or kind == _TAKEN:
+            opening = Opening(instant, track.boot, event.seq, edge, event.method, event.cred)
             put(self.openings, opening)
-            if event.cred and not event.is_open_edge:
+            if event.cred and not edge:
                 put(self.taken.setdefault(event.cred, []), opening)
 
     def _index_packed(self, track: BootTrack, packed: PackedEvents) -> None:
@@ -282,15 +299,16 @@ class DeviceTrack:
 
     def _extend(self, track: BootTrack, added: Interval) -> bool:
         """Lengthen the last watched interval where that is all that happened; say whether it was."""
-        if track.cloned() or not self._watched or self._watched[-1][1] != added[0]:
+        watched, heard_ms = self._watched, self._heard_ms
+        if not watched or watched[-1][1] != added[0] or track.cloned():
             return False
         if self.tampers and self.tampered_spans()[-1][1] > added[0]:
             return False
-        if self._heard_ms is not None and self._heard_ms > added[0]:
+        if heard_ms is not None and heard_ms > added[0]:
             return False  # the interval also fills in what the tail from a later event had left open
         if added[1] > added[0]:
-            self._watched[-1] = (self._watched[-1][0], added[1])
-            self._heard_ms = max(self._heard_ms or added[1], added[1])
+            watched[-1] = (watched[-1][0], added[1])
+            self._heard_ms = added[1]
         return True
 
     def _tampered_now(self) -> bool:
@@ -384,7 +402,7 @@ class DeviceTrack:
             yield from _clip(interval, from_ms, to_ms)
 
 
-class EventVerdict(NamedTuple):
+class EventVerdict(msgspec.Struct, frozen=True, gc=False):
     """``fresh``: not a copy of what was here; ``extended``: nothing changed but that the watching goes on."""
 
     instant_ms: int
