@@ -83,6 +83,8 @@ class BootTrack:
         self.past_beats: list[Callable[[], Iterable[Beat]]] = []
         #: first and last heartbeat of each stretch at one position with one counter, in order of arrival
         self.folded: list[tuple[Beat, Beat]] = []
+        #: position, counter and uptime of each stretch's first
+        self._begins: set[tuple[int, int, int]] = set()
         self.unsaved_from: int | None = None
         self._points: list[Point] = []
         self._runs: list[Interval] = []
@@ -236,6 +238,7 @@ class BootTrack:
                 for pair in self.folded
                 if self.instant_ms(pair[1][1], pair[1][0], pair[1][2])[0] >= before_ms
             ]
+            self._begins = {(first[3], first[4], first[0]) for first, _ in self.folded}
             self.unsaved_from = None if self.unsaved_from is None else 0
             self._stale = True
         return forgotten
@@ -316,6 +319,9 @@ class BootTrack:
     def _fold(self, beat: Beat, instant: int) -> None:
         """Keep the heartbeats that a restart needs: first and last of each stretch."""
         folded = self.folded
+        begin = (beat[3], beat[4], beat[0])
+        if begin in self._begins:
+            return  # a copy of a stretch's first, which stands in the database under this key
         if folded:
             first, last = folded[-1]
             if first[3] == beat[3] and first[4] == beat[4] and last[0] <= beat[0]:
@@ -326,6 +332,7 @@ class BootTrack:
                     self._note_unsaved()
                     return
         folded.append((beat, beat))
+        self._begins.add(begin)
         self._note_unsaved()
 
     def _note_unsaved(self) -> None:

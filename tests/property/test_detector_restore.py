@@ -140,6 +140,20 @@ def test_packing_what_is_settled_changes_no_fact(seed: int, monkeypatch: pytest.
     assert sorted(map(key, packed)) == sorted(map(key, straight)), f"seed {seed}"
 
 
+# Heartbeats that came twice: the copy of a stretch's first took the place of the stretch where it is stored.
+@pytest.mark.parametrize(
+    ("seed", "stop"), [(589936665, 50), (135923377, 86), (135923409, 64), (135923115, 69), (135923031, 198)]
+)
+def test_a_heartbeat_that_came_twice_costs_no_watched_time_at_a_restart(seed: int, stop: int) -> None:
+    messages, document, until_ms = random_case(seed, very_late=False)
+    registry = parse_registry(document)
+    lines = [line for line in lines_of(messages, registry) if line.received_ms <= until_ms]
+    start = min(household.watched_from_ms for household in registry.households.values())
+    straight, _ = play(lines, registry, start, until_ms, set())
+    stopped, _ = play(lines, registry, start, until_ms, {stop})
+    assert sorted(map(key, stopped)) == sorted(map(key, straight))
+
+
 #: In this stream a heartbeat comes minutes late and contradicts the counter between two that were folded: the opening
 #: its counter proves is then dated at the stretch's beginning, which is earlier and so on the safe side. Devices never
 #: send a heartbeat again, so the service accepts that; a judged recording keeps every heartbeat and is exact.
