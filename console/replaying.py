@@ -10,6 +10,8 @@ from typing import Any
 import click
 from tqdm import tqdm
 
+#: Lines that are no message are named on standard error, up to so many.
+UNREADABLE_SHOWN_MAX = 20
 _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -94,7 +96,7 @@ def _recordings(files: tuple[Path, ...]) -> list[Any]:
 def _judge(
     wire_file: Path, registry_file: Path | None, until_ms: int | None, *, quiet: bool
 ) -> dict[str, Any]:
-    from ingest.judging import judge_wire, read_messages, read_registry
+    from ingest.judging import Unreadable, judge_wire, read_messages, read_registry
 
     if registry_file is None or until_ms is None:
         raise click.UsageError("--wire needs --registry and --until")
@@ -104,7 +106,14 @@ def _judge(
         def advance(_number: int) -> None:
             bar.update()
 
-        return judge_wire(read_messages(wire_file), registry, until_ms, progress=advance)
+        unreadable: list[Unreadable] = []
+        report = judge_wire(read_messages(wire_file, unreadable), registry, until_ms, progress=advance)
+    for item in unreadable[:UNREADABLE_SHOWN_MAX]:
+        click.echo(f"{wire_file.name}, line {item.line}: {item.reason}; it is left out", err=True)
+    if len(unreadable) > UNREADABLE_SHOWN_MAX:
+        click.echo(f"… and {len(unreadable) - UNREADABLE_SHOWN_MAX} more lines; --json lists all", err=True)
+    report["unreadable"] = [{"line": item.line, "reason": item.reason} for item in unreadable]
+    return report
 
 
 def _table(report: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ Exactly the service's admission and detector, with every heartbeat kept, so that
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from ingest.detector.engine import Detector, Registry, pulse_at_or_after
 from ingest.detector.facts import Crossing, Withdrawal
 from ingest.detector.rows import Rows
 from ingest.detector.state import PULSE_MS
-from ingest.recording import RecordingError, open_text
+from ingest.recording import RecordingError, open_bytes, open_text
 from kaimen import wire
 from kaimen.policy import FUTURE_MAX_MS, LATE_AFTER_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
 from kaimen.vocabulary import (
@@ -39,6 +40,9 @@ from kaimen.vocabulary import (
 _MESSAGES_AT_ONCE = 20_000
 #: After so many pieces they are let go of: what a recording's messages take in memory stays bounded by its devices'.
 _PIECES_KEPT = 32
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+#: The year 10889: what is beyond is no receipt.
+_RECEIVED_MAX_MS = 1 << 48
 
 # -- registry ------------------------------------------------------------------------------------------------
 
@@ -53,7 +57,7 @@ def parse_registry(document: Any, *, name: str = "registry") -> Registry:
     """
     try:
         return _parse_registry(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RecordingError(
             f"{name}: {type(error).__name__}: {error}; see docs/wire.md, 'Judging by file'"
         ) from error
@@ -75,9 +79,11 @@ def _parse_registry(document: Any) -> Registry:
             household_id=item["id"],
             site_id=item["site"],
             doors=tuple(_parse_door(door) for door in item["doors"]),
-            watched_from_ms=item["watched_from"],
+            watched_from_ms=_instant(item["watched_from"]),
             thresholds_ms=tuple(round(s * 1000) for s in thresholds) if thresholds else THRESHOLDS_DEFAULT_MS,
-            absences=tuple(Absence(span["from"], span["to"]) for span in item.get("absences") or ()),
+            absences=tuple(
+                Absence(_instant(span["from"]), _instant(span["to"])) for span in item.get("absences") or ()
+            ),
             consent=bool(item.get("consent", True)),
         )
     return Registry(devices, households, credentials)
@@ -92,8 +98,17 @@ def _parse_door(door: Any) -> DoorBinding:
     if isinstance(door, str):
         return DoorBinding(door)
     return DoorBinding(
-        door["device"], DoorRole(door.get("role", "dwelling")), door.get("from"), door.get("to")
+        door["device"],
+        DoorRole(door.get("role") or "dwelling"),
+        *(None if door.get(bound) is None else _instant(door[bound]) for bound in ("from", "to")),
     )
+
+
+def _instant(value: Any) -> int:
+    """Read Unix milliseconds, which other tools may have written as ``1.7637e12``."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ValueError(f"{value!r} is no instant in Unix milliseconds")
+    return int(value)
 
 
 # -- wire messages -------------------------------------------------------------------------------------------
@@ -330,32 +345,67 @@ def _announced(facts: list[Any]) -> list[dict[str, Any]]:
     return sorted(rows.values(), key=lambda row: (row["announced_at"], row["household"], row["stage"]))
 
 
-def read_messages(path: Path) -> Iterator[dict[str, Any]]:
-    """Read message lines (JSON Lines, plain or gzip).
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A line that is no message: where it stands and what is wrong with it."""
+
+    line: int
+    reason: str
+
+
+def read_messages(path: Path, unreadable: list[Unreadable] | None = None) -> Iterator[dict[str, Any]]:
+    """Read message lines (JSON Lines, plain or gzip, with or without a byte-order mark, any line ends).
+
+    A line that is no message is noted in ``unreadable`` and the next one read; without that list it is an error.
 
     Raises
     ------
     RecordingError
-        With the number of the first line that is not a message.
+        With the number of the line that is not a message; or if the file cannot be read to its end.
     """
     decoder = msgspec.json.Decoder(dict[str, Any])
-    with open_text(path) as stream:
-        for number, line in enumerate(stream, start=1):
-            if not line.strip():
-                continue
-            try:
-                message = decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                raise RecordingError(f"{path.name}, line {number}: not a JSON object ({error})") from error
-            received = message.get("received_at")
-            if not isinstance(received, int) or isinstance(received, bool):
-                raise RecordingError(f"{path.name}, line {number}: received_at must be Unix milliseconds")
-            yield message
+    number = 0
+    try:
+        with open_bytes(path) as stream:
+            for number, line in enumerate(stream, start=1):
+                text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
+                if not text:
+                    continue
+                try:
+                    yield _read_message(decoder, text)
+                except ValueError as error:
+                    if unreadable is None:
+                        raise RecordingError(f"{path.name}, line {number}: {error}") from error
+                    unreadable.append(Unreadable(number, str(error)))
+    except (OSError, EOFError, zlib.error) as error:
+        raise RecordingError(f"{path.name}: cannot be read after line {number}: {error}") from error
+
+
+def _read_message(decoder: msgspec.json.Decoder[dict[str, Any]], text: bytes) -> dict[str, Any]:
+    try:
+        message = decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"not a JSON object ({error})") from error
+    received = message.get("received_at")
+    if isinstance(received, float) and received.is_integer():
+        received = int(received)
+    if not isinstance(received, int) or isinstance(received, bool) or not 0 <= received < _RECEIVED_MAX_MS:
+        raise ValueError("received_at must be Unix milliseconds")
+    message["received_at"] = received
+    return message
 
 
 def read_registry(path: Path) -> Registry:
+    """Read a registry file (JSON, plain or gzip).
+
+    Raises
+    ------
+    RecordingError
+        If it cannot be read or a value does not fit; the text says which.
+    """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with open_text(path) as stream:
+            document = json.load(stream)
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise RecordingError(f"{path.name}: {error}") from error
     return parse_registry(document, name=path.name)

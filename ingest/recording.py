@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import IO, Any, TextIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,13 @@ def open_text(path: Path) -> TextIO:
     if path.suffix == ".gz" or _is_gzip(path):
         return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
     return path.open(encoding="utf-8-sig", newline="")
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open a file that may be gzip, for reading line by line as it is."""
+    if path.suffix == ".gz" or _is_gzip(path):
+        return cast(IO[bytes], gzip.open(path, "rb"))
+    return path.open("rb")
 
 
 def _is_gzip(path: Path) -> bool:
