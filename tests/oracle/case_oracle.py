@@ -37,7 +37,8 @@ class _Case:
     standing: set[int]
     told: bool = False  # somebody was told, or took it
     list_ms: int | None = None
-    call_ms: int | None = None  # when an unanswered call is said again
+    due_ms: int = 0  # when the call was owed by
+    call_ms: int | None = None  # when an unanswered call is said (again)
     start_ms: int | None = None
     lease_ms: int | None = None
     confirm_ms: int | None = None
@@ -109,7 +110,7 @@ class Home:
             case.list_ms = None if case.told else _next_list(at)
         elif case.stage == 2:
             starts = _call_starts(at)
-            case.call_ms = starts + CALL_SLA
+            case.call_ms = case.due_ms = starts + CALL_SLA
             if starts == at:
                 case.told = True
             elif not case.told:
@@ -201,7 +202,8 @@ class Home:
         else:
             case.lease_ms = None
             case.list_ms = None
-            if case.call_ms is not None and case.call_ms <= at:
+            # The end of a lease tells everybody again: from then on it is as long until the next time.
+            if case.call_ms is not None and case.due_ms <= at:
                 case.call_ms = _call_starts(at) + LEASE[2]
 
     def _says(self, at: int, word: str, more: str = "") -> None:
