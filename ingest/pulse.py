@@ -82,6 +82,8 @@ class TakenBatch(Protocol):
     def messages(self) -> Sequence[Message]: ...
     @property
     def now_ms(self) -> int: ...
+    @property
+    def arrays_bytes(self) -> int: ...
 
 
 class Source(Protocol):
@@ -94,7 +96,7 @@ class Source(Protocol):
     def may_connect(self) -> bool: ...
     def connect(self) -> None: ...
     def disconnect(self) -> None: ...
-    def take(self, *, messages_max: int, wait_s: float, gather_s: float) -> Any: ...
+    def take(self, *, messages_max: int, wait_s: float, gather_s: float, arrays_bytes_max: int) -> Any: ...
     def acknowledge(self, batch: Any) -> None: ...
 
 
@@ -368,6 +370,7 @@ class GroupLoop:
             messages_max=self._pace.messages_max,
             wait_s=self._wait_s(),
             gather_s=self._pace.gather_s(self._settings.ingest_batch_wait_ms / 1000),
+            arrays_bytes_max=self._pace.arrays_bytes_max,
         )
 
     def _finish(self, lease: Lease) -> None:
@@ -410,7 +413,7 @@ class GroupLoop:
                 return
         self.source.acknowledge(batch)
         pass_point("acked", load)
-        self._pace.note(len(batch.messages), time.monotonic() - begun)
+        self._pace.note(len(batch.messages), time.monotonic() - begun, arrays_bytes=batch.arrays_bytes)
         self._held = None
         self._refused_events = frozenset()
         self._refusals_unexplained = 0

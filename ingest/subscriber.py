@@ -11,7 +11,6 @@ import random
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +21,7 @@ from ingest import metrics
 from ingest.admission import Message
 from ingest.faults import pass_point
 from ingest.receiving import Received, Take, new_client
+from ingest.waiting import BATCH_BYTES_MAX, Delivery, Waiting
 from kaimen.broker import NEXT_NODE_S_MAX, BrokerAddress, Nodes, parse_broker_urls
 from kaimen.broker_tls import BrokerTls, explain
 from kaimen.clock import Clock
@@ -29,8 +29,6 @@ from kaimen.logs import get_logger
 
 #: Bytes of payload in the queue at which the network thread waits; one message more may stand above it.
 QUEUE_BYTES_MAX = 64 * 1024 * 1024
-#: Bytes of payload at which a batch is closed: some twenty thousand events in arrays.
-BATCH_BYTES_MAX = 4 * 1024 * 1024
 #: Share of the queue at which heartbeats are dropped: the room above is for events alone.
 HEARTBEAT_SHARE = 0.5
 #: A batch is closed when nothing has come for this long: brokers with a small window wait for our answer.
@@ -60,23 +58,14 @@ def subscriptions_of(group_no: int, groups: int) -> list[tuple[str, int]]:
     ]
 
 
-@dataclass(eq=False, slots=True)
-class _Delivery:
-    """A message in flight and where its acknowledgement goes: a redelivery replaces or adds packet ids."""
-
-    message: Message
-    qos: int
-    epoch: int
-    packet_ids: list[int]
-
-
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages in the order received, and the clock reading up to which everything received is in here."""
+    """Messages, and the clock reading up to which everything received is in here; how many bytes of it are arrays."""
 
     messages: Sequence[Message]
     now_ms: int
-    deliveries: Sequence[_Delivery] = field(default=(), repr=False)
+    deliveries: Sequence[Delivery] = field(default=(), repr=False)
+    arrays_bytes: int = 0
 
 
 class Subscriber:
@@ -105,11 +94,10 @@ class Subscriber:
         metrics.QUEUE_MESSAGES_MAX.labels(self._group).set(queue_max)
 
         self._changed = threading.Condition()
-        self._queue: deque[_Delivery] = deque()
-        self._queue_bytes = 0
+        self._queue = Waiting()
         self._awaited = False
-        self._by_packet: dict[int, _Delivery] = {}
-        self._by_content: dict[tuple[str, bytes], list[_Delivery]] = {}
+        self._by_packet: dict[int, Delivery] = {}
+        self._by_content: dict[tuple[str, bytes], list[Delivery]] = {}
         self._epoch = 0
         self._client: mqtt.Client | None = None
         self._subscribed = False
@@ -269,7 +257,6 @@ class Subscriber:
             metrics.CONNECTED.labels(self._group).set(0)
             if forget:
                 self._queue.clear()
-                self._queue_bytes = 0
                 self._by_packet.clear()
                 self._by_content.clear()
             self._changed.notify_all()
@@ -316,9 +303,8 @@ class Subscriber:
 
     def _queue_up(self, message: Received, epoch: int, now_ms: int) -> None:
         topic, payload, packet_id, qos, _, retain = message
-        delivery = _Delivery(Message(topic, payload, now_ms, retain), qos, epoch, [packet_id])
+        delivery = Delivery(Message(topic, payload, now_ms, retain), qos, epoch, [packet_id])
         self._queue.append(delivery)
-        self._queue_bytes += len(payload)
         if qos:
             self._by_packet[packet_id] = delivery
             self._by_content.setdefault((topic, payload), []).append(delivery)
@@ -341,7 +327,7 @@ class Subscriber:
         return False
 
     def _is_full(self) -> bool:
-        return len(self._queue) >= self._queue_max or self._queue_bytes >= QUEUE_BYTES_MAX
+        return len(self._queue) >= self._queue_max or self._queue.bytes >= QUEUE_BYTES_MAX
 
     def _wait_for_room(self, epoch: int) -> bool:
         """Wait until the queue has room; say whether the connection is still wanted then."""
@@ -354,17 +340,21 @@ class Subscriber:
 
     # -- taking ---------------------------------------------------------------------------------------------
 
-    def take(self, *, messages_max: int, wait_s: float, gather_s: float) -> Batch:
+    def take(
+        self, *, messages_max: int, wait_s: float, gather_s: float, arrays_bytes_max: int = BATCH_BYTES_MAX
+    ) -> Batch:
         """Wait for a first message, gather a batch, and read the clock.
 
         Parameters
         ----------
         messages_max
-            Bound of the batch.
+            Bound of the batch; arrays come on top.
         wait_s
             How long to wait for the first message; an empty batch carries the clock alone.
         gather_s
             How long a batch may gather while messages keep coming.
+        arrays_bytes_max
+            Bytes of payload at which no more arrays are taken; they wait behind what is said one by one.
         """
         with self._changed:
             if not self._queue and wait_s > 0:
@@ -373,28 +363,16 @@ class Subscriber:
                 self._awaited = False
             if self._queue:
                 self._gather(messages_max, gather_s)
-            taken = self._take_off(messages_max)
-            now_ms = self._clock.now_ms()
-            if self._queue:
-                now_ms = min(now_ms, self._queue[0].message.received_ms - 1)
+            taken, arrays_bytes, now_ms = self._queue.take(
+                messages_max, arrays_bytes_max, self._clock.now_ms()
+            )
             metrics.QUEUE_MESSAGES.labels(self._group).set(len(self._queue))
             self._changed.notify_all()
-        return Batch([delivery.message for delivery in taken], now_ms, taken)
-
-    def _take_off(self, messages_max: int) -> list[_Delivery]:
-        """Take the oldest messages off the queue, at least one where there is one, up to the bounds of a batch."""
-        taken: list[_Delivery] = []
-        bytes_taken = 0
-        while self._queue and len(taken) < messages_max and bytes_taken < BATCH_BYTES_MAX:
-            delivery = self._queue.popleft()
-            bytes_taken += len(delivery.message.payload)
-            taken.append(delivery)
-        self._queue_bytes -= bytes_taken
-        return taken
+        return Batch([delivery.message for delivery in taken], now_ms, taken, arrays_bytes)
 
     def _gather(self, messages_max: int, gather_s: float) -> None:
         deadline = time.monotonic() + gather_s
-        while len(self._queue) < messages_max and self._queue_bytes < BATCH_BYTES_MAX:
+        while len(self._queue) < messages_max and self._queue.bytes < BATCH_BYTES_MAX:
             left = deadline - time.monotonic()
             before = len(self._queue)
             if left <= 0 or self._ended:
@@ -427,7 +405,7 @@ class Subscriber:
             pass_point("mid_ack")
             _answer(client, ready[half:])
 
-    def _forget(self, delivery: _Delivery) -> None:
+    def _forget(self, delivery: Delivery) -> None:
         for packet_id in delivery.packet_ids:
             if self._by_packet.get(packet_id) is delivery:
                 del self._by_packet[packet_id]

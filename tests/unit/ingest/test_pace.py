@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from ingest.pace import GATHER_S_MIN, MESSAGES_MIN, QUICK_S, SLOW_S, Pace
+from ingest.pace import (
+    ARRAYS_BYTES_MAX,
+    ARRAYS_BYTES_MIN,
+    GATHER_S_MIN,
+    MESSAGES_MIN,
+    QUICK_S,
+    SLOW_S,
+    Pace,
+)
 
 QUICK, SLOW = QUICK_S / 2, SLOW_S * 2
 
@@ -49,3 +57,19 @@ def test_a_batch_gathers_as_long_as_the_last_turn_with_messages_took() -> None:
     pace.note(2_000, QUICK)
     assert pace.gather_s(0.05) == 0.05
     assert pace.gather_s(0.0) == 0.0
+
+
+def test_arrays_that_make_a_turn_slow_become_fewer_and_single_messages_do_not() -> None:
+    pace = Pace(2_000, most=10_000)
+    for _ in range(10):
+        pace.note(150, SLOW, arrays_bytes=pace.arrays_bytes_max)
+    assert (pace.arrays_bytes_max, pace.messages_max) == (ARRAYS_BYTES_MIN, 2_000)
+
+
+def test_arrays_grow_while_turns_are_quick_and_as_many_as_may_were_there() -> None:
+    pace = Pace(2_000, most=10_000)
+    pace.note(10, QUICK, arrays_bytes=pace.arrays_bytes_max // 2)
+    first = pace.arrays_bytes_max
+    for _ in range(10):
+        pace.note(10, QUICK, arrays_bytes=pace.arrays_bytes_max)
+    assert first < pace.arrays_bytes_max == ARRAYS_BYTES_MAX
