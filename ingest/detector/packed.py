@@ -1,4 +1,4 @@
-"""Events of one start of a device enter; the same leave as columns, about 60 bytes each instead of a thousand. Pure.
+"""Events of one start of a device enter; the same leave as columns, about 60 bytes each. Pure.
 
 What is packed is settled: one content under its position, one receipt, numbers of a sane size. Everything else stays
 as it was said. A packed event that somebody asks for by its position comes out again, and is then no longer here.
