@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from random import Random
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+#: Nothing is planned sooner than so long after it was decided.
+SOONEST = 1_000
 ZONE_MS = 8 * HOUR
 LISTS = (8 * HOUR + 30 * MINUTE, 17 * HOUR)
 CALLS_FROM, CALLS_UNTIL = 7 * HOUR, 22 * HOUR
@@ -107,14 +109,14 @@ class Home:
         """Plan who is told of the stage the case is at, and when."""
         case.list_ms = case.call_ms = case.start_ms = None
         if case.stage == 1:
-            case.list_ms = None if case.told else _next_list(at)
+            case.list_ms = None if case.told else max(_next_list(at), at + SOONEST)
         elif case.stage == 2:
             starts = _call_starts(at)
             case.call_ms = case.due_ms = starts + CALL_SLA
             if starts == at:
                 case.told = True
             elif not case.told:
-                case.start_ms = starts
+                case.start_ms = max(starts, at + SOONEST)
         else:
             case.told = True
 
