@@ -63,6 +63,7 @@ def lay_out_many(url: str, homes: int, *, behind_gateway: int = 0) -> None:
 class _Batch:
     messages: Sequence[Message]
     now_ms: int
+    arrays_bytes: int = 0
 
 
 @dataclass
@@ -87,7 +88,7 @@ class FedSource:
     def disconnect(self) -> None:
         pass
 
-    def take(self, *, messages_max: int, wait_s: float, gather_s: float) -> _Batch:
+    def take(self, *, messages_max: int, wait_s: float, gather_s: float, arrays_bytes_max: int) -> _Batch:
         try:
             return self._batches.get(timeout=0.01)
         except queue.Empty:
