@@ -36,6 +36,8 @@ from kaimen.vocabulary import Role
 
 LANGUAGE_COOKIE = "kaimen_language"
 NOTICE_COOKIE = "kaimen_notice"
+#: What a helper's phone sends when it fetches a page only to keep it for a stairwell without signal.
+KEEPING_HEADER = "x-kaimen-keeping"
 STATEMENT_TIMEOUT_MS = 10_000
 ZONE_DEFAULT = "Asia/Shanghai"
 #: Without a turn for this long the watchdog is silent itself.
@@ -156,9 +158,14 @@ class Seat:
         except UnknownFragmentError as error:
             raise not_here() from error
         response = HTMLResponse(text, status)
-        if fragment is None and NOTICE_COOKIE in self.request.cookies:
+        if fragment is None and NOTICE_COOKIE in self.request.cookies and not self.is_kept_for_later:
             response.delete_cookie(NOTICE_COOKIE, path="/")
         return response
+
+    @property
+    def is_kept_for_later(self) -> bool:
+        """Whether the answer is only kept on a phone: nobody reads it now."""
+        return KEEPING_HEADER in self.request.headers
 
     def go(self, path: str, notice: str | None = None) -> Response:
         """After a POST: on to a page, which says once what was done."""
@@ -274,7 +281,8 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
     progress = load_progress(connection)
     counts = _load_counts(connection, seat)
     behind = [max(0, round((seat.now - at).total_seconds() * 1000)) for at in progress.values()]
-    notice = request.cookies.get(NOTICE_COOKIE, "")
+    # A page fetched to be kept for later is not read now: what was done stands on the page she comes to.
+    notice = "" if seat.is_kept_for_later else request.cookies.get(NOTICE_COOKIE, "")
     return Shell(
         # A director stands in none of her communities more than in another.
         community=community["name"] if community and viewer.role is not Role.PROPERTY_DIRECTOR else "",

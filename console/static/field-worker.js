@@ -54,6 +54,6 @@ self.addEventListener("message", (event) => {
   });
   event.waitUntil(Promise.allSettled(wanted.map(async (address) => {
     if (await kept(address)) return;
-    await put(address, await fetch(address, { credentials: "same-origin" }));
+    await put(address, await fetch(address, { credentials: "same-origin", headers: { "x-kaimen-keeping": "yes" } }));
   })).then((turns) => event.ports[0]?.postMessage({ failed: turns.filter((turn) => turn.status === "rejected").length })));
 });

@@ -211,6 +211,7 @@ def test_a_helper_goes_sees_her_and_closes(world: World, console_url: str, desk:
     assert "王秀英" not in page.content()
     page.click(f"[data-row='task-{world.task_ids['wang']}']")
     page.click("form[action$='/begin'] button")
+    page.wait_for_selector("[role=status]")
     page.wait_for_selector("h1:has-text('王秀英')")
     _choose(page, "outcome", "well")
     _choose(page, "contacted", "saw")

@@ -30,6 +30,14 @@ def _actions(world: World) -> list[str]:
     return [row["action"] for row in world.rows("SELECT action FROM audit_entries ORDER BY id")]
 
 
+def test_a_page_fetched_to_be_kept_leaves_what_was_done_to_the_page_she_reads(world: World) -> None:
+    clerk, path = world.browser("clerk"), f"/cases/{world.case_ids['wang']}"
+    assert world.post(clerk, f"{path}/claim").status_code == 303
+    assert "strip-notice" not in clerk.get(path, headers={"x-kaimen-keeping": "yes"}).text
+    assert "strip-notice" in clerk.get(path).text
+    assert "strip-notice" not in clerk.get(path).text
+
+
 def test_a_case_is_claimed_once_and_the_second_is_told_who_has_it(world: World) -> None:
     world.write(
         "INSERT INTO users (name, display_name, password_hash, role, community_id, created_at)"
