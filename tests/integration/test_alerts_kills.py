@@ -58,7 +58,7 @@ def test_workers_killed_at_random_under_a_thousand_cases_lose_nothing(town: Town
     tally = kill_in_the_crowd(town, tmp_path, many=1_000, seconds=20)
     assert (tally.lost, tally.unplanned, tally.beyond, tally.unfinished) == (0, 0, 0, 0), tally
     assert tally.kills >= 5
-    assert tally.tellings >= 1, tally
+    assert tally.tellings >= 2, tally
 
 
 def test_one_worker_and_three_deliver_the_same(town: Town) -> None:
