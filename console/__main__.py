@@ -8,6 +8,7 @@ from types import FrameType
 import uvicorn
 
 from console.app import create_app, look_ready
+from console.opening import is_let_in
 from console.services import Services
 from kaimen.clock import open_clock
 from kaimen.database import open_pool
@@ -38,6 +39,11 @@ def main(settings: ConsoleSettings) -> int:
     with open_pool(settings.database_url, service="console", size_max=settings.database_pool_max) as pool:
         app = create_app(settings, clock, pool)
         services: Services = app.state.services
+        if not is_let_in(pool, services.audit_key):
+            log.error(
+                "the database does not know this console, so nobody can sign in: run kaimen db migrate with the same"
+                " KAIMEN_CONSOLE_SECRET_FILE"
+            )
 
         def healthy() -> tuple[bool, str]:
             ready, detail = look_ready(services)

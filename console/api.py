@@ -44,7 +44,7 @@ from console.scope import Act, Section, Sight, Viewer, causes_of, may_act, may_e
 from console.seat import RefusedError, Seat, SignedIn, SignInNeededError, check_origin, find_seat
 from console.services import Services, services_of
 from console.stream import Change, Filter, TooManyClientsError
-from kaimen.database import Connection, queries, transaction
+from kaimen.database import Connection, queries
 from kaimen.vocabulary import CaseCause, Contacted, Outcome, Role, Stage
 
 router = APIRouter()
@@ -123,14 +123,14 @@ def seated(
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token or len(token) > 200:
         raise SignInNeededError
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         found = tokens.find_token(connection, token.strip(), now=services.wall_now())
     if found is None:
         raise SignInNeededError
     route = getattr(request.scope.get("route"), "path", "")
     if not may_use(request.method, route, found.scopes):
         raise RefusedError(403, "scope_missing")
-    return Seat(request, services, None, found.viewer, services.now())
+    return Seat(request, services, None, found.viewer, services.now(), identity.hash_token(token.strip()))
 
 
 Seated = Annotated[Seat, Depends(seated)]
@@ -715,7 +715,7 @@ async def stream(
 
 def _still_stands(services: Services, seat: Seat, authorization: str | None) -> bool:
     """Say whether the session or the token a stream came through was not ended meanwhile."""
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         if seat.session is None:
             token = (authorization or "").partition(" ")[2].strip()
             return tokens.find_token(connection, token, now=services.wall_now()) is not None

@@ -89,7 +89,7 @@ from console.security import SecurityLayer, is_loopback
 from console.services import Services, read_factor_rule, services_of
 from kaimen import __version__
 from kaimen.clock import Clock, SystemClock
-from kaimen.database import Pool, queries, transaction
+from kaimen.database import Pool, queries
 from kaimen.logs import get_logger
 from kaimen.settings import ConsoleSettings
 
@@ -125,7 +125,7 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         hub.started_in(asyncio.get_running_loop())
         tasks_running = [
-            asyncio.create_task(stream.listen(hub, settings.database_url), name="stream"),
+            asyncio.create_task(stream.listen(hub, settings.database_url, services.audit_key), name="stream"),
             asyncio.create_task(_forget_expired(services), name="forget"),
         ]
         try:
@@ -179,7 +179,7 @@ def read_audit_key(settings: ConsoleSettings) -> bytes:
 
 async def _forget_expired(services: Services) -> None:
     def forget() -> None:
-        with transaction(services.pool) as connection:
+        with services.transaction() as connection:
             identity.forget_expired(connection, now=services.wall_now())
             kiosk.forget_presses(connection, now=services.wall_now())
         rights.sync_ledger(services)

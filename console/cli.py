@@ -196,16 +196,49 @@ def db() -> None:
 
 
 @db.command("migrate")
-@click.option("--database-url", envvar="KAIMEN_DATABASE_URL", required=True, help="postgresql://…")
-def db_migrate(database_url: str) -> None:
-    """Bring the database to this version's schema."""
+@click.option(
+    "--database-url", envvar="KAIMEN_DATABASE_URL", required=True, help="postgresql://…, the owner's"
+)
+@click.option(
+    "--console-secret-file",
+    envvar="KAIMEN_CONSOLE_SECRET_FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The console's key: the database lets in the console that has it, and no other.",
+)
+@click.option(
+    "--admin-url",
+    envvar="KAIMEN_DATABASE_ADMIN_URL",
+    help="A superuser's at the same server: makes the services' logins.",
+)
+@click.option(
+    "--admin-password-file",
+    envvar="KAIMEN_DATABASE_ADMIN_PASSWORD_FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Its password, where the address does not hold it.",
+)
+def db_migrate(
+    database_url: str,
+    console_secret_file: Path | None,
+    admin_url: str | None,
+    admin_password_file: Path | None,
+) -> None:
+    """Bring the database to this version's schema and rights.
+
+    The services' own logins (kaimen_console, kaimen_ingest, kaimen_alerts, kaimen_watchdog) are made where this login,
+    or the administrator's, may make roles; each gets the password that KAIMEN_DATABASE_PASSWORD_CONSOLE, …_INGEST, …_ALERTS or …_WATCHDOG holds.
+    """
+    from console.database_roles import RolesError, make_logins, settle_roles
     from kaimen.schema import SchemaError, migrate
 
     try:
+        if admin_url is not None:
+            make_logins(admin_url, admin_password_file)
         version = migrate(database_url)
-    except SchemaError as error:
+        words = settle_roles(database_url, console_secret_file, sets_passwords=admin_url is None)
+    except (SchemaError, RolesError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"schema {version}")
+    click.echo(words)
 
 
 @main.command()

@@ -15,6 +15,19 @@ ORDER BY c.relname LIMIT 5
 -- Communities that plan duty.
 SELECT DISTINCT community_id FROM duty_rosters ORDER BY community_id
 
+-- name: as_owner
+-- Services that connect with this login, which owns the tables.
+SELECT DISTINCT split_part(application_name, ' ', 2) AS service FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database()
+  AND application_name ~ '^kaimen (console|ingest|alerts|watchdog|dialler)'
+  AND pg_has_role(current_user, (SELECT relowner FROM pg_class WHERE oid = to_regclass('scope_keys')), 'MEMBER')
+ORDER BY 1
+
+-- name: rights
+-- Whether rights were applied, and whether a console was introduced.
+SELECT EXISTS (SELECT 1 FROM applied_rights) AS applied,
+  EXISTS (SELECT 1 FROM scope_keys WHERE console_hash IS NOT NULL) AS introduced
+
 -- name: tier
 SELECT tier, EXISTS (SELECT 1 FROM pg_extension WHERE extname = 'timescaledb') AS has_timescale
 FROM schema_migrations ORDER BY version LIMIT 1

@@ -16,6 +16,7 @@ from console.channel_commands import channel_lines
 from console.doctor_lines import Line, attention, ok, wrong
 from kaimen.clock import Clock, SystemClock, as_datetime
 from kaimen.database import Connection, connect, queries
+from kaimen.rights import ROLES
 from kaimen.schema import list_migrations, schema_version
 
 _SQL = queries("console", "doctor.sql")
@@ -68,7 +69,15 @@ def _look(
     found.lines.append(judge_schema(version, newest))
     if version != newest:
         return
-    found.lines += [*_look_at_server(connection, server)]
+    if server["role"] in ROLES:
+        found.lines.append(
+            attention(
+                "role", f"{server['role']} may read its own part only, so nothing else was looked at",
+                "ask with the owner's address, or with --dir",
+            )
+        )  # fmt: skip
+        return
+    found.lines += [*_look_at_server(connection, server), *_look_at_rights(connection)]
     found.lines.append(judge_clocks("clock of the database", server["at"], wall))
     leases = connection.execute(_SQL["leases"]).fetchall()
     found.groups = leases[0]["groups"] if leases else 0
@@ -138,6 +147,30 @@ def _look_at_server(connection: Connection, server: Mapping[str, Any]) -> Iterat
             "durability", f"fsync {server['fsync']}, synchronous_commit {server['synchronous_commit']}",
             "set both to on: what was acknowledged would be lost with the power",
         )  # fmt: skip
+
+
+def _look_at_rights(connection: Connection) -> Iterator[Line]:
+    row = connection.execute(_SQL["rights"]).fetchone()
+    assert row is not None
+    if not row["applied"]:
+        yield attention(
+            "rights", "the services' logins are missing: everything connects as the owner, and sees everything",
+            "run kaimen db migrate --admin-url with a superuser's address, then give each service its own login",
+        )  # fmt: skip
+        return
+    owners = [found["service"] for found in connection.execute(_SQL["as_owner"])]
+    if owners:
+        yield attention(
+            "rights", f"{', '.join(owners)} connects as the owner, whom row-level security shows everything",
+            "give each its own login in KAIMEN_DATABASE_URL: kaimen_console, kaimen_ingest, kaimen_alerts, kaimen_watchdog",
+        )  # fmt: skip
+    elif not row["introduced"]:
+        yield attention(
+            "rights", "no console was introduced, so none is let in",
+            "run kaimen db migrate with --console-secret-file, the same as the console's",
+        )  # fmt: skip
+    else:
+        yield ok("rights", "each service has its own login, and row-level security is forced")
 
 
 def _look_at_leases(

@@ -18,16 +18,7 @@ ORDER BY s.at DESC, s.id DESC LIMIT %(limit)s
 
 -- name: denials
 -- doors of a community that refused people in a span, most often first
-SELECT d.id, d.place, count(*) AS denied, count(*) FILTER (WHERE c.token IS NULL) AS unknown,
-  max(e.occurred_at) AS last_at
-FROM door_events e
-JOIN devices d ON d.no = e.device_no
-JOIN sites s ON s.id = d.site_id
-LEFT JOIN credentials c ON c.token = e.credential
-WHERE s.community_id = %(community_id)s AND e.type = 'Denied' AND e.plausible
-  AND e.occurred_at >= %(since)s AND e.occurred_at <= %(now)s
-GROUP BY d.id, d.place
-ORDER BY denied DESC, last_at DESC LIMIT %(limit)s
+SELECT * FROM read_denials(%(community_id)s, %(since)s, %(now)s, %(limit)s)
 
 -- name: rental_counts
 -- how many dwellings of a community are let, of those with a lease now and with one that ends soon, and how many empty

@@ -6,13 +6,13 @@ WHERE name = %(name)s AND role <> 'family' AND (%(community_id)s::text IS NULL O
 FOR UPDATE
 
 -- name: leaver_disable
-UPDATE users SET disabled_at = %(now)s WHERE id = %(user_id)s AND disabled_at IS NULL
+SELECT disable_user(%(user_id)s, %(now)s)
 
 -- name: leaver_sessions
-DELETE FROM sessions WHERE user_id = %(user_id)s
+SELECT end_sessions_of(%(user_id)s)
 
 -- name: leaver_tokens
-DELETE FROM api_tokens WHERE user_id = %(user_id)s
+SELECT end_tokens_of(%(user_id)s)
 
 -- name: leaver_feeds
 UPDATE duty_feeds SET revoked_at = %(wall)s WHERE user_id = %(user_id)s AND revoked_at IS NULL

@@ -11,6 +11,8 @@ import hashlib
 import hmac
 import secrets
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,7 +26,7 @@ from console import attempts, second_factor
 from console.attempts import address_group
 from console.scope import HELPER_ROLES, Viewer
 from console.second_factor import FactorRule
-from kaimen.database import Connection, Pool, queries, transaction
+from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 
 PASSWORD_LENGTH_MIN = 10
@@ -39,6 +41,8 @@ SEEN_EVERY = timedelta(minutes=1)
 HASHING_PATIENCE_S = 5
 API_TOKEN_PREFIX = "kaimen_"  # noqa: S105 - the part of every token that scanners can recognise
 
+#: Opens a transaction of the console itself, for what nobody is signed in for yet.
+Transact = Callable[[], AbstractContextManager[Connection]]
 _OWN = queries("console", "identity.sql")
 _hasher = PasswordHasher()
 # Each verification takes 64 MiB: two at once is what the smallest machine can bear.
@@ -236,15 +240,15 @@ def add_user(
 
 
 def sign_in(
-    pool: Pool, *, name: str, password: str, asker: Asker, rule: FactorRule, now: datetime
+    transact: Transact, *, name: str, password: str, asker: Asker, rule: FactorRule, now: datetime
 ) -> Opened | CodeAwaited | Refused:
     """Check a password; where the person has a second factor, its code is asked for next.
 
     Failures are counted by name and place, so that nobody makes a person wait who sits elsewhere. ``now`` is wall
-    time. No connection is held while the password is hashed.
+    time; ``transact`` opens transactions of the console itself. No connection is held while the password is hashed.
     """
     name = name.strip()[:NAME_LENGTH_MAX]
-    with transaction(pool) as connection:
+    with transact() as connection:
         place, shared = place_of(connection, name, asker, now)
         begun = attempts.begin(connection, name=name, place=place, now=now, shared=shared)
         user = connection.execute(_OWN["user_standing"], {"name": name}).fetchone()
@@ -252,7 +256,7 @@ def sign_in(
         return Refused(SignInRefusal.WAIT, begun)
     stored = user["password_hash"] if user and user["disabled_at"] is None else None
     fits = password_fits(stored, password[:PASSWORD_LENGTH_MAX])
-    with transaction(pool) as connection:
+    with transact() as connection:
         if fits is None:
             attempts.forget(connection, begun)
             return Refused(SignInRefusal.BUSY)
@@ -292,14 +296,14 @@ def find_step(connection: Connection, token: str, *, now: datetime) -> Viewer | 
 
 
 def check_code(
-    pool: Pool, *, token: str, code: str, asker: Asker, rule: FactorRule, key: bytes, now: datetime
+    transact: Transact, *, token: str, code: str, asker: Asker, rule: FactorRule, key: bytes, now: datetime
 ) -> Opened | Refused | None:
     """Check the code of the second factor; None where no password was given, or too long ago.
 
     Only who knows the password comes here, so wrong codes are counted by name wherever they come from; a browser
     that signed in before waits for its own alone.
     """
-    with transaction(pool) as connection:
+    with transact() as connection:
         viewer = find_step(connection, token, now=now)
         if viewer is None:
             return None
@@ -308,7 +312,7 @@ def check_code(
         begun = attempts.begin(connection, name=viewer.name, place=place, now=now, shared=False)
     if isinstance(begun, timedelta):
         return Refused(SignInRefusal.WAIT, begun)
-    with transaction(pool) as connection:
+    with transact() as connection:
         if not second_factor.check(connection, viewer.user_id, code, key=key, now=now):
             return Refused(SignInRefusal.WRONG)
         attempts.succeed(connection, begun)
@@ -463,8 +467,8 @@ def list_sessions(connection: Connection, session: Session, *, now: datetime) ->
     ).fetchall()
     return [
         SessionLine(
-            bytes(row["token_hash"]).hex()[:16], row["created_at"], row["seen_at"], row["agent"],
-            bytes(row["token_hash"]) == session.token_hash,
+            row["line_id"], row["created_at"], row["seen_at"], row["agent"],
+            session.token_hash.hex().startswith(row["line_id"]),
         )
         for row in rows
     ]  # fmt: skip
@@ -480,8 +484,7 @@ def revoke_session(connection: Connection, viewer: Viewer, line_id: str) -> bool
 
 def forget_expired(connection: Connection, *, now: datetime) -> None:
     """Delete expired sessions and failures that no longer count."""
-    sql = queries("console")
-    connection.execute(sql["session_forget"], {"now": now})
-    connection.execute(sql["failures_forget"], {"before": now - attempts.FAILURES_REMEMBERED})
-    connection.execute(_OWN["steps_forget"], {"now": now})
-    connection.execute(_OWN["devices_forget"], {"since": now - DEVICE_KNOWN_FOR})
+    values = {
+        "now": now, "before": now - attempts.FAILURES_REMEMBERED, "devices_before": now - DEVICE_KNOWN_FOR,
+    }  # fmt: skip
+    connection.execute(queries("console")["session_forget"], values)

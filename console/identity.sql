@@ -21,7 +21,7 @@ DELETE FROM sign_in_failures WHERE id = %(id)s
 DELETE FROM sign_in_failures WHERE name = %(name)s AND address = %(place)s
 
 -- name: attempts_forget_name
-DELETE FROM sign_in_failures WHERE name = (SELECT name FROM users WHERE id = %(user_id)s)
+SELECT forget_failures_of(%(user_id)s)
 
 -- name: user_signed_in
 -- Notes a sign-in, since when the second factor is due, and how often the name failed since the last one.
@@ -35,14 +35,10 @@ WHERE id = %(user_id)s RETURNING failures_before
 UPDATE users SET factor_due_at = coalesce(factor_due_at, %(due_at)s) WHERE id = %(user_id)s
 
 -- name: user_standing
-SELECT id, name, display_name, password_hash, role, community_id, language, disabled_at, failures_before,
-       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
-FROM users u WHERE name = %(name)s
+SELECT * FROM sign_in_user(%(name)s)
 
 -- name: user_standing_by_id
-SELECT id, name, display_name, password_hash, role, community_id, language, disabled_at, failures_before,
-       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS has_factor
-FROM users u WHERE id = %(user_id)s
+SELECT * FROM own_standing(%(user_id)s)
 
 -- name: step_make
 INSERT INTO sign_in_steps (token_hash, user_id, made_at, expires_at)
@@ -57,10 +53,7 @@ WHERE s.token_hash = %(token_hash)s AND s.expires_at > %(now)s AND u.disabled_at
 DELETE FROM sign_in_steps WHERE token_hash = %(token_hash)s
 
 -- name: steps_of_user_end
-DELETE FROM sign_in_steps WHERE user_id = %(user_id)s
-
--- name: steps_forget
-DELETE FROM sign_in_steps WHERE expires_at <= %(now)s
+SELECT end_steps_of(%(user_id)s)
 
 -- name: device_known
 SELECT 1 FROM known_devices d JOIN users u ON u.id = d.user_id
@@ -75,11 +68,8 @@ ON CONFLICT (token_hash) DO UPDATE SET user_id = excluded.user_id, seen_at = exc
 DELETE FROM known_devices WHERE user_id = %(user_id)s AND token_hash NOT IN (
   SELECT token_hash FROM known_devices WHERE user_id = %(user_id)s ORDER BY seen_at DESC LIMIT %(limit)s)
 
--- name: devices_forget
-DELETE FROM known_devices WHERE seen_at <= %(since)s
-
 -- name: devices_of_user_end
-DELETE FROM known_devices WHERE user_id = %(user_id)s
+SELECT end_devices_of(%(user_id)s)
 
 -- name: factor_make
 -- A secret that is not confirmed yet gives way to a new one; a confirmed one never does.
@@ -124,11 +114,10 @@ UPDATE users SET password_hash = %(password_hash)s, password_due = %(due)s WHERE
 UPDATE users SET password_due = true WHERE id = %(user_id)s
 
 -- name: sessions_end_others
-DELETE FROM sessions WHERE user_id = %(user_id)s AND token_hash <> %(token_hash)s
+SELECT end_other_sessions(%(user_id)s, %(token_hash)s)
 
 -- name: session_short
-UPDATE sessions SET expires_at = least(expires_at, %(expires_at)s), position_id = %(position_id)s, community_id = %(community_id)s
-WHERE token_hash = %(token_hash)s
+SELECT position_session(%(token_hash)s, %(position_id)s, %(community_id)s, %(expires_at)s)
 
 -- name: positions
 -- Every position of a person beside the first, with the place's name.
@@ -136,28 +125,22 @@ SELECT p.id, p.role, p.community_id, c.name AS community_name, p.given_by, p.giv
 FROM user_positions p LEFT JOIN communities c ON c.id = p.community_id WHERE p.user_id = %(user_id)s ORDER BY p.id
 
 -- name: token_make
-INSERT INTO api_tokens (token_hash, user_id, name, created_at, expires_at, scopes)
-VALUES (%(token_hash)s, %(user_id)s, %(name)s, %(now)s, %(expires_at)s, %(scopes)s)
+SELECT make_api_token(%(token_hash)s, %(user_id)s, %(name)s, %(now)s, %(expires_at)s, %(scopes)s)
 
 -- name: token_find
-SELECT t.id AS token_id, t.scopes, t.seen_at, u.id, u.name, u.display_name, u.role, u.community_id, u.language
-FROM api_tokens t JOIN users u ON u.id = t.user_id
-WHERE t.token_hash = %(token_hash)s AND u.disabled_at IS NULL AND t.revoked_at IS NULL
-  AND (t.expires_at IS NULL OR t.expires_at > %(now)s)
+SELECT * FROM find_api_token(%(token_hash)s, %(now)s)
 
 -- name: token_seen
-UPDATE api_tokens SET seen_at = %(now)s WHERE id = %(token_id)s
+SELECT touch_api_token(%(token_id)s, %(now)s)
 
 -- name: tokens
-SELECT id, name, created_at, expires_at, seen_at, scopes FROM api_tokens
-WHERE user_id = %(user_id)s AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > %(now)s)
-ORDER BY created_at DESC, id DESC LIMIT 100
+SELECT * FROM api_tokens_of(%(user_id)s, %(now)s)
 
 -- name: token_revoke
-UPDATE api_tokens SET revoked_at = %(now)s WHERE id = %(token_id)s AND user_id = %(user_id)s AND revoked_at IS NULL
+SELECT revoke_api_tokens(%(user_id)s, %(token_id)s, %(now)s)
 
 -- name: tokens_of_user_revoke
-UPDATE api_tokens SET revoked_at = %(now)s WHERE user_id = %(user_id)s AND revoked_at IS NULL
+SELECT revoke_api_tokens(%(user_id)s, NULL, %(now)s)
 
 -- name: people
 -- People who sign in, of one community or of all, by what is typed and by role.
@@ -175,7 +158,7 @@ ORDER BY u.name LIMIT %(limit)s
 SELECT u.id, u.name, u.display_name, u.role, u.community_id, c.name AS community_name, u.created_at, u.disabled_at,
        u.signed_in_at AS seen_at, u.trained_until, u.password_due,
        (SELECT confirmed_at FROM second_factors f WHERE f.user_id = u.id) AS factor_at,
-       (SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.expires_at > %(now)s) AS sessions
+       session_count(u.id, %(now)s) AS sessions
 FROM users u LEFT JOIN communities c ON c.id = u.community_id
 WHERE u.name = %(name)s AND (%(community_id)s::text IS NULL OR u.community_id = %(community_id)s)
 
@@ -183,21 +166,19 @@ WHERE u.name = %(name)s AND (%(community_id)s::text IS NULL OR u.community_id = 
 SELECT id FROM users WHERE id = %(user_id)s FOR UPDATE
 
 -- name: person_role
-UPDATE users SET role = %(role)s, community_id = %(community_id)s, factor_due_at = NULL,
-  trained_until = CASE WHEN %(role)s = role THEN trained_until END
-WHERE id = %(user_id)s
+SELECT change_role(%(user_id)s, %(role)s, %(community_id)s)
 
 -- name: person_places_end
 DELETE FROM user_communities WHERE user_id = %(user_id)s
 
 -- name: person_trained
-UPDATE users SET trained_until = %(until)s WHERE id = %(user_id)s AND role = 'police_officer'
+SELECT note_training(%(user_id)s, %(until)s)
 
 -- name: person_enable
-UPDATE users SET disabled_at = NULL WHERE id = %(user_id)s
+SELECT enable_user(%(user_id)s)
 
 -- name: person_disable
-UPDATE users SET disabled_at = %(now)s WHERE id = %(user_id)s AND disabled_at IS NULL
+SELECT disable_user(%(user_id)s, %(now)s)
 
 -- name: other_places
 SELECT c.id, c.name FROM user_communities m JOIN communities c ON c.id = m.community_id
@@ -218,7 +199,7 @@ DELETE FROM user_positions WHERE user_id = %(user_id)s
 
 -- name: sessions_of_position_end
 -- Whoever works in it just now is out; her other sessions stand.
-DELETE FROM sessions WHERE position_id = %(position_id)s AND user_id = %(user_id)s
+SELECT end_sessions_of_position(%(user_id)s, %(position_id)s)
 
 -- name: request_add
 INSERT INTO people_requests (kind, user_id, role, community_id, issuer, subject, asked_by, asked_at, expires_at)
@@ -268,7 +249,7 @@ FROM outer_identities o JOIN users u ON u.id = o.user_id
 WHERE o.issuer = %(issuer)s AND o.subject = %(subject)s AND u.disabled_at IS NULL
 
 -- name: session_outside
-UPDATE sessions SET factor_outside = true WHERE token_hash = %(token_hash)s
+SELECT note_factor_outside(%(token_hash)s)
 
 -- name: shell_positions
 -- A person's positions, the first without a number.

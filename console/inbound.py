@@ -30,7 +30,7 @@ from console.inbound_paths import has_path, is_path
 from console.pages.channels import book_of
 from console.seat import RefusedError
 from console.services import Services, services_of
-from kaimen.database import Connection, queries, transaction
+from kaimen.database import Connection, queries
 from kaimen.logs import get_logger
 
 router = APIRouter(prefix="/in")
@@ -97,7 +97,7 @@ def _rows(found: Any, source: str) -> list[dict[str, Any]]:
 def _take(services: Services, channel: str, receipts: list[tuple[str, str, ReceiptState, str]]) -> None:
     """Write receipts of (key, provider's id, state, detail); a code of the provider's is all that is kept of words."""
     now = services.now()
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         for key, provider_id, state, detail in receipts:
             known = take_receipt(
                 connection, channel=channel, key=key, provider_id=provider_id, state=state, now=now,
@@ -204,7 +204,7 @@ def _parse_xml(body: bytes) -> dict[str, str]:
 
 
 def _bind_wechat(services: Services, openid: str, code: str) -> bool:
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         owner = binding.find_owner(connection, code, "scene", wall=services.wall_now(), use=True)
         if owner is None:
             return False
@@ -219,7 +219,7 @@ def _bind_wechat(services: Services, openid: str, code: str) -> bool:
 
 
 def _unfollow(services: Services, openid: str) -> None:
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         address_hash = book_of(services).find_hash("wechat", openid)
         connection.execute(_SQL["end_wechat"], {"address_hash": address_hash, "now": services.now()})
 
@@ -287,7 +287,7 @@ async def alertmanager(request: Request) -> Response:
 
 
 def _take_notice(services: Services, name: str, is_over: bool) -> None:
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         community_id = _notice_community(connection, services)
         take_notice(connection, community_id=community_id, name=name, is_over=is_over, now=services.now())
 

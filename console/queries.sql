@@ -1,6 +1,18 @@
 -- The console's statements, one name each; the line after the name says what it returns. No statement reads the
 -- database's clock: now is always a parameter.
 
+-- name: open_console
+-- lets the console itself in, in this transaction
+SELECT open_console(%(key)s) AS open
+
+-- name: is_owner
+-- whether this login is the owner's
+SELECT is_owner() AS yes
+
+-- name: open_scope
+-- lets a signed-in person in, in this transaction, and bounds its statements in time
+SELECT set_config('statement_timeout', %(timeout)s, true), open_scope(%(token_hash)s, %(wall)s) AS open
+
 -- name: user_add
 -- the new person's id
 INSERT INTO users (name, display_name, password_hash, role, community_id, language, created_at)
@@ -12,8 +24,12 @@ INSERT INTO user_households (user_id, household_id, relation_words)
 VALUES (%(user_id)s, %(household_id)s, %(relation_words)s)
 
 -- name: user_by_name
--- one person with the stored hash, or none
+-- one person with the stored hash, or none; for whoever connects as the owner
 SELECT id, name, display_name, password_hash, role, community_id, language, disabled_at FROM users WHERE name = %(name)s
+
+-- name: user_name_taken
+-- whether somebody signs in by this name already
+SELECT is_name_taken(%(name)s) AS yes
 
 -- name: user_households
 -- the households a person is tied to
@@ -31,62 +47,50 @@ INSERT INTO user_communities (user_id, community_id) VALUES (%(user_id)s, %(comm
 DELETE FROM user_communities WHERE user_id = %(user_id)s AND community_id = %(community_id)s
 
 -- name: session_place
-UPDATE sessions SET community_id = %(community_id)s WHERE token_hash = %(token_hash)s
+SELECT place_session(%(token_hash)s, %(community_id)s)
 
 -- name: shell_places
 -- the communities somebody may choose, with the open cases that call for somebody at once or soon
-SELECT c.id, c.name, (SELECT count(*) FROM cases k WHERE k.community_id = c.id AND k.state <> 'closed' AND k.priority >= 2) AS calling
-FROM communities c WHERE c.id = ANY(%(ids)s) ORDER BY c.name, c.id
+SELECT c.id, c.name, k.calling
+FROM communities c JOIN calling_counts(%(ids)s) k ON k.id = c.id ORDER BY c.name, c.id
 
 -- name: user_language
 UPDATE users SET language = %(language)s WHERE id = %(user_id)s AND language <> %(language)s
 
--- name: failures_forget
-DELETE FROM sign_in_failures WHERE at < %(before)s
 
 -- name: session_open
-INSERT INTO sessions (token_hash, user_id, created_at, seen_at, expires_at, agent)
-VALUES (%(token_hash)s, %(user_id)s, %(now)s, %(now)s, %(expires_at)s, %(agent)s)
+SELECT start_session(%(token_hash)s, %(user_id)s, %(now)s, %(expires_at)s, %(agent)s)
 
 -- name: session_find
 -- the session with its person, unless that person was disabled
--- A position beside her first is the one she works in now, as long as it is hers.
-SELECT s.token_hash, s.created_at, s.seen_at, s.expires_at, s.community_id AS chosen_community_id,
-       u.id, u.name, u.display_name, coalesce(p.role, u.role) AS role,
-       CASE WHEN p.id IS NULL THEN u.community_id ELSE p.community_id END AS community_id, u.language,
-       p.id AS position_id, u.factor_due_at, u.password_due,
-       EXISTS (SELECT 1 FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL)
-         OR s.factor_outside AS has_factor
-FROM sessions s JOIN users u ON u.id = s.user_id
-LEFT JOIN user_positions p ON p.id = s.position_id AND p.user_id = s.user_id
-WHERE s.token_hash = %(token_hash)s AND u.disabled_at IS NULL
+SELECT * FROM find_session(%(token_hash)s)
 
 -- name: session_seen
-UPDATE sessions SET seen_at = %(now)s WHERE token_hash = %(token_hash)s
+SELECT touch_session(%(token_hash)s, %(now)s)
 
 -- name: session_end
-DELETE FROM sessions WHERE token_hash = %(token_hash)s
+SELECT end_session(%(token_hash)s)
 
 -- name: session_list
 -- a person's living sessions, newest first
-SELECT token_hash, created_at, seen_at, agent FROM sessions
-WHERE user_id = %(user_id)s AND expires_at > %(now)s ORDER BY created_at DESC LIMIT 50
+SELECT * FROM own_sessions(%(user_id)s, %(now)s)
 
 -- name: session_revoke
-DELETE FROM sessions WHERE user_id = %(user_id)s AND encode(token_hash, 'hex') LIKE %(prefix)s || '%%'
+SELECT end_own_session(%(user_id)s, %(prefix)s)
 
 -- name: session_forget
-DELETE FROM sessions WHERE expires_at <= %(now)s
+-- what expired: sessions, steps, failures and browsers that no longer count
+SELECT forget_expired(%(now)s, %(before)s, %(devices_before)s)
 
 -- name: sessions_of_user_end
-DELETE FROM sessions WHERE user_id = %(user_id)s
+SELECT end_sessions_of(%(user_id)s)
 
 -- name: audit_lock
 SELECT pg_advisory_xact_lock(%(lock)s)
 
 -- name: audit_last
 -- the end of the chain
-SELECT hash FROM audit_entries ORDER BY id DESC LIMIT 1
+SELECT hash FROM audit_end()
 
 -- name: audit_append
 -- the new entry's id
@@ -381,11 +385,7 @@ ORDER BY h.id LIMIT %(limit)s
 
 -- name: evidence_events
 -- the stored event behind each piece of evidence: direction and method
-SELECT e.device_no, e.boot, e.seq, e.direction, e.method, e.type
-FROM unnest(%(devices)s::int[], %(boots)s::bigint[], %(seqs)s::bigint[], %(ats)s::timestamptz[])
-     AS wanted (device_no, boot, seq, at)
-JOIN door_events e ON e.device_no = wanted.device_no AND e.boot = wanted.boot AND e.seq = wanted.seq
- AND e.occurred_at BETWEEN wanted.at - interval '1 day' AND wanted.at + interval '1 day'
+SELECT * FROM read_evidence_events(%(now)s, %(devices)s, %(boots)s, %(seqs)s, %(ats)s)
 
 -- name: sensors
 -- interior sensors of some households: bound to one household alone, or standing in the place that is its label
@@ -400,11 +400,7 @@ WHERE h.id = ANY(%(ids)s)
 
 -- name: signs
 -- interior activity at some sensors, each since its own instant, newest first
-SELECT wanted.household_id, e.occurred_at, e.type
-FROM unnest(%(household_ids)s::text[], %(nos)s::int[], %(sinces)s::timestamptz[]) AS wanted (household_id, no, since)
-JOIN door_events e ON e.device_no = wanted.no AND e.occurred_at > wanted.since AND e.occurred_at <= %(now)s
-WHERE e.plausible AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')
-ORDER BY e.occurred_at DESC LIMIT %(limit)s
+SELECT * FROM read_signs(%(now)s, %(household_ids)s, %(nos)s, %(sinces)s, %(limit)s)
 
 -- name: task_ids
 -- tasks a viewer may be shown: a clerk all of the community, a helper her own and her role's free ones
@@ -463,17 +459,7 @@ WHERE household_id = %(household_id)s ORDER BY purpose, (withdrawn_at IS NULL) D
 
 -- name: household_openings
 -- what was seen at a household's own doors, newest first
-SELECT e.occurred_at, e.received_at, e.type, e.state, e.direction, e.method, e.door, c.class AS whose,
-       c.household_id AS credential_household, d.role AS door_role
-FROM household_doors d
-JOIN devices v ON v.id = d.device_id
-JOIN door_events e ON e.device_no = v.no AND e.occurred_at > %(since)s AND e.occurred_at <= %(now)s
- AND (d.from_at IS NULL OR e.occurred_at >= d.from_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
-LEFT JOIN credentials c ON c.token = e.credential
-WHERE d.household_id = %(household_id)s AND e.plausible
-  AND (d.role = 'dwelling' OR c.household_id = %(household_id)s)
-  AND (e.type = 'AccessTaken' OR (e.type = 'DoorPhysicalState' AND e.state = 'Open'))
-ORDER BY e.occurred_at DESC LIMIT %(limit)s
+SELECT * FROM read_household_openings(%(household_id)s, %(since)s, %(now)s, %(limit)s)
 
 -- name: family_question
 -- the open question of a household whether somebody is back, with its task
@@ -485,56 +471,9 @@ WHERE c.household_id = %(household_id)s AND c.cause = 'absence' AND c.state <> '
 SELECT d.device_id FROM household_doors d WHERE d.household_id = %(household_id)s AND d.to_at IS NULL
 
 -- name: log_rows
--- door events of a community, newest first, before or after a position; holders are not in it. The page is cut before
--- anything is looked up about a row, in the order asked for.
-WITH doors AS (
-  SELECT v.no, v.id, v.place FROM devices v JOIN sites si ON si.id = v.site_id
-  WHERE si.community_id = %(community_id)s AND (%(door)s = '' OR v.id = %(door)s)
-    AND (%(building)s = '' AND %(unit)s = '' OR EXISTS (
-      SELECT 1 FROM household_doors d2 JOIN households h2 ON h2.id = d2.household_id
-      WHERE d2.device_id = v.id AND (%(building)s = '' OR h2.building = %(building)s)
-        AND (%(unit)s = '' OR h2.unit = %(unit)s)))
-    AND (%(household_id)s = '' OR EXISTS (SELECT 1 FROM household_doors d3 WHERE d3.device_id = v.id
-         AND d3.household_id = %(household_id)s AND d3.role = 'dwelling'))
-), wanted AS (
-  (SELECT e.* FROM door_events e JOIN doors v ON v.no = e.device_no LEFT JOIN credentials c ON c.token = e.credential
-   WHERE %(newer)s::timestamptz IS NULL AND e.occurred_at >= %(from_at)s AND e.occurred_at < %(to_at)s
-     AND (%(type)s = '' OR e.type = %(type)s) AND (%(method)s = '' OR e.method = %(method)s)
-     AND (%(origin)s = '' OR e.replayed = (%(origin)s = 'replayed'))
-     AND (%(older)s::timestamptz IS NULL OR (e.occurred_at, e.device_no, e.boot, e.seq) <
-          (%(older)s, %(device_no)s::int, %(boot)s::bigint, %(seq)s::bigint))
-     AND (c.person_id IS NULL OR NOT may_be_under_14(c.person_id, e.occurred_at))
-   ORDER BY e.occurred_at DESC, e.device_no DESC, e.boot DESC, e.seq DESC LIMIT %(limit)s)
-  UNION ALL
-  (SELECT e.* FROM door_events e JOIN doors v ON v.no = e.device_no LEFT JOIN credentials c ON c.token = e.credential
-   WHERE %(newer)s::timestamptz IS NOT NULL AND e.occurred_at >= %(from_at)s AND e.occurred_at < %(to_at)s
-     AND (%(type)s = '' OR e.type = %(type)s) AND (%(method)s = '' OR e.method = %(method)s)
-     AND (%(origin)s = '' OR e.replayed = (%(origin)s = 'replayed'))
-     AND (e.occurred_at, e.device_no, e.boot, e.seq) >
-         (%(newer)s, %(device_no)s::int, %(boot)s::bigint, %(seq)s::bigint)
-     AND (c.person_id IS NULL OR NOT may_be_under_14(c.person_id, e.occurred_at))
-   ORDER BY e.occurred_at, e.device_no, e.boot, e.seq LIMIT %(limit)s)
-)
-SELECT e.occurred_at, e.received_at, e.device_no, e.boot, e.seq, e.type, e.state, e.direction, e.method, e.reason,
-       e.replayed, e.clock_quality, v.id AS device_id, v.place, e.credential, c.class AS whose,
-       c.person_id AS credential_person,
-       e.received_at - e.occurred_at > interval '1 hour' AS late,
-       h.id AS household_id, h.label, h.building, h.unit, h.room,
-       EXISTS (SELECT 1 FROM cases k WHERE k.household_id = h.id AND k.state <> 'closed') AS has_case
-FROM wanted e
-JOIN doors v ON v.no = e.device_no
-LEFT JOIN credentials c ON c.token = e.credential
-LEFT JOIN LATERAL (
-  SELECT h.* FROM household_doors d JOIN households h ON h.id = d.household_id
-  WHERE d.device_id = v.id AND d.role = 'dwelling'
-    AND (d.from_at IS NULL OR d.from_at <= e.occurred_at) AND (d.to_at IS NULL OR e.occurred_at < d.to_at)
-  ORDER BY h.id LIMIT 1
-) h ON true
-ORDER BY CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.occurred_at END,
-         CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.device_no END,
-         CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.boot END,
-         CASE WHEN %(newer)s::timestamptz IS NOT NULL THEN e.seq END,
-         e.occurred_at DESC, e.device_no DESC, e.boot DESC, e.seq DESC
+-- door events of a community, newest first, before or after a position; holders are not in it
+SELECT * FROM read_log(%(community_id)s, %(now)s, %(from_at)s, %(to_at)s, %(door)s, %(building)s, %(unit)s,
+  %(household_id)s, %(type)s, %(method)s, %(origin)s, %(older)s, %(newer)s, %(device_no)s, %(boot)s, %(seq)s, %(limit)s)
 
 -- name: log_doors
 -- the doors of a community for the filter
@@ -702,7 +641,7 @@ GROUP BY h.building ORDER BY h.building
 
 -- name: users
 SELECT u.id, u.name, u.display_name, u.role, u.community_id, u.created_at, u.disabled_at,
-       (SELECT max(s.seen_at) FROM sessions s WHERE s.user_id = u.id) AS seen_at
+       last_seen(u.id) AS seen_at
 FROM users u WHERE (%(community_id)s::text IS NULL OR u.community_id = %(community_id)s OR u.community_id IS NULL)
 ORDER BY u.role, u.name LIMIT 500
 
@@ -793,13 +732,9 @@ SELECT token, class, household_id FROM credentials
 WHERE household_id = %(household_id)s OR class IN ('staff', 'guard', 'visitor')
 
 -- name: past_events
--- plausible events of some devices, newest first
-SELECT device_no, received_at, boot, seq, ts_ms, up_ms, clock_quality, replayed, type, state, direction, method,
-       credential, opens
-FROM door_events
-WHERE device_no = ANY(%(nos)s) AND plausible AND occurred_at >= %(since)s AND occurred_at <= %(until)s
-  AND received_at <= %(known_at)s
-ORDER BY occurred_at DESC, seq DESC LIMIT %(limit)s
+-- plausible events of a household's devices, newest first
+SELECT * FROM read_device_events('history', 'household:' || %(household_id)s, %(until)s, %(nos)s, %(since)s, %(until)s,
+                                 %(known_at)s, %(limit)s)
 
 -- name: past_points
 -- folded heartbeats of some devices

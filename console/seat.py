@@ -31,7 +31,7 @@ from console.views import Duty, Phrase, Place, Position, Shell
 from console.words import LANGUAGES, load_catalogue
 from kaimen import __version__
 from kaimen.clock import FileClock
-from kaimen.database import Connection, queries, transaction
+from kaimen.database import Connection, connect, queries, transaction
 from kaimen.vocabulary import Role
 
 LANGUAGE_COOKIE = "kaimen_language"
@@ -39,6 +39,7 @@ NOTICE_COOKIE = "kaimen_notice"
 #: What a helper's phone sends when it fetches a page only to keep it for a stairwell without signal.
 KEEPING_HEADER = "x-kaimen-keeping"
 STATEMENT_TIMEOUT_MS = 10_000
+OPEN_SCOPE = queries("console")["open_scope"]
 ZONE_DEFAULT = "Asia/Shanghai"
 #: Without a turn for this long the watchdog is silent itself.
 WATCHDOG_SILENT_AFTER = timedelta(minutes=5)
@@ -90,6 +91,8 @@ class Seat:
     session: Session | None
     viewer: Viewer
     now: datetime
+    #: The hash of the session's or the bearer token: by it the database knows who asks.
+    token_hash: bytes
 
     @property
     def language(self) -> str:
@@ -101,12 +104,41 @@ class Seat:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One transaction of this request; its statements are bounded in time."""
+        """One transaction of this request: it shows the database who asks, and its statements are bounded in time."""
         with transaction(self.services.pool) as connection:
-            connection.execute(
-                "SELECT set_config('statement_timeout', %s, true)", (str(STATEMENT_TIMEOUT_MS),)
-            )
+            self._open(connection)
             yield connection
+
+    @contextmanager
+    def rights_transaction(self) -> Iterator[Connection]:
+        """One transaction that reaches everything stored of a person, for taking it out or deleting it.
+
+        With a login of its own, which no other page has; who may do it is the page's business.
+        """
+        url = self.services.settings.rights_database_url
+        if url is None:
+            with self.transaction() as connection:
+                yield connection
+            return
+        with (
+            connect(url.get_secret_value(), service="console rights") as connection,
+            connection.transaction(),
+        ):
+            self._open(connection)
+            yield connection
+
+    def _open(self, connection: Connection) -> None:
+        """Show the database who asks; nobody's session any more: as if she had never come."""
+        row = connection.execute(
+            OPEN_SCOPE,
+            {
+                "timeout": str(STATEMENT_TIMEOUT_MS),
+                "token_hash": self.token_hash,
+                "wall": self.services.wall_now(),
+            },
+        ).fetchone()
+        if row is None or not row["open"]:
+            raise SignInNeededError  # ended between the look at it and this
 
     def reader(self, connection: Connection) -> Reader:
         """Say who reads and how far ingest has seen."""
@@ -207,13 +239,15 @@ def find_seat(request: Request) -> Seat | None:
     if not token or len(token) > 100:
         return None
     wall_now = services.wall_now()
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         used = "fragment" not in request.query_params
         session = identity.find_session(connection, token, now=wall_now, used=used)
     must = None if session is None else session.must(services.factor_rule, wall_now)
     if must is not None and not request.url.path.startswith(_MUST_OPEN):
         raise MustFirstError(must)
-    return None if session is None else Seat(request, services, session, session.viewer, services.now())
+    if session is None:
+        return None
+    return Seat(request, services, session, session.viewer, services.now(), session.token_hash)
 
 
 def signed_in(request: Request) -> Seat:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
@@ -9,10 +11,11 @@ from typing import cast
 from fastapi import FastAPI, Request
 
 from console.api_lists import KeptBodies
+from console.opening import open_console
 from console.second_factor import FactorRule
 from console.stream import Hub
 from kaimen.clock import Clock, as_datetime
-from kaimen.database import Pool
+from kaimen.database import Connection, Pool, open_pool, transaction
 from kaimen.settings import ConsoleSettings
 from kaimen.vocabulary import Role
 
@@ -33,6 +36,26 @@ class Services:
     def now(self) -> datetime:
         """Community time, to be read once per request and handed down."""
         return as_datetime(self.clock.now_ms())
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction of the console itself, for what nobody is signed in for: signing in, reports, terminals.
+
+        A signed-in person's are her seat's. The database lets the console in by the key it was introduced with.
+        """
+        with transaction(self.pool) as connection:
+            open_console(connection, self.audit_key)
+            yield connection
+
+    @contextmanager
+    def rights_pool(self) -> Iterator[Pool]:
+        """Connections that reach everything stored of a person, for keeping periods and the ledger; rarely needed."""
+        url = self.settings.rights_database_url
+        if url is None:
+            yield self.pool
+            return
+        with open_pool(url.get_secret_value(), service="console rights", size_max=2) as pool:
+            yield pool
 
     def wall_now(self) -> datetime:
         return as_datetime(self.wall.now_ms())

@@ -19,6 +19,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from console.metrics import STREAM_CLIENTS, STREAM_EVENTS, STREAM_OVERFLOWS, STREAM_RECONNECTS
+from console.opening import OPEN_CONSOLE, console_key
 from kaimen.database import queries
 from kaimen.logs import get_logger
 
@@ -246,7 +247,7 @@ class Hub:
             STREAM_CLIENTS.set(len(self._clients))
 
 
-async def listen(hub: Hub, url: str) -> None:
+async def listen(hub: Hub, url: str, secret: bytes) -> None:
     """Follow the database's notifications for as long as the console runs; comes back by itself."""
     delay_s = RECONNECT_S
     while not hub.is_stopping():
@@ -263,7 +264,7 @@ async def listen(hub: Hub, url: str) -> None:
                 hub.refetch()
                 delay_s = RECONNECT_S
                 try:
-                    await _pass_on(hub, connection)
+                    await _pass_on(hub, connection, secret)
                 finally:
                     hub.listening(False)
         except psycopg.OperationalError as error:
@@ -273,7 +274,7 @@ async def listen(hub: Hub, url: str) -> None:
             delay_s = min(delay_s * 2, RECONNECT_MAX_S)
 
 
-async def _pass_on(hub: Hub, connection: psycopg.AsyncConnection[dict[str, Any]]) -> None:
+async def _pass_on(hub: Hub, connection: psycopg.AsyncConnection[dict[str, Any]], secret: bytes) -> None:
     while not hub.is_stopping():
         heard = [note async for note in connection.notifies(timeout=HEARTBEAT_S, stop_after=1)]
         if not heard:
@@ -284,7 +285,10 @@ async def _pass_on(hub: Hub, connection: psycopg.AsyncConnection[dict[str, Any]]
         heard += [note async for note in connection.notifies(timeout=GATHER_S)]
         hub.heard()
         pairs = list(dict.fromkeys((CHANNELS[note.channel], note.payload) for note in heard))
-        hub.publish(await _describe(connection, pairs))
+        async with connection.transaction():
+            await connection.execute(OPEN_CONSOLE, {"key": console_key(secret)})
+            changes = await _describe(connection, pairs)
+        hub.publish(changes)
 
 
 async def _describe(

@@ -22,7 +22,7 @@ from alerts.voice.cloud import SECRET_LENGTH_MIN, Report, ReportSettings, find_a
 from alerts.voice.wording import language_of
 from console.metrics import VOICE_REPORTS
 from console.services import Services, services_of
-from kaimen.database import queries, transaction
+from kaimen.database import queries
 
 router = APIRouter()
 _SQL = queries("alerts.voice")
@@ -97,7 +97,7 @@ def _take_all(services: Services, provider: str, reports: Iterable[Report]) -> l
 def _take(services: Services, report: Report) -> Effect | None:
     """Write one report; a key is committed with it, whoever waits for it or not."""
     now, wall = services.now(), services.wall_now()
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         write_report(connection, report, wall)
         attempt = find_attempt(connection, report) if report.kind == "digit" else None
         if attempt is None:
@@ -110,7 +110,7 @@ def _take(services: Services, report: Report) -> Effect | None:
 
 def _answer_twilio(services: Services, key: str, url: str, reports: Iterable[Report]) -> str:
     effects = _take_all(services, "twilio", reports)
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         row = connection.execute(_SQL["language_of_call"], {"key": key.rpartition("-")[0]}).fetchone()
     language = language_of(row["language"] if row else "zh")
     if not effects:

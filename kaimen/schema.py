@@ -12,6 +12,8 @@ from typing import LiteralString, cast
 
 import psycopg
 
+from kaimen.rights import apply_rights
+
 _LOCK = 7_241_001
 #: Shared by every transaction that writes (``enter_schema``), taken alone by a fencing migration.
 _FENCE_LOCK = 7_241_010
@@ -64,10 +66,11 @@ def ask_tier(connection: psycopg.Connection[tuple[object, ...]]) -> str:
 
 
 def migrate(url: str, *, migrations: list[Migration] | None = None) -> int:
-    """Bring the database to this version's schema, or through ``migrations``, and return the version number.
+    """Bring the database to this version's schema, or through ``migrations``, and its rights; return the version number.
 
     Services may run meanwhile: each step is one transaction, and a fencing one lets no program write afterwards that
     does not know it.
+    Rights need roles: where they are missing and this login may not make them, everything stays the owner's.
 
     Raises
     ------
@@ -77,7 +80,9 @@ def migrate(url: str, *, migrations: list[Migration] | None = None) -> int:
     with psycopg.connect(url, autocommit=True, application_name="kaimen migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
         try:
-            return _apply_missing(connection, migrations)
+            version = _apply_missing(connection, migrations)
+            apply_rights(connection)
+            return version
         finally:
             connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
 

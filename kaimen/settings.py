@@ -215,6 +215,10 @@ class ConsoleSettings(DatabaseSettings):
         default=None,
         description="the edge's key of credential tokens: with it passes are numbers, and cards are known at terminals",
     )
+    rights_database_url: SecretStr | None = Field(
+        default=None,
+        description="login kaimen_rights, for the pages that take out or delete what is stored of a person",
+    )
     console_host: str = "127.0.0.1"
     console_port: int = 8000
     console_secret_file: Path | None = Field(

@@ -207,7 +207,7 @@ def _load_grounds(
     shown = {key: row for key, row in rows.items() if lines.get(key) is not None}
     if not shown:
         return {}
-    directions = _load_directions(connection, shown)
+    directions = _load_directions(connection, shown, reader.now)
     signs = load_signs(connection, {key: row["evidence_at"] for key, row in shown.items()}, reader.now)
     derived = connection.execute(
         queries("console", "doors.sql")["presences"], {"ids": list(shown)}
@@ -244,7 +244,7 @@ def _judge(
     )
 
 
-def _load_directions(connection: Connection, rows: Mapping[str, Row]) -> dict[str, str]:
+def _load_directions(connection: Connection, rows: Mapping[str, Row], now: datetime) -> dict[str, str]:
     """Return the direction of the passage each household's state rests on, where the reader told one."""
     wanted = {}
     for key, row in rows.items():
@@ -258,6 +258,7 @@ def _load_directions(connection: Connection, rows: Mapping[str, Row]) -> dict[st
     events = connection.execute(
         queries("console")["evidence_events"],
         {
+            "now": now,
             "devices": [device for device, _, _ in wanted],
             "boots": [boot for _, boot, _ in wanted],
             "seqs": [seq for _, _, seq in wanted],

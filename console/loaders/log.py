@@ -98,6 +98,7 @@ def load_log(connection: Connection, reader: Reader, query: LogQuery, place: Pla
         queries("console")["log_rows"],
         {
             "community_id": reader.viewer.community_id,
+            "now": reader.now,
             "from_at": query.from_at,
             "to_at": query.to_at,
             "door": query.door,

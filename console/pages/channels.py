@@ -33,7 +33,7 @@ from console.seat import (
     outer_shell,
 )
 from console.services import Services, services_of
-from kaimen.database import Connection, queries, transaction
+from kaimen.database import Connection, queries
 from kaimen.logs import get_logger
 from kaimen.settings import AlertsSettings
 
@@ -139,7 +139,7 @@ class Desk:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        with transaction(self.services.pool) as connection:
+        with self.seat.transaction() if self.seat else self.services.transaction() as connection:
             yield connection
 
     def note(self, connection: Connection, action: str, address_id: int, channel: str) -> None:
@@ -176,7 +176,7 @@ def linked_desk(request: Request, code: Code) -> Desk:
     services = services_of(request)
     if request.method != "GET":
         check_origin(request, services)
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         owner = binding.find_owner(connection, code, "page", wall=services.wall_now(), use=False)
     if owner is None:
         raise not_here()

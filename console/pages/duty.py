@@ -33,7 +33,7 @@ from console.services import services_of
 from console.views import Choice
 from console.views import Form as FormView
 from console.words import load_words
-from kaimen.database import Connection, queries, transaction
+from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 
 router = APIRouter()
@@ -282,7 +282,7 @@ def feed(request: Request, token: Annotated[str, Path(max_length=100)]) -> Respo
     """One person's shifts for her calendar program; the address itself is the key."""
     services = services_of(request)
     now: datetime = services.now()
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         values = {"token_hash": _hash(token), "wall": services.wall_now()}
         row = connection.execute(_SQL["feed_read"], values).fetchone()
         found = load_duty(connection, row["community_id"]) if row and row["community_id"] else None

@@ -22,7 +22,7 @@ from console.services import Services, services_of
 from console.views import Form as FormView
 from console.views_screens import KioskPage, KioskStep
 from console.words import LANGUAGES
-from kaimen.database import Connection, queries, transaction
+from kaimen.database import Connection, queries
 from kaimen.vocabulary import EvidenceSource
 
 router = APIRouter()
@@ -82,7 +82,7 @@ def step_page(
 def _show(request: Request, token: str, language: str, step: KioskStep) -> Response:
     services = services_of(request)
     now = services.wall_now()
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         kiosk = _find(connection, token)
         if kiosk is not None:
             connection.execute(
@@ -111,7 +111,7 @@ def press(
     if step not in (KioskStep.WELL, KioskStep.AWAY) or not identity.same_token(csrf, identity.csrf_of(token)):
         return _answer(request, token, language, KioskStep.GONE, status=404)
     values = {"days": days}  # neither code nor door is shown again: the next one may stand there already
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         kiosk = _find(connection, token)
         if kiosk is None:
             return _answer(request, token, language, KioskStep.GONE, status=404)

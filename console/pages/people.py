@@ -117,6 +117,11 @@ def new_person(seat: Guard) -> Response:
         return seat.answer(connection, "person_new.html", page, section=Section.ADMIN)
 
 
+def _is_taken(connection: Connection, name: str) -> bool:
+    row = connection.execute(_CONSOLE["user_name_taken"], {"name": name}).fetchone()
+    return bool(row and row["yes"])
+
+
 @router.post("/admin/people/new", dependencies=[CheckedForm])
 def add(
     seat: Guard, name: Word = "", display_name: Word = "", role: Word = "", community: Word = ""
@@ -129,7 +134,7 @@ def add(
         errors = {} if wrong is None else {"role" if wrong == "no_such_role" else "community": wrong}
         if not _NAME.fullmatch(name) or not name.isprintable() or name == "new":
             errors["name"] = "name_form"
-        elif connection.execute(_CONSOLE["user_by_name"], {"name": name}).fetchone() is not None:
+        elif _is_taken(connection, name):
             errors["name"] = "name_taken"
         if not 1 <= len(shown) <= 100 or not shown.isprintable():
             errors["display_name"] = "required"

@@ -234,7 +234,7 @@ def _change_relative(seat: Seat, user_id: int, statement: str, action: str) -> R
 @router.post("/resident/export", dependencies=[CheckedForm])
 def export(seat: Guard) -> Response:
     """Everything stored of her, in one package; where several live together the desk tells them apart."""
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         home = home_of(seat.viewer)
         rows = connection.execute(
             queries("console", "rights/rights.sql")["persons_of"], {"household_id": home}

@@ -23,7 +23,7 @@ _SQL = queries("console", "rights/years.sql")
 
 @router.get("/admin/retention")
 def retention(seat: Guard) -> Response:
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         return _answer(connection, seat)
 
 
@@ -77,7 +77,7 @@ def period(
     name: Annotated[str, Form(max_length=40)] = "",
     days: Annotated[str, Form(max_length=6)] = "",
 ) -> Response:
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         by = f"user:{seat.viewer.user_id}"
         fits = (
             name in CLASSES
@@ -97,5 +97,6 @@ def period(
 @router.post("/admin/retention/dry-run", dependencies=[CheckedForm])
 def dry_run(seat: Guard) -> Response:
     """Count what the next run would remove; nothing is removed from a page."""
-    run_retention(seat.services.pool, now=seat.now, by=f"user:{seat.viewer.user_id}", dry=True)
+    with seat.services.rights_pool() as pool:
+        run_retention(pool, now=seat.now, by=f"user:{seat.viewer.user_id}", dry=True)
     return seat.go("/admin/retention", "notice.dry_run_done")

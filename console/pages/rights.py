@@ -47,7 +47,7 @@ def sync_ledger(services: Services) -> None:
     """Bring the ledger's file outside the database up to it, where the installation keeps one."""
     path = services.settings.console_rights_ledger
     if path is not None:
-        with transaction(services.pool) as connection:
+        with services.rights_pool() as pool, transaction(pool) as connection:
             ledger.sync_file(connection, path, services.audit_key)
 
 
@@ -76,7 +76,7 @@ def _person(connection: Connection, seat: Seat, household_id: str, person_id: st
 
 @router.get(_PAGE)
 def rights(seat: Guard, household_id: HouseholdId) -> Response:
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         name = _home(connection, seat, household_id)
         seat.audit(
             connection, "rights_read", purpose="rights", object_kind="household", object_id=household_id
@@ -133,7 +133,7 @@ def _hold_view(hold: holds.Hold, reader: str) -> HoldView:
 
 @router.post(_PAGE + "/{person_id}/export", dependencies=[CheckedForm])
 def export(seat: Guard, household_id: HouseholdId, person_id: PersonId) -> Response:
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         _person(connection, seat, household_id, person_id)
         made = export_person(
             connection, person_id, author=author_of(seat), now=seat.now, language=seat.language,
@@ -150,7 +150,7 @@ def delete(
     asked_by: Annotated[str, Form(max_length=20)] = "",
     sure: Annotated[str, Form(max_length=3)] = "",
 ) -> Response:
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         _person(connection, seat, household_id, person_id)
         name = _home(connection, seat, household_id)
         errors = {} if asked_by in ASKED_BY else {"asked_by": "required"}
@@ -171,7 +171,7 @@ def delete(
 
 @router.get(_PAGE + "/{gone_id}/certificate")
 def certificate(seat: Guard, household_id: HouseholdId, gone_id: PersonId) -> Response:
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         _home(connection, seat, household_id)
         found = find_deletion(connection, gone_id)
         if found is None or found.certificate["household"] != household_id:
@@ -196,7 +196,7 @@ def hold(
     until: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
     values = {"authority": authority, "document": document, "until": until}
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         _person(connection, seat, household_id, person_id)
         name = _home(connection, seat, household_id)
         until_at = _end_of_day(until, seat.reader(connection).zone)
@@ -236,7 +236,7 @@ def end_hold(seat: Guard, hold_id: RowId) -> Response:
 
 def _second_person(seat: Seat, hold_id: int, *, confirming: bool) -> Response:
     by = f"user:{seat.viewer.user_id}"
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         found = holds.load_hold(connection, hold_id, now=seat.now)
         if found is None or found[1] is None or found[1] != seat.viewer.community_id:
             raise not_here()
@@ -262,7 +262,7 @@ def _second_person(seat: Seat, hold_id: int, *, confirming: bool) -> Response:
 
 @router.get("/rights/reviews")
 def reviews(seat: Guard) -> Response:
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         rows = connection.execute(_SQL["reviews"], {"community_id": seat.viewer.community_id}).fetchall()
         page = ReviewsPage(
             tuple(
@@ -289,7 +289,7 @@ def keep_words(seat: Guard, review_id: RowId) -> Response:
 
 
 def _settle(seat: Seat, review_id: int, *, erase: bool) -> Response:
-    with seat.transaction() as connection:
+    with seat.rights_transaction() as connection:
         row = settle_review(
             connection, review_id, community_id=seat.viewer.community_id, erase=erase,
             by=f"user:{seat.viewer.user_id}", now=seat.now,

@@ -16,7 +16,6 @@ from console import views_channels
 from console.rendering import render
 from console.seat import check_origin, not_here, outer_shell
 from console.services import services_of
-from kaimen.database import transaction
 
 router = APIRouter()
 Token = Annotated[str, Path(pattern="^[a-z2-7]{16}$")]
@@ -24,7 +23,7 @@ Token = Annotated[str, Path(pattern="^[a-z2-7]{16}$")]
 
 @router.get("/m/{token}")
 def ask(request: Request, token: Token) -> Response:
-    with transaction(services_of(request).pool) as connection:
+    with services_of(request).transaction() as connection:
         row = find_by_token(connection, token)
     if row is None or row["template"] == "proof":
         raise not_here()
@@ -38,7 +37,7 @@ def seen(request: Request, token: Token) -> Response:
     services = services_of(request)
     check_origin(request, services)
     now = services.now()
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         row = find_by_token(connection, token)
         if row is None or row["template"] == "proof":
             raise not_here()

@@ -42,7 +42,7 @@ from console.seat import (
 )
 from console.services import Services, services_of
 from console.words import LANGUAGES
-from kaimen.database import queries, transaction
+from kaimen.database import queries
 from kaimen.vocabulary import Role
 
 router = APIRouter()
@@ -160,7 +160,7 @@ def sign_in(
     if not check_visitor(request, csrf):
         return answer(request, views.Form({"name": name}, {"": "stale_form"}), next, 403)
     result = identity.sign_in(
-        services.pool, name=name, password=password, asker=asker_of(request), rule=services.factor_rule,
+        services.transaction, name=name, password=password, asker=asker_of(request), rule=services.factor_rule,
         now=services.wall_now(),
     )  # fmt: skip
     if isinstance(result, Refused):
@@ -189,7 +189,7 @@ def let_in(request: Request, result: Opened | CodeAwaited, next: str) -> Respons
     device = request.cookies.get(DEVICE_COOKIE, "")
     if not 20 <= len(device) <= 100:
         device = secrets.token_urlsafe(32)
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         identity.know_device(connection, viewer.user_id, device, now=services.wall_now())
         entry = Entry(
             services.now(), f"user:{viewer.user_id}", viewer.role.value, "signed_in", "work", "user",

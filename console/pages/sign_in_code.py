@@ -15,7 +15,6 @@ from console.rendering import render
 from console.seat import check_origin, local_path, outer_shell
 from console.services import services_of
 from console.views_identity import CodePage
-from kaimen.database import transaction
 
 router = APIRouter()
 
@@ -37,7 +36,7 @@ def _answer(request: Request, page: CodePage, status: int = 200) -> Response:
 def code_page(request: Request, next: str = "/") -> Response:
     services = services_of(request)
     token = _step_token(request)
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         awaited = token and identity.find_step(connection, token, now=services.wall_now())
     if not awaited:
         return RedirectResponse("/sign-in", 303)
@@ -59,7 +58,7 @@ def code(
     if not identity.same_token(csrf, identity.csrf_of(token)):
         return _answer(request, CodePage(views.Form({}, {"": "stale_form"}), after), 403)
     result = identity.check_code(
-        services.pool, token=token, code=code, asker=asker_of(request), rule=services.factor_rule,
+        services.transaction, token=token, code=code, asker=asker_of(request), rule=services.factor_rule,
         key=services.audit_key, now=services.wall_now(),
     )  # fmt: skip
     if result is None:

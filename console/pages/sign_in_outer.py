@@ -13,7 +13,7 @@ from console.oidc import ATTEMPT_LIVES, OuterError, OuterRefusal, Provider, seal
 from console.pages.sign_in import answer, asker_of, let_in
 from console.seat import local_path, not_here, secure_cookies
 from console.services import Services, services_of
-from kaimen.database import queries, transaction
+from kaimen.database import queries
 from kaimen.logs import get_logger
 
 router = APIRouter()
@@ -88,7 +88,7 @@ def come_back(
         log.info("an identity provider's answer was not taken", reason=str(refused))
         return _refuse(request, refused.why.value)
     settings = services.settings
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         values = {"issuer": settings.oidc_issuer, "subject": subject}
         row = connection.execute(_SQL["outer_find"], values).fetchone()
         if row is None:

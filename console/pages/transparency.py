@@ -21,7 +21,7 @@ from console.scope import PurposeClass
 from console.seat import RefusedError, find_seat, make_shell, outer_shell
 from console.services import services_of
 from console.tickets import publish
-from kaimen.database import Connection, queries, transaction
+from kaimen.database import Connection, queries
 
 router = APIRouter()
 _SQL = queries("console", "tickets.sql")
@@ -33,7 +33,7 @@ def transparency(request: Request, community: Annotated[str, Query(max_length=10
     """The figures of one community; where there are several and none is named, their names."""
     services, seat = services_of(request), find_seat(request)
     now = services.now()
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         known = {row["id"]: row for row in connection.execute(_SQL["public_communities"]).fetchall()}
         chosen = community or (seat.viewer.community_id if seat else "") or ""
         if not chosen and len(known) == 1:

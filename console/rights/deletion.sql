@@ -137,12 +137,10 @@ UPDATE quarantine SET payload = '', detail = ''
 WHERE device_id IN (SELECT d.device_id FROM household_doors d WHERE d.household_id = %(household_id)s AND d.role = 'dwelling')
 
 -- name: home_sessions
-DELETE FROM sessions WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
-  WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
+SELECT end_sessions_of_home(%(household_id)s)
 
 -- name: home_tokens
-DELETE FROM api_tokens WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
-  WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
+SELECT end_tokens_of_home(%(household_id)s)
 
 -- name: home_second_factors
 DELETE FROM second_factors WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id

@@ -175,6 +175,11 @@ class StackFolder:
         names = (
             "postgres",
             "database",
+            "database_console",
+            "database_ingest",
+            "database_alerts",
+            "database_watchdog",
+            "database_rights",
             "broker_ingest",
             "broker_edge",
             "broker_street",

@@ -11,7 +11,8 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from psycopg import sql
 from console.stack.accounts import Account, choose_account
 from console.stack.folder import StackError, StackFolder
 from console.stack.processes import start_line, still_working_in, stop_process
+from kaimen.rights import make_roles, set_passwords
 
 DATABASE = "kaimen"
 INITDB_WITHIN_S = 120
@@ -68,7 +70,10 @@ def programs_folder() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Postgres:
-    """One server on one data directory; ``admin_password`` is the superuser's, ``password`` the services'."""
+    """One server on one data directory; ``admin_password`` is the superuser's, ``password`` the owner's.
+
+    ``passwords`` are those of the services' own logins, which own nothing: a service's name, its password.
+    """
 
     folder: StackFolder
     port: int
@@ -76,6 +81,7 @@ class Postgres:
     password: str
     programs: Path
     account: Account | None
+    passwords: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def data(self) -> Path:
@@ -83,8 +89,12 @@ class Postgres:
 
     @property
     def url(self) -> str:
-        """The services' database."""
+        """The services' database, as its owner: for upgrades and commands."""
         return self._url(DATABASE, self.password, DATABASE)
+
+    def url_of(self, service: str) -> str:
+        """The same database with a service's own login."""
+        return self._url(f"{DATABASE}_{service}", self.passwords[service], DATABASE)
 
     @property
     def admin_url(self) -> str:
@@ -175,7 +185,7 @@ class Postgres:
         return True
 
     def ensure_database(self, *, empty: bool = False) -> None:
-        """Make the services' role and their database; ``empty``: begin again with nothing in it."""
+        """Make the owner, its database and the services' logins; ``empty``: begin again with nothing in it."""
         with psycopg.connect(self.admin_url, autocommit=True) as connection:
             role = sql.Identifier(DATABASE)
             if (
@@ -191,10 +201,15 @@ class Postgres:
                 is None
             ):
                 connection.execute(sql.SQL("CREATE DATABASE {0} OWNER {0}").format(role))
+            make_roles(connection)
+            set_passwords(connection, {f"{DATABASE}_{name}": word for name, word in self.passwords.items()})
 
 
 def open_postgres(folder: StackFolder, secrets: dict[str, str], port: int) -> Postgres:
     """Return the server of a directory, not yet started."""
     programs = programs_folder()
     account = choose_account(folder.postgres, programs)
-    return Postgres(folder, port, secrets["postgres"], secrets["database"], programs, account)
+    passwords = {
+        name.removeprefix("database_"): word for name, word in secrets.items() if name.startswith("database_")
+    }
+    return Postgres(folder, port, secrets["postgres"], secrets["database"], programs, account, passwords)

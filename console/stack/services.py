@@ -68,10 +68,10 @@ class Stack:
             "KAIMEN_STACK_DIR": str(self.folder.root),
         }
 
-    def database_environment(self) -> dict[str, str]:
-        return {
-            **self.shared_environment(), **self._compiler_environment(), "KAIMEN_DATABASE_URL": self.postgres.url,
-        }  # fmt: skip
+    def database_environment(self, service: str | None = None) -> dict[str, str]:
+        """Return the settings of a service with its own login at the database; without a name the owner's."""
+        url = self.postgres.url if service is None else self.postgres.url_of(service)
+        return {**self.shared_environment(), **self._compiler_environment(), "KAIMEN_DATABASE_URL": url}
 
     def _compiler_environment(self) -> dict[str, str]:
         """Keep compiled code in the directory where it cannot be kept beside the program."""
@@ -125,13 +125,13 @@ class Stack:
 
     def ingest_program(self) -> Program:
         environment = {
-            **self.database_environment(), **self.broker_environment("ingest"), **self._metrics("ingest"),
+            **self.database_environment("ingest"), **self.broker_environment("ingest"), **self._metrics("ingest"),
         }  # fmt: skip
         return self._service("ingest", environment)
 
     def alerts_program(self) -> Program:
         environment = {
-            **self.database_environment(), **self._metrics("alerts"), "KAIMEN_PUBLIC_URL": self.public_url,
+            **self.database_environment("alerts"), **self._metrics("alerts"), "KAIMEN_PUBLIC_URL": self.public_url,
         }  # fmt: skip
         return self._service("alerts", environment)
 
@@ -150,7 +150,7 @@ class Stack:
 
     def watchdog_program(self) -> Program:
         """Return the process that watches the others; nothing of theirs is its own but the database's address."""
-        environment = {**self.database_environment(), **self._metrics("watchdog")}
+        environment = {**self.database_environment("watchdog"), **self._metrics("watchdog")}
         probe = http_probe(f"http://127.0.0.1:{self.metrics_ports['watchdog']}/healthz")
         return Program(
             "watchdog", [*python_module("console.cli"), "watchdog"], environment, is_ready=probe,
@@ -159,7 +159,8 @@ class Stack:
 
     def console_program(self) -> Program:
         environment = {
-            **self.database_environment(),
+            **self.database_environment("console"),
+            "KAIMEN_RIGHTS_DATABASE_URL": self.postgres.url_of("rights"),
             "KAIMEN_CONSOLE_HOST": self.host,
             "KAIMEN_CONSOLE_PORT": str(self.port),
             "KAIMEN_CONSOLE_SECRET_FILE": str(self.folder.console_secret),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from console.opening import console_key
 from console.stack.folder import Kind, StackError, StackFolder
 from console.stack.nats import open_nats
 from console.stack.postgres import Postgres, open_postgres
@@ -22,6 +23,7 @@ from console.stack.supervisor import Program, StopAskedError, Supervisor, python
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect, queries
 from kaimen.logs import get_logger, set_up_logs
+from kaimen.rights import introduce_console
 from kaimen.schema import SchemaError, migrate
 from kaimen.vocabulary import Role
 
@@ -238,6 +240,7 @@ def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float
     stack.nats.provision_sessions()
     stack.postgres.ensure_database(empty=stack.demo and not prepared)
     migrate(stack.postgres.url)
+    _introduce_console(stack)
     _claim_database(stack.postgres, kind)
     if not prepared:
         _prepare(stack, supervisor)
@@ -256,6 +259,12 @@ def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float
     if steering is not None:
         supervisor.start(stack.street_program())
         steering.play()
+
+
+def _introduce_console(stack: Stack) -> None:
+    """Let the database know the console by the key in the directory."""
+    with connect(stack.postgres.url, service="up") as connection:
+        introduce_console(connection, console_key(stack.folder.console_secret.read_bytes().strip()))
 
 
 def _claim_database(postgres: Postgres, kind: Kind) -> None:

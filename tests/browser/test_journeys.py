@@ -31,7 +31,7 @@ START_WITHIN_S = 20
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def console_url(world: World) -> Iterator[str]:
     settings = ConsoleSettings(
         database_url=world.url, public_url=url, console_secure_cookies=False, console_audited_share=1.0
     )
-    app = create_app(settings, world.clock, world.pool, wall=world.wall)
+    app = create_app(settings, world.clock, world.app_pool, wall=world.wall)
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=5))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,unused-ignore]
     started = threading.Event()

@@ -1,4 +1,7 @@
-"""A migrated database enters; two communities with people, doors, cases and one of every role who signs in leave."""
+"""A migrated database enters; two communities with people, doors, cases and one of every role who signs in leave.
+
+The console connects as in service, with the login that owns nothing; the tests write and look as the owner.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,19 @@ import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, LiteralString, cast
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from argon2 import PasswordHasher
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from console import identity
 from console.app import create_app
+from console.opening import console_key
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import Connection, Pool, open_pool, transaction
+from kaimen.rights import introduce_console
 from kaimen.settings import ConsoleSettings
 from kaimen.vocabulary import Role
 
@@ -73,11 +80,16 @@ class World:
     clock: ManualClock
     wall: ManualClock
     pool: Pool
+    app_pool: Pool
     app: FastAPI
     user_ids: dict[str, int] = field(default_factory=dict)
     clients: dict[str, httpx.Client] = field(default_factory=dict)
     case_ids: dict[str, int] = field(default_factory=dict)
     task_ids: dict[str, int] = field(default_factory=dict)
+
+    def close(self) -> None:
+        self.app_pool.close()
+        self.pool.close()
 
     @property
     def now(self) -> datetime:
@@ -113,13 +125,29 @@ class World:
             connection.execute(cast(LiteralString, sql), values)
 
 
+def as_console(url: str) -> str:
+    """Return the address with the console's own login."""
+    return as_login(url, "kaimen_console")
+
+
+def as_login(url: str, role: str) -> str:
+    """Return the address with a service's own login; the servers of the tests ask nobody for a password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}"))
+
+
 def build_world(url: str, clock: ManualClock) -> World:
-    """Fill the database and build the app; close ``world.pool`` afterwards."""
+    """Fill the database and build the app; close the world afterwards."""
     pool = open_pool(url, service="test", size_max=6)
     wall = ManualClock(clock.now_ms() + 1_000_000)
-    settings = ConsoleSettings(database_url=url, public_url=HOST)
-    world = World(url, clock, wall, pool, create_app(settings, clock, pool, wall=wall))
+    app_url = as_console(url)
+    app_pool = open_pool(app_url, service="console", size_max=6)
+    settings = ConsoleSettings(
+        database_url=app_url, public_url=HOST, rights_database_url=SecretStr(as_login(url, "kaimen_rights"))
+    )
+    world = World(url, clock, wall, pool, app_pool, create_app(settings, clock, app_pool, wall=wall))
     with transaction(pool) as connection:
+        introduce_console(connection, console_key(b""))
         _add_places(connection, world.now)
         _add_users(connection, world)
         _add_states(connection, world.now)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def run(*arguments: object, good: bool = True) -> Result:

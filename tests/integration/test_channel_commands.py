@@ -22,7 +22,7 @@ HEAD = "person_id,user,channel,address,position,language,zone,quiet_from,quiet_u
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def run(world: World, *words: str) -> tuple[int, str]:

@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
 import pytest
 
+from kaimen.rights import ROLES
 from tests.compose_file import REPOSITORY, load_compose, read_environment_file
 from tests.fix_database import DatabaseServer
 from tests.fix_servers import Program, free_port, postgres_programs, temporary_folder, wait_until
@@ -36,6 +37,7 @@ class Deployment:
     compose: dict[str, Any]
     folder: Path
     database_url: str
+    admin_url: str
     programs: dict[str, Program] = field(default_factory=dict)
     ports: dict[str, int] = field(default_factory=dict)
 
@@ -46,8 +48,16 @@ class Deployment:
         """What stands for itself inside the container, and where that is out here."""
         service = self.compose["services"][name]
         home = self.folder / name
+        parts = urlsplit(self.database_url)
         mapped = {
             "postgresql://kaimen@database:5432/kaimen": self.database_url,
+            "postgresql://postgres@database:5432/postgres": self.admin_url,
+            **{
+                f"postgresql://{role}@database:5432/kaimen": urlunsplit(
+                    parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}")
+                )
+                for role in ROLES
+            },
             "0.0.0.0:8883": f"127.0.0.1:{self.port(name)}",
             "0.0.0.0:6222": f"127.0.0.1:{self.port(f'{name} routes')}",
             **{f"{node}:8883": f"127.0.0.1:{self.port(node)}" for node in BROKER_NODES},
@@ -204,7 +214,7 @@ def _deployed(tmp_path: Path, database_server: DatabaseServer, *options: str) ->
             path = entry["file"].replace("deploy/private/", f"{tmp_path}/private/")
             entry["file"] = str(REPOSITORY / path)  # an absolute path stays what it is
     with _database(database_server, tmp_path / "private") as url:
-        made = Deployment(compose, tmp_path, url)
+        made = Deployment(compose, tmp_path, url, database_server.admin_url)
         try:
             yield made
         finally:

@@ -19,7 +19,7 @@ from tests.integration.tickets_world import granted, read
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def _state(world: World, key: str) -> dict[str, object]:

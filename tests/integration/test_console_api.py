@@ -18,7 +18,7 @@ from tests.integration.console_world import World, build_world
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def _bearer(world: World, name: str, *, lives: timedelta | None = None) -> httpx.Client:

@@ -32,7 +32,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def happens(world: World, happening: Signal | OpenedWhileAway, *, household: str | None) -> int:

@@ -79,7 +79,7 @@ def ways(database_url: str, manual_clock: ManualClock, tmp_path: Path) -> Iterat
         database_url=database_url, public_url=HOST, address_key_file=key_file, inbound_secret=SecretStr(SECRET),
         inbound_community="wenchang", wechat_callback_token=SecretStr("t0ken"), alerts_webhook_secret=WEBHOOK_SECRET,
     )  # fmt: skip
-    world.app = create_app(settings, world.clock, world.pool, wall=world.wall)
+    world.app = create_app(settings, world.clock, world.app_pool, wall=world.wall)
     answer = BY_NAME["ntfy"].answer
     assert answer is not None
     with run_http(with_modes(answer)) as provider:
@@ -91,7 +91,7 @@ def ways(database_url: str, manual_clock: ManualClock, tmp_path: Path) -> Iterat
         with transaction(world.pool) as connection:
             note_channels(connection, channels)
         yield Ways(world, provider, {"ntfy": channels["ntfy"]})
-    world.pool.close()
+    world.close()
 
 
 # --- binding -------------------------------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ def test_tencent_s_receipts_find_their_message_by_its_serial_number(ways: Ways) 
 
 def test_without_a_secret_in_the_settings_the_doors_are_not_there(ways: Ways) -> None:
     ways.world.app = create_app(
-        ConsoleSettings(database_url=ways.world.url, public_url=HOST), ways.world.clock, ways.world.pool
+        ConsoleSettings(database_url=ways.world.url, public_url=HOST), ways.world.clock, ways.world.app_pool
     )
     browser = ways.world.browser()
     for path in ("/in/sms-aliyun/", "/in/sms-aliyun/x", "/in/alertmanager", "/in/webhook", "/in/wechat"):

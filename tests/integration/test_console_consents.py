@@ -17,7 +17,7 @@ PATH = "/households/h-wang/consents"
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def standing(world: World, purpose: str) -> list[dict[str, object]]:

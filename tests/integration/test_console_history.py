@@ -33,7 +33,7 @@ LAST_OPENING = 9 * DAY_MS
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def _play(world: World) -> tuple[Detector, list[tuple[wire.Event, int]], int]:

@@ -23,7 +23,7 @@ _COOKIE = "__Host-kaimen_session"
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def _sign_in(client: httpx.Client, name: str, password: str, after: str = "/") -> httpx.Response:

@@ -57,7 +57,7 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     yield built
     for client in built.clients.values():
         client.close()
-    built.pool.close()
+    built.close()
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.integration]
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def kiosk_of(world: World, place: str = "3 栋大堂") -> str:

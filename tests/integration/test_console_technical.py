@@ -20,7 +20,7 @@ pytest.importorskip("fastapi")
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def unseen(world: World, household_id: str, step: int, hours: int) -> None:

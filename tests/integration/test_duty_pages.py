@@ -32,7 +32,7 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
             assert row is not None
             built.user_ids[name] = row["id"]
     yield built
-    built.pool.close()
+    built.close()
 
 
 def save(world: World, **fields: str) -> int:

@@ -29,7 +29,7 @@ SHANGHAI = "Asia/Shanghai"
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def tell(

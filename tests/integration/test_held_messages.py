@@ -36,7 +36,7 @@ class Listening:
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def plan(world: World, key: str, channel: str = "webhook", case: str = "") -> int:

@@ -26,7 +26,7 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
             name, name, community, built.now,
         )  # fmt: skip
     yield built
-    built.pool.close()
+    built.close()
 
 
 def _shown_password(answer: httpx.Response) -> str:

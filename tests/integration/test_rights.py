@@ -43,7 +43,7 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     built = build_world(database_url, manual_clock)
     furnish(built)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def furnish(world: World) -> None:
@@ -392,7 +392,7 @@ class _Backup:
         self._world = world
         self._name = world.url.rsplit("/", 1)[1] + "_copy"
         self._admin = world.url.rsplit("/", 1)[0] + "/postgres"
-        world.pool.close()
+        world.close()
         with psycopg.connect(self._admin, autocommit=True) as connection:
             source = world.url.rsplit("/", 1)[1]
             connection.execute(
@@ -408,7 +408,7 @@ class _Backup:
 
         url = self._world.url.rsplit("/", 1)[0] + "/" + self._name
         pool = open_pool(url, service="test", size_max=2)
-        return World(url, self._world.clock, self._world.wall, pool, self._world.app)
+        return World(url, self._world.clock, self._world.wall, pool, self._world.app_pool, self._world.app)
 
     def drop(self, restored: World) -> None:
         restored.pool.close()

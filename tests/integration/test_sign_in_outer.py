@@ -38,7 +38,7 @@ def world(database_url: str, manual_clock: ManualClock, idp: Idp) -> Iterator[Wo
     built.wall.advance_to(int(time.time() * 1000))
     built.app = _app(built, idp)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def _app(world: World, idp: Idp, **more: Any) -> Any:

@@ -41,7 +41,7 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
     add_second_officer(built)
     add_events(built, "d-h-wang", 3, credential=DOOR)
     yield built
-    built.pool.close()
+    built.close()
 
 
 def test_a_look_up_waits_for_a_second_officer_and_then_shows_rows_under_a_watermark(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
@@ -19,7 +20,7 @@ from console.identity import Asker, Refused, SignInRefusal
 from console.scope import Viewer
 from console.second_factor import FactorRule
 from kaimen.clock import SystemClock, as_datetime
-from kaimen.database import connect, open_pool
+from kaimen.database import connect, open_pool, transaction
 from kaimen.vocabulary import Role
 
 pytestmark = [pytest.mark.slow, pytest.mark.one_store]
@@ -69,7 +70,7 @@ def sign_in(url: str, name: str, password: str) -> Viewer | SignInRefusal:
     pool = open_pool(url, service="test", size_max=2)
     try:
         result = identity.sign_in(
-            pool, name=name, password=password, asker=Asker("192.0.2.1", "test"), rule=NO_RULE,
+            partial(transaction, pool), name=name, password=password, asker=Asker("192.0.2.1", "test"), rule=NO_RULE,
             now=as_datetime(SystemClock().now_ms()),
         )  # fmt: skip
     finally:

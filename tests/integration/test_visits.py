@@ -28,7 +28,7 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
         "UPDATE tasks SET created_at = created_at - interval '2 days', start_at = start_at - interval '2 days'"
     )
     yield built
-    built.pool.close()
+    built.close()
 
 
 @pytest.fixture

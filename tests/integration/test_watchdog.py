@@ -108,7 +108,7 @@ def kennel(database_url: str) -> Iterator[Kennel]:
     made = make_kennel(database_url)
     yield made
     made.dog.close()
-    made.world.pool.close()
+    made.world.close()
 
 
 def test_a_healthy_system_is_silent(kennel: Kennel) -> None:
@@ -204,7 +204,7 @@ def test_doors_nobody_listens_to_and_clocks_that_run_ahead_are_found(database_ur
     assert {row["subject"] for row in wrong} == {"ingest", "database"}
     assert Check.LEASE_LOST.value in kennel.found()
     kennel.dog.close()
-    kennel.world.pool.close()
+    kennel.world.close()
 
 
 def test_what_was_forgotten_years_ago_is_found(kennel: Kennel) -> None:
@@ -276,7 +276,7 @@ def test_a_database_restart_is_survived_and_said() -> None:
         migrate(url)
         kennel = make_kennel(url)
         kennel.minutes(2)
-        kennel.world.pool.close()
+        kennel.world.close()
         server.program.kill()
         kennel.world.clock.advance_to(kennel.world.clock.now_ms() + 60_000)
         (away,) = kennel.dog.turn()
@@ -328,7 +328,7 @@ def test_a_signed_post_a_program_and_a_ping_leave_the_house(database_url: str, t
     beat = kennel.world.rows("SELECT pinged_at, turned_at FROM watchdog_beats")[0]
     assert beat["pinged_at"] < beat["turned_at"]
     kennel.dog.close()
-    kennel.world.pool.close()
+    kennel.world.close()
 
 
 def test_a_way_that_cannot_work_is_refused_at_the_start(tmp_path: Path) -> None:

@@ -46,5 +46,5 @@ def place(embedded_postgres_url: str) -> Iterator[Place]:
     sign_in_all(world, asker)
     yield Place(world, asker, values)
     asker.close()
-    world.pool.close()
+    world.close()
     server.drop("kaimen_proof")
