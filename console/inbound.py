@@ -70,7 +70,7 @@ def _check_secret(services: Services, shown: str, source: str) -> None:
 def _check_path(services: Services, shown: str, provider: str) -> None:
     """Let a provider in by its own address, or by the secret of the settings; without either it is not there."""
     wall = services.wall_now()
-    with transaction(services.pool) as connection:
+    with services.transaction() as connection:
         if is_path(connection, provider, shown, wall=wall):
             return
         known = has_path(connection, provider, wall=wall)
