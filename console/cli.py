@@ -224,8 +224,9 @@ def db_migrate(
 ) -> None:
     """Bring the database to this version's schema and rights.
 
-    The services' own logins (kaimen_console, kaimen_ingest, kaimen_alerts, kaimen_watchdog) are made where this login,
-    or the administrator's, may make roles; each gets the password that KAIMEN_DATABASE_PASSWORD_CONSOLE, …_INGEST, …_ALERTS or …_WATCHDOG holds.
+    The services' own logins (kaimen_console, kaimen_ingest, kaimen_alerts, kaimen_watchdog, kaimen_rights) are made
+    where this login, or the administrator's, may make roles; each gets the password that
+    KAIMEN_DATABASE_PASSWORD_CONSOLE, …_INGEST, …_ALERTS, …_WATCHDOG or …_RIGHTS holds.
     """
     from console.database_roles import RolesError, make_logins, settle_roles
     from kaimen.schema import SchemaError, migrate

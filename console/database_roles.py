@@ -15,12 +15,13 @@ class RolesError(RuntimeError):
     """The logins could not be settled; the text says what to do."""
 
 
+def password_variable(role: str) -> str:
+    """Return the name of the environment variable that holds this login's password."""
+    return f"KAIMEN_DATABASE_PASSWORD_{role.removeprefix('kaimen_').upper()}"
+
+
 def _wanted() -> dict[str, str]:
-    return {
-        role: os.environ[name]
-        for role in ROLES
-        if (name := f"KAIMEN_DATABASE_PASSWORD_{role.removeprefix('kaimen_').upper()}") in os.environ
-    }
+    return {role: os.environ[name] for role in ROLES if (name := password_variable(role)) in os.environ}
 
 
 def make_logins(admin_url: str, password_file: Path | None) -> None:

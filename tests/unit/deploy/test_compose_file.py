@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 import yaml
@@ -24,6 +25,10 @@ from tests.compose_file import (
 ENVIRONMENT = {
     "KAIMEN_PUBLIC_URL": "https://kaimen.example",
     "KAIMEN_DATABASE_PASSWORD": "-",
+    **{
+        f"KAIMEN_DATABASE_PASSWORD_{login}": "-"
+        for login in ("CONSOLE", "INGEST", "ALERTS", "WATCHDOG", "RIGHTS")
+    },
     "KAIMEN_BROKER_PASSWORD_EDGE": "-",
     "KAIMEN_BROKER_PASSWORD_INGEST": "-",
     "KAIMEN_EDGE_CREDENTIAL_KEY": "-",
@@ -211,7 +216,10 @@ def test_every_alarm_is_about_a_figure_that_exists_and_says_what_to_do() -> None
 
 def test_every_setting_is_one_that_its_service_knows(compose: dict[str, Any]) -> None:
     """A misspelt variable would be ignored in silence."""
+    from console.cli import db_migrate
+    from console.database_roles import password_variable
     from kaimen import settings
+    from kaimen.rights import ROLES
 
     classes = {
         "edge": settings.EdgeSettings,
@@ -220,12 +228,18 @@ def test_every_setting_is_one_that_its_service_knows(compose: dict[str, Any]) ->
         "alerts": settings.AlertsSettings,
         "console": settings.ConsoleSettings,
         "watchdog": settings.WatchdogSettings,
-        "migrate": settings.DatabaseSettings,
     }
-    for name, known in classes.items():
+    known = {
+        name: {f"KAIMEN_{field.upper()}" for field in fields.model_fields} for name, fields in classes.items()
+    }
+    known["migrate"] = {
+        *(f"KAIMEN_{field.upper()}" for field in settings.DatabaseSettings.model_fields),
+        *(str(option.envvar) for option in db_migrate.params if isinstance(option, click.Option)),
+        *map(password_variable, ROLES),
+    }
+    for name, names in known.items():
         variables = compose["services"][name]["environment"]
-        named = {variable for variable in variables if variable.startswith("KAIMEN_")}
-        assert named <= {f"KAIMEN_{field.upper()}" for field in known.model_fields}, name
+        assert {variable for variable in variables if variable.startswith("KAIMEN_")} <= names, name
 
 
 @pytest.mark.parametrize(
