@@ -29,22 +29,31 @@ async function kept(request) {
   return found;
 }
 
-async function answer(request) {
+// What is still being kept: who asks whether her pages are there waits for it, who reads the page does not.
+let keeping = Promise.resolve();
+
+async function answer(event) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), NETWORK_WITHIN_MS);
   try {
-    const fresh = await fetch(request, { signal: AbortSignal.timeout(NETWORK_WITHIN_MS) });
-    await put(request, fresh.clone());
+    const fresh = await fetch(event.request, { signal: late.signal });
+    const done = put(event.request, fresh.clone()).catch(() => undefined); // a phone that is full still shows the page
+    keeping = Promise.all([keeping, done]);
+    event.waitUntil(done);
     return fresh;
   } catch (error) {
-    const found = await kept(request);
+    const found = await kept(event.request);
     if (found) return found;
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 }
 
 self.addEventListener("fetch", (event) => {
   const url = new URL(event.request.url);
   if (event.request.method !== "GET" || !(isPage(url) || isStatic(url))) return;
-  event.respondWith(answer(event.request));
+  event.respondWith(answer(event));
 });
 
 self.addEventListener("message", (event) => {
@@ -52,8 +61,8 @@ self.addEventListener("message", (event) => {
     const url = new URL(address, location.origin);
     return isPage(url) || isStatic(url);
   });
-  event.waitUntil(Promise.allSettled(wanted.map(async (address) => {
+  event.waitUntil(keeping.then(() => Promise.allSettled(wanted.map(async (address) => {
     if (await kept(address)) return;
     await put(address, await fetch(address, { credentials: "same-origin", headers: { "x-kaimen-keeping": "yes" } }));
-  })).then((turns) => event.ports[0]?.postMessage({ failed: turns.filter((turn) => turn.status === "rejected").length })));
+  }))).then((turns) => event.ports[0]?.postMessage({ failed: turns.filter((turn) => turn.status === "rejected").length })));
 });

@@ -65,27 +65,37 @@ async function send(act) {
   return { state: "refused", ...told };
 }
 
+// What became of each act: the turn that sends it need not be the one that its form began.
+const results = new Map();
+const pressed = new Set(); // acts whose form waits for its answer: it leads to a page that says what was done
+const sent = []; // acts kept earlier, which nobody waits for: they are told here
+
 // One at a time and in order, also with the page open twice: what was done first is sent first.
 async function sync() {
   const work = async () => {
-    const results = new Map();
     const waiting = (await all()).filter((act) => act.state === "waiting");
     if (waiting.length && (await openSession())) {
       for (const act of waiting.filter((act) => act.user === String(session.user))) {
         const result = await send(act);
         results.set(act.key, result);
+        if (result.state === "sent" && !pressed.has(act.key)) sent.push({ ...act, state: "sent" });
         if (result.state === "waiting") break;
       }
     }
-    return results;
   };
   try {
-    return await (navigator.locks ? navigator.locks.request("kaimen-field", work) : work());
+    await (navigator.locks ? navigator.locks.request("kaimen-field", work) : work());
   } catch {
-    return new Map(); // no signal: they wait
+    // No signal: they wait.
   } finally {
     await show();
   }
+}
+
+// What became of an act after a turn; one that is gone was sent by this page open a second time.
+async function resultOf(act) {
+  const gone = !(await all()).some((kept) => kept.key === act.key);
+  return results.get(act.key) ?? (gone ? { state: "sent", url: location.href } : null);
 }
 
 // --- What the person sees ---------------------------------------------------------------------------------------
@@ -96,7 +106,9 @@ function line(act) {
   const row = document.createElement("p");
   const what = `${clock.format(act.done_ms)} ${words[`word${act.kind[0].toUpperCase()}${act.kind.slice(1)}`]}`;
   const mine = act.user === (localStorage.getItem("field-user") ?? act.user);
-  const how = act.state === "refused" ? `${words.wordRefused} ${act.words}` : !mine ? words.wordOther : signedOut ? words.wordSignIn : words.wordKept;
+  const how = act.state === "refused" ? `${words.wordRefused} ${act.words}`
+    : act.state === "sent" ? words.wordSent
+    : !mine ? words.wordOther : signedOut ? words.wordSignIn : words.wordKept;
   row.textContent = `${what} · ${how}`;
   if (act.state === "refused") {
     const button = document.createElement("button");
@@ -110,9 +122,9 @@ function line(act) {
 
 async function show() {
   const acts = await all();
-  place.replaceChildren(...acts.map(line));
+  place.replaceChildren(...sent.map(line), ...acts.map(line));
   place.dataset.count = String(acts.length);
-  place.hidden = acts.length === 0;
+  place.hidden = acts.length + sent.length === 0;
 }
 
 // --- A form is pressed: first it is kept, then it is sent -------------------------------------------------------
@@ -125,8 +137,11 @@ async function submit(form, submitter) {
     fields: Object.fromEntries([...data].map(([name, value]) => [name, String(value)])),
     done_ms: Date.now(), state: "waiting", user: localStorage.getItem("field-user") ?? "",
   };
+  pressed.add(act.key);
   await keep(act);
-  const result = (await sync()).get(act.key);
+  await sync();
+  const result = await resultOf(act);
+  pressed.delete(act.key);
   if (result?.state === "sent") { location.assign(result.url); return; }
   if (result?.state === "refused") {
     // Nothing was recorded: the page itself says what is missing, beside its field.

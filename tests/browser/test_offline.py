@@ -44,7 +44,8 @@ def test_offline_an_act_is_kept_and_online_it_is_done_exactly_once_in_its_own_ti
     assert world.rows("SELECT 1 FROM field_acts") == []
     _later(page, AWAY_MS)
     page.context.set_offline(False)
-    page.wait_for_selector("[data-field][data-count='0']", state="attached")
+    page.wait_for_selector("[data-field][data-count='0']:visible")
+    assert "已发送" in page.inner_text("[data-field]")
     # A second sending, as after an answer that was lost, finds nothing left to do.
     page.evaluate("() => window.dispatchEvent(new Event('online'))")
     page.reload()
@@ -79,6 +80,26 @@ def test_a_page_she_has_opened_can_be_read_and_filled_in_without_signal(
     page.context.set_offline(False)
     page.wait_for_selector("[data-field][data-count='0']", state="attached")
     assert len(world.rows("SELECT 1 FROM visit_forms")) == 1
+
+
+def test_an_act_that_another_turn_sends_first_still_leads_to_the_page_that_says_so(
+    world: World, console_url: str, desk: Desk
+) -> None:
+    page = _open(world, console_url, desk)
+    # The sending that begins when signal comes back has the act in its hands before the form's own.
+    page.evaluate(
+        "() => new Promise((held) => navigator.locks.request('kaimen-field',"
+        " () => { held(); return new Promise((free) => { globalThis.letGo = free; }); }))"
+    )
+    page.evaluate("() => window.dispatchEvent(new Event('online'))")
+    page.click("form[data-act=begin] button")
+    page.wait_for_selector("form[data-act=begin][aria-busy]")
+    page.evaluate(
+        "async () => { while ((await navigator.locks.query()).pending.length < 2)"
+        " await new Promise((next) => setTimeout(next, 10)); globalThis.letGo(); }"
+    )
+    page.wait_for_selector(".strip-notice")
+    assert len(world.rows("SELECT 1 FROM field_acts")) == 1
 
 
 def test_what_the_page_itself_has_to_say_is_said_beside_its_field(
