@@ -153,6 +153,8 @@ SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND
           AND c.cause = 'inactivity') AS morning,
        (SELECT count(*) FROM tasks t JOIN cases c ON c.id = t.case_id
         WHERE c.community_id = %(community_id)s AND t.state IN ('open', 'claimed')
+          AND NOT (t.kind = 'call' AND EXISTS (SELECT 1 FROM tasks v WHERE v.case_id = t.case_id AND v.kind = 'visit'
+            AND v.state IN ('open', 'claimed')))
           AND t.kind <> 'confirm_closing') AS tasks,
        (SELECT count(*) FROM desk_notes n WHERE n.community_id = %(community_id)s AND n.done_at IS NULL) AS desk_notes,
        (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND c.state <> 'closed'
@@ -403,10 +405,12 @@ WHERE h.id = ANY(%(ids)s)
 SELECT * FROM read_signs(%(now)s, %(household_ids)s, %(nos)s, %(sinces)s, %(limit)s)
 
 -- name: task_ids
--- tasks a viewer may be shown: a clerk all of the community, a helper her own and her role's free ones
+-- tasks a viewer may be shown: a clerk all of the community, a helper her own and her role's free ones; a call that is
+-- still open where somebody is asked to go already stands on the case's page alone
 SELECT t.id, t.case_id FROM tasks t JOIN cases c ON c.id = t.case_id
 WHERE c.community_id = %(community_id)s
-  AND CASE WHEN %(done)s THEN t.state = 'done' AND t.done_at >= %(since)s ELSE t.state IN ('open', 'claimed') END
+  AND CASE WHEN %(done)s THEN t.state = 'done' AND t.done_at >= %(since)s ELSE t.state IN ('open', 'claimed') AND NOT (t.kind = 'call' AND EXISTS (
+         SELECT 1 FROM tasks v WHERE v.case_id = t.case_id AND v.kind = 'visit' AND v.state IN ('open', 'claimed'))) END
   AND (%(all)s OR t.assignee_id = %(user_id)s OR t.done_by = %(user_id)s
        OR (t.role = %(role)s AND t.assignee_id IS NULL AND t.state = 'open'))
 ORDER BY c.priority DESC, CASE WHEN t.kind = 'visit' THEN 0 WHEN t.kind = 'call' THEN 1 ELSE 2 END, t.due_at, t.id LIMIT 200

@@ -47,7 +47,7 @@ def backfill(
     *,
     until_ms: int,
     progress: Callable[[int], None] | None = None,
-    messages_per_transaction: int = MESSAGES_PER_TRANSACTION,
+    messages_per_transaction: int | Callable[[int], int] = MESSAGES_PER_TRANSACTION,
 ) -> BackfillReport:
     """Take messages as if they had been received one after the other, up to ``until_ms``.
 
@@ -60,7 +60,8 @@ def backfill(
     progress
         Called after each transaction with the number of messages done so far.
     messages_per_transaction
-        How much is decided and written at once: who follows the facts as they come asks for less.
+        How much is decided and written at once: who follows the facts as they come asks for less, perhaps by the
+        receipt (in milliseconds) of the first message of a transaction.
 
     Raises
     ------
@@ -150,11 +151,12 @@ def _chunks(
     first: tuple[int, str, bytes] | None,
     rows: Iterator[tuple[int, str, bytes]],
     start_ms: int,
-    messages_max: int,
+    messages_max: int | Callable[[int], int],
 ) -> Iterator[list[Message]]:
     newest_ms = start_ms
     waiting = chain([] if first is None else [first], rows)
-    while chunk := [Message(topic, payload, at) for at, topic, payload in islice(waiting, messages_max)]:
+    count = messages_max if isinstance(messages_max, int) else messages_max(start_ms)
+    while chunk := [Message(topic, payload, at) for at, topic, payload in islice(waiting, count)]:
         for message in chunk:
             if message.received_ms < newest_ms:
                 raise ValueError(
@@ -162,3 +164,5 @@ def _chunks(
                 )
             newest_ms = message.received_ms
         yield chunk
+        if not isinstance(messages_max, int):
+            count = messages_max(newest_ms)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import APIRouter, Depends, Form, Query, Request
@@ -322,64 +322,69 @@ def wake_supervisor(folder: StackFolder) -> None:
         raise RefusedError(409, "not_possible_now") from error
 
 
-# --- Slow while somebody reads a case ----------------------------------------------------------------------------
+# --- Slow while somebody reads ---------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class _Reader:
     """What one session has open."""
 
-    reads_case: bool = False
+    reads: bool = False
     asked_at: float = 0.0
     streams: int = 0
 
 
 @dataclass(slots=True)
 class Readers:
-    """Who has a case open: a page of a case, with a stream that stands or asked for a moment ago."""
+    """Who has a page open: with a stream that stands, or asked for a moment ago."""
 
     by_session: dict[str, _Reader] = field(default_factory=dict)
 
-    def note_page(self, session: str, *, is_case: bool, now: float) -> None:
+    def note_page(self, session: str, *, reads: bool, now: float) -> None:
         reader = self.by_session.setdefault(session, _Reader())
-        reader.reads_case, reader.asked_at = is_case, now
+        reader.reads, reader.asked_at = reads, now
 
     def note_stream(self, session: str, change: int, *, now: float) -> None:
         reader = self.by_session.setdefault(session, _Reader())
         reader.streams += change
         if change < 0 and reader.streams == 0:
             # The page was left; where it was only exchanged for another, that one says what it is.
-            reader.reads_case = False
+            reader.reads = False
 
     def count(self, now: float) -> int:
-        """Return how many sessions read a case now, and forget those that left."""
+        """Return how many sessions read now, and forget those that left."""
         for session, reader in list(self.by_session.items()):
             if not reader.streams and now - reader.asked_at > READS_FOR_S:
                 del self.by_session[session]
-        return sum(reader.reads_case for reader in self.by_session.values())
+        return sum(reader.reads for reader in self.by_session.values())
 
 
-def is_case_page(path: str, query: str) -> bool:
-    """Say whether an address shows one case: its own page, its task, or the console with a case beside the list."""
-    first, _, rest = path.strip("/").partition("/")
-    if first in ("cases", "tasks"):
-        return rest.split("/")[0].isdecimal()
-    return first in ("alarms", "police") and bool(parse_qs(query).get("case"))
+#: Pages beside which time may run: the one it is steered from, and those without anything of the street.
+_NOT_READ = ("demo", "account", "language", "offline", "sign-in", "sessions")
+
+
+def is_read(path: str) -> bool:
+    """Say whether an address shows what is told of the street, so that it must not run away under a reader."""
+    first = path.strip("/").partition("/")[0]
+    return first not in _NOT_READ
 
 
 class SlowWhileRead:
-    """Runs the demo's clock at the speed of life while somebody has a case open."""
+    """Runs the demo's clock at the speed of life while somebody reads what is told of the street."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self._app = app
         self._services = services
         self._readers = Readers()
         self._told = -1
+        self._somebody_came = False
         self._pending: asyncio.Future[None] | None = None
         self._steering = Steering(StackFolder(Path(services.settings.stack_dir or ".")))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         session = _session_of(scope, session_cookie(self._services)) if scope["type"] == "http" else None
+        if not self._somebody_came and scope["type"] == "http" and scope["path"].startswith("/api/"):
+            await self._welcome()
         if session is None or scope["method"] != "GET":
             await self._app(scope, receive, send)
             return
@@ -387,18 +392,25 @@ class SlowWhileRead:
             await self._follow(session, scope, receive, send)
             return
         if not scope["path"].startswith(("/static", "/api", "/healthz", "/readyz", "/metrics")):
-            query = scope.get("query_string", b"").decode("latin-1")
-            self._readers.note_page(session, is_case=is_case_page(scope["path"], query), now=time.monotonic())
+            reads = is_read(scope["path"])
+            self._readers.note_page(session, reads=reads, now=time.monotonic())
             await self._tell()
+            if not self._somebody_came:
+                await self._welcome()
             # Whoever reads without scripts is forgotten after a while.
             asyncio.get_running_loop().call_later(READS_FOR_S + 1, self._tell_soon)
         await self._app(scope, receive, send)
 
+    async def _welcome(self) -> None:
+        """Let the clock go on: somebody has come, be it a program that asks the API."""
+        self._somebody_came = True
+        await asyncio.to_thread(self._steering.welcome)
+
     async def _follow(self, session: str, scope: Scope, receive: Receive, send: Send) -> None:
         referer = urlsplit(Headers(scope=scope).get("referer", ""))
         self._readers.note_stream(session, 1, now=time.monotonic())
-        if is_case_page(referer.path, referer.query):
-            self._readers.note_page(session, is_case=True, now=time.monotonic())
+        if is_read(referer.path):
+            self._readers.note_page(session, reads=True, now=time.monotonic())
         await self._tell()
         try:
             await self._app(scope, receive, send)

@@ -17,7 +17,7 @@ import msgspec
 
 from console.stack.folder import StackFolder
 from console.stack.registers import foreign_homes
-from console.stack.story import load_choice
+from console.stack.story import UNPLUGGED_MS, load_choice
 from firmware_sim import state
 from firmware_sim.people import Community
 from firmware_sim.residents import HOUR_MS
@@ -91,13 +91,25 @@ def _without_counter(channel: str, payload: bytes) -> bytes | None:
     return msgspec.json.encode(value)
 
 
-def play(community: Community, now_ms: int, state_path: Path) -> Iterator[Delivery]:
-    """Play a street up to ``now_ms``, then keep its devices for the live street to go on from."""
+def play(
+    community: Community, now_ms: int, state_path: Path, *, unplugged: str | None = None
+) -> Iterator[Delivery]:
+    """Play a street up to ``now_ms``, then keep its devices for the live street to go on from.
+
+    ``unplugged`` is a gateway whose cable is pulled some hours before.
+    """
     street = Street(community, community.start_ms)
     doors = frozenset(home.door_id for home in foreign_homes(community))
-    yield from as_foreign(thinned(street.run(now_ms), all_from_ms=now_ms - 4 * HOUR_MS), doors)
+    yield from as_foreign(thinned(_run(street, now_ms, unplugged), all_from_ms=now_ms - 4 * HOUR_MS), doors)
     state_path.unlink(missing_ok=True)
     state.save(street, state_path)
+
+
+def _run(street: Street, now_ms: int, unplugged: str | None) -> Iterator[Delivery]:
+    if unplugged is not None:
+        yield from street.run(now_ms - UNPLUGGED_MS)
+        street.unplug_gateway(unplugged)
+    yield from street.run(now_ms)
 
 
 def write_frames(stream: IO[bytes], deliveries: Iterable[Delivery]) -> None:
@@ -143,7 +155,9 @@ def main() -> int:
     folder = StackFolder(Path(sys.argv[1]))
     choice = load_choice(folder)
     assert choice is not None, "a street is chosen before its history is played"
-    write_frames(sys.stdout.buffer, play(choice.make(), choice.now_ms, folder.street_state))
+    write_frames(
+        sys.stdout.buffer, play(choice.make(), choice.now_ms, folder.street_state, unplugged=choice.unplugged)
+    )
     return 0
 
 

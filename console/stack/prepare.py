@@ -25,15 +25,16 @@ from console.stack.registers import SignIn, add_edge, add_sign_ins, fill_registe
 from console.stack.story import StreetChoice, choose_street, load_choice, look_at_homes, save_choice
 from console.stack.supervisor import python_module
 from firmware_sim.people import Community
-from firmware_sim.residents import DAY_MS
+from firmware_sim.residents import DAY_MS, HOUR_MS, MINUTE_MS
 from firmware_sim.street import Delivery
 from kaimen.clock import ClockSetting, ManualClock, SystemClock, as_datetime, write_clock
 from kaimen.database import connect, open_pool, transaction
 from kaimen.logs import get_logger, set_up_logs
-from kaimen.vocabulary import Role
 
 #: Alerts follow the past in steps of this many messages, about four hours of a community of 300.
 MESSAGES_PER_STEP = 2_000
+#: The last morning is told more closely, so that what came up a quarter of an hour ago came up then.
+MESSAGES_PER_LATE_STEP = ((6 * HOUR_MS, 300), (90 * MINUTE_MS, 80))
 TURNS_PER_STEP_MAX = 50
 
 log = get_logger()
@@ -78,11 +79,19 @@ def _store_past(database_url: str, choice: StreetChoice, stream: IO[bytes]) -> N
 
         report = backfill(
             database_url, watched, until_ms=choice.now_ms, progress=after_step,
-            messages_per_transaction=MESSAGES_PER_STEP,
+            messages_per_transaction=lambda at_ms: _messages_per_step(choice.now_ms - at_ms),
         )  # fmt: skip
         office.follow(choice.now_ms)
         bar.update((choice.now_ms - choice.start_ms) / DAY_MS - bar.n)
     log.info("the past is stored", messages=report.messages, events=report.events)
+
+
+def _messages_per_step(left_ms: int) -> int:
+    """Return how many messages are told at once where so much is left until the demo begins."""
+    return min(
+        (count for within_ms, count in MESSAGES_PER_LATE_STEP if left_ms < within_ms),
+        default=MESSAGES_PER_STEP,
+    )
 
 
 class _Watched:
@@ -115,13 +124,8 @@ class Office:
         self._pool = open_pool(database_url, service="prepare", size_max=2)
         self._clock = ManualClock(choice.start_ms)
         self._worker = Worker(pool=self._pool, clock=self._clock, name="prepare")
-        self._hands_off = as_datetime(choice.now_ms) - staff.HANDS_OFF
         with transaction(self._pool) as connection:
-            row = connection.execute(
-                "SELECT id FROM users WHERE role = %s", (Role.PROPERTY_CLERK.value,)
-            ).fetchone()
-        assert row is not None
-        self._clerk_id = int(row["id"])
+            self._people = staff.people_of(connection)
 
     def follow(self, now_ms: int) -> None:
         """Let alerts and the desk do what was due by then."""
@@ -130,10 +134,8 @@ class Office:
             report = self._worker.turn()
             if not (report.handled or report.timers or report.more):
                 break
-        now = as_datetime(self._clock.now_ms())
-        if now < self._hands_off + staff.HANDS_OFF - staff.HANDS_OFF_OTHERS:
-            with transaction(self._pool) as connection:
-                staff.work(connection, clerk_id=self._clerk_id, now=now, with_ladder=now < self._hands_off)
+        with transaction(self._pool) as connection:
+            staff.work(connection, self._people, now=as_datetime(self._clock.now_ms()))
 
     def close(self) -> None:
         with transaction(self._pool) as connection:

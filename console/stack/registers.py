@@ -295,19 +295,19 @@ class SignIn:
 
 
 _NAMES = {
-    Role.PROPERTY_CLERK: ("clerk", "值班员 · 己春兰"),
-    Role.POLICE_OFFICER: ("officer", "社区民警 · 庚国柱"),
-    Role.POLICE_SUPERVISOR: ("supervisor", "派出所 · 辛志远"),
-    Role.AUDITOR: ("auditor", "审计员 · 壬慧"),
+    Role.PROPERTY_CLERK: ("clerk", "己春兰"),
+    Role.POLICE_OFFICER: ("officer", "庚国柱"),
+    Role.POLICE_SUPERVISOR: ("supervisor", "辛志远"),
+    Role.AUDITOR: ("auditor", "壬慧"),
     Role.FAMILY: ("family", ""),
     Role.ADMIN: ("admin", "管理员"),
     Role.NEIGHBOUR_WATCHER: ("watcher", ""),
     Role.STAIRWELL_LIAISON: ("liaison", ""),
     Role.SAFETY_GUARDIAN: ("guardian", ""),
-    Role.GRID_WORKER: ("grid", f"网格员 · {GRID_WORKER[1]}"),
-    Role.GUARD: ("guard", "夜班保安 · 辛大勇"),
-    Role.PROPERTY_DIRECTOR: ("director", "物业负责人"),
-    Role.COMMUNITY_COMMITTEE: ("committee", "社区居委会"),
+    Role.GRID_WORKER: ("grid", GRID_WORKER[1]),
+    Role.GUARD: ("guard", "辛大勇"),
+    Role.PROPERTY_DIRECTOR: ("director", "丁建业"),
+    Role.COMMUNITY_COMMITTEE: ("committee", "丙秀芳"),
     Role.RESIDENT: ("resident", ""),
 }
 

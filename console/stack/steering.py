@@ -1,7 +1,8 @@
 """The demo's clock in people's hands: play, pause, a speed, the next crossing enter; the clock file leaves.
 
 What people chose is kept beside the clock, for the clock itself also obeys two rules: it runs at the speed of life
-while somebody has a case open, unless a speed was asked for at the start; and it stands at a crossing it was sent to.
+while somebody has a case or a list of work open, and until somebody has come at all, unless a speed was asked for at
+the start; and it stands at a crossing it was sent to.
 Every change is made under a lock, for the console serves several people and the supervisor looks after arrival.
 """
 
@@ -34,13 +35,17 @@ _wall = SystemClock()
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What people chose; ``readers`` counts those who have a case open, ``until_ms`` is where the clock is sent."""
+    """What people chose; ``readers`` counts those who have a case open, ``until_ms`` is where the clock is sent.
+
+    ``awaited``: nobody has come since the start, so that whoever comes first finds the morning as it was prepared.
+    """
 
     speed: float = SPEED_DEFAULT
     fixed: bool = False
     paused: bool = True
     readers: int = 0
     until_ms: int | None = None
+    awaited: bool = False
 
     @property
     def effective_speed(self) -> float:
@@ -48,7 +53,7 @@ class Wish:
             return max(self.speed, TRAVEL_SPEED)
         if self.paused:
             return 0.0
-        return 1.0 if self.readers and not self.fixed else self.speed
+        return 1.0 if (self.readers or self.awaited) and not self.fixed else self.speed
 
 
 class Steering:
@@ -121,9 +126,15 @@ class Steering:
     def set_readers(self, count: int) -> None:
         """Say how many people have a case open."""
         with self._locked() as wish:
-            if wish.readers == count:
-                return
-            changed = replace(wish, readers=count)
+            self._note(wish, replace(wish, readers=count, awaited=wish.awaited and not count))
+
+    def welcome(self) -> None:
+        """Say that somebody has come: the clock need not wait any more."""
+        with self._locked() as wish:
+            self._note(wish, replace(wish, awaited=False))
+
+    def _note(self, wish: Wish, changed: Wish) -> None:
+        if changed != wish:
             if changed.effective_speed == wish.effective_speed:
                 write_json(self._path, asdict(changed))
             else:
@@ -145,7 +156,7 @@ class Steering:
             community_ms = min(community_ms, max(int(noted["now_ms"]) + lost_ms, found.community_ms))
         with self._locked() as wish:
             chosen = wish.speed if speed is None else speed
-            write_json(self._path, asdict(Wish(speed=chosen, fixed=speed is not None)))
+            write_json(self._path, asdict(Wish(speed=chosen, fixed=speed is not None, awaited=speed is None)))
             write_clock(self._folder.clock, ClockSetting(_wall.now_ms(), community_ms, 0.0))
         return community_ms
 

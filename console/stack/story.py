@@ -1,22 +1,30 @@
 """Which street the demo shows: today enters; a seed and a morning at which something is going on leave.
 
-Nothing is put into the street by hand. Many streets are looked at, and one is taken where at that morning a door has
-been shut for three days, another for two, some for one, somebody has said that she is away, and a gateway fell
-silent for hours not long ago.
+People are left to themselves: many streets are looked at, and one is taken where on some morning a door has just been
+shut for three days, another for two, some for one, and somebody has said that she is away. One thing is put in by hand:
+a gateway whose cable was pulled some hours ago, behind which nothing is known of anybody.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from console.stack.folder import StackFolder, read_json, write_json
 from firmware_sim.community import make_community
-from firmware_sim.faults import USUAL, FaultKind, faults_of_day
 from firmware_sim.people import Community, Household
-from firmware_sim.residents import DAY_MS, HOUR_MS, ActKind, acts, day_of, episodes
+from firmware_sim.residents import (
+    DAY_MS,
+    MINUTE_MS,
+    ZONE_MS,
+    ActKind,
+    Episode,
+    EpisodeKind,
+    acts,
+    episodes,
+)
 from kaimen.clock import as_ms
 
 HOUSEHOLDS = 300
@@ -27,9 +35,16 @@ SITE = "baihe"
 NAME = "百禾里"
 NAME_ZONE = "Asia/Shanghai"
 MORNING = time(7, 40)
-SEEDS_MAX = 120
-DAYS_BACK_MAX = 14
-OPEN_CASES_MAX = 8
+SEEDS_MAX = 60
+DAYS_BACK_MAX = 42
+OPEN_CASES_MAX = 6
+#: The demo begins so long after the door that is visited became one for a visit: somebody has taken it, time is left.
+VISIT_ASKED_MS = 14 * MINUTE_MS
+#: So long after the second day a call is still to be made: the first, or the second after nobody answered.
+CALL_ASKED_MS = 180 * MINUTE_MS
+#: The cable is pulled so long before: supervision of three hours has ended, the engineer's time has not.
+UNPLUGGED_MS = 200 * MINUTE_MS
+_BEGINS_MIN, _ENDS_MIN = 7 * 60 + 45, 11 * 60
 _LOOK_BACK_MS = 9 * DAY_MS
 _OPENS = frozenset({ActKind.GO_OUT, ActKind.COME_IN, ActKind.CALLER, ActKind.FAMILY_IN, ActKind.VISITOR_IN})
 
@@ -42,6 +57,7 @@ class StreetChoice:
     now_ms: int
     households: int = HOUSEHOLDS
     watched: int = WATCHED
+    unplugged: str | None = None
 
     @property
     def start_ms(self) -> int:
@@ -59,7 +75,7 @@ def save_choice(folder: StackFolder, choice: StreetChoice) -> None:
         folder.street / "street.json",
         {
             "seed": choice.seed, "now_ms": choice.now_ms, "households": choice.households,
-            "watched": choice.watched,
+            "watched": choice.watched, "unplugged": choice.unplugged,
         },
     )  # fmt: skip
 
@@ -80,78 +96,95 @@ def latest_morning(wall_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What goes on at one morning: days for which doors of those not away have been shut, and who is away."""
+    """What goes on at one morning: days for which doors of those not away have been shut, and how many are away."""
 
     shut_days: tuple[float, ...]
     away: int
-    outage: bool
 
     @property
     def score(self) -> int:
-        """How much of what a visitor should find is there; 5 is everything."""
-        visits = sum(3.15 <= days < 5.5 for days in self.shut_days)
-        calls = sum(2.1 <= days < 2.9 for days in self.shut_days)
-        warnings = sum(1.05 <= days < 1.95 for days in self.shut_days)
-        if sum(days >= 1 for days in self.shut_days) > OPEN_CASES_MAX or visits > 2:
-            return 0
-        return (visits > 0) + (calls > 0) + (warnings > 0) + (self.away > 0) + self.outage
+        """How much of what a visitor should find is there; 5 is everything, and nothing left lying."""
+        fresh_visit = 3 + 2 * VISIT_ASKED_MS / DAY_MS
+        fresh_call = 2 + CALL_ASKED_MS / DAY_MS
+        visits = sum(3 <= days < fresh_visit for days in self.shut_days)
+        calls = sum(2 < days < fresh_call for days in self.shut_days)
+        warnings = sum(1 <= days < 2 for days in self.shut_days)
+        in_order = visits == 1 and sum(days >= 1 for days in self.shut_days) <= OPEN_CASES_MAX
+        return (visits > 0) + (calls > 0) + (warnings > 0) + (self.away > 0) + in_order
 
 
 def choose_street(wall_ms: int, *, seeds_max: int = SEEDS_MAX) -> StreetChoice:
     """Look at streets until one shows everything; the best one seen where none does."""
+    newest_ms = latest_morning(wall_ms)
     best: tuple[int, StreetChoice] | None = None
-    for choice in _choices(latest_morning(wall_ms), seeds_max):
-        community = _community_of(choice)
-        if not _promises(community, choice.now_ms):
-            continue
-        score = look_at(community, choice.now_ms).score
-        if best is None or score > best[0]:
-            best = (score, choice)
-        if score == 5:
-            break
-    return best[1] if best is not None else StreetChoice(1, latest_morning(wall_ms))
-
-
-def _choices(morning_ms: int, seeds_max: int) -> Iterator[StreetChoice]:
     for seed in range(1, seeds_max + 1):
-        for days_back in range(DAYS_BACK_MAX):
-            yield StreetChoice(seed, morning_ms - days_back * DAY_MS)
+        community = StreetChoice(seed, newest_ms).make()
+        for now_ms in _mornings(community, newest_ms):
+            score = look_at(community, now_ms).score
+            if best is None or score > best[0]:
+                best = (score, StreetChoice(seed, now_ms))
+        if best is not None and best[0] == 5:
+            break
+    chosen = best[1] if best is not None else StreetChoice(1, newest_ms)
+    return replace(chosen, unplugged=_gateway_to_pull(chosen.make(), chosen.now_ms))
 
 
-_made: dict[int, Community] = {}
+def _mornings(community: Community, newest_ms: int) -> Iterator[int]:
+    """Yield the mornings at which a door became one for a visit a moment ago, as far as its people do not say so."""
+    oldest_ms = newest_ms - DAYS_BACK_MAX * DAY_MS
+    for home in community.watched:
+        for span in episodes(home, oldest_ms - 3 * DAY_MS, newest_ms - 3 * DAY_MS):
+            if span.declared or span.to_ms - span.from_ms < 2 * DAY_MS:
+                continue
+            shut_ms = _last_opened(home, span)
+            begins_ms = (shut_ms + 3 * DAY_MS + VISIT_ASKED_MS) // MINUTE_MS * MINUTE_MS
+            local_min = (begins_ms + ZONE_MS) % DAY_MS // MINUTE_MS
+            if oldest_ms < begins_ms <= newest_ms and _BEGINS_MIN <= local_min <= _ENDS_MIN:
+                yield begins_ms
 
 
-def _community_of(choice: StreetChoice) -> Community:
-    """People and their days depend on the seed alone, not on when watching begins."""
-    if choice.seed not in _made:
-        _made.clear()
-        _made[choice.seed] = choice.make()
-    return _made[choice.seed]
-
-
-def _promises(community: Community, now_ms: int) -> bool:
-    """Say quickly whether a door may have been shut for three days, and another for two."""
-    spans = [
-        (now_ms - span.from_ms) / DAY_MS
-        for household in community.watched
-        for span in episodes(household, now_ms - HOUR_MS, now_ms)
-        if not span.declared
+def _last_opened(home: Household, span: Episode) -> int:
+    """Return when the door was last opened as an episode began; who leaves opens it."""
+    if span.kind not in (EpisodeKind.ILLNESS, EpisodeKind.FALL):
+        return span.from_ms
+    opened = [
+        act.at_ms
+        for act in acts(home, span.from_ms - 2 * DAY_MS, span.from_ms + DAY_MS)
+        if act.kind in _OPENS
     ]
-    return any(3.15 <= days < 5.5 for days in spans) and any(2.1 <= days < 2.9 for days in spans)
+    return max(opened, default=0)
 
 
 def look_at(community: Community, now_ms: int) -> Scene:
     """Say what goes on in a street at an instant."""
-    away = {item.household_id for item in community.absences if item.from_ms <= now_ms < item.to_ms}
+    away = _away(community, now_ms)
     shut = [
         _shut_days(household, now_ms) for household in community.watched if household.household_id not in away
     ]
-    return Scene(tuple(shut), len(away), _outage_lately(community, now_ms))
+    return Scene(tuple(shut), len(away))
+
+
+def _away(community: Community, now_ms: int) -> set[str]:
+    return {item.household_id for item in community.absences if item.from_ms <= now_ms < item.to_ms}
+
+
+def _gateway_to_pull(community: Community, now_ms: int) -> str | None:
+    """Return a gateway with watched homes behind it, none of which asks for anybody; the one with the fewest."""
+    away, shut = _away(community, now_ms), set(look_at_homes(community, now_ms))
+    behind: dict[str, list[str]] = {}
+    for home in community.watched:
+        behind.setdefault(home.gateway_id, []).append(home.household_id)
+    quiet = [
+        (len(homes), gateway)
+        for gateway, homes in behind.items()
+        if not shut.intersection(homes) and not away.intersection(homes)
+    ]
+    return min(quiet)[1] if quiet else None
 
 
 def look_at_homes(community: Community, now_ms: int) -> list[str]:
     """Return the homes whose door has been shut for a day and more though nobody said so, the longest first."""
-    away = {item.household_id for item in community.absences if item.from_ms <= now_ms < item.to_ms}
+    away = _away(community, now_ms)
     days = {
         home.household_id: _shut_days(home, now_ms)
         for home in community.watched
@@ -161,15 +194,11 @@ def look_at_homes(community: Community, now_ms: int) -> list[str]:
 
 
 def _shut_days(household: Household, now_ms: int) -> float:
-    opened = [act.at_ms for act in acts(household, now_ms - _LOOK_BACK_MS, now_ms) if act.kind in _OPENS]
-    return (now_ms - max(opened, default=now_ms - _LOOK_BACK_MS)) / DAY_MS
-
-
-def _outage_lately(community: Community, now_ms: int) -> bool:
-    return any(
-        fault.kind is FaultKind.GATEWAY_OUTAGE
-        and fault.to_ms - fault.from_ms > 3.5 * HOUR_MS
-        and fault.to_ms < now_ms
-        for day in range(day_of(now_ms) - 12, day_of(now_ms) + 1)
-        for fault in faults_of_day(community, day, USUAL)
-    )
+    """Return for how long a door has been shut; day by day backwards, for most were opened a moment ago."""
+    to_ms = now_ms
+    while to_ms > now_ms - _LOOK_BACK_MS:
+        opened = [act.at_ms for act in acts(household, to_ms - DAY_MS, to_ms) if act.kind in _OPENS]
+        if opened:
+            return (now_ms - max(opened)) / DAY_MS
+        to_ms -= DAY_MS
+    return _LOOK_BACK_MS / DAY_MS

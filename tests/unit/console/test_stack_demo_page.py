@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from console.pages.demo import READS_FOR_S, Readers, SlowWhileRead, _crossing_ms, is_case_page
+from console.pages.demo import READS_FOR_S, Readers, SlowWhileRead, _crossing_ms, is_read
 from console.stack.folder import StackFolder
 from console.stack.steering import Steering
 from kaimen.clock import ClockSetting, SystemClock, as_ms, write_clock
@@ -20,36 +20,32 @@ NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("path", "query", "is_case"),
+    ("path", "reads"),
     [
-        ("/cases/12", "", True),
-        ("/cases/12", "fragment=case", True),
-        ("/tasks/7", "", True),
-        ("/tasks", "", False),
-        ("/alarms", "", False),
-        ("/alarms", "tab=all&case=12", True),
-        ("/alarms", "case=", False),
-        ("/police", "case=3", True),
-        ("/cases/", "", False),
-        ("/households/h1", "case=3", False),
+        ("/", True),
+        ("/alarms", True),
+        ("/cases/12", True),
+        ("/family", True),
+        ("/demo", False),
+        ("/account/tokens", False),
     ],
 )
-def test_which_addresses_show_a_case(path: str, query: str, is_case: bool) -> None:
-    assert is_case_page(path, query) is is_case
+def test_on_which_pages_the_street_must_not_run_away(path: str, reads: bool) -> None:
+    assert is_read(path) is reads
 
 
 def test_a_session_reads_until_it_goes_elsewhere() -> None:
     readers = Readers()
-    readers.note_page("a", is_case=True, now=0)
-    readers.note_page("b", is_case=True, now=1)
+    readers.note_page("a", reads=True, now=0)
+    readers.note_page("b", reads=True, now=1)
     assert readers.count(2) == 2
-    readers.note_page("a", is_case=False, now=3)
+    readers.note_page("a", reads=False, now=3)
     assert readers.count(4) == 1
 
 
 def test_a_page_with_a_stream_is_read_for_as_long_as_the_stream_stands() -> None:
     readers = Readers()
-    readers.note_page("a", is_case=True, now=0)
+    readers.note_page("a", reads=True, now=0)
     readers.note_stream("a", 1, now=0)
     assert readers.count(100 * READS_FOR_S) == 1
     readers.note_stream("a", -1, now=100 * READS_FOR_S)
@@ -58,7 +54,7 @@ def test_a_page_with_a_stream_is_read_for_as_long_as_the_stream_stands() -> None
 
 def test_a_reader_without_scripts_is_forgotten_after_a_while() -> None:
     readers = Readers()
-    readers.note_page("a", is_case=True, now=0)
+    readers.note_page("a", reads=True, now=0)
     assert readers.count(READS_FOR_S - 1) == 1
     assert readers.count(READS_FOR_S + 1) == 0
     assert readers.by_session == {}
@@ -111,7 +107,7 @@ async def swallow(_message: Any) -> None:
     return None
 
 
-def test_the_clock_is_slow_exactly_while_somebody_has_a_case_open(steering: Steering, tmp_path: Path) -> None:
+def test_the_clock_is_slow_exactly_while_somebody_reads(steering: Steering, tmp_path: Path) -> None:
     seen: list[tuple[str, float]] = []
 
     async def app(scope: Any, _receive: Any, _send: Any) -> None:
@@ -119,16 +115,32 @@ def test_the_clock_is_slow_exactly_while_somebody_has_a_case_open(steering: Stee
 
     async def visit() -> None:
         made = layer(tmp_path, app)
-        for path in ("/alarms", "/cases/4", "/cases/4/note", "/static/live.js", "/api/cases", "/alarms"):
+        for path in ("/alarms", "/demo", "/cases/4", "/static/live.js", "/api/cases", "/demo"):
             await made(request(path), nothing, swallow)
         await made(request("/stream", referer="http://x/cases/4"), nothing, swallow)
         seen.append(("left", steering.wish().effective_speed))
 
     asyncio.run(visit())
     assert seen == [
-        ("/alarms", 1_440.0), ("/cases/4", 1.0), ("/cases/4/note", 1.0), ("/static/live.js", 1.0),
-        ("/api/cases", 1.0), ("/alarms", 1_440.0), ("/stream", 1.0), ("left", 1_440.0),
+        ("/alarms", 1.0), ("/demo", 1_440.0), ("/cases/4", 1.0), ("/static/live.js", 1.0), ("/api/cases", 1.0),
+        ("/demo", 1_440.0), ("/stream", 1.0), ("left", 1_440.0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["/demo", "/api/me"])
+def test_the_morning_waits_for_who_comes_first(steering: Steering, tmp_path: Path, first: str) -> None:
+    async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+        return None
+
+    async def come(path: str) -> None:
+        await layer(tmp_path, app)(request(path), nothing, swallow)
+
+    steering.begin(None)
+    steering.play()
+    asyncio.run(come("/static/live.js"))
+    assert steering.wish().effective_speed == 1.0
+    asyncio.run(come(first))
+    assert steering.wish().effective_speed == 1_440.0
 
 
 def test_somebody_without_a_session_slows_nobodys_clock(steering: Steering, tmp_path: Path) -> None:
@@ -141,5 +153,6 @@ def test_somebody_without_a_session_slows_nobodys_clock(steering: Steering, tmp_
         scope["headers"] = []
         await made(scope, nothing, swallow)
 
+    steering.welcome()
     asyncio.run(visit())
     assert steering.wish().effective_speed == 1_440.0

@@ -153,17 +153,20 @@ def test_other_doors_speak_for_themselves() -> None:
 
 
 def test_a_street_is_taken_at_which_something_is_going_on() -> None:
-    choice = choose_street(NOW_MS)
+    choice = choose_street(NOW_MS - 140 * DAY_MS)
     community = choice.make()
     scene = look_at(community, choice.now_ms)
     assert scene.score == 5
-    assert sum(days >= 3 for days in scene.shut_days) >= 1
-    assert sum(2 <= days < 3 for days in scene.shut_days) >= 1
+    assert sum(3 <= days < 3.05 for days in scene.shut_days) == 1
+    assert sum(2 <= days < 2.2 for days in scene.shut_days) >= 1
     assert scene.away >= 1
-    assert scene.outage
+    assert choice.unplugged in community.gateway_ids
     assert look_at_homes(community, choice.now_ms)
     assert len(community.households) == 300
     assert sum(home.consent for home in community.households) == 40
+
+
+    assert 7 * HOUR_MS < (choice.now_ms + 8 * HOUR_MS) % DAY_MS < 12 * HOUR_MS
 
 
 def test_the_demo_begins_in_the_morning_and_not_in_the_future() -> None:

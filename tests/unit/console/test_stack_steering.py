@@ -36,6 +36,7 @@ def test_the_clock_stands_until_it_is_played(steering: Steering) -> None:
     assert steering.begin(None) == START_MS
     time.sleep(0.05)
     assert steering.now_ms() == START_MS
+    steering.welcome()
     steering.play()
     time.sleep(0.1)
     assert steering.now_ms() > START_MS
@@ -78,7 +79,7 @@ def test_a_clock_sent_to_a_crossing_stands_there(steering: Steering) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     steering.look()
-    assert steering.wish() == Wish(paused=True)
+    assert steering.wish() == Wish(paused=True, awaited=True)
     time.sleep(0.05)
     assert steering.now_ms() == target_ms + ARRIVAL_MARGIN_MS
 
