@@ -82,7 +82,9 @@ def row_why(row: CaseRow, words: Words) -> str:
         parts.append(words.say("why.proposal", at=row.proposal_at))
     if row.grounds is not None:
         parts += grounds_why(row.grounds, words)
-    if row.grade is Grade.HIGH and not (row.grounds and row.grounds.last_sign is None and row.grounds.has_sensors):
+    if row.grade is Grade.HIGH and not (
+        row.grounds and row.grounds.last_sign is None and row.grounds.has_sensors
+    ):
         parts.append(words.say("grade.high"))
     return words.say("join.dot").join(parts)
 
@@ -91,7 +93,9 @@ def incident_why(incident: Incident, words: Words) -> str:
     """One line of a case of another cause: what happened, since when, how often."""
     what = words.say(f"incident.why.{incident.cause.value}")
     if incident.count > 1:
-        return words.say("join.dot").join((what, words.say("incident.count", n=incident.count, at=incident.at)))
+        return words.say("join.dot").join(
+            (what, words.say("incident.count", n=incident.count, at=incident.at))
+        )
     return words.say("join.dot").join((what, words.say("incident.at", at=incident.at)))
 
 

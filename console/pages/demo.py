@@ -47,6 +47,8 @@ ANSWER_WITHIN_S = 2.0
 ACTS_SHOWN_MAX = 8
 #: Without scripts nothing says that a page is still open: this long somebody is taken to read it.
 READS_FOR_S = 120.0
+#: Who goes from one page to another is between them for no longer than this.
+LEAVES_FOR_S = 8.0
 SERVICES = ("edge", "ingest", "alerts", "console", "nats", "postgres", "street")
 
 
@@ -347,9 +349,9 @@ class Readers:
     def note_stream(self, session: str, change: int, *, now: float) -> None:
         reader = self.by_session.setdefault(session, _Reader())
         reader.streams += change
-        if change < 0 and reader.streams == 0:
-            # The page was left; where it was only exchanged for another, that one says what it is.
-            reader.reads = False
+        if change < 0 and reader.streams == 0 and now - reader.asked_at > LEAVES_FOR_S:
+            # The page was left, perhaps for another whose own stream is to come: no time runs in between.
+            reader.asked_at = now - READS_FOR_S + LEAVES_FOR_S
 
     def count(self, now: float) -> int:
         """Return how many sessions read now, and forget those that left."""
@@ -416,7 +418,7 @@ class SlowWhileRead:
             await self._app(scope, receive, send)
         finally:
             self._readers.note_stream(session, -1, now=time.monotonic())
-            await asyncio.shield(self._tell())
+            asyncio.get_running_loop().call_later(LEAVES_FOR_S + 1, self._tell_soon)
 
     def _tell_soon(self) -> None:
         self._pending = asyncio.ensure_future(self._tell())

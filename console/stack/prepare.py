@@ -124,6 +124,7 @@ class Office:
         self._pool = open_pool(database_url, service="prepare", size_max=2)
         self._clock = ManualClock(choice.start_ms)
         self._worker = Worker(pool=self._pool, clock=self._clock, name="prepare")
+        self._ahead_until_ms = choice.now_ms - MESSAGES_PER_LATE_STEP[0][0] - HOUR_MS
         with transaction(self._pool) as connection:
             self._people = staff.people_of(connection)
 
@@ -134,8 +135,9 @@ class Office:
             report = self._worker.turn()
             if not (report.handled or report.timers or report.more):
                 break
+        ahead = self._clock.now_ms() < self._ahead_until_ms
         with transaction(self._pool) as connection:
-            staff.work(connection, self._people, now=as_datetime(self._clock.now_ms()))
+            staff.work(connection, self._people, now=as_datetime(self._clock.now_ms()), ahead=ahead)
 
     def close(self) -> None:
         with transaction(self._pool) as connection:

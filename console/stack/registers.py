@@ -22,6 +22,7 @@ from firmware_sim.people import (
     DeviceKind,
     Household,
     HouseholdKind,
+    Person,
     StreetAbsence,
     StreetDevice,
     Tenure,
@@ -177,11 +178,16 @@ def _fill_households(connection: Connection, community: Community) -> None:
     _insert(connection, "household_doors", ("household_id", "device_id", "role"), doors)
 
 
+def is_hard_of_hearing(seed: int, person: Person) -> bool:
+    """Say whether the office has it in its books that somebody does not hear the telephone."""
+    return person.age >= 75 and fraction(seed, 60, int(person.person_id[-5:])) < 0.3
+
+
 def _fill_people(connection: Connection, community: Community) -> None:
     persons: list[Sequence[Any]] = []
     names: list[Sequence[Any]] = []
     for person in community.persons:
-        hard_of_hearing = person.age >= 75 and fraction(community.seed, 60, int(person.person_id[-5:])) < 0.3
+        hard_of_hearing = is_hard_of_hearing(community.seed, person)
         category = next(iter(person.categories), None)
         persons.append(
             (person.person_id, person.household_id, "resident", category, person.birth_year, hard_of_hearing)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from alerts import acts
 from alerts.roster import EVERY, WORKDAYS, Rule
@@ -22,9 +23,14 @@ from kaimen.vocabulary import CaseCause, Contacted, Outcome, Role
 
 log = get_logger()
 
-_TAKES_AFTER = timedelta(minutes=5)
+_TAKES_AFTER = timedelta(minutes=3)
 _CALLS_AFTER = timedelta(minutes=80)
-_GOES_AFTER = timedelta(minutes=45)
+_RINGS_FROM, _RINGS_UNTIL = time(7), time(22)
+_ZONE = ZoneInfo("Asia/Shanghai")
+_GOES_AFTER = timedelta(minutes=25)
+_AT_THE_DOOR = timedelta(minutes=6)
+#: A turn ahead does nothing later than this, for the next may be an hour away.
+_AHEAD_MAX = timedelta(minutes=40)
 _PARKED_FOR = timedelta(hours=20)
 #: How long the desk needs for everything else; what may not wait, and what a second person looks at once a day.
 _SETTLES_AFTER = timedelta(hours=2, minutes=30)
@@ -70,57 +76,70 @@ def people_of(connection: Connection) -> People:
     return People({row["role"]: int(row["id"]) for row in rows})
 
 
-def work(connection: Connection, people: People, *, now: datetime) -> None:
-    """Do what the office would have done by ``now``: one act per case and turn."""
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of the office. ``ahead``: the next one is hours away, so that what is done until then is done now."""
+
+    connection: Connection
+    people: People
+    now: datetime
+    ahead: bool
+
+    def moment(self, asked_at: datetime, after: timedelta) -> datetime | None:
+        """Return when something is done that was asked for at an instant and takes so long; None: not yet."""
+        if self.ahead:
+            return self.now + min(after, _AHEAD_MAX) if asked_at <= self.now else None
+        return self.now if asked_at <= self.now - after else None
+
+
+def work(connection: Connection, people: People, *, now: datetime, ahead: bool) -> None:
+    """Do what the office would have done by ``now``, or ``ahead`` of the next turn: one act per case and turn."""
+    turn = Turn(connection, people, now, ahead)
     for row in connection.execute(
-        "SELECT c.id, c.cause, c.stage, c.state, c.proposal_at, c.held_until FROM cases c"
-        " WHERE c.state <> 'closed' AND c.opened_at <= %s ORDER BY c.id",
-        (now - _TAKES_AFTER,),
+        "SELECT c.id, c.cause, c.proposal_at, c.held_until FROM cases c WHERE c.state <> 'closed' ORDER BY c.id"
     ).fetchall():
         try:
             with connection.transaction():
-                _work_on(connection, row, people, now)
+                _work_on(turn, row)
         except acts.ActRefused as refusal:
             log.warning("an act of the past was refused", reason=str(refusal))
 
 
-def _work_on(connection: Connection, case: dict[str, Any], people: People, now: datetime) -> None:
+def _work_on(turn: Turn, case: dict[str, Any]) -> None:
     if case["proposal_at"] is not None:
-        acts.confirm_closing(
-            connection,
-            case_id=case["id"],
-            user_id=people.clerk_id,
-            confirmed=True,
-            note="已与本人通话确认",
-            now=now,
-        )
+        at = turn.moment(case["proposal_at"], _TAKES_AFTER)
+        if at is not None:
+            acts.confirm_closing(
+                turn.connection, case_id=case["id"], user_id=turn.people.clerk_id, confirmed=True,
+                note="已与本人通话确认", now=at,
+            )  # fmt: skip
     elif case["cause"] == CaseCause.INACTIVITY:
-        _follow(connection, case, people, now)
+        _follow(turn, case)
     elif case["cause"] in _SETTLED:
-        _settle(connection, case, people, now)
+        _settle(turn, case)
 
 
-def _settle(connection: Connection, case: dict[str, Any], people: People, now: datetime) -> None:
+def _settle(turn: Turn, case: dict[str, Any]) -> None:
     """Answer what is neither a silent elder nor a silent device, some time after it was asked."""
     outcome, contacted, note = _SETTLED[case["cause"]]
     is_review = case["cause"] == CaseCause.REVIEW
     after = _REVIEWS_AFTER if is_review else _RUNS_AFTER if case["cause"] in _URGENT else _SETTLES_AFTER
-    task = connection.execute(
-        "SELECT id FROM tasks WHERE case_id = %s AND state IN ('open', 'claimed') AND start_at <= %s"
-        " ORDER BY id LIMIT 1",
-        (case["id"], now - after),
+    task = turn.connection.execute(
+        "SELECT id, start_at FROM tasks WHERE case_id = %s AND state IN ('open', 'claimed') ORDER BY id LIMIT 1",
+        (case["id"],),
     ).fetchone()
-    if task is None:
+    at = None if task is None else turn.moment(task["start_at"], after)
+    if task is None or at is None:
         return
     acts.record_outcome(
-        connection, task_id=task["id"], user_id=people.second_id if is_review else people.clerk_id,
-        outcome=outcome, contacted=contacted, witness=None if contacted is None else "己春兰", note=note, now=now,
+        turn.connection, task_id=task["id"], user_id=turn.people.second_id if is_review else turn.people.clerk_id,
+        outcome=outcome, contacted=contacted, witness=None if contacted is None else "己春兰", note=note, now=at,
     )  # fmt: skip
 
 
-def _follow(connection: Connection, case: dict[str, Any], people: People, now: datetime) -> None:
+def _follow(turn: Turn, case: dict[str, Any]) -> None:
     """Make the call or the visit that is owed; a visit goes before a call."""
-    task = connection.execute(
+    task = turn.connection.execute(
         "SELECT t.id, t.kind, t.role, t.state, t.start_at, (SELECT count(*) FROM tasks d"
         " WHERE d.case_id = t.case_id AND d.kind = 'call' AND d.state = 'done')::int AS called FROM tasks t"
         " WHERE t.case_id = %s AND t.kind IN ('call', 'visit') AND t.state IN ('open', 'claimed')"
@@ -130,39 +149,44 @@ def _follow(connection: Connection, case: dict[str, Any], people: People, now: d
     if task is None:
         return
     if task["kind"] == "visit":
-        _go(connection, case, task, people, now)
-    elif task["start_at"] <= now - _CALLS_AFTER and (case["held_until"] is None or case["held_until"] <= now):
-        _telephone(connection, case, task, people, now)
+        _go(turn, case, task)
+        return
+    at = turn.moment(task["start_at"], _CALLS_AFTER)
+    if at is not None and _may_ring(case, at):
+        _telephone(turn, case, task, at)
 
 
-def _telephone(
-    connection: Connection, case: dict[str, Any], task: dict[str, Any], people: People, now: datetime
-) -> None:
+def _may_ring(case: dict[str, Any], at: datetime) -> bool:
+    is_day = _RINGS_FROM <= at.astimezone(_ZONE).time() < _RINGS_UNTIL
+    return is_day and (case["held_until"] is None or case["held_until"] <= at)
+
+
+def _telephone(turn: Turn, case: dict[str, Any], task: dict[str, Any], at: datetime) -> None:
     """Ring without an answer; after the second time wait until the morning, and say why."""
     acts.record_outcome(
-        connection, task_id=task["id"], user_id=people.clerk_id, outcome=Outcome.NO_ANSWER,
-        note=_NO_ANSWER_NOTES[min(task["called"], 2)], now=now,
+        turn.connection, task_id=task["id"], user_id=turn.people.clerk_id, outcome=Outcome.NO_ANSWER,
+        note=_NO_ANSWER_NOTES[min(task["called"], 2)], now=at,
     )  # fmt: skip
     if task["called"] == 1:
         acts.hold(
-            connection, case_id=case["id"], user_id=people.clerk_id, reason=_PARKED_REASON,
-            until=now + _PARKED_FOR, now=now,
+            turn.connection, case_id=case["id"], user_id=turn.people.clerk_id, reason=_PARKED_REASON,
+            until=at + _PARKED_FOR, now=at,
         )  # fmt: skip
 
 
-def _go(
-    connection: Connection, case: dict[str, Any], task: dict[str, Any], people: People, now: datetime
-) -> None:
+def _go(turn: Turn, case: dict[str, Any], task: dict[str, Any]) -> None:
     """Take a visit minutes after it was asked for, and go when there was time to."""
-    user_id = people.user_by_role.get(task["role"], people.clerk_id)
-    if task["state"] == "open" and task["start_at"] <= now - _TAKES_AFTER:
-        acts.claim(connection, case_id=case["id"], user_id=user_id, now=now)
-    if task["start_at"] > now - _GOES_AFTER:
+    user_id = turn.people.user_by_role.get(task["role"], turn.people.clerk_id)
+    taken_at = turn.moment(task["start_at"], _TAKES_AFTER)
+    if task["state"] == "open" and taken_at is not None:
+        acts.claim(turn.connection, case_id=case["id"], user_id=user_id, now=taken_at)
+    at = turn.moment(task["start_at"], _GOES_AFTER)
+    if at is None:
         return
-    acts.begin_visit(connection, task_id=task["id"], user_id=user_id, now=now)
+    acts.begin_visit(turn.connection, task_id=task["id"], user_id=user_id, now=at - _AT_THE_DOOR)
     acts.record_outcome(
-        connection, task_id=task["id"], user_id=user_id, outcome=Outcome.WELL, contacted=Contacted.SAW,
-        witness="己春兰", note="上门见到本人", now=now,
+        turn.connection, task_id=task["id"], user_id=user_id, outcome=Outcome.WELL, contacted=Contacted.SAW,
+        witness="己春兰", note="上门见到本人", now=at,
     )  # fmt: skip
 
 

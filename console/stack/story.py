@@ -13,6 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from console.stack.folder import StackFolder, read_json, write_json
+from console.stack.registers import is_hard_of_hearing
 from firmware_sim.community import make_community
 from firmware_sim.people import Community, Household
 from firmware_sim.residents import (
@@ -38,8 +39,8 @@ MORNING = time(7, 40)
 SEEDS_MAX = 60
 DAYS_BACK_MAX = 42
 OPEN_CASES_MAX = 6
-#: The demo begins so long after the door that is visited became one for a visit: somebody has taken it, time is left.
-VISIT_ASKED_MS = 14 * MINUTE_MS
+#: The demo begins so long after the third day of a shut door: somebody has taken the visit, time is left.
+VISIT_ASKED_MS = 10 * MINUTE_MS
 #: So long after the second day a call is still to be made: the first, or the second after nobody answered.
 CALL_ASKED_MS = 180 * MINUTE_MS
 #: The cable is pulled so long before: supervision of three hours has ended, the engineer's time has not.
@@ -96,9 +97,13 @@ def latest_morning(wall_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What goes on at one morning: days for which doors of those not away have been shut, and how many are away."""
+    """What goes on at one morning: days for which doors of those not away have been shut, and how many are away.
+
+    ``call_days`` are those of people who can be telephoned.
+    """
 
     shut_days: tuple[float, ...]
+    call_days: tuple[float, ...]
     away: int
 
     @property
@@ -107,7 +112,7 @@ class Scene:
         fresh_visit = 3 + 2 * VISIT_ASKED_MS / DAY_MS
         fresh_call = 2 + CALL_ASKED_MS / DAY_MS
         visits = sum(3 <= days < fresh_visit for days in self.shut_days)
-        calls = sum(2 < days < fresh_call for days in self.shut_days)
+        calls = sum(2 < days < fresh_call for days in self.call_days)
         warnings = sum(1 <= days < 2 for days in self.shut_days)
         in_order = visits == 1 and sum(days >= 1 for days in self.shut_days) <= OPEN_CASES_MAX
         return (visits > 0) + (calls > 0) + (warnings > 0) + (self.away > 0) + in_order
@@ -158,10 +163,14 @@ def _last_opened(home: Household, span: Episode) -> int:
 def look_at(community: Community, now_ms: int) -> Scene:
     """Say what goes on in a street at an instant."""
     away = _away(community, now_ms)
-    shut = [
-        _shut_days(household, now_ms) for household in community.watched if household.household_id not in away
-    ]
-    return Scene(tuple(shut), len(away))
+    deaf = {person.household_id for person in community.persons if is_hard_of_hearing(community.seed, person)}
+    days = {
+        home.household_id: _shut_days(home, now_ms)
+        for home in community.watched
+        if home.household_id not in away
+    }
+    called = tuple(shut for home, shut in days.items() if home not in deaf)
+    return Scene(tuple(days.values()), called, len(away))
 
 
 def _away(community: Community, now_ms: int) -> set[str]:

@@ -165,7 +165,6 @@ def test_a_street_is_taken_at_which_something_is_going_on() -> None:
     assert len(community.households) == 300
     assert sum(home.consent for home in community.households) == 40
 
-
     assert 7 * HOUR_MS < (choice.now_ms + 8 * HOUR_MS) % DAY_MS < 12 * HOUR_MS
 
 
