@@ -52,6 +52,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         done |= {
             item for item in items if item.get_closest_marker("one_store") and _store_of(item) == "plain"
         }
+        done |= {item for item in items if _is_a_pair_too_many(item)}
     if done:
         config.hook.pytest_deselected(items=list(done))
         items[:] = [item for item in items if item not in done]
@@ -60,6 +61,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _store_of(item: pytest.Item) -> str | None:
     callspec = getattr(item, "callspec", None)
     return None if callspec is None else callspec.params.get("database_server")
+
+
+def _is_a_pair_too_many(item: pytest.Item) -> bool:
+    """Say whether both its store and its broker are shown by other pairs of the same test.
+
+    A broker knows nothing of how events are stored: what runs on each store and on each broker need not run on each
+    pair of them. ``KAIMEN_TEST_PAIRS=all`` runs them all.
+    """
+    callspec = getattr(item, "callspec", None)
+    if callspec is None or os.environ.get("KAIMEN_TEST_PAIRS") == "all":
+        return False
+    if not os.environ.get("KAIMEN_TEST_BROKER_MOSQUITTO") or item.get_closest_marker("one_store"):
+        return False
+    pair = (callspec.params.get("database_server"), callspec.params.get("broker"))
+    return pair in (("plain", "mosquitto"), ("timescale", "nats"))
 
 
 def _ran_with_make_test(item: pytest.Item) -> bool:

@@ -14,7 +14,7 @@ from kaimen.clock import ManualClock, SystemClock
 from tests.kills.crowd import settle_many
 from tests.unit.alerts.town import Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from kaimen.database import transaction
 from kaimen.vocabulary import CaseCause, Contacted, EvidenceSource, Grade, Outcome
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from tests.integration.providers import Provider, run_http, run_receiver_centre
 from tests.integration.test_channels_conformance import SUBJECTS, with_modes
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 BOOK = AddressBook(bytes(range(32)))

@@ -14,7 +14,7 @@ from tests.unit.alerts.killed import webhook
 from tests.unit.alerts.receiver import run_receiver
 from tests.unit.alerts.town import HOUR, MINUTE, MORNING, Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 
 @pytest.fixture

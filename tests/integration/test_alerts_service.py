@@ -68,6 +68,7 @@ def run_killed(town: Town, statement: int) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.one_store
 def test_a_worker_killed_at_any_statement_leaves_the_rows_of_one_that_lived(town: Town) -> None:
     tell_a_story(town)
     town.settle(town.worker(outside_channels=("webhook",)))
@@ -137,6 +138,7 @@ def test_no_open_case_is_without_a_future_after_days_of_neglect(town: Town) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.one_store
 def test_the_service_follows_the_clock_of_the_file_and_stops_when_asked(town: Town, tmp_path: Path) -> None:
     clock = tmp_path / "clock.json"
     set_clock(clock, speed=0, now_ms=as_ms(MORNING))

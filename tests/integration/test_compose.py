@@ -291,6 +291,7 @@ def test_the_broker_takes_devices_by_tls_and_holds_them_to_their_own_name(deploy
 
 
 @pytest.mark.slow
+@pytest.mark.one_store
 def test_every_service_becomes_healthy_by_its_own_command_and_stops_when_asked(
     deployment: Deployment,
 ) -> None:
@@ -310,6 +311,7 @@ def test_every_service_becomes_healthy_by_its_own_command_and_stops_when_asked(
 
 
 @pytest.mark.slow
+@pytest.mark.one_store
 def test_a_service_without_its_broker_says_so_and_recovers(deployment: Deployment) -> None:
     deployment.start_all()
     deployment.wait_for_condition("ingest", "service_healthy")
@@ -339,6 +341,7 @@ def test_the_settings_of_a_cluster_are_what_the_broker_takes(
 
 
 @pytest.mark.slow
+@pytest.mark.one_store
 @pytest.mark.skipif(
     "KAIMEN_TEST_COMPOSE_CLUSTER" not in os.environ,
     reason="a minute: KAIMEN_TEST_COMPOSE_CLUSTER=1 asks for it",

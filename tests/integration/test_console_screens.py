@@ -15,7 +15,7 @@ from edge.credentials import token_of
 from kaimen.clock import ManualClock
 from tests.integration.console_world import ROLES, World, build_world
 
-pytestmark = [pytest.mark.slow, pytest.mark.integration]
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 pytest.importorskip("fastapi")
 

@@ -10,12 +10,14 @@ HOMES, BEHIND = 300, 100
 
 
 @pytest.mark.slow
+@pytest.mark.one_store
 def test_our_own_outage_of_a_day_makes_one_technical_case_and_no_elders(database_url: str) -> None:
     with many_homes(database_url, HOMES) as community:
         play_our_own_outage(community, HOMES)
 
 
 @pytest.mark.slow
+@pytest.mark.one_store
 def test_a_dead_gateway_makes_one_technical_case_and_no_elders(database_url: str) -> None:
     with many_homes(database_url, HOMES, behind_gateway=BEHIND) as community:
         community.start_ingest()

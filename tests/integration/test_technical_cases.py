@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.integration.tickets_world import (
     window,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.one_store]
 
 DOOR = "c-h-wang"
 
