@@ -19,7 +19,7 @@ from typing import Any
 
 FORMAT = "kaimen-sealed-1"
 MANIFEST, SEAL = "manifest.json", "seal.txt"
-FILES_MAX = 20
+FILES_MAX = 100
 BYTES_MAX = 64 * 1024 * 1024
 _FIXED_DATE = (1980, 1, 1, 0, 0, 0)
 #: A spreadsheet takes a cell that begins so for a formula; full-width forms and what precedes them too.

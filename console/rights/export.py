@@ -1,6 +1,6 @@
 """Everything stored about one person as one sealed package: her id enters, the bytes of a zip leave.
 
-JSON for machines, a page that prints for people, both with their hashes, the place in the audit chain and a seal that
+JSON for machines, a page that prints for people, sounds as files beside them, all with their hashes, the place in the audit chain and a seal that
 `kaimen audit verify` checks without a network. Staff and helpers stand in it by role: their names are theirs.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 from console import sealing
 from console.audit import Entry, append
 from console.rendering import environment
+from console.rights.attachments import gather_files
 from console.rights.deletion import Author
 from console.rights.holds import load_holds
 from console.words import load_words
@@ -59,6 +60,8 @@ def export_person(
     if person is None:
         raise NoSuchPersonError(person_id)
     sections = gather(connection, person, now=now)
+    enclosed, attachments = gather_files(connection, person, community_id=author.community_id)
+    sections.update({name: [_row(row) for row in rows] for name, rows in enclosed.items()})
     body = {
         "format": FORMAT, "taken_at": now.isoformat(),
         "person": {key: person[key] for key in (
@@ -74,6 +77,7 @@ def export_person(
     files = {
         "person.json": json.dumps(body, ensure_ascii=False, indent=1, sort_keys=True).encode(),
         "person.html": page.encode(), "print.css": sealing.PRINT_STYLE, "README.txt": sealing.HOW_TO_CHECK,
+        **attachments,
     }  # fmt: skip
     rows = sum(len(found) for found in sections.values())
     entry = Entry(
@@ -110,7 +114,7 @@ def gather(
             continue
         asked = {**values, "household_id": values["household_id"] if lives_there else None}
         rows = connection.execute(_SQL[f"export_{name}"], asked).fetchall()
-        found[name] = [{key: _plain(value) for key, value in row.items()} for row in rows]
+        found[name] = [_row(row) for row in rows]
     holds = load_holds(connection, person_id=person["id"], household_id=person["household_id"], now=now)
     found["holds"] = [
         {"authority": hold.authority, "document": hold.document, "until": hold.until_at.isoformat()}
@@ -118,6 +122,10 @@ def gather(
         if hold.standing
     ]
     return found
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in row.items()}
 
 
 def _plain(value: Any) -> Any:

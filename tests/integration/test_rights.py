@@ -285,6 +285,7 @@ def test_a_hold_nobody_confirms_lapses_and_every_hold_ends_with_its_day(world: W
     assert "孙小侄" in text  # a relative's package tells nothing of the elder
     assert NAME not in text
     assert json.loads(text)["sections"]["events"] == []
+    assert json.loads(text)["sections"]["voices"] == []  # nor lets a relative hear what others spoke
 
 
 # --- Export -------------------------------------------------------------------------------------------------------
@@ -301,6 +302,9 @@ def test_a_package_holds_everything_of_her_and_is_checked_without_the_database(w
     with zipfile.ZipFile(io.BytesIO(package.data)) as files:
         body = json.loads(files.read("person.json"))
         page = files.read("person.html").decode()
+        (voice, of_all) = body["sections"]["voices"]  # heard at her home, and spoken by her for the community
+        assert (voice["heard_at"], of_all["heard_at"]) == ("home", "community")
+        assert [files.read(row["file"]) for row in (voice, of_all)] == [b"sound", b"sound"]
     assert body["person"]["name"] == NAME
     assert len(body["sections"]["events"]) == 6
     assert {"consents", "cases", "entries", "words", "absences", "looks"} <= body["sections"].keys()
