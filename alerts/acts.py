@@ -23,6 +23,7 @@ from alerts.happenings import (
     Claim,
     ConfirmClosing,
     ConsentWithdrawn,
+    EarlyResult,
     HandOver,
     Hold,
     MetHer,
@@ -50,6 +51,7 @@ __all__ = [
     "confirm_closing",
     "hand_over",
     "hold",
+    "record_early",
     "record_met",
     "record_outcome",
     "record_remote_well",
@@ -150,6 +152,27 @@ def record_outcome(
     return _act(connection, _case_of(connection, task_id), act, now, lot=drawn)
 
 
+def record_early(
+    connection: Connection,
+    *,
+    case_id: int,
+    user_id: int,
+    outcome: Outcome,
+    contacted: Contacted | None = None,
+    witness: str | None = None,
+    now: datetime,
+) -> Decision:
+    """Record what was found on the first day by somebody nobody had asked yet: ``well`` or ``no_answer``.
+
+    Raises
+    ------
+    ActRefused
+        ``not_early``: somebody was asked meanwhile, or it is no case of a first day; otherwise as an outcome's.
+    """
+    act = EarlyResult(user_id, outcome, contacted, witness)
+    return _act(connection, case_id, act, now, lot=_CHANCE.random())
+
+
 def confirm_closing(
     connection: Connection, *, case_id: int, user_id: int, confirmed: bool, note: str = "", now: datetime
 ) -> Decision:
@@ -238,7 +261,7 @@ def _case_of(connection: Connection, task_id: int) -> int:
 def _act(
     connection: Connection,
     case_id: int,
-    act: Act | AcceptShift | ConsentWithdrawn,
+    act: Act | AcceptShift | ConsentWithdrawn | EarlyResult,
     now: datetime,
     *,
     lot: float = 1.0,

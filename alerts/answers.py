@@ -243,23 +243,24 @@ def _record_outcome(case: CaseFacts, act: RecordOutcome, now: datetime, around: 
     if task.kind is TaskKind.DEVICE_CHECK:
         return _device_checked(case, task, act, now, around)
     if act.outcome in _SEEN:
-        return _seen(case, task, act, now, note, around)
+        return decide_seen(case, task, act, now, note, around)
     if act.outcome in _GONE:
         return _away(case, task, act, now, note)
     if act.outcome is Outcome.DECEASED:
-        return _deceased(_task_done(case, task, act, now), act, now, note)
+        return _deceased(task_done(case, task, act, now), act, now, note)
     if act.outcome is Outcome.NO_ANSWER:
-        return _no_answer(_task_done(case, task, act, now), task, act, now, around)
+        return _no_answer(task_done(case, task, act, now), task, act, now, around)
     if act.outcome is Outcome.SENSOR_FAULT:
-        return _sensor_fault(_task_done(case, task, act, now), task, act, now)
+        return _sensor_fault(task_done(case, task, act, now), task, act, now)
     if act.outcome is Outcome.OTHER:
         # It ends this case and answers for nobody: where her stage stands on, it is opened again.
         _refuse_if(note is None, Refusal.NOTE_IS_EMPTY)
-        return _closed_by_person(_task_done(case, task, act, now), Outcome.OTHER, act.user_id, now, note)
+        return _closed_by_person(task_done(case, task, act, now), Outcome.OTHER, act.user_id, now, note)
     raise ActRefused(Refusal.NOT_AN_OUTCOME)
 
 
-def _task_done(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: datetime) -> CaseFacts:
+def task_done(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: datetime) -> CaseFacts:
+    """Return the case with a task of it done as the act says."""
     done = replace(
         task,
         state=TaskState.DONE,
@@ -276,7 +277,7 @@ def _task_done(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: dateti
     return case
 
 
-def _seen(
+def decide_seen(
     case: CaseFacts,
     task: TaskFacts,
     act: RecordOutcome,
@@ -284,12 +285,19 @@ def _seen(
     note: str | None,
     around: Circumstances,
 ) -> Decision:
+    """Take the word of a named person who spoke with her or saw her: it closes the case, and is evidence.
+
+    Raises
+    ------
+    ActRefused
+        Without the means or the name.
+    """
     if act.contacted is None:
         raise ActRefused(Refusal.HOW_IS_MISSING)
     witness = (act.witness or "").strip()
     _refuse_if(not 0 < len(witness) <= WITNESS_LENGTH_MAX, Refusal.WITNESS_IS_MISSING)
     evidence = RecordVerified(now, act.contacted.value, witness)
-    done = replace(_task_done(case, task, act, now), remote_well_count=0)
+    done = replace(task_done(case, task, act, now), remote_well_count=0)
     further: tuple[Action, ...] = (evidence,)
     if around.review_drawn and act.outcome is Outcome.WELL:
         said = {"how": act.contacted.value, "task": task.id, "case": case.id, "at": now.isoformat()}
@@ -307,10 +315,10 @@ def _answered(
     if case.cause is CaseCause.REVIEW:
         _refuse_if(case.evidence.get("recorded_by") == act.user_id, Refusal.SECOND_PERSON_NEEDED)
     if act.outcome in _SEEN and case.household_id is not None:
-        return _seen(case, task, act, now, note, Circumstances())
+        return decide_seen(case, task, act, now, note, Circumstances())
     if act.outcome in _GONE:
         return _away(case, task, act, now, note)
-    done = _task_done(case, task, act, now)
+    done = task_done(case, task, act, now)
     if act.outcome in _TRIED:
         # Nobody was there, or it is to be mended: it comes up again until it is over.
         wait_ms = 0 if case.rank >= 3 else case.policy.reopen_after_ms
@@ -340,7 +348,7 @@ def _away(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: datetime, n
     _refuse_if(act.absence_until - now > ABSENCE_MAX, Refusal.ABSENCE_TOO_LONG)
     reason = "hospital" if act.outcome is Outcome.HOSPITAL else "other"
     absence = DeclareAbsence(now, act.absence_until, reason, f"user:{act.user_id}")
-    done = _task_done(case, task, act, now)
+    done = task_done(case, task, act, now)
     return _closed_by_person(done, act.outcome, act.user_id, now, note, absence)
 
 
@@ -440,7 +448,7 @@ def _device_checked(
 ) -> Decision:
     _refuse_if(act.outcome not in _DEVICE_OUTCOMES, Refusal.NOT_AN_OUTCOME)
     note = _checked_note(act.note)
-    case = _task_done(case, task, act, now)
+    case = task_done(case, task, act, now)
     if act.outcome is Outcome.RESTORED and not case.outages:
         return _closed_by_person(case, Outcome.RESTORED, act.user_id, now, note)
     # Not heard yet, whatever was found: the check comes up again until the device itself is heard.

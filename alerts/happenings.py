@@ -252,6 +252,16 @@ class RecordOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlyResult:
+    """Somebody rang or went on the first day, before anybody was asked to."""
+
+    user_id: int
+    outcome: Outcome
+    contacted: Contacted | None = None
+    witness: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmClosing:
     user_id: int
     confirmed: bool
@@ -323,5 +333,6 @@ Happening: TypeAlias = (
     | RemoteOnly
     | OpenedWhileAway
     | WellToReview
+    | EarlyResult
     | Act
 )

@@ -15,6 +15,7 @@ from alerts.actions import Decision, Entry
 from alerts.answers import decide_act
 from alerts.case import CaseFacts, Circumstances, stage_of, without_open_tasks
 from alerts.closing import DURING_VISIT, proposed
+from alerts.early import decide_early
 from alerts.ending import closed
 from alerts.happenings import (
     AcceptShift,
@@ -22,6 +23,7 @@ from alerts.happenings import (
     CheckEnded,
     ConsentWithdrawn,
     Crossing,
+    EarlyResult,
     Happening,
     OpenedWhileAway,
     OutageBegan,
@@ -112,6 +114,8 @@ def decide(
             return decide_shift_ended(case, happening, now, around)
         case AcceptShift():
             return decide_shift_accepted(case, happening, now, around)
+        case EarlyResult():
+            return decide_early(case, happening, now, around)
         case _:
             return decide_act(case, happening, now, around)
 

@@ -51,6 +51,7 @@ from console.pages import (
     look_up,
     looked,
     morning,
+    morning_early,
     people,
     place,
     police,
@@ -100,7 +101,7 @@ FORGET_EVERY_S = 600.0
 log = get_logger()
 
 _PAGES = (
-    sign_in, sign_in_code, sign_in_outer, account, account_tokens, people, alarms, case, morning, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
+    sign_in, sign_in_code, sign_in_outer, account, account_tokens, people, alarms, case, morning, morning_early, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
     devices, device_tests, policies, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, watchdog, figures, duty, duty_rosters, dry_run, look_back,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,

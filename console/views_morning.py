@@ -37,6 +37,30 @@ QUICK_RESULTS = {
 }
 
 
+#: On the first day nobody is asked yet: what one press says of a home that was rung, or gone to, all the same.
+EARLY_RESULTS = {
+    QuickResult.SPOKE: TaskKind.CALL,
+    QuickResult.SAW: TaskKind.VISIT,
+    QuickResult.NO_ANSWER: TaskKind.CALL,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyKeys:
+    """A home of the first day that may be answered on the board; each result is posted to ``url``."""
+
+    household_id: str
+    case_id: int
+
+    @property
+    def url(self) -> str:
+        return f"/morning/homes/{self.household_id}"
+
+    @property
+    def results(self) -> dict[QuickResult, TaskKind]:
+        return EARLY_RESULTS
+
+
 @dataclass(frozen=True, slots=True)
 class MorningTask:
     """What is open about a home and may be answered on the board."""
@@ -72,8 +96,13 @@ class MorningCard:
 
     item: HouseholdLine
     task: MorningTask | None = None
+    early: EarlyKeys | None = None
     last: MorningResult | None = None
     next_up: bool = False
+
+    @property
+    def may_record(self) -> bool:
+        return self.early is not None or bool(self.task and self.task.results)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +130,7 @@ class MorningPage:
 
     @property
     def may_record(self) -> bool:
-        return any(card.task and card.task.results for column in self.columns for card in column.cards)
+        return any(card.may_record for column in self.columns for card in column.cards)
 
 
 @dataclass(frozen=True, slots=True)

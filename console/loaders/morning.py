@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from console.loaders.households import LoadedHousehold, load_households
 from console.views import Choice
 from console.views_morning import (
     QUICK_RESULTS,
+    EarlyKeys,
     MorningCard,
     MorningColumn,
     MorningKind,
@@ -52,9 +53,14 @@ def load_grids(connection: Connection, reader: Reader) -> tuple[Choice, ...]:
 
 
 def load_board(
-    connection: Connection, reader: Reader, grid: str, *, after_task: int | None = None
+    connection: Connection,
+    reader: Reader,
+    grid: str,
+    *,
+    after_task: int | None = None,
+    after_home: str | None = None,
 ) -> tuple[tuple[MorningColumn, ...], tuple[MorningResult, ...]]:
-    """Return the columns and what was found today; ``after_task`` was answered just now: the keys stand behind it."""
+    """Return the columns and what was found today; the keys stand behind the task, or home, answered just now."""
     ids = load_ids(connection, reader, grid)
     shown = [key for kind in WITH_CARDS for key in ids[kind][:CARDS_MAX]]
     found = _load_results(connection, reader, grid)
@@ -63,16 +69,22 @@ def load_board(
         _result(row, households[row["household_id"]]) for row in found if row["household_id"] in households
     )
     tasks = _load_tasks(connection, reader, shown)
+    early = load_early(connection, reader, ids[MorningKind.WARNING][:CARDS_MAX])
     last = {result.household.id: result for result in reversed(results)}
-    answered = next((row["household_id"] for row in found if row["id"] == after_task), None)
-    following = _next_up(shown, tasks, answered) if after_task is not None else None
+    answered = after_home or next((row["household_id"] for row in found if row["id"] == after_task), None)
+    going_on = after_home is not None or after_task is not None
+    following = _next_up(shown, tasks.keys() | early.keys(), answered) if going_on else None
     columns = tuple(
         MorningColumn(
             kind,
             len(keys),
             tuple(
                 MorningCard(
-                    households[key].in_list(), tasks.get(key), last.get(key), next_up=key == following
+                    households[key].in_list(),
+                    tasks.get(key),
+                    early.get(key),
+                    last.get(key),
+                    next_up=key == following,
                 )
                 for key in (keys[:CARDS_MAX] if kind in WITH_CARDS else ())
                 if key in households
@@ -83,7 +95,14 @@ def load_board(
     return columns, results
 
 
-def _next_up(shown: Sequence[str], tasks: Mapping[str, MorningTask], answered: str | None) -> str | None:
+def load_early(connection: Connection, reader: Reader, ids: Sequence[str]) -> dict[str, EarlyKeys]:
+    """Return of some homes of the first day those that may be answered before anybody was asked."""
+    values = {"community_id": reader.viewer.community_id, "ids": list(ids)}
+    rows = connection.execute(_SQL["morning_early"], values).fetchall()
+    return {row["household_id"]: EarlyKeys(row["household_id"], row["id"]) for row in rows}
+
+
+def _next_up(shown: Sequence[str], tasks: Set[str], answered: str | None) -> str | None:
     """The next home with something to answer behind the answered one; at the end from the top again."""
     begin = shown.index(answered) + 1 if answered in shown else 0
     return next((key for key in (*shown[begin:], *shown[:begin]) if key in tasks), None)

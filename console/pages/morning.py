@@ -31,27 +31,32 @@ router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.MORNING))]
 Grid = Annotated[str, Query(max_length=64)]
 NextTask = Annotated[int | None, Query(alias="next", ge=1, le=2**63 - 1)]
+NextHome = Annotated[str | None, Query(alias="home", max_length=100)]
 DOORS_MAX = 200
 
 
 @router.get("/morning")
-def morning(seat: Guard, grid: Grid = "", after: NextTask = None, fragment: str | None = None) -> Response:
+def morning(
+    seat: Guard, grid: Grid = "", after: NextTask = None, home: NextHome = None, fragment: str | None = None
+) -> Response:
     with seat.transaction() as connection:
-        return _show(connection, seat, grid, after=after, fragment=fragment)
+        return show(connection, seat, grid, after=after, home=home, fragment=fragment)
 
 
-def _show(
+def show(
     connection: Connection,
     seat: Seat,
     grid: str,
     *,
     after: int | None = None,
+    home: str | None = None,
     fragment: str | None = None,
     form: views.Form | None = None,
     status: int = 200,
 ) -> Response:
+    """Answer with the board; the keys stand behind the task ``after``, or the home ``home``, answered just now."""
     reader = seat.reader(connection)
-    columns, results = loader.load_board(connection, reader, grid, after_task=after)
+    columns, results = loader.load_board(connection, reader, grid, after_task=after, after_home=home)
     policy = LadderPolicy(zone=reader.zone)
     page = MorningPage(
         list_at=latest_list_time(policy, reader.now),
@@ -102,7 +107,7 @@ def record_result(
         except NotTakenError as error:
             ACTS.labels(act=Act.OUTCOME.value, result="refused").inc()
             form = views.Form({"witness": witness}, error.errors)
-            return _show(connection, seat, grid, form=form, status=error.status)
+            return show(connection, seat, grid, form=form, status=error.status)
     ACTS.labels(act=Act.OUTCOME.value, result="done").inc()
     return seat.go(onward, notice_of(decision))
 

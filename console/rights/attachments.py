@@ -45,7 +45,9 @@ def _enclose(
     for number, row in enumerate(rows, 1):
         data = bytes(row.pop("data"))
         name = f"{section}-{number}.{kind}"
-        fits = len(files) < ATTACHMENTS_MAX and sum(map(len, files.values())) + len(data) <= ATTACHMENT_BYTES_MAX
+        fits = (
+            len(files) < ATTACHMENTS_MAX and sum(map(len, files.values())) + len(data) <= ATTACHMENT_BYTES_MAX
+        )
         if fits:
             files[name] = data
         yield {"file": name if fits else "", "bytes": len(data), "sha256": digest(data), **row}

@@ -86,3 +86,39 @@ def test_that_somebody_is_away_is_not_told_by_the_list_of_results(world: World) 
     assert "结果见案件页" in found
     assert "住院" not in found
     assert "邻居" not in found
+
+
+def test_a_home_of_the_first_day_is_answered_before_anybody_is_asked(world: World) -> None:
+    clerk, clerk_b = world.browser("clerk"), world.browser("clerk-b")
+    path = "/morning/homes/h-sun"
+    assert world.post(clerk_b, path, result="saw", witness="x").status_code == 404
+    assert world.post(world.browser("watcher"), path, result="saw", witness="x").status_code == 403
+    assert world.post(clerk, path, result="saw", witness=" ").status_code == 409  # nobody is named
+    assert world.post(clerk, "/morning/homes/h-wang", result="saw", witness="x").status_code == 409
+    # Nobody answers: it is noted, and neither the case nor what comes next moves.
+    before = world.rows("SELECT state, stage, next_action_at FROM cases WHERE id = %s", world.case_ids["sun"])
+    for _ in range(2):  # pressed twice it is said once
+        assert world.post(clerk, path, result="no_answer").status_code == 303
+    after = world.rows("SELECT state, stage, next_action_at FROM cases WHERE id = %s", world.case_ids["sun"])
+    assert after == before
+    # Then somebody sees her.
+    answer = world.post(clerk, path, result="saw", witness="楼长张建国")
+    assert answer.headers["location"] == "/morning?home=h-sun"
+    done = world.rows(
+        "SELECT kind, outcome, contacted, witness, done_by, state FROM tasks WHERE case_id = %s ORDER BY id",
+        world.case_ids["sun"],
+    )
+    clerk_id = world.user_ids["clerk"]
+    assert [tuple(row.values()) for row in done] == [
+        ("call", "no_answer", None, None, clerk_id, "done"),
+        ("visit", "well", "saw", "楼长张建国", clerk_id, "done"),
+    ]
+    closed = world.rows("SELECT state, outcome FROM cases WHERE id = %s", world.case_ids["sun"])
+    assert closed == [{"state": "closed", "outcome": "well"}]
+    assert world.rows("SELECT how, witness FROM verified_contacts WHERE household_id = 'h-sun'") == [
+        {"how": "saw", "witness": "楼长张建国"}
+    ]
+    found = clerk.get("/morning").text.split('data-fragment="results"', 1)[1]
+    assert "楼长张建国" in found
+    last = world.rows("SELECT action, detail FROM audit_entries WHERE action = 'outcome' ORDER BY id")
+    assert [entry["detail"]["household"] for entry in last] == ["h-sun", "h-sun"]

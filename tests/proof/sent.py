@@ -12,6 +12,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "/desk-notes/{note_id}/done": {"result": "called"},
     "/family/{household_id}/back": {"back": "yes"},
     "/morning/results/{task_id}": {"result": "no_answer"},
+    "/morning/homes/{household_id}": {"result": "no_answer"},
     "/look-back": {"community": "{community}"},
     "/audit/{entry_id}/mark": {"mark": "justified", "reason": "x"},
     "/language": {"language": "en"},
