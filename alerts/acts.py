@@ -11,9 +11,12 @@ from dataclasses import replace
 from datetime import datetime
 from random import SystemRandom
 
+from psycopg.types.json import Jsonb
+
 from alerts.actions import Decision
 from alerts.answers import decide_met, decide_remote_well
 from alerts.case_rows import case_of_task, load_case, load_open_case
+from alerts.deputies import acts_for
 from alerts.faults import pass_point
 from alerts.happenings import (
     AcceptShift,
@@ -34,11 +37,13 @@ from alerts.happenings import (
 from alerts.keys import Key, lock
 from alerts.ladder import decide
 from alerts.reasons import ActRefused, Refusal
+from alerts.roster_store import load_duty
 from alerts.saving import save
 from alerts.surroundings import load_surroundings
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, EvidenceSource, Outcome, Role
 
+_ROSTER = queries("alerts", "roster.sql")
 #: Nobody may guess which of her wells is looked at again.
 _CHANCE = SystemRandom()
 
@@ -76,7 +81,9 @@ def claim(
     row = connection.execute("SELECT role FROM users WHERE id = %s", (user_id,)).fetchone()
     if row is None:
         raise ActRefused(Refusal.UNKNOWN)
-    return _act(connection, case_id, Claim(user_id, row["role"] if role is None else role.value), now)
+    decision = _act(connection, case_id, Claim(user_id, row["role"] if role is None else role.value), now)
+    _tell_acting(connection, case_id, user_id, now)
+    return decision
 
 
 def take_over(
@@ -92,7 +99,24 @@ def take_over(
     row = connection.execute("SELECT role FROM users WHERE id = %s", (user_id,)).fetchone()
     if row is None:
         raise ActRefused(Refusal.UNKNOWN)
-    return _act(connection, case_id, AcceptShift(user_id, row["role"], from_user_id), now)
+    decision = _act(connection, case_id, AcceptShift(user_id, row["role"], from_user_id), now)
+    _tell_acting(connection, case_id, user_id, now)
+    return decision
+
+
+def _tell_acting(connection: Connection, case_id: int, user_id: int, now: datetime) -> None:
+    """Write into the timeline for whom somebody acts who took the case: once, and still there when she is back."""
+    community = connection.execute(_ROSTER["case_community"], {"case_id": case_id}).fetchone()
+    duty = None if community is None else load_duty(connection, community["community_id"])
+    absent = () if duty is None else acts_for(duty, user_id, now)
+    if duty is None or not absent:
+        return
+    args = {
+        "person": duty.people[user_id].name, "people": "、".join(duty.people[other].name for other in absent),
+    }  # fmt: skip
+    fact = f"acting:{case_id}:{user_id}:{','.join(map(str, absent))}"
+    values = {"case_id": case_id, "now": now, "args": Jsonb(args), "user_id": user_id, "fact": fact}
+    connection.execute(_ROSTER["acting_for"], values)
 
 
 def release(connection: Connection, *, case_id: int, user_id: int, now: datetime) -> Decision:

@@ -7,7 +7,7 @@ that belongs to nobody because of it, and none that belongs to both.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -132,7 +132,7 @@ class Swap(Span):
 
 @dataclass(frozen=True, slots=True)
 class Deputy(Span):
-    """Somebody stands in for a person wherever she would be on duty."""
+    """Somebody stands in for a person wherever she would be on duty in a role both hold."""
 
     person: int
     deputy: int
@@ -213,7 +213,7 @@ def on_duty(duty: CommunityDuty, role: str, at: datetime) -> OnDuty:
             if swap.holds_at(at) and swap.giver in people:
                 people, ground = _replaced(people, swap.giver, swap.taker), Ground.SWAP
     for person in people:
-        deputy = _deputy_of(duty.deputies, person, at)
+        deputy = deputy_of(duty, person, role, at)
         if deputy != person:
             people, ground = _replaced(people, person, deputy), Ground.DEPUTY
     people = tuple(dict.fromkeys(person for person in people if person in duty.people))
@@ -250,14 +250,24 @@ def _replaced(people: tuple[int, ...], old: int, new: int) -> tuple[int, ...]:
     return tuple(new if person == old else person for person in people)
 
 
-def _deputy_of(deputies: Collection[Deputy], person: int, at: datetime) -> int:
-    """Return who stands in for a person, a deputy's deputy included; herself where nobody does, or all in a circle."""
+def deputy_of(duty: CommunityDuty, person: int, role: str, at: datetime) -> int:
+    """Return who stands in for a person in a role, a deputy's deputy included.
+
+    Herself where nobody does, where her deputy does not work in that role (any more), or all are in a circle.
+    """
     found, seen = person, {person}
     for _ in range(DEPUTIES_IN_ROW_MAX):
-        standing = [item for item in deputies if item.person == found and item.holds_at(at)]
+        standing = [
+            item.deputy
+            for item in duty.deputies
+            if item.person == found
+            and item.holds_at(at)
+            and item.deputy in duty.people
+            and role in duty.people[item.deputy].roles
+        ]
         if not standing:
             return found
-        found = standing[-1].deputy
+        found = standing[-1]
         if found in seen:
             return person
         seen.add(found)

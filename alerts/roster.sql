@@ -124,6 +124,20 @@ RETURNING id
 UPDATE duty_deputies SET ended_at = %(now)s
 WHERE id = %(id)s AND community_id = %(community_id)s AND ended_at IS NULL RETURNING id
 
+-- name: own_deputy_end
+UPDATE duty_deputies SET ended_at = %(now)s
+WHERE id = %(id)s AND community_id = %(community_id)s AND user_id = %(user_id)s AND ended_at IS NULL AND to_at > %(now)s
+RETURNING id
+
+-- name: acting_for
+-- A line of the timeline: whoever took the case stands in for somebody; once for the same case and people.
+INSERT INTO case_entries (case_id, at, words, args, user_id, fact)
+VALUES (%(case_id)s, %(now)s, 'acting_for', %(args)s, %(user_id)s, %(fact)s)
+ON CONFLICT (fact) DO NOTHING
+
+-- name: case_community
+SELECT community_id FROM cases WHERE id = %(case_id)s
+
 -- name: tell_on_duty
 -- A line of the timeline: who is on duty for a role and was told; once for the same people and day.
 INSERT INTO case_entries (case_id, at, words, args, fact)
@@ -131,15 +145,18 @@ VALUES (%(case_id)s, %(now)s, 'on_duty', %(args)s, %(fact)s)
 ON CONFLICT (fact) DO NOTHING
 
 -- name: held_cases
--- Open cases somebody holds whose role is worked in shifts there.
+-- Open cases somebody holds whose role is worked in shifts there, or for whom somebody stands in now.
 SELECT DISTINCT ON (c.id) c.id, c.household_id, c.cause, c.cause_key, c.community_id, c.holder_id, h.role, u.display_name
 FROM cases c JOIN users u ON u.id = c.holder_id
 JOIN LATERAL (
   SELECT u.role, 0::bigint AS place WHERE u.community_id = c.community_id
   UNION ALL SELECT p.role, p.id FROM user_positions p WHERE p.user_id = u.id AND p.community_id = c.community_id
 ) h ON true
-JOIN duty_rosters r ON r.community_id = c.community_id AND r.role = h.role AND r.ended_at IS NULL
+LEFT JOIN duty_rosters r ON r.community_id = c.community_id AND r.role = h.role AND r.ended_at IS NULL
 WHERE c.state <> 'closed' AND c.lease_expires_at > %(now)s
+  AND (r.role IS NOT NULL OR EXISTS (
+    SELECT 1 FROM duty_deputies d WHERE d.user_id = c.holder_id AND d.community_id = c.community_id
+      AND d.ended_at IS NULL AND d.from_at <= %(now)s AND d.to_at > %(now)s))
 ORDER BY c.id, h.place
 
 -- name: handover_of_case

@@ -14,6 +14,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from alerts.ahead import Question, Reads
+from alerts.deputies import closes_circle
 from alerts.holidays import HolidayTable, make_year, own_holidays
 from alerts.readiness import Gap, find_gaps, without_known
 from alerts.roster import (
@@ -339,6 +340,8 @@ def add_deputy(change: Change, deputy: Deputy, *, reason: str) -> int:
     if not people[deputy.person].works_with(people[deputy.deputy]):
         raise RosterWordsError("other_role")
     _check_span(change, deputy.from_at, deputy.to_at)
+    if duty is not None and closes_circle(duty.deputies, deputy):
+        raise RosterWordsError("deputy_circle")
     row = change.connection.execute(
         _SQL["deputy_insert"],
         {
@@ -349,6 +352,20 @@ def add_deputy(change: Change, deputy: Deputy, *, reason: str) -> int:
     assert row is not None
     change.finish(known)
     return int(row["id"])
+
+
+def end_own_deputy(change: Change, deputy_id: int, *, user_id: int) -> bool:
+    """Let a person be back before her deputy's time is over; say whether there was one of hers.
+
+    Raises
+    ------
+    RosterRefusedError
+    """
+    known = change.begin()
+    values = {**change.args, "id": deputy_id, "user_id": user_id}
+    done = change.connection.execute(_SQL["own_deputy_end"], values).fetchone()
+    change.finish(known)
+    return done is not None
 
 
 def end_span(change: Change, kind: str, span_id: int) -> bool:
@@ -401,6 +418,7 @@ __all__ = [
     "add_override",
     "answer_swap",
     "ask_swap",
+    "end_own_deputy",
     "end_span",
     "load_duty",
     "load_gaps",

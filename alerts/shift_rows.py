@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from alerts import acts
 from alerts.case_rows import load_case
+from alerts.deputies import away_since
 from alerts.happenings import ShiftEnded
 from alerts.keys import Key, key_of_case
 from alerts.metrics import GAP_MINUTES
@@ -33,7 +34,9 @@ def load_shift_ends(connection: Connection, *, now: datetime) -> list[tuple[int,
         person = duty.people.get(row["holder_id"]) if duty is not None else None
         if duty is None or person is None:
             continue
-        ended_at = shift_ended_at(duty, person, now)
+        # A role without a roster has no shifts: what she holds goes on to whoever stands in for her.
+        away = None if duty.has_roster(row["role"]) else away_since(duty, person.id, row["role"], now)
+        ended_at = away or shift_ended_at(duty, person, now)
         if ended_at is not None:
             found.append((row["id"], key_of_case(row), ShiftEnded(person.id, ended_at)))
     return found

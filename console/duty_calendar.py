@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dateutil.rrule import rrule, rruleset, rrulestr
 from icalendar import Calendar, Event
 
+from alerts.deputies import acts_for
 from alerts.roster import CommunityDuty, Shift, instant_of, stretches
 
 FEED_BACK = timedelta(days=14)
@@ -36,8 +37,13 @@ class CalendarError(ValueError):
         self.detail = detail
 
 
-def write_feed(duty: CommunityDuty, person_id: int, *, title: str, now: datetime) -> bytes:
-    """Return the calendar of one person's shifts, two weeks back and two months ahead; nothing about anybody else."""
+def write_feed(
+    duty: CommunityDuty, person_id: int, *, title: str, standing_in: str = "", now: datetime
+) -> bytes:
+    """Return the calendar of one person's shifts, two weeks back and two months ahead; nothing about anybody else.
+
+    A shift she works because she stands in for somebody is called ``standing_in``, without a name.
+    """
     calendar = Calendar()
     calendar.add("prodid", "-//Kaimen//duty//")
     calendar.add("version", "2.0")
@@ -50,7 +56,9 @@ def write_feed(duty: CommunityDuty, person_id: int, *, title: str, now: datetime
         for item in stretches(duty, role, now - FEED_BACK - _MARGIN, now + FEED_AHEAD + _MARGIN):
             shown = item.to_at > now - FEED_BACK and item.from_at < now + FEED_AHEAD
             if shown and person_id in item.on_duty.people:
-                calendar.add_component(_event(person_id, title, item.from_at, item.to_at, now))
+                own = not acts_for(duty, person_id, item.from_at)
+                summary = title if own else standing_in or title
+                calendar.add_component(_event(person_id, summary, item.from_at, item.to_at, now))
     return bytes(calendar.to_ical())
 
 

@@ -54,7 +54,7 @@ class DutyDay:
 
 @dataclass(frozen=True, slots=True)
 class DutyPage:
-    """``may_manage``: the viewer writes rosters; ``mine``: is in one."""
+    """``may_manage``: the viewer writes rosters; ``mine``: is in one; ``may_name``: may name a deputy of hers."""
 
     community_id: str
     communities: tuple[Choice, ...]
@@ -69,6 +69,8 @@ class DutyPage:
     offers: tuple[Mapping[str, Any], ...] = ()
     in_hand: tuple[Mapping[str, Any], ...] = ()
     colleagues: tuple[Choice, ...] = ()
+    deputies: tuple[Mapping[str, Any], ...] = ()
+    may_name: bool = False
     feed: Mapping[str, Any] | None = None
     feed_url: str = ""
     tests: tuple[Mapping[str, Any], ...] = ()

@@ -87,6 +87,12 @@ def show(
     args |= {"since": seat.now, "states": ["asked"]}
     swaps = [_swap(row, duty) for row in connection.execute(_ROSTER["duty_swaps"], args)]
     communities = connection.execute(_SQL["communities"]).fetchall() if viewer.community_id is None else []
+    names = {person.id: person.name for person in duty.people.values()}
+    deputies = tuple(
+        {**row, "person": names[row["user_id"]], "deputy": names[row["deputy_id"]]}
+        for row in connection.execute(_ROSTER["duty_deputies"], args).fetchall()
+        if row["user_id"] in names and row["deputy_id"] in names
+    )
     tests: list[dict[str, Any]] = []
     if may_manage:
         month = seat.now.date().replace(day=1)
@@ -105,6 +111,8 @@ def show(
             for person in duty.people.values()
             if viewer.role in person.roles and person.id != viewer.user_id
         ),
+        deputies=deputies,
+        may_name=viewer.user_id in duty.people and viewer.community_id is not None,
         feed=connection.execute(_SQL["feed_standing"], args).fetchone(),
         feed_url=feed_url,
         tests=tuple(tests),
@@ -288,9 +296,10 @@ def feed(request: Request, token: Annotated[str, Path(max_length=100)]) -> Respo
         found = load_duty(connection, row["community_id"]) if row and row["community_id"] else None
     if row is None or found is None:
         raise not_here()
-    title = load_words(row["language"], found.zone, now).say("duty.feed_title")
+    words = load_words(row["language"], found.zone, now)
+    title, standing_in = words.say("duty.feed_title"), words.say("duty.feed_standing_in")
     return Response(
-        write_feed(found, row["id"], title=title, now=now),
+        write_feed(found, row["id"], title=title, standing_in=standing_in, now=now),
         media_type="text/calendar; charset=utf-8",
         headers={"Content-Disposition": 'inline; filename="duty.ics"'},
     )

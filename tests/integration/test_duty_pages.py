@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from alerts.roster_store import load_gaps
-from alerts.shift_rows import keep_duty
+from alerts.shift_rows import keep_duty, load_shift_ends
 from console.stack import staff
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
@@ -132,6 +134,40 @@ def test_a_swap_is_asked_and_accepted_by_the_one_who_was_asked(world: World) -> 
     assert world.rows("SELECT state FROM duty_swaps") == [{"state": "accepted"}]
     wrong = world.post(world.browser("clerk"), "/duty/swaps", **{**typed, "to_at": f"{year}-01-01T18:00"})
     assert wrong.status_code == 422
+
+
+def test_whoever_is_away_names_a_deputy_and_what_she_holds_goes_to_her_by_name(world: World) -> None:
+    clerk, second = world.browser("clerk"), world.browser("second")
+    case_id, ids = world.case_ids["zhao"], world.user_ids
+    assert world.post(clerk, f"/cases/{case_id}/claim").status_code == 303
+    world.clock.advance_to(world.clock.now_ms() + 60_000)
+    zone = ZoneInfo("Asia/Shanghai")
+    begin, until = (world.now.astimezone(zone) + timedelta(days=days) for days in (0, 7))
+    typed = {"deputy_from": f"{begin:%Y-%m-%dT%H:%M}", "deputy_to": f"{until:%Y-%m-%dT%H:%M}"}
+    refused = world.post(clerk, "/duty/deputy", deputy=str(ids["gate"]), **typed)
+    assert (refused.status_code, "同一" in refused.text or "角色" in refused.text) == (422, True)
+    assert world.post(clerk, "/duty/deputy", deputy=str(ids["second"]), **typed).status_code == 303
+    circle = world.post(second, "/duty/deputy", deputy=str(ids["clerk"]), **typed)
+    assert (circle.status_code, "循环" in circle.text) == (422, True)
+    (made,) = world.rows("SELECT id, user_id, deputy_id, made_by FROM duty_deputies")
+    assert (made["user_id"], made["deputy_id"], made["made_by"]) == (
+        ids["clerk"], ids["second"], f"user:{ids['clerk']}",
+    )  # fmt: skip
+    assert "second display代clerk display" in second.get("/duty").text
+    # Nobody has a roster here: what she holds is told again all the same, and the deputy's claim says for whom.
+    with transaction(world.pool) as connection:
+        (ended,) = load_shift_ends(connection, now=world.now)
+    assert (ended[0], ended[2].user_id) == (case_id, ids["clerk"])
+    assert world.post(clerk, f"/cases/{case_id}/release").status_code == 303
+    assert world.post(second, f"/cases/{case_id}/claim").status_code == 303
+    assert "second display代clerk display处理" in second.get(f"/cases/{case_id}").text
+    # Only she herself is back before; then nobody acts for her any more.
+    assert world.post(second, f"/duty/deputy/{made['id']}/end").status_code == 404
+    assert world.post(clerk, f"/duty/deputy/{made['id']}/end").status_code == 303
+    with transaction(world.pool) as connection:
+        assert load_shift_ends(connection, now=world.now) == []
+    trace = world.rows("SELECT action FROM audit_entries WHERE action LIKE 'duty_deputy_%%' ORDER BY id")
+    assert [row["action"] for row in trace] == ["duty_deputy_made", "duty_deputy_ended"]
 
 
 def test_a_case_is_handed_over_by_name(world: World) -> None:

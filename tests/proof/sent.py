@@ -17,6 +17,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "/audit/{entry_id}/mark": {"mark": "justified", "reason": "x"},
     "/language": {"language": "en"},
     "/duty/handover": {"case": "{case_id}", "to": "1"},
+    "/duty/deputy": {"deputy": "1", "deputy_from": "2025-11-30T08:00", "deputy_to": "2025-11-30T10:00"},
     "/duty/swaps": {"taker": "1", "from": "2025-11-30T08:00", "to": "2025-11-30T10:00"},
     "/admin/held/decide": {"act": "drop"},
     "/place": {"community": "wenchang"},

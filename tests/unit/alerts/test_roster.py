@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from alerts.actions import Annunciate
+from alerts.deputies import acts_for, closes_circle
 from alerts.holidays import HolidayTableError, make_year, own_holidays, parse_years
 from alerts.readiness import DayMark, GapReason, Need, find_gaps, mark_of, unknown_years, without_known
 from alerts.recipients import Address, Roster, choose_rung, decide_told, plan_messages
@@ -120,6 +122,24 @@ def test_deputies_in_a_circle_leave_everybody_where_she_is() -> None:
         PEOPLE,
     )
     assert on_duty(duty, Role.PROPERTY_CLERK, shanghai(2026, 5, 7, 9)).people == (LI,)
+
+
+def test_a_deputy_who_does_not_work_in_a_role_takes_nobodys_place_there() -> None:
+    span = (shanghai(2026, 5, 6), shanghai(2026, 5, 9))
+    both = {**PEOPLE, LI: Person(LI, "李", Role.PROPERTY_CLERK, others=(Role.GUARD,))}
+    duty = replace(days_and_nights(), people=both, deputies=(Deputy(*span, LI, SUN),))
+    noon = shanghai(2026, 5, 7, 12)
+    assert on_duty(duty, Role.PROPERTY_CLERK, noon).people == (LI,)
+    assert acts_for(duty, SUN, noon) == (LI,)  # at the gate
+    assert acts_for(duty, SUN, span[1]) == ()  # it ends by itself
+
+
+def test_a_circle_of_deputies_is_one_only_where_their_times_meet() -> None:
+    days = [shanghai(2026, 5, day) for day in range(1, 9)]
+    standing = (Deputy(days[0], days[4], LI, WANG), Deputy(days[2], days[6], WANG, ZHAO))
+    assert closes_circle(standing, Deputy(days[3], days[7], ZHAO, LI))
+    assert not closes_circle(standing, Deputy(days[4], days[7], ZHAO, LI))
+    assert not closes_circle(standing, Deputy(days[3], days[7], SUN, LI))
 
 
 def test_whoever_may_not_sign_in_any_more_is_on_no_duty() -> None:
