@@ -34,6 +34,7 @@ class Kind(StrEnum):
 
     DEVICE_TEST = "device_test"
     POLICY = "policy"
+    HOUSEHOLD = "household"
 
 
 class AskRefusal(StrEnum):

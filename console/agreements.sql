@@ -10,15 +10,16 @@ RETURNING id
 -- name: agreements_open
 -- what waits for a second person; of one community or, where none is given, of all
 SELECT g.id, g.kind, g.device_id, g.policy_id, g.asked, g.reason, g.until_at, g.asked_by, g.asked_at, g.expires_at,
-       a.display_name AS asker, v.place
-FROM agreements g JOIN users a ON a.id = g.asked_by LEFT JOIN devices v ON v.id = g.device_id
+       a.display_name AS asker, v.place, g.household_id, h.label
+FROM agreements g LEFT JOIN users a ON a.id = g.asked_by LEFT JOIN devices v ON v.id = g.device_id
+LEFT JOIN households h ON h.id = g.household_id
 WHERE g.kind = %(kind)s AND g.state = 'asked' AND g.expires_at > %(wall_now)s
   AND (g.until_at IS NULL OR g.until_at > %(now)s)
   AND (%(community_id)s::text IS NULL OR g.community_id = %(community_id)s)
 ORDER BY g.asked_at LIMIT 200
 
 -- name: agreement_lock
-SELECT id, kind, community_id, device_id, policy_id, asked, reason, until_at, asked_by FROM agreements
+SELECT id, kind, community_id, device_id, policy_id, household_id, asked, reason, until_at, asked_by FROM agreements
 WHERE id = %(id)s AND kind = %(kind)s AND state = 'asked' AND expires_at > %(wall_now)s
   AND (until_at IS NULL OR until_at > %(now)s)
   AND (%(community_id)s::text IS NULL OR community_id = %(community_id)s)

@@ -15,11 +15,14 @@ from typing import Any
 import click
 import psycopg
 
+from console.agreements import At
+from console.agreements_homes import Move, ask_all, load_categories
 from console.audit import Entry as AuditEntry
 from console.books import checks, store
 from console.books.checks import Key, Ledger
 from console.books.faults import Fault, ImportRefusedError, Origin
 from console.books.files import STDIN, Book, Encoding, Source, read_books
+from console.books.moves import hold_back
 from console.books.place import Place, entering, find_place, note, place_options
 from console.books.rows import BOOKS, Entry, parse_row
 from kaimen.clock import SystemClock, as_datetime
@@ -42,12 +45,16 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an import did; ``ended`` are rows whose stored end stands although the file says nothing of it."""
+    """What an import did; ``ended`` are rows whose stored end stands although the file says nothing of it.
+
+    ``waiting`` are homes that the files would move to other hours: a second person has to agree.
+    """
 
     sources: tuple[Source, ...]
     books: Mapping[str, Counts]
     ended: tuple[tuple[Origin, str], ...]
     not_watched: tuple[str, ...]
+    waiting: tuple[str, ...]
     dry_run: bool
 
 
@@ -123,13 +130,19 @@ def import_books(
             faults += [*between, *checks.find_faults(ledger, now=now)]
             if faults:
                 raise ImportRefusedError(faults)
+            ledger, moves = hold_back(
+                ledger, categories=load_categories(connection),
+                communities=store.load_communities(connection, ledger),
+            )  # fmt: skip
             store.write(connection, ledger)
+            asked = ask_all(connection, moves, reason="kaimen import", at=At(now, now))
             around = store.look_around(connection, entries, ledger, now=now)
-            report = _report(books, ledger, around, dry_run=dry_run)
+            waiting = tuple(sorted({move.household_id for move in moves}))
+            report = _report(books, ledger, around, waiting, dry_run=dry_run)
             if dry_run:
                 connection.rollback()
             else:
-                _sign(connection, place, books, ledger, around.communities, now)
+                _sign(connection, place, books, ledger, around.communities, asked, now)
     except psycopg.IntegrityError as error:
         diagnosis = error.diag
         raise click.ClickException(
@@ -165,6 +178,7 @@ def _sign(
     books: list[Book],
     ledger: Ledger,
     communities: list[str],
+    asked: Sequence[tuple[int, Move]],
     now: datetime,
 ) -> None:
     """Say what this database is, where nobody said it yet, and write one audit entry for each file that changed it."""
@@ -188,6 +202,9 @@ def _sign(
                 "households": _households_touched(ledger, names),
             }
             entries.append(_audit("imported", "import", source.sha256, now, **detail))
+    for request, move in asked:
+        asked_for = {"community": move.community_id, "request": request, "what": move.what.value}
+        entries.append(_audit("household_move_asked", "household", move.household_id, now, **asked_for))
     note(connection, place, *entries)
 
 
@@ -217,13 +234,16 @@ def _counts(ledger: Ledger, name: str, missing: Sequence[Key]) -> Counts:
     return Counts(new, changed, len(lines) - new - changed, tuple(missing))
 
 
-def _report(books: list[Book], ledger: Ledger, around: store.Around, *, dry_run: bool) -> Report:
+def _report(
+    books: list[Book], ledger: Ledger, around: store.Around, waiting: tuple[str, ...], *, dry_run: bool
+) -> Report:
     names = {book.name for book in books}
     return Report(
         tuple(dict.fromkeys(book.source for book in books)),
         {name: _counts(ledger, name, around.missing[name]) for name in BOOKS if name in names},
         tuple(checks.ends_that_stand(ledger)),
         tuple(around.not_watched),
+        waiting,
         dry_run,
     )
 
@@ -248,6 +268,7 @@ def _as_dict(report: Report) -> dict[str, Any]:
             for origin, column in report.ended
         ],
         "not_watched": list(report.not_watched),
+        "waiting_for_a_second_person": list(report.waiting),
         "errors": [],
     }  # fmt: skip
 
@@ -262,6 +283,9 @@ def _format(report: Report) -> str:
     if report.not_watched:
         what = "consent to the watch and are not watched: no watched_from, or no dwelling door now"
         lines.append(f"{len(report.not_watched)} households {what}: {_some(report.not_watched)}")
+    if report.waiting:
+        what = "keep their hours until a second person agrees on the page Waits for a second person"
+        lines.append(f"{len(report.waiting)} households {what}: {_some(report.waiting)}")
     lines.append("nothing was written: this was a dry run" if report.dry_run else "written")
     return "\n".join(lines)
 

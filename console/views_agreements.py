@@ -68,3 +68,52 @@ class PoliciesPage:
 
 TEMPLATES["device_tests.html"] = (DeviceTestsPage, "/devices/tests")  # ?device=
 TEMPLATES["policies.html"] = (PoliciesPage, "/admin/policies")
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingMove:
+    """A home that is to be moved; ``asker`` empty: an import asked. ``what`` is policy or category."""
+
+    id: int
+    url: str
+    label: str
+    home_url: str
+    what: str
+    before: str
+    after: str
+    reason: str
+    asker: str
+    asked_at: datetime
+    expires_at: datetime
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedNumber:
+    """A telephone number that was changed and does not count yet; numbers and names are masked."""
+
+    id: int
+    label: str
+    home_url: str
+    name: str
+    new_phone: str
+    old_phone: str
+    told_at: datetime | None
+    teller: str
+    confirmed_at: datetime | None
+    trusted_from: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementsPage:
+    """What waits for a second person about homes and numbers; ``may_open``: the reader enters homes' own pages."""
+
+    moves: tuple[WaitingMove, ...]
+    numbers: tuple[ChangedNumber, ...]
+    policies: tuple[str, ...]
+    categories: tuple[str, ...]
+    may_open: bool
+    form: Form = field(default_factory=Form)
+
+
+TEMPLATES["agreements.html"] = (AgreementsPage, "/agreements")

@@ -74,8 +74,9 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
 ('household_contacts', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('household_states', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('household_presence', 'people', 'SELECT, DELETE', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
-('persons', 'people', 'SELECT',
- 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id) OR EXISTS (SELECT 1 FROM household_contacts c WHERE c.person_id = persons.id)', NULL),
+('persons', 'people', 'SELECT, UPDATE (category)',
+ 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id) OR EXISTS (SELECT 1 FROM household_contacts c WHERE c.person_id = persons.id)',
+ '(SELECT scope_word(''role'')) IN (''property_clerk'', ''admin'') AND EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)'),
 ('person_identities', 'people', 'SELECT',
  '(SELECT scope_word(''role'')) <> ALL (''{property_director,community_committee,auditor,police_supervisor,admin}'')
   AND EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)', NULL),

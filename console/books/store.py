@@ -82,6 +82,16 @@ def load_policies(connection: Connection) -> frozenset[str]:
     return frozenset(row["id"] for row in connection.execute(_SQL["policies"]).fetchall())
 
 
+def load_communities(connection: Connection, ledger: Ledger) -> dict[str, str]:
+    """Return the community of each household that files speak of and that is stored."""
+    named = {line.row["id"] for line, _ in ledger.of_files("households")}
+    named |= {
+        line.stored["household_id"] for line, _ in ledger.of_files("persons") if line.stored is not None
+    }
+    rows = connection.execute(_SQL["household_communities"], {"households": sorted(named - {None})})
+    return {row["id"]: row["community_id"] for row in rows}
+
+
 # Writing ------------------------------------------------------------------------------------------------------------
 
 

@@ -38,7 +38,7 @@ _CLASSES = {
     "cards": ("home_cards", "person_cards", "home_codes", "home_pass_notes", "person_card_notes"),
     "notes": (
         "home_case_entries", "home_cases", "home_tasks", "home_handovers", "home_entry_steps", "home_visit_forms",
-        "home_desk_notes", "look_up_subjects",
+        "home_desk_notes", "home_agreements", "look_up_subjects",
     ),
     "words": ("home_words",),
     "absences": ("home_absences", "home_absences_link"),

@@ -98,6 +98,11 @@ DELETE FROM desk_notes WHERE household_id = %(household_id)s
 -- name: home_voices
 DELETE FROM home_voices WHERE household_id = %(household_id)s
 
+-- name: home_agreements
+-- that two people agreed stays; why one of them asked goes
+UPDATE agreements SET reason = '', asked = asked - 'person', state = CASE WHEN state = 'asked' THEN 'ended' ELSE state END
+WHERE household_id = %(household_id)s
+
 -- name: home_leases
 DELETE FROM leases WHERE household_id = %(household_id)s
 

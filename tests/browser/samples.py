@@ -274,7 +274,7 @@ TIMELINE = (
     v.TimelineEntry(ago(hours=51.4), v.Phrase("opened", {"stage": 1})),
 )
 CONTACTS = (
-    v.Contact("王*", "family", "女儿", "13800000001"),
+    v.Contact("王*", "女儿", "13800000001"),
     v.Contact("陈伟", "neighbour_watcher", "", "13800000002"),
     v.Contact("周*成", "stairwell_liaison"),
     v.Contact("刘*", "safety_guardian", "", "13800000004"),
@@ -1155,6 +1155,37 @@ POLICIES = va.PoliciesPage(
 )  # fmt: skip
 
 
+AGREEMENTS = va.AgreementsPage(
+    (
+        va.WaitingMove(
+            7, "/agreements/moves/7", "3-1-1201", "/households/h-wang", "policy", "mandated", "frail",
+            "出院回家，独自一人", "周洁", ago(hours=2), NOW + timedelta(days=6), False,
+        ),
+        va.WaitingMove(
+            8, "/agreements/moves/8", "7-2-302", "/households/h-zhao", "category", "独居", "", "kaimen import", "",
+            ago(hours=5), NOW + timedelta(days=6), False,
+        ),
+    ),
+    (
+        va.ChangedNumber(
+            3, "3-1-1201", "/households/h-wang", "王*", "139****2222", "138****1234", None, "", None, None
+        ),
+        va.ChangedNumber(
+            4, "7-2-302", "/households/h-zhao", "赵*", "137****3333", "136****4444", ago(hours=3), "周洁",
+            None, None,
+        ),
+        va.ChangedNumber(
+            5, "1-3-601", "/households/h-sun", "孙*", "135****5555", "", ago(hours=30), "周洁",
+            ago(hours=20), NOW + timedelta(hours=52),
+        ),
+    ),
+    ("frail", "mandated"),
+    ("高龄独居",),
+    True,
+    v.Form({"home": "3-9"}, {"home": "no_such_home"}),
+)  # fmt: skip
+
+
 PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "device-tests": ("device_tests.html", lambda: TESTS, {"current": "devices"}),
     "device-tests-empty": (
@@ -1166,6 +1197,12 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "policies-read": (
         "policies.html",
         lambda: replace(POLICIES, waiting=(), may_ask=False),
+        {"current": "admin", "role": Role.ADMIN},
+    ),
+    "agreements": ("agreements.html", lambda: AGREEMENTS, {"current": "households"}),
+    "agreements-empty": (
+        "agreements.html",
+        lambda: va.AgreementsPage((), (), ("mandated",), (), False),
         {"current": "admin", "role": Role.ADMIN},
     ),
     "alarms": ("alarms.html", lambda: ALARMS, {"current": "alarms", "demo": False}),

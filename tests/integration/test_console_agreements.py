@@ -129,3 +129,53 @@ def test_a_request_does_not_wait_for_ever_and_one_community_asks_nothing_of_the_
     )
     assert answer.status_code == 403
     assert own.get("/admin/policies").status_code == 200
+
+
+def test_a_home_is_moved_to_other_hours_once_a_second_person_agrees(world: World) -> None:
+    clerk, second = world.browser("clerk"), world.browser("clerk-2")
+    world.write("INSERT INTO policies (id, version, thresholds_s, ladder, valid_from) VALUES"
+                " ('frail', 1, '{28800,57600,86400}', '{}', %s)", world.now)  # fmt: skip
+
+    def ask(**fields: str) -> int:
+        sent = {"home": "h-wang", "policy": "frail", "category": "", "reason": "出院回家", **fields}
+        return int(world.post(clerk, "/agreements", **sent).status_code)
+
+    def policy_of_wang() -> str:
+        return str(world.rows("SELECT policy_id FROM households WHERE id = 'h-wang'")[0]["policy_id"])
+
+    assert [ask(home="h-other"), ask(policy="hasty"), ask(policy="mandated"), ask(reason="")] == [422] * 4
+    assert ask() == 303
+    request = _request(world)
+    assert "mandated → frail" in second.get("/agreements").text
+    path = f"/agreements/moves/{request}"
+    assert world.post(clerk, f"{path}/agree").status_code == 404, "nobody agrees to her own"
+    assert world.post(world.browser("clerk-b"), f"{path}/agree").status_code == 404
+    assert world.post(world.browser("family"), f"{path}/agree").status_code == 403
+    assert policy_of_wang() == "mandated"
+    assert world.post(second, f"{path}/agree").status_code == 303
+    assert policy_of_wang() == "frail"
+    # Her care category by the same way; what became another one meanwhile is not written over.
+    assert ask(policy="", category="高龄独居") == 303
+    path = f"/agreements/moves/{_request(world)}"
+    world.write("UPDATE persons SET category = 'x' WHERE id = 'p-h-wang'")
+    assert world.post(second, f"{path}/agree").status_code == 409
+    world.write("UPDATE persons SET category = NULL WHERE id = 'p-h-wang'")
+    assert world.post(second, f"{path}/agree").status_code == 303
+    assert world.rows("SELECT category FROM persons WHERE id = 'p-h-wang'") == [{"category": "高龄独居"}]
+    actions = [row["action"] for row in world.rows("SELECT action FROM audit_entries ORDER BY id")]
+    assert actions == ["household_move_asked", "household_move_agreed"] * 2
+
+
+def test_changed_numbers_that_do_not_count_yet_stand_masked_beside_what_happens_meanwhile(
+    world: World,
+) -> None:
+    world.write(
+        "UPDATE person_identities SET phone = '13700001111' WHERE person_id IN ('p-h-wang', 'p-h-other')"
+    )
+    page = world.browser("clerk").get("/agreements").text
+    assert "尚未告知旧号码" in page
+    assert "137****1111" in page
+    assert "13700001111" not in page
+    assert page.count("kaimen phone told") == 1  # another community's is not there
+    entry = world.rows("SELECT detail FROM audit_entries WHERE action = 'number_changes_read'")[0]["detail"]
+    assert entry["households"] == ["h-wang"]

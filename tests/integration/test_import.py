@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
@@ -640,3 +641,34 @@ def test_the_page_on_importing_names_every_column_and_what_must_be_there(page: s
         bold = {name for cell in first_cells for name in re.findall(r"\*\*`(\w+)`\*\*", cell)}
         every = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}
         assert (every, bold) == (set(model.columns()), model.required()), book
+
+
+def test_files_do_not_move_a_home_to_other_hours_by_themselves(
+    run: Callable[..., Result], tmp_path: Path, database_url: str
+) -> None:
+    assert run(write_folder(tmp_path / "first")).exit_code == 0
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO policies (id, version, thresholds_s, ladder, valid_from)"
+            " VALUES ('frail', 1, '{28800,57600,86400}', '{}', now())"
+        )
+        connection.execute("INSERT INTO care_categories VALUES ('frail_alone', 'frail')")
+        changed = {
+            "households": [
+                line.replace(",1,,,2025-11", ",1,,frail,2025-11") for line in BOOK_LINES["households"]
+            ],
+            "persons": [line.replace("living_alone", "frail_alone") for line in BOOK_LINES["persons"]],
+        }
+        folder = write_folder(tmp_path / "changed", **changed)
+        for _ in range(2):  # the same files again ask nothing anew
+            report = report_of(run(folder, "--json"))
+            assert report["waiting_for_a_second_person"] == ["h-1201"]
+        asked = connection.execute("SELECT asked, asked_by, state FROM agreements ORDER BY id").fetchall()
+        stored = connection.execute(
+            "SELECT h.policy_id, p.category FROM households h JOIN persons p ON p.household_id = h.id AND p.id = 'p-1'"
+        ).fetchone()
+    assert [(row[0]["what"], row[0]["from"], row[0]["to"], row[1], row[2]) for row in asked] == [
+        ("policy", "mandated", "frail", None, "asked"),
+        ("category", "living_alone", "frail_alone", None, "asked"),
+    ]
+    assert stored == ("mandated", "living_alone")

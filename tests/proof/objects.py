@@ -30,7 +30,8 @@ WORDS: Values = {
 MISSING: Values = {
     **dict.fromkeys(
         ("case_id", "task_id", "row_id", "ticket_id", "entry_id", "absence_id", "swap_id", "handover_id", "span_id",
-         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id", "request_id", "position_id", "agreement_id", "proposal_id"),
+         "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id", "request_id", "position_id", "agreement_id", "proposal_id", "deputy_id",
+         "move_id"),
         987_654_321,
     ),
     "household_id": "h-none", "person_id": "p-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
@@ -124,6 +125,11 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
             " VALUES (%s, 'property_clerk', %s, %s, %s, %s, %s) RETURNING id",
             community, officer, clerk, now + timedelta(days=1), now + timedelta(days=2), now,
         ),
+        "deputy_id": add(
+            "INSERT INTO duty_deputies (community_id, user_id, deputy_id, from_at, to_at, made_at, made_by)"
+            " VALUES (%s, %s, %s, %s, %s, %s, 'test') RETURNING id",
+            community, clerk, officer, now + timedelta(days=1), now + timedelta(days=2), now,
+        ),
         "span_id": add(
             "INSERT INTO duty_overrides (community_id, role, from_at, to_at, user_ids, made_at, made_by)"
             " VALUES (%s, 'property_clerk', %s, %s, %s, %s, 'test') RETURNING id",
@@ -175,6 +181,12 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
             "INSERT INTO agreements (kind, policy_id, asked, reason, asked_by, asked_at, expires_at)"
             " VALUES ('policy', 'frail', '{\"hours\": [12, 24, 48]}', '高龄', %s, %s, %s) RETURNING id",
             clerk, wall, wall + timedelta(days=1),
+        ),
+        "move_id": add(
+            "INSERT INTO agreements (kind, community_id, household_id, asked, reason, asked_at, expires_at)"
+            " VALUES ('household', %s, %s, '{\"what\": \"policy\", \"from\": \"mandated\", \"to\": \"frail\"}', '高龄', %s, %s)"
+            " RETURNING id",
+            community, home, wall, wall + timedelta(days=1),
         ),
         "request_id": add(
             "INSERT INTO people_requests (kind, user_id, asked_by, asked_at, expires_at)"
