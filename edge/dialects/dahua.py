@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.dialects.frame import Frame
-from edge.dialects.values import as_bool, as_int, as_list, as_mapping, as_open, as_text, epoch_ms
+from edge.dialects.values import as_bool, as_int, as_list, as_mapping, as_open, as_text, epoch_ms, parse_json
 from edge.reading import Kind, Nature, Reading, read
 from kaimen.vocabulary import EventType
 
@@ -54,6 +54,7 @@ _CODES: dict[str, tuple[Kind, Kind]] = {
     "Heartbeat": (Kind.HEARTBEAT, Kind.HEARTBEAT), "KeepAlive": (Kind.HEARTBEAT, Kind.HEARTBEAT),
     "UrgencyAlarm": (Kind.SOS, Kind.ALARM_END), "SOSAlarm": (Kind.SOS, Kind.ALARM_END),
 }  # fmt: skip
+_TEXT_MAX, _EVENTS_MAX = 200_000, 65
 _TYPES = {"BreakIn": EventType.DOOR_FORCED_OPEN, "DuressAlarm": EventType.DURESS, "Duress": EventType.DURESS}
 
 
@@ -77,6 +78,8 @@ def _special(code: str, action: str, data: Mapping[str, Any]) -> tuple[Kind, str
         return _LIGHT.get(-1 if state is None else state, (Kind.UNKNOWN, f"key light state {state}"))
     if code in ("DoorStatus", "DoorCard"):
         said = as_open(data.get("Status"))
+        if said is not None and as_bool(data.get("Relay")):
+            return (Kind.DOOR_UNLOCKED if said else Kind.DOOR_LOCKED), "the lock's relay, not the contact"
         if said is not None:
             return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), "door contact"
         return Kind.CARD_READ if code == "DoorCard" else Kind.DOOR_STATE_UNKNOWN, code
@@ -127,9 +130,23 @@ def _lock_status(frame: Frame) -> list[Reading]:
     ]
 
 
+def _lines(text: str) -> list[Reading]:
+    """Read the event stream of the device's own web interface: ``Code=…;action=…;index=…[;data={…}]``, many in a row."""
+    found = []
+    for line in text[:_TEXT_MAX].split("Code=")[1:_EVENTS_MAX]:
+        code, _, rest = line.partition(";")
+        action = rest.partition("action=")[2].partition(";")[0].strip()
+        start, end = rest.find("{"), rest.rfind("}")
+        data = as_mapping(parse_json(rest[start : end + 1])) if 0 <= start < end else {}
+        found.append(_event(code.strip(), action, data, {}))
+    return found
+
+
 def decode(frame: Frame) -> list[Reading] | None:
     """Decode a Dahua event; None where it is none."""
     obj, parts = frame.obj, frame.parts
+    if not obj and "Code=" in frame.text and ";action=" in frame.text:
+        return _lines(frame.text)
     if len(parts) >= 3 and parts[-2:] == ("MagneticLock", "Status"):
         return _lock_status(frame)
     if as_text(obj.get("method")) == "client.notifyEventStream":

@@ -30,6 +30,7 @@ _LEAK_FIELDS = (
     "leakage", "water_leakage", "leak_detected", "detect_wet",
 )  # fmt: skip
 _TAMPER_FIELDS = ("tamper", "tampered", "tamper_status", "tamper_alarm", "tamper_state")
+_BELL_FIELDS = ("doorbell", "bell", "ringing")
 _LOW_BATTERY_FIELDS = ("battery_low", "low_battery", "lowbattery", "batt_low", "battery_alarm", "batterylow")
 _SMOKE_FIELDS = ("smoke", "fire", "smoke_alarm", "smoke_status")
 _VIBRATION_FIELDS = ("vibration", "shock", "vibrate", "drop", "impact")
@@ -55,6 +56,7 @@ _SAFE_WORDS = frozenset({"installed", "install", "intact", "mounted"})
 _PRESENT_WORDS = frozenset({"occupied", "presence", "present", "move", "none_move_presence", "pir occupancy"})
 _ABSENT_WORDS = frozenset({"vacant", "unoccupied", "absence", "absent", "none", "free", "idle"})
 _SOS_ACTIONS = ("emergency", "sos", "panic", "help")
+_REFUSED_ACTIONS = ("failure", "failed", "invalid", "not_match", "wrong")
 _UNLOCK_ACTIONS = frozenset({"unlock", "unlocked"})
 _QUIET_ACTIONS = frozenset({"none", "idle", "default", "release_all"})
 
@@ -118,6 +120,12 @@ def _door_kinds(fields: Mapping[str, Any], contact_true_is_closed: bool | None) 
             return (Kind.DOOR_CLOSED if closed else Kind.DOOR_OPEN), "contact, polarity of this family"
         if flag is not None:
             return Kind.DOOR_STATE_UNKNOWN, "a boolean contact whose polarity is not known"
+    gate = as_bool(fields.get("garage_door_contact"))
+    if gate is not None and contact_true_is_closed is not None:
+        closed = gate == contact_true_is_closed
+        return (
+            Kind.DOOR_CLOSED if closed else Kind.DOOR_OPEN
+        ), "contact of a garage door, polarity of this family"
     for name in _OPEN_FIELDS:
         if name in fields:
             said = as_open(fields[name])
@@ -154,7 +162,7 @@ def _action_kinds(fields: Mapping[str, Any]) -> tuple[Kind, str] | None:
         return Kind.NONE, "the empty action that trails a press"
     if any(mark in word for mark in _SOS_ACTIONS):
         return Kind.SOS, f"action {word[:40]}"
-    if "failure" in word or "invalid" in word:
+    if any(mark in word for mark in _REFUSED_ACTIONS):
         return Kind.ACCESS_DENIED, f"action {word[:40]}"
     if word in _UNLOCK_ACTIONS or word.endswith("_unlock") or word.startswith("unlock"):
         return Kind.DOOR_UNLOCKED, f"action {word[:40]}"
@@ -242,6 +250,8 @@ def facts(obj: Mapping[str, Any], *, contact_true_is_closed: bool | None) -> lis
         _presence_kinds(fields),
     )
     found += [fact for fact in doubtful if fact is not None]
+    if as_bool(_first(fields, _BELL_FIELDS)) is True:
+        found.append((Kind.CALL, "field for a bell"))
     found += _hazard_kinds(fields)
     found += _button_kinds(fields)
     found += _fault_kinds(fields)

@@ -127,6 +127,23 @@ _EXCEPTIONS: dict[int, _Code] = {
     0x407: _code(Kind.DEVICE_ONLINE, "network restored"),
     0x409: _code(Kind.ERROR, "reader offline"),
     0x40A: _code(Kind.DEVICE_ONLINE, "reader back"),
+    0x408: _code(Kind.ERROR, "event store faulty"),
+    0x40B: _code(Kind.NONE, "indicator light off"),
+    0x40C: _code(Kind.NONE, "indicator light back"),
+    0x40D: _code(Kind.ERROR, "lane controller offline"),
+    0x40E: _code(Kind.DEVICE_ONLINE, "lane controller back"),
+    0x40F: _code(Kind.ERROR, "security module offline"),
+    0x410: _code(Kind.DEVICE_ONLINE, "security module back"),
+    0x411: _code(Kind.BATTERY_LOW, "battery low"),
+    0x412: _code(Kind.ALARM_END, "battery restored"),
+    0x413: _code(Kind.ERROR, "network of a local controller broken"),
+    0x414: _code(Kind.DEVICE_ONLINE, "network of a local controller back"),
+    0x415: _code(Kind.ERROR, "wire ring broken"),
+    0x416: _code(Kind.DEVICE_ONLINE, "wire ring whole again"),
+    0x417: _code(Kind.ERROR, "local controller offline"),
+    0x418: _code(Kind.DEVICE_ONLINE, "local controller back"),
+    0x419: _code(Kind.ERROR, "wire ring broken"),
+    0x41A: _code(Kind.DEVICE_ONLINE, "wire ring whole again"),
 }
 _OPERATIONS: dict[int, _Code] = {
     0x400: _Code(Kind.DOOR_UNLOCKED, "remote release", "remote_office"),
@@ -135,7 +152,17 @@ _OPERATIONS: dict[int, _Code] = {
     0x403: _Code(Kind.DOOR_LOCKED, "remote always closed", "remote_office"),
     0x404: _code(Kind.CLOCK, "clock set by hand"),
     0x405: _code(Kind.CLOCK, "clock set by time server"),
+    0x50: _code(Kind.NONE, "signed in at the device"),
+    0x51: _code(Kind.NONE, "signed out at the device"),
+    0x5A: _code(Kind.CONFIG, "firmware replaced at the device"),
+    0x70: _code(Kind.NONE, "signed in from elsewhere"),
+    0x71: _code(Kind.NONE, "signed out from elsewhere"),
+    0x79: _code(Kind.NONE, "armed from elsewhere"),
+    0x7A: _code(Kind.NONE, "disarmed from elsewhere"),
     0x7B: _code(Kind.DEVICE_BOOT, "remote restart"),
+    0x7E: _code(Kind.CONFIG, "firmware replaced from elsewhere"),
+    0x86: _code(Kind.CONFIG, "settings read"),
+    0x87: _code(Kind.CONFIG, "settings written"),
 }
 
 
@@ -216,10 +243,20 @@ def _outer(outer: Mapping[str, Any], fallback: str) -> list[Reading] | None:
         return [_reading(outer, outer, fallback)]
     if "majorEventType" in outer:
         return [_reading(outer, outer, fallback)]
+    call = as_mapping(outer.get("CallStatus"))
+    if call:
+        return [_call_status(as_text(call.get("status")) or "", fallback)]
     name = (as_text(outer.get("eventType")) or "").lower()
     if not name or not ("eventState" in outer or "activePostCount" in outer or "ipAddress" in outer):
         return None
     return [_other_event(outer, name, fallback)]
+
+
+def _call_status(word: str, fallback: str) -> Reading:
+    """Read what a door station answers when it is asked whether somebody rings."""
+    kinds = {"ring": Kind.CALL, "oncall": Kind.CALL, "idle": Kind.NONE, "error": Kind.ERROR}
+    kind = kinds.get(word.lower(), Kind.UNKNOWN)
+    return read(f"{fallback or 'hikvision'}/1", kind, f"call status {word[:20]}", nature=Nature.STATE)
 
 
 def _other_event(outer: Mapping[str, Any], name: str, fallback: str) -> Reading:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edge.dialects import browan, dragino, milesight
+from edge.dialects import browan, dragino, milesight, netvox, strips, tektelic
 from edge.dialects.values import as_int, as_text, parse_hex
 from edge.reading import Kind, Reading, read
 
@@ -82,7 +82,9 @@ def _cayenne(model: str, port: int | None, data: bytes, source: str) -> list[Rea
 
 _RADIO_BRIDGE = {
     0x00: Kind.DEVICE_BOOT, 0x01: Kind.HEARTBEAT, 0x02: Kind.TAMPER, 0x09: Kind.TELEMETRY, 0x0A: Kind.ALARM,
-    0xFC: Kind.CONFIG, 0xFF: Kind.CONFIG, 0xFB: Kind.CONFIG, 0xFD: Kind.CONFIG,
+    0x0D: Kind.TELEMETRY, 0x0F: Kind.TELEMETRY, 0x10: Kind.TELEMETRY, 0x11: Kind.TELEMETRY, 0x13: Kind.TELEMETRY,
+    0x14: Kind.TELEMETRY, 0x15: Kind.TELEMETRY, 0x16: Kind.TELEMETRY, 0x18: Kind.TELEMETRY, 0x19: Kind.TELEMETRY,
+    0x1A: Kind.TELEMETRY, 0xFC: Kind.CONFIG, 0xFF: Kind.CONFIG, 0xFB: Kind.CONFIG, 0xFD: Kind.CONFIG,
 }  # fmt: skip
 
 
@@ -101,30 +103,12 @@ def _radio_bridge(model: str, port: int | None, data: bytes, source: str) -> lis
         return [read(source, Kind.BUTTON, "button event")]
     if form == 0x02:
         return [read(source, Kind.ALARM_END if value else Kind.TAMPER, f"tamper event {value}")]
-    kind = _RADIO_BRIDGE.get(form, Kind.UNKNOWN)
-    return [read(source, kind, f"event type {form:#04x}")]
-
-
-def _netvox(model: str, port: int | None, data: bytes, source: str) -> list[Reading]:
-    """Decode a Netvox status report (port 6): version, device type, report type, battery, status."""
-    name = model.upper()
-    if port == 7:
-        return [read(source, Kind.CONFIG, "answer to a configuration")]
-    if port not in (6, None) or len(data) < 5:
-        return [read(source, Kind.ERROR if port not in (6, None) else Kind.UNKNOWN, f"port {port}")]
-    if data[2] == 0:
-        return [read(source, Kind.TELEMETRY, "version report")]
-    status = data[4]
-    if name.startswith(("R311A", "R718F", "RA02A", "R313A")):
-        return [read(source, Kind.DOOR_OPEN if status else Kind.DOOR_CLOSED, f"status {status}")]
-    if name.startswith(("R311W", "R718WA", "R718WB", "R313WA")):
-        return [read(source, Kind.WATER_LEAK if status else Kind.WATER_OK, f"status {status}")]
-    if name.startswith(("R312A", "R313F1", "RB02")):
-        return [read(source, Kind.BUTTON if status else Kind.TELEMETRY, f"status {status}")]
-    if name.startswith(("RB11E", "R718E")) and len(data) >= 10:
-        found = [read(source, Kind.OCCUPIED if data[9 - 1] else Kind.VACANT, "occupancy")]
-        return found + ([read(source, Kind.TAMPER, "tamper")] if data[9] else [])
-    return [read(source, Kind.UNKNOWN, "a model that is not known")]
+    if form == 0x0E:
+        return [read(source, Kind.TELEMETRY if value else Kind.VIBRATION, f"movement event {value}")]
+    readings = [read(source, _RADIO_BRIDGE.get(form, Kind.UNKNOWN), f"event type {form:#04x}")]
+    if form == 0x01 and value & 0x02:
+        readings.append(read(source, Kind.BATTERY_LOW, "battery bit of the supervisory message"))
+    return readings
 
 
 _CODECS: tuple[tuple[str, Codec], ...] = (
@@ -134,7 +118,9 @@ _CODECS: tuple[tuple[str, Codec], ...] = (
     ("merryiot", browan.decode),
     ("elsys", _elsys),
     ("radiobridge", _radio_bridge),
-    ("netvox", _netvox),
+    ("netvox", netvox.decode),
+    ("sensative", strips.decode),
+    ("tektelic", tektelic.decode),
     ("cayenne", _cayenne),
     ("rak", _cayenne),
     ("seeed", _cayenne),
@@ -163,8 +149,9 @@ _VENDORS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("LDS", "LWL", "DS03", "WL03", "LHT65", "CPL", "PB01", "SDS"), "dragino"),
     (("TB", "DW10", "MS10", "CD10"), "browan"),
     (("RBS",), "radiobridge"),
-    (("R311", "R718", "R313", "RB11", "R312"), "netvox"),
+    (("R311", "R718", "R730", "R313", "RA02", "RB02", "RB11", "R312"), "netvox"),
     (("ERS", "EMS", "ELT"), "elsys"),
+    (("STRIPS",), "sensative"),
 )
 
 

@@ -7,6 +7,8 @@ from edge.dialects.frame import Frame
 from edge.dialects.values import as_text, parse_hex
 from edge.reading import Kind, Reading, read
 
+#: Type word of what moves in front of a window.
+_COVER = "WCVR"
 _BTHOME_UUIDS = ("fcd2", "0xfcd2")
 
 
@@ -29,4 +31,7 @@ def decode(frame: Frame) -> list[Reading] | None:
         return bthome.decode_service_data(data, source)
     if "model_id" not in obj and "servicedata" in obj:
         return [read(source, Kind.UNKNOWN, "an advertisement that nobody decoded", aliases=aliases)]
+    if as_text(obj.get("type")) == _COVER:
+        # How far a curtain is drawn is no door, and its motor's motion is nobody's.
+        obj = {name: value for name, value in obj.items() if name not in ("open", "motion")}
     return bthome.decode_object(obj, source, aliases=tuple(alias for alias in aliases if alias))

@@ -297,7 +297,9 @@ def test_no_bytes_make_a_dialect_fail(topic: str | None, payload: bytes) -> None
 
 @settings(max_examples=300, deadline=None)
 @given(
-    vendor=st.sampled_from(["milesight", "dragino", "browan", "elsys", "netvox", "radiobridge", "cayenne"]),
+    vendor=st.sampled_from(
+        ["milesight", "dragino", "browan", "elsys", "netvox", "radiobridge", "cayenne", "sensative", "tektelic"]
+    ),
     model=st.sampled_from(["WS301", "EM300-MCS", "EM300-DI", "VS373", "AT101", "LDS02", "LDS03A", "DS03A", "CPL01", "LHT65N",
                            "PB01", "TBDW100", "DW10", "R311A", "RB11E", ""]),
     port=st.none() | st.integers(0, 255),
