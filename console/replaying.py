@@ -90,7 +90,14 @@ def _recordings(files: tuple[Path, ...]) -> list[Any]:
 
     if not files:
         raise click.UsageError("name at least one recording, or --wire with --registry and --until")
-    return [home for path in files for home in read_recording(path)]
+    found = [home for path in files for home in read_recording(path)]
+    for recording in found:
+        if not recording.front_states:
+            told = (
+                "no row has the kind front_door, so that no door of it ever opens; name its kind in the file"
+            )
+            click.echo(f"{recording.home}: {told}", err=True)
+    return found
 
 
 def _judge(

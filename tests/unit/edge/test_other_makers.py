@@ -185,7 +185,7 @@ def test_a_damaged_recording_makes_no_dialect_fail_and_always_has_a_reason() -> 
     samples = [msgspec.json.decode(line) for path in _PAYLOADS for line in path.read_bytes().splitlines()]
     seed = random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)
-    for _ in range(int(os.environ.get("KAIMEN_TEST_DAMAGED", "1500"))):
+    for _ in range(int(os.environ.get("KAIMEN_TEST_DAMAGED", "1000"))):
         sample = chance.choice(samples)
         payload = _damaged(sample["payload"], chance)
         found = decode(sample["topic"], payload, sample["encoding"])
