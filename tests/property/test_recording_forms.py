@@ -82,8 +82,10 @@ FORMS = st.fixed_dictionaries(
         "crlf": st.booleans(),
     }
 )
-#: Openings at whole seconds, some of them shut again within the second.
-DAYS = st.lists(st.integers(60, 20 * 86_400), min_size=1, max_size=8, unique_by=lambda second: second // 300)
+#: Openings at whole seconds, each after the one before was shut again.
+DAYS = st.lists(
+    st.integers(1, 20 * 288).map(lambda step: step * 300 + 7), min_size=1, max_size=8, unique=True
+)
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
