@@ -74,6 +74,7 @@ from console.pages import (
     tickets,
     transparency,
     visit,
+    visit_photos,
     voices,
     watchdog,
     why,
@@ -105,7 +106,7 @@ log = get_logger()
 _PAGES = (
     sign_in, sign_in_code, sign_in_outer, account, account_tokens, people, alarms, case, morning, morning_early, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
     devices, device_tests, policies, agreements, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
-    seen, visit, watchdog, figures, duty, duty_deputies, duty_rosters, dry_run, look_back,
+    seen, visit, visit_photos, watchdog, figures, duty, duty_deputies, duty_rosters, dry_run, look_back,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
     rights, retention, voices,
 )  # fmt: skip

@@ -40,6 +40,16 @@ WHERE ended_at IS NULL AND %(user_id)s IN (from_user_id, to_user_id)
 UPDATE duty_deputies SET ended_at = %(now)s
 WHERE ended_at IS NULL AND deputy_id = %(user_id)s AND to_at > %(now)s
 
+-- name: leaver_places
+-- The communities she works in, by her first position and those beside it.
+SELECT u.community_id AS id FROM users u WHERE u.id = %(user_id)s AND u.community_id IS NOT NULL
+UNION SELECT p.community_id FROM user_positions p WHERE p.user_id = %(user_id)s AND p.community_id IS NOT NULL
+ORDER BY id
+
+-- name: leaver_agreements
+-- What she asked for and nobody has agreed to yet is asked by nobody any more.
+UPDATE agreements SET state = 'ended', decided_at = %(wall)s WHERE asked_by = %(user_id)s AND state = 'asked'
+
 -- name: leaver_tests
 DELETE FROM live_tests WHERE user_id = %(user_id)s AND state = 'due'
 

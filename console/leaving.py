@@ -1,8 +1,8 @@
 """A person leaves: who enters; no way in is left to her, and what she held or stood for leaves as a list.
 
 One act in one transaction: sign-in, second factor, positions, sessions, tokens and calendar end, the addresses and the telephone on which she was
-told end, her cases are given back and annunciated, swaps she was asked for fall away, and the gaps her going leaves in
-the rosters are named. Leaving is never refused because of a gap: who must not come in any more must not.
+told end, her cases are given back and annunciated, swaps she was asked for and whatever of hers waits for a second person fall
+away, she stands in for nobody any more, and the gaps her going leaves in the rosters are named. Leaving is never refused because of a gap: who must not come in any more must not.
 """
 
 from __future__ import annotations
@@ -54,14 +54,15 @@ def leave(
     if row is None:
         raise NotHereError(name)
     of_her = {"user_id": row["id"], "now": now, "wall": wall_now, "by": by, "recipient": f"user:{row['id']}"}
-    place = row["community_id"]
-    known = load_gaps(connection, place, now=now) if place else []
+    # Every community in which she holds a position: leaving it bare is named there too.
+    places = [found["id"] for found in connection.execute(_SQL["leaver_places"], of_her).fetchall()]
+    known = {place: load_gaps(connection, place, now=now) for place in places}
     changed = connection.execute(_SQL["leaver_disable"], of_her).rowcount
     counts = {
         what: connection.execute(_SQL[f"leaver_{what}"], of_her).rowcount
         for what in ("sessions", "tokens", "feeds", "addresses")
     }
-    for what in ("codes", "phone", "swaps", "handovers", "deputies", "tests"):
+    for what in ("codes", "phone", "swaps", "handovers", "deputies", "agreements", "tests"):
         connection.execute(_SQL[f"leaver_{what}"], of_her)
     for what in ("devices", "steps", "outer", "positions"):
         connection.execute(_IDENTITY[f"{what}_of_user_end"], of_her)
@@ -73,7 +74,9 @@ def leave(
         acts.release(connection, case_id=case["id"], user_id=row["id"], now=now)
         given_back.append(case["number"])
     rules = connection.execute(_SQL["leaver_rules"], of_her).fetchone()
-    gaps = without_known(load_gaps(connection, place, now=now), known) if place else []
+    gaps = [
+        gap for place in places for gap in without_known(load_gaps(connection, place, now=now), known[place])
+    ]
     return Left(
         row["id"], name, row["display_name"], not changed, counts["sessions"], counts["tokens"],
         counts["feeds"], counts["addresses"], tuple(given_back), int(rules["count"]) if rules else 0, gaps,

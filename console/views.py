@@ -609,7 +609,7 @@ class AbsenceView:
 
 @dataclass(frozen=True, slots=True)
 class ConsentView:
-    """``purpose``: watch, notify_family, share_with_police, exact_times, early_watch."""
+    """``purpose``: watch, notify_family, share_with_police, exact_times, early_watch, visit_photo."""
 
     purpose: str
     given_by: str | None = None

@@ -62,6 +62,29 @@ class ResultsPage:
     others: int = field(default=0)
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoRow:
+    id: int
+    url: str  # a purpose is posted here; what ends in /remove takes it back
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhotosPage:
+    """Photos of one visit, none of them shown yet; ``form`` None: this reader can add none now."""
+
+    task: TaskView
+    household: HouseholdName
+    photos: tuple[PhotoRow, ...]
+    agreed: bool
+    form: Form | None
+    count_max: int
+    purposes: tuple[str, ...]
+    back_url: str = "/tasks"
+
+
+TEMPLATES["photos.html"] = (PhotosPage, "/tasks/{id}/photos")
 TEMPLATES["visit.html"] = (VisitPage, "/tasks/{id}/visit")
 TEMPLATES["entry.html"] = (EntryPage, "/tasks/{id}/entry")
 TEMPLATES["visit_results.html"] = (ResultsPage, "/visits/results")

@@ -131,6 +131,8 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
 ('case_signals', 'people', 'SELECT, INSERT, UPDATE', 'EXISTS (SELECT 1 FROM cases c WHERE c.id = case_id)', NULL),
 ('tasks', 'people', 'SELECT, INSERT, UPDATE', 'EXISTS (SELECT 1 FROM cases c WHERE c.id = case_id)', NULL),
 ('visit_forms', 'people', 'SELECT, INSERT', 'EXISTS (SELECT 1 FROM cases c WHERE c.id = case_id)', NULL),
+('visit_photos', 'people', 'SELECT, INSERT, DELETE', 'EXISTS (SELECT 1 FROM cases c WHERE c.id = case_id)',
+ 'EXISTS (SELECT 1 FROM cases c WHERE c.id = case_id) AND user_id::text = (SELECT scope_word(''user''))'),
 ('entry_steps', 'people', 'SELECT, INSERT', 'EXISTS (SELECT 1 FROM cases c WHERE c.id = case_id)', NULL),
 ('field_acts', 'people', 'SELECT, INSERT',
  'EXISTS (SELECT 1 FROM tasks t WHERE t.id = task_id)', NULL),

@@ -236,7 +236,9 @@ class ConsentRow(Row):
     key: ClassVar[tuple[str, ...]] = ("household_id", "purpose", "given_at")
     ends: ClassVar[tuple[str, ...]] = ("withdrawn_at",)
     household_id: Id
-    purpose: Literal["watch", "notify_family", "share_with_police", "exact_times", "early_watch"]
+    purpose: Literal[
+        "watch", "notify_family", "share_with_police", "exact_times", "early_watch", "visit_photo"
+    ]
     given_by: Name
     given_at: Instant
     withdrawn_at: Instant | None = Field(None, description=_TIME)

@@ -26,7 +26,7 @@ from kaimen.database import Connection, queries
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.HOUSEHOLDS))]
 HouseholdId = Annotated[str, Path(max_length=100)]
-PURPOSES = ("watch", "notify_family", "exact_times", "share_with_police", "early_watch")
+PURPOSES = ("watch", "notify_family", "exact_times", "share_with_police", "early_watch", "visit_photo")
 GIVEN_BY_MAX = 80
 #: What early watch found, in the words a reader gets: nobody learns from it that a home is empty.
 EARLY_WORDS = {

@@ -16,7 +16,7 @@ _SQL = queries("console", "rights/attachments.sql")
 ATTACHMENTS_MAX = 80
 ATTACHMENT_BYTES_MAX = 40 * 1024 * 1024
 #: Sections of the package that enclose files; each is a statement ``NAME`` with the file in its last column, ``data``.
-SECTIONS = {"voices": "wav"}
+SECTIONS = {"voices": "wav", "photos": "jpg"}
 
 
 def gather_files(

@@ -11,3 +11,9 @@ SELECT 'community', r.segment, r.language, '', r.spoken_by, r.recorded_at, r.sou
 WHERE r.spoken_by = %(name)s AND r.community_id = %(community_id)s
   AND NOT EXISTS (SELECT 1 FROM person_identities i WHERE i.name = %(name)s AND i.person_id <> %(person_id)s)
 ORDER BY 1 DESC, 6, 2, 3 LIMIT %(limit)s
+
+-- name: photos
+-- what was photographed on visits to her home; who took it stands in it by role
+SELECT c.number, f.at, u.role AS taken_by, f.width, f.height, f.picture AS data
+FROM visit_photos f JOIN cases c ON c.id = f.case_id JOIN users u ON u.id = f.user_id
+WHERE f.household_id = %(household_id)s ORDER BY f.id LIMIT %(limit)s

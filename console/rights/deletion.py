@@ -59,6 +59,7 @@ _CLASSES = {
     "leases": ("home_leases",),
     "consents": ("home_consents",),
     "quarantine": ("home_quarantine", "payloads_with_words"),
+    "photos": ("home_visit_photos",),
     "recordings": ("home_voices", "voices_by_name", "recordings_of_voice"),
 }  # fmt: skip
 _CLASS_OF = {step: name for name, steps in _CLASSES.items() for step in steps}

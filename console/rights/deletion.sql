@@ -37,6 +37,9 @@ UPDATE entry_steps SET who = '', note = '' WHERE case_id IN (SELECT id FROM case
 -- name: home_visit_forms
 UPDATE visit_forms SET notes = '{}', second_person = '' WHERE household_id = %(household_id)s
 
+-- name: home_visit_photos
+DELETE FROM visit_photos WHERE household_id = %(household_id)s
+
 -- name: home_messages
 UPDATE outbox SET args = '{}', token = NULL, address_id = NULL, provider_id = NULL,
   state = CASE WHEN state IN ('planned', 'uncertain') THEN 'superseded' ELSE state END

@@ -47,11 +47,21 @@ def pages(
     )
     figures = vg.FigureRow(now, 104, 4.3, 1, 2, 1, 5, 19, 80, 240.0, 900.0, None, 12, 11)
     called = vg.CallRow("2026-1121-001", home, "王秀英", "13800000000", now, contacts)
+    photos = vv.PhotosPage(
+        visit.task, visit.household,
+        (
+            vv.PhotoRow(4, "/tasks/1/photos/4", visit.task.due_at, "张建国"),
+            vv.PhotoRow(5, "/tasks/1/photos/5", visit.task.due_at, "张建国"),
+        ),
+        True, v.Form({}, {"photo": "photo_no_jpeg"}), 3, ("visit", "call_back", "emergency"),
+    )  # fmt: skip
     admin: dict[str, Any] = {"role": Role.ADMIN, "current": "admin"}
     return {
         "visit": ("visit.html", lambda: visit, {"demo": False}),
         "visit-wrong": ("visit.html", lambda: wrong, {}),
         "visit-closed": ("visit.html", lambda: replace(visit, form=None), {}),
+        "photos": ("photos.html", lambda: photos, {"demo": False}),
+        "photos-not-agreed": ("photos.html", lambda: replace(photos, photos=(), agreed=False, form=None), {}),
         "entry": ("entry.html", lambda: entry, {"demo": False}),
         "entry-refused": ("entry.html", lambda: refused, {}),
         "visit-results": ("visit_results.html", lambda: results, {"current": "tasks"}),

@@ -131,6 +131,7 @@ def consents_page() -> object:
             purpose("exact_times", given_by="given_by_is_missing"),
             purpose("share_with_police", past),
             purpose("early_watch", own),
+            purpose("visit_photo"),
         ),
         EarlyView("early.silent", ago(hours=31), 42, NOW),
     )

@@ -75,6 +75,7 @@ CONSENTS = s.ResidentConsentsPage(
         s.PurposeRow("exact_times"),
         s.PurposeRow("share_with_police"),
         s.PurposeRow("early_watch"),
+        s.PurposeRow("visit_photo"),
     ),
     (s.RelativeRow(3, "王小明", "儿子", False), s.RelativeRow(4, "王大明", "侄子", True)),
 )

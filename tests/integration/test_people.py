@@ -235,6 +235,15 @@ def test_leaving_ends_everything_by_which_she_could_come_back(world: World) -> N
     admin, clerk = world.browser("admin"), world.browser("clerk")
     world.post(admin, "/admin/people/clerk/positions", role="guard", community="wenchang")
     world.post(clerk, "/account/tokens", name="x", days="7", scopes="read:cases")
+    assert world.post(clerk, "/duty/feed").status_code == 200
+    assert world.post(clerk, f"/cases/{world.case_ids['zhao']}/claim").status_code == 303
+    world.post(clerk, "/devices/tests", device="d-h-li", hours="2", reason="换电池")
+    for absent, deputy in (("grid", "clerk"), ("clerk", "grid")):
+        world.write(
+            "INSERT INTO duty_deputies (community_id, user_id, deputy_id, from_at, to_at, made_at, made_by)"
+            " VALUES ('wenchang', %s, %s, %s, %s::timestamptz + interval '7 days', %s, 'test')",
+            world.user_ids[absent], world.user_ids[deputy], world.now, world.now, world.now,
+        )  # fmt: skip
     assert world.post(admin, "/admin/users/clerk/leave").status_code == 200
     assert clerk.get("/alarms").status_code == 303
     for table in (
@@ -246,5 +255,11 @@ def test_leaving_ends_everything_by_which_she_could_come_back(world: World) -> N
         "known_devices",
     ):
         assert world.rows(f"SELECT 1 FROM {table} WHERE user_id = %s", world.user_ids["clerk"]) == [], table
+    clerk_id = world.user_ids["clerk"]
+    assert world.rows("SELECT 1 FROM duty_feeds WHERE revoked_at IS NULL") == []
+    assert world.rows("SELECT 1 FROM cases WHERE holder_id = %s", clerk_id) == []
+    assert world.rows("SELECT state FROM agreements") == [{"state": "ended"}]
+    # She stands in for nobody; who stands in for her goes on doing so.
+    assert world.rows("SELECT user_id FROM duty_deputies WHERE ended_at IS NULL") == [{"user_id": clerk_id}]
     assert sign_in(world.browser(), "clerk").status_code == 401
     assert world.rows("SELECT count(*) FROM audit_entries WHERE action = 'user_left'")[0]["count"] == 1

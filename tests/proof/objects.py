@@ -31,7 +31,7 @@ MISSING: Values = {
     **dict.fromkeys(
         ("case_id", "task_id", "row_id", "ticket_id", "entry_id", "absence_id", "swap_id", "handover_id", "span_id",
          "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id", "request_id", "position_id", "agreement_id", "proposal_id", "deputy_id",
-         "move_id"),
+         "move_id", "photo_id"),
         987_654_321,
     ),
     "household_id": "h-none", "person_id": "p-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
@@ -148,6 +148,13 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
             "INSERT INTO contact_channels (user_id, channel, address, address_hash, added_at, added_by, confirmed_at)"
             " VALUES (%s, 'email', %s, %s, %s, 'self', %s) RETURNING id",
             clerk, b"\0clerk@example.org", identity.hash_token(community), now, now,
+        ),
+        "photo_id": add(
+            "WITH agreed AS (INSERT INTO consents (household_id, purpose, given_by, given_at)"
+            " VALUES (%s, 'visit_photo', '本人', %s))"
+            " INSERT INTO visit_photos (task_id, case_id, household_id, user_id, at, picture, width, height)"
+            " VALUES (%s, %s, %s, %s, %s, 'a picture', 1, 1) RETURNING id",
+            home, now, world.task_ids[key], world.case_ids[key], home, clerk, now,
         ),
         "hold_id": add(
             "INSERT INTO legal_holds (person_id, household_id, authority, document, until_at, asked_by, asked_at)"

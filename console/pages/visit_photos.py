@@ -1,0 +1,146 @@
+"""Photos of a visit: a JPEG enters where the home agrees to it; it is shown to who may see the case, after a purpose.
+
+A photo needs a connection: unlike the form of four parts it is never kept on the phone until there is one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, File, Form, Path, UploadFile
+from starlette.responses import Response
+
+from console import views
+from console.loaders import cases as loader
+from console.loaders.cases import LoadedCase
+from console.loaders.households import Row
+from console.pages import tasks
+from console.pages.recording import audit_task, doing_of
+from console.pages.visit import Guard
+from console.pictures import PICTURE_BYTES_MAX, PictureError, bare_picture
+from console.scope import RevealPurpose, Section, Sight
+from console.seat import CheckedForm, RefusedError, Seat, not_here
+from console.views_visits import PhotoRow, PhotosPage
+from kaimen.database import Connection, notify, queries
+from kaimen.vocabulary import TaskKind
+
+router = APIRouter()
+_SQL = queries("console", "visit_photos.sql")
+#: So many are enough to show what was found, and bound what one visit stores.
+PHOTOS_MAX = 3
+TaskId = tasks.TaskId
+PhotoId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+_PURPOSES = (RevealPurpose.VISIT, RevealPurpose.CALL_BACK, RevealPurpose.EMERGENCY)
+
+
+def _open(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase, str]:
+    """Return a visit with its case and home; photos are of homes, and for who sees more of the case than that it is."""
+    task, case = tasks.load(connection, seat, task_id)
+    home = task["household_id"] or case.row["household_id"]
+    if home is None or task["kind"] != TaskKind.VISIT or case.sight < Sight.MASKED:
+        raise not_here()
+    return task, case, str(home)
+
+
+@router.get("/tasks/{task_id}/photos")
+def photos(seat: Guard, task_id: TaskId) -> Response:
+    with seat.transaction() as connection:
+        return _show(connection, seat, *_open(connection, seat, task_id), views.Form())
+
+
+def _show(
+    connection: Connection, seat: Seat, task: Row, case: LoadedCase, home: str, form: views.Form, *, status: int = 200
+) -> Response:  # fmt: skip
+    view = loader.task_view(task, case, seat.reader(connection))
+    agreed = connection.execute(_SQL["photo_consent"], {"household_id": home}).fetchone() is not None
+    found = connection.execute(_SQL["photos"], {"task_id": task["id"]}).fetchall()
+    may = loader.may_record(seat.viewer, task, case) and view.done_at is None
+    name = (
+        views.HouseholdName(id="", label=case.row["number"])
+        if case.household is None
+        else case.household.name
+    )
+    page = PhotosPage(
+        view,
+        name,
+        tuple(
+            PhotoRow(row["id"], f"/tasks/{task['id']}/photos/{row['id']}", row["at"], row["by"])
+            for row in found
+        ),
+        agreed,
+        form if may and agreed and len(found) < PHOTOS_MAX else None,
+        PHOTOS_MAX,
+        tuple(purpose.value for purpose in _PURPOSES),
+        f"/tasks/{task['id']}",
+    )
+    return seat.answer(
+        connection, "photos.html", page, section=Section.TASKS, status=status, live=False,
+        path=f"/tasks/{task['id']}/photos",
+    )  # fmt: skip
+
+
+@router.post("/tasks/{task_id}/photos", dependencies=[CheckedForm])
+def add(seat: Guard, task_id: TaskId, photo: Annotated[UploadFile | None, File()] = None) -> Response:
+    """Keep a photo of this visit, bare of everything but the picture."""
+    data = b"" if photo is None else photo.file.read(PICTURE_BYTES_MAX + 1)
+    with seat.transaction() as connection:
+        task, case, home = _open(connection, seat, task_id)
+        doing = doing_of(seat, task, case)
+        try:
+            picture = bare_picture(data)
+        except PictureError as error:
+            form = views.Form({}, {"photo": str(error)})
+            return _show(connection, seat, task, case, home, form, status=422)
+        values = {
+            "task_id": task_id, "case_id": case.id, "household_id": home, "user_id": seat.viewer.user_id,
+            "now": seat.now, "picture": picture.data, "width": picture.width, "height": picture.height,
+            "count_max": PHOTOS_MAX,
+        }  # fmt: skip
+        if connection.execute(_SQL["photo_add"], values).fetchone() is None:
+            form = views.Form({}, {"": "photo_not_agreed"})
+            return _show(connection, seat, task, case, home, form, status=409)
+        connection.execute(_SQL["photo_entry"], {**values, "words": "visit_photo"})
+        notify(connection, "kaimen_cases", str(case.id))
+        audit_task(connection, seat, "visit_photo_taken", task, doing)
+    return seat.go(f"/tasks/{task_id}/photos", "notice.visit_photo")
+
+
+@router.post("/tasks/{task_id}/photos/{photo_id}", dependencies=[CheckedForm])
+def look(
+    seat: Guard, task_id: TaskId, photo_id: PhotoId, purpose: Annotated[str, Form(max_length=30)] = ""
+) -> Response:
+    """Show one photo once, after a purpose, and write down who looked."""
+    with seat.transaction() as connection:
+        task, case, home = _open(connection, seat, task_id)
+        row = connection.execute(_SQL["photo"], {"id": photo_id, "task_id": task_id}).fetchone()
+        if row is None:
+            raise not_here()
+        if purpose not in {item.value for item in _PURPOSES}:
+            form = views.Form({}, {f"purpose-{photo_id}": "required"})
+            return _show(connection, seat, task, case, home, form, status=422)
+        seat.audit(
+            connection, "visit_photo_seen", purpose=purpose, object_kind="household", object_id=home, case=case.id,
+            photo=photo_id,
+        )  # fmt: skip
+    return Response(bytes(row["picture"]), media_type="image/jpeg", headers={"Content-Disposition": "inline"})
+
+
+@router.post("/tasks/{task_id}/photos/{photo_id}/remove", dependencies=[CheckedForm])
+def remove(seat: Guard, task_id: TaskId, photo_id: PhotoId) -> Response:
+    """Take back one's own photo of a visit that is not over."""
+    with seat.transaction() as connection:
+        task, case, _ = _open(connection, seat, task_id)
+        if not loader.may_record(seat.viewer, task, case):
+            raise RefusedError(403)
+        values = {"id": photo_id, "task_id": task_id, "user_id": seat.viewer.user_id}
+        if connection.execute(_SQL["photo_remove"], values).fetchone() is None:
+            raise not_here()
+        entry = {
+            "case_id": case.id,
+            "now": seat.now,
+            "words": "visit_photo_removed",
+            "user_id": seat.viewer.user_id,
+        }
+        connection.execute(_SQL["photo_entry"], entry)
+        audit_task(connection, seat, "visit_photo_removed", task, doing_of(seat, task, case))
+    return seat.go(f"/tasks/{task_id}/photos", "notice.visit_photo_removed")
