@@ -32,6 +32,8 @@ from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 
 FOREIGN_HOMES = 20
+#: Away begins behind the door: the opening with which somebody leaves does not ask whether she is back.
+_OUT_OF_THE_DOOR_MS = 60_000
 GRID_WORKER = ("grid-worker", "戊明远", "00009900001")
 _HELPER_POSITIONS = {
     Role.NEIGHBOUR_WATCHER: 1, Role.STAIRWELL_LIAISON: 2, Role.SAFETY_GUARDIAN: 3, Role.GRID_WORKER: 4,
@@ -278,7 +280,7 @@ def declare_absences(connection: Connection, absences: Iterable[StreetAbsence], 
             " SELECT %(home)s, %(from)s, %(to)s, %(reason)s, 'resident', %(told)s"
             " WHERE NOT EXISTS (SELECT 1 FROM absences WHERE household_id = %(home)s AND declared_at = %(told)s)",
             {
-                "home": absence.household_id, "from": as_datetime(absence.from_ms),
+                "home": absence.household_id, "from": as_datetime(absence.from_ms + _OUT_OF_THE_DOOR_MS),
                 "to": as_datetime(absence.to_ms), "reason": absence.reason,
                 "told": as_datetime(absence.declared_at_ms),
             },
@@ -373,7 +375,7 @@ def _elder(community: Community, shut: Sequence[str]) -> tuple[str, dict[str, st
     """Somebody who lives alone and with whom all is well."""
     home = next(
         home for home in community.watched
-        if home.kind is HouseholdKind.LIVING_ALONE and home.household_id not in shut
+        if home.kind is HouseholdKind.LIVING_ALONE and home.household_id not in shut and home.consent
     )  # fmt: skip
     return "居民", {home.household_id: ""}
 
@@ -384,7 +386,7 @@ def _relative(community: Community, shut: Sequence[str]) -> tuple[str, dict[str,
     alone = [
         home.household_id
         for home in community.watched
-        if home.kind is HouseholdKind.LIVING_ALONE and home.household_id in contacts
+        if home.kind is HouseholdKind.LIVING_ALONE and home.household_id in contacts and home.consent
     ]
     troubled = [home for home in shut if home in alone][:1]
     well = [home for home in alone if home not in shut][:1]

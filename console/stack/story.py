@@ -47,6 +47,8 @@ CALL_ASKED_MS = 180 * MINUTE_MS
 UNPLUGGED_MS = 200 * MINUTE_MS
 _BEGINS_MIN, _ENDS_MIN = 7 * 60 + 45, 11 * 60
 _LOOK_BACK_MS = 9 * DAY_MS
+#: Somebody who was seen at the third day is a case again a day later; the past's detector knows nothing of the seeing.
+_SEEN_AGAIN_DAYS = 3.9
 _OPENS = frozenset({ActKind.GO_OUT, ActKind.COME_IN, ActKind.CALLER, ActKind.FAMILY_IN, ActKind.VISITOR_IN})
 
 
@@ -114,7 +116,10 @@ class Scene:
         visits = sum(3 <= days < fresh_visit for days in self.shut_days)
         calls = sum(2 < days < fresh_call for days in self.call_days)
         warnings = sum(1 <= days < 2 for days in self.shut_days)
-        in_order = visits == 1 and sum(days >= 1 for days in self.shut_days) <= OPEN_CASES_MAX
+        forgotten = any(days >= _SEEN_AGAIN_DAYS for days in self.shut_days)
+        in_order = (
+            visits == 1 and not forgotten and sum(days >= 1 for days in self.shut_days) <= OPEN_CASES_MAX
+        )
         return (visits > 0) + (calls > 0) + (warnings > 0) + (self.away > 0) + in_order
 
 
@@ -167,7 +172,7 @@ def look_at(community: Community, now_ms: int) -> Scene:
     days = {
         home.household_id: _shut_days(home, now_ms)
         for home in community.watched
-        if home.household_id not in away
+        if home.consent and home.household_id not in away
     }
     called = tuple(shut for home, shut in days.items() if home not in deaf)
     return Scene(tuple(days.values()), called, len(away))
@@ -192,14 +197,21 @@ def _gateway_to_pull(community: Community, now_ms: int) -> str | None:
 
 
 def look_at_homes(community: Community, now_ms: int) -> list[str]:
-    """Return the homes whose door has been shut for a day and more though nobody said so, the longest first."""
+    """Return the homes whose door has been shut for a day and more though nobody said so, the longest first.
+
+    Who was visited before this morning comes last.
+    """
     away = _away(community, now_ms)
     days = {
         home.household_id: _shut_days(home, now_ms)
         for home in community.watched
-        if home.household_id not in away
+        if home.consent and home.household_id not in away
     }
-    return sorted((home for home, shut in days.items() if shut >= 1), key=lambda home: -days[home])
+    visited_before = 3 + 2 * VISIT_ASKED_MS / DAY_MS
+    return sorted(
+        (home for home, shut in days.items() if shut >= 1),
+        key=lambda home: (days[home] >= visited_before, -days[home]),
+    )
 
 
 def _shut_days(household: Household, now_ms: int) -> float:
