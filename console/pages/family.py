@@ -25,6 +25,9 @@ from console.views import FamilyHome, FamilyState
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, Outcome, Stage, TaskKind
 
+#: What a relative reads first, where several homes are hers.
+_FIRST = (views.FamilyState.DAY3, views.FamilyState.DAY2, views.FamilyState.DAY1, views.FamilyState.UNKNOWN)
+
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.FAMILY))]
 HouseholdId = Annotated[str, Path(max_length=100)]
@@ -63,6 +66,8 @@ def answer(
             continue
         mine = {open_form: form} if form is not None and row["household_id"] == household_id else {}
         homes.append(_home(connection, reader, found[row["household_id"]], row["relation_words"], mine))
+    # She opens the page for whoever does not open her door; the others keep their order.
+    homes.sort(key=lambda home: _FIRST.index(home.state) if home.state in _FIRST else len(_FIRST))
     page = views.FamilyPage(tuple(homes), open_form=open_form)
     return seat.answer(
         connection,
