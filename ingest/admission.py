@@ -51,7 +51,7 @@ class Registered(Protocol):
     def devices(self) -> Mapping[str, Device]: ...
 
 
-class Message(msgspec.Struct, frozen=True):
+class Message(msgspec.Struct, frozen=True, gc=False):
     """One message as it was received; ``received_ms`` is ours, ``retained`` marks a broker's memory."""
 
     topic: str
@@ -60,7 +60,7 @@ class Message(msgspec.Struct, frozen=True):
     retained: bool = False
 
 
-class AdmittedEvent(msgspec.Struct, frozen=True):
+class AdmittedEvent(msgspec.Struct, frozen=True, gc=False):
     """``received_ms`` is the first receipt by any process of ours (``rx``), ``topic`` files it if it is refused."""
 
     device_id: str
@@ -69,7 +69,7 @@ class AdmittedEvent(msgspec.Struct, frozen=True):
     topic: str
 
 
-class AdmittedHeartbeat(msgspec.Struct, frozen=True):
+class AdmittedHeartbeat(msgspec.Struct, frozen=True, gc=False):
     device_id: str
     heartbeat: wire.Heartbeat
     received_ms: int

@@ -153,9 +153,10 @@ class GroupState:
         taken: list[Item] = []
         for message in messages:
             items = admit(message)
+            run: list[AdmittedEvent] = []
             for item in items:
                 if type(item) is AdmittedEvent:
-                    self._take_event(item, message.received_ms, counted)
+                    run.append(item)
                 elif type(item) is AdmittedHeartbeat:
                     self._take_heartbeat(item, message.received_ms)
                 elif isinstance(item, AdmittedState):
@@ -163,14 +164,13 @@ class GroupState:
                 else:
                     assert isinstance(item, Refused)
                     self._refuse(item)
+            if run:
+                self._take_run(run, message.received_ms, counted)
             taken += items
         for admission, count in counted.items():
             if count:
                 metrics.EVENTS.labels(admission.value).inc(count)
         return taken
-
-    def _is_refused(self, item: AdmittedEvent) -> bool:
-        return (item.topic, implausible_payload(item)) in self.refused_events
 
     def take_again(self, waiting: Waiting) -> None:
         """Take a quarantined message as if it were just handled, with its own receipt."""
@@ -182,29 +182,52 @@ class GroupState:
         )
         (self._turn.refused_again_ids if refused_again else self._turn.replayed_ids).append(waiting.row_id)
 
-    def _take_event(self, item: AdmittedEvent, message_ms: int, counted: dict[Admission, int]) -> None:
-        if self.refused_events and self._is_refused(item):
-            self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, "the database refused this event"))
-            return
-        taken = self._detector.take_event(item.device_id, item.event, received_ms=item.received_ms)
-        admission = taken.admission
-        counted[admission] += 1
-        if admission is Admission.DUPLICATE:
-            return
-        plausible = admission is not Admission.IMPLAUSIBLE
-        instant_ms = message_ms if taken.instant_ms is None else taken.instant_ms
-        self._turn.events.append(StoredEvent(item, message_ms, instant_ms, taken.household_id, plausible))
-        if plausible:
-            self.causes.hear(item.device_id, min(instant_ms, message_ms))
-            self._losses.arrived(item.device_id, item.event.boot, item.event.seq)
-        else:
-            refusal = _refusal_of(
-                item,
-                QuarantineReason.IMPLAUSIBLE_TIME,
-                f"the event would have happened {_span_words(instant_ms - item.received_ms)} its receipt",
-            )
-            self._turn.refusals.append(refusal)
-            metrics.QUARANTINED.labels(refusal.reason.value).inc()
+    def _take_run(self, run: Sequence[AdmittedEvent], message_ms: int, counted: dict[Admission, int]) -> None:
+        """Take the events of one message: of one device and boot, their numbers ascending."""
+        if self.refused_events:
+            run = [item for item in run if not self._was_refused(item)]
+            if not run:
+                return
+        device_id, events = run[0].device_id, self._turn.events
+        taken = self._detector.take_run(
+            device_id, [item.event for item in run], [item.received_ms for item in run]
+        )
+        heard_ms: int | None = None
+        for item, told in zip(run, taken, strict=True):
+            admission, at_ms = told.admission, told.instant_ms
+            counted[admission] += 1
+            if admission is Admission.DUPLICATE:
+                continue
+            plausible = admission is not Admission.IMPLAUSIBLE
+            instant_ms = message_ms if at_ms is None else at_ms
+            events.append(StoredEvent(item, message_ms, instant_ms, told.household_id, plausible))
+            if not plausible:
+                self._note_implausible(item, instant_ms)
+            elif heard_ms is None:
+                # Of numbers that ascend the first is the one that may have been given up.
+                self._losses.arrived(device_id, item.event.boot, item.event.seq)
+                heard_ms = min(instant_ms, message_ms)
+                self.causes.hear(device_id, heard_ms)
+            elif instant_ms > heard_ms:
+                heard_ms = min(instant_ms, message_ms)
+        if heard_ms is not None:
+            self.causes.hear(device_id, heard_ms)
+
+    def _was_refused(self, item: AdmittedEvent) -> bool:
+        """Refuse an event that the database would not take before; say whether it is one."""
+        if (item.topic, implausible_payload(item)) not in self.refused_events:
+            return False
+        self._refuse(_refusal_of(item, QuarantineReason.STORE_REFUSED, "the database refused this event"))
+        return True
+
+    def _note_implausible(self, item: AdmittedEvent, instant_ms: int) -> None:
+        refusal = _refusal_of(
+            item,
+            QuarantineReason.IMPLAUSIBLE_TIME,
+            f"the event would have happened {_span_words(instant_ms - item.received_ms)} its receipt",
+        )
+        self._turn.refusals.append(refusal)
+        metrics.QUARANTINED.labels(refusal.reason.value).inc()
 
     def _take_heartbeat(self, item: AdmittedHeartbeat, message_ms: int) -> None:
         heartbeat = item.heartbeat

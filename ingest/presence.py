@@ -8,10 +8,12 @@ moved and a sensor that was heard saying nothing ever since.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
+
+import msgspec
 
 from kaimen import wire
 from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, DAY_MS, MINUTE_MS
@@ -111,8 +113,7 @@ class Home:
     tells: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(msgspec.Struct, frozen=True, gc=False):
     """Where somebody of a home is presumed to be, why, and since when (None: nothing was ever heard)."""
 
     state: PresenceState
@@ -246,23 +247,18 @@ def next_look_ms(home: Home, kept: HomeSigns, now_ms: int) -> int | None:
 def passages(signs: Sequence[Sign]) -> list[Sign]:
     """Return one sign per passage: an edge that a credential explains is no passage of its own.
 
-    What was only granted becomes a passage with the edge that follows it, and nothing without one.
+    What was only granted becomes a passage with the edge that follows it, and nothing without one. The signs ascend:
+    only what stands near one can explain it.
     """
-    at_ms = [sign.at_ms for sign in signs]  # ascending: only what stands near a sign can explain it
-
-    def between(from_ms: int, until_ms: int) -> Sequence[Sign]:
-        return signs[bisect_left(at_ms, from_ms) : bisect_right(at_ms, until_ms)]
-
+    if all(sign.move in _EDGES for sign in signs):
+        return list(signs)  # nobody said who: each is a passage
     found: list[Sign] = []
-    for sign in signs:
-        at = sign.at_ms
+    for index, sign in enumerate(signs):
         if sign.move is Move.NOT_TAKEN:
             continue
-        if sign.granted and not _was_used(sign, between(at, at + ATTRIBUTION_AFTER_GRANT_MS)):
+        if sign.granted and not _was_used(signs, index):
             continue
-        if sign.move in _EDGES and _is_explained(
-            sign, between(at - ATTRIBUTION_AFTER_GRANT_MS, at + ATTRIBUTION_FORCED_MS)
-        ):
+        if sign.move in _EDGES and _is_explained(signs, index):
             continue
         found.append(sign)
     return found
@@ -271,23 +267,34 @@ def passages(signs: Sequence[Sign]) -> list[Sign]:
 _EDGES = frozenset({Move.OPENED, Move.OPENED_IN, Move.OPENED_OUT})
 
 
-def _was_used(granted: Sign, signs: Sequence[Sign]) -> bool:
-    until_ms = granted.at_ms + ATTRIBUTION_AFTER_GRANT_MS
-    after = [
-        sign for sign in signs if sign.device_id == granted.device_id and granted.at_ms <= sign.at_ms <= until_ms
-    ]  # fmt: skip
-    taken = any(sign.move is granted.move and not sign.granted for sign in after)
-    refused = any(sign.move is Move.NOT_TAKEN for sign in after)
-    return not taken and not refused and any(sign.move in _EDGES for sign in after)
+def _near(signs: Sequence[Sign], index: int, from_ms: int, until_ms: int) -> Iterator[Sign]:
+    """Yield the signs of one sign's door in a span around it, itself among them."""
+    first = last = index
+    while first > 0 and signs[first - 1].at_ms >= from_ms:
+        first -= 1
+    while last + 1 < len(signs) and signs[last + 1].at_ms <= until_ms:
+        last += 1
+    device_id = signs[index].device_id
+    for near in range(first, last + 1):
+        if signs[near].device_id == device_id:
+            yield signs[near]
 
 
-def _is_explained(edge: Sign, signs: Sequence[Sign]) -> bool:
+def _was_used(signs: Sequence[Sign], index: int) -> bool:
+    granted = signs[index]
+    moved = False
+    for sign in _near(signs, index, granted.at_ms, granted.at_ms + ATTRIBUTION_AFTER_GRANT_MS):
+        if sign.move is Move.NOT_TAKEN or (sign.move is granted.move and not sign.granted):
+            return False
+        moved = moved or sign.move in _EDGES
+    return moved
+
+
+def _is_explained(signs: Sequence[Sign], index: int) -> bool:
+    at_ms = signs[index].at_ms
     return any(
-        sign.move not in _EDGES
-        and sign.move is not Move.NOT_TAKEN
-        and sign.device_id == edge.device_id
-        and sign.at_ms - ATTRIBUTION_FORCED_MS <= edge.at_ms <= sign.at_ms + ATTRIBUTION_AFTER_GRANT_MS
-        for sign in signs
+        sign.move not in _EDGES and sign.move is not Move.NOT_TAKEN
+        for sign in _near(signs, index, at_ms - ATTRIBUTION_AFTER_GRANT_MS, at_ms + ATTRIBUTION_FORCED_MS)
     )
 
 
@@ -303,11 +310,15 @@ class _Walk:
         self._last: Sign | None = None
         self.homecomings: list[Homecoming] = []
         recent = [sign for sign in kept.signs if now_ms - MEMORY_MS <= sign.at_ms <= now_ms]
+        # Where nothing inside was ever heard, there is nothing to look for between two passages.
+        heard_inside = bool(kept.minutes or home.sensors)
         for sign in passages(recent):
-            self._look_between(sign.at_ms)
+            if heard_inside:
+                self._look_between(sign.at_ms)
             self._take(sign)
             self._last = sign
-        self._look_between(now_ms)
+        if heard_inside:
+            self._look_between(now_ms)
 
     def presence(self, *, known: bool) -> Presence:
         if not known:

@@ -85,7 +85,7 @@ class Book:
         return {no: device_id for device_id, no in self.device_no.items()}
 
 
-class StoredEvent(msgspec.Struct, frozen=True):
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """An event to append; ``message_ms`` is when this service received it, ``instant_ms`` where it stands."""
 
     admitted: AdmittedEvent

@@ -42,7 +42,7 @@ _STATE, _TAKEN, _FORCED = (
     EventType.ACCESS_TAKEN.value,
     EventType.DOOR_FORCED_OPEN.value,
 )
-_TAMPER = frozenset({EventType.DOOR_TAMPER.value, EventType.DOOR_FAULT.value})
+TAMPER_TYPES = frozenset({EventType.DOOR_TAMPER.value, EventType.DOOR_FAULT.value})
 _PASSAGE = frozenset({EventType.ACCESS_GRANTED.value, EventType.ACCESS_TAKEN.value})
 
 
@@ -125,7 +125,7 @@ class DeviceTrack:
         heard_before = self._heard_ms
         extended = self._append_event(track, event, instant)
         self._index(track, event, instant)
-        if not extended or (self.tampers and (event.type in _TAMPER or self._tampered_now())):
+        if not extended or (self.tampers and (event.type in TAMPER_TYPES or self._tampered_now())):
             track.mark_stale()
             self._stale = True
             extended = False
@@ -262,7 +262,7 @@ class DeviceTrack:
             edge = event.state == "Open"
         elif kind in _PASSAGE:
             put(self.passages, (instant, event.cred or "", event.method or ""))
-        elif kind in _TAMPER:
+        elif kind in TAMPER_TYPES:
             put(self.tampers, instant)
         elif kind == _FORCED:
             put(self.forced, instant)

@@ -7,7 +7,7 @@ itself the plain rule judges.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -30,22 +30,13 @@ from ingest.detector.facts import (
     Taken,
     Withdrawal,
 )
+from ingest.detector.going_on import LIVES, TELLS, Gone, go_on
 from ingest.detector.packed import PackedEvents
 from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
 from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
 from kaimen import wire
 from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, LATE_AFTER_MS
-from kaimen.vocabulary import Admission, Credential, Device, DoorRole, EventType, EvidenceKind, Household
-
-_LIVES = frozenset({EventType.DOOR_PHYSICAL_STATE.value, EventType.ACCESS_TAKEN.value})
-#: Types that say whose an opening was, or that the device cannot be trusted: they change more than coverage.
-_TELLS = _LIVES | {
-    EventType.ACCESS_GRANTED.value,
-    EventType.DOOR_FORCED_OPEN.value,
-    EventType.DOOR_TAMPER.value,
-    EventType.DOOR_FAULT.value,
-}
-
+from kaimen.vocabulary import Admission, Credential, Device, DoorRole, EvidenceKind, Household
 
 #: A device with fewer events as they were said is left alone: packing it would gain nothing.
 PACKED_FROM_EVENTS = 64
@@ -176,13 +167,64 @@ class Detector:
         self._changed_boots[(device_id, event.boot)] = track.boots[event.boot]
         admission = self._classify(verdict, received_ms)
         if verdict.fresh or verdict.moved:
-            self._touch(device_id, track, verdict, tells=event.type in _TELLS)
+            self._touch(device_id, track, verdict, tells=event.type in TELLS)
             if device_id in self._sharers:
                 self._touch_sharers(device_id, verdict, event)
         household_id = self.household_of(device_id, verdict.instant_ms)
         sound = admission is Admission.ACCEPTED or admission is Admission.LATE
-        lives = sound and event.type in _LIVES
+        lives = sound and event.type in LIVES
         return Taken(admission, verdict.instant_ms, verdict.rebased, household_id, lives)
+
+    def take_run(self, device_id: str, events: Sequence[wire.Event], receipts: Sequence[int]) -> list[Taken]:
+        """Take events of one device in order, as ``take_event`` of each would; ``receipts`` are theirs."""
+        if self._lane is not None:
+            self._leave_lane(device_id)
+        track = self._tracks[device_id]
+        taken: list[Taken] = []
+        while (start := len(taken)) < len(events):
+            gone = go_on(track, events, receipts, start, self._pulse_ms)
+            if gone.reached > start:
+                part = slice(start, gone.reached)
+                taken += self._note_gone(device_id, track, events[part], receipts[part], gone)
+            if gone.reached < len(events):
+                event, received_ms = events[gone.reached], receipts[gone.reached]
+                taken.append(self.take_event(device_id, event, received_ms=received_ms))
+        return taken
+
+    def _note_gone(
+        self,
+        device_id: str,
+        track: DeviceTrack,
+        events: Sequence[wire.Event],
+        receipts: Sequence[int],
+        gone: Gone,
+    ) -> list[Taken]:
+        """Note for the homes behind a door that its events went on, and say of each what became of it."""
+        boot = events[0].boot
+        self._changed_boots[(device_id, boot)] = track.boots[boot]
+        dwellers = self._dwellers.get(device_id, ())
+        for watch in dwellers:
+            if gone.known_until_ms is not None and self._state.level[watch.index] != PLAIN:
+                self._state.known_until_ms[watch.index] = gone.known_until_ms
+            if gone.tells:
+                self._dirty.add(watch.household_id)
+        if device_id in self._sharers:
+            said = {event.cred for event in events}
+            for watch in self._sharers[device_id]:
+                if not said.isdisjoint(watch.rule.own_tokens):
+                    self._dirty.add(watch.household_id)
+        settled = not dwellers or not dwellers[0].rule.bounds
+        owner = dwellers[0].household_id if dwellers else None
+        return [
+            Taken(
+                Admission.LATE if received_ms - event.ts > LATE_AFTER_MS else Admission.ACCEPTED,
+                event.ts,
+                False,
+                owner if settled else self.household_of(device_id, event.ts),
+                event.type in LIVES,
+            )
+            for event, received_ms in zip(events, receipts, strict=True)
+        ]
 
     def take_heartbeat(self, device_id: str, heartbeat: wire.Heartbeat, *, received_ms: int) -> Taken:
         """Take one heartbeat of a registered device."""

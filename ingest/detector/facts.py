@@ -97,8 +97,7 @@ class OutageEnded:
 Fact = Crossing | Withdrawal | CheckDue | CheckEnded | OutageBegan | OutageEnded
 
 
-@dataclass(frozen=True, slots=True)
-class CoveragePoint:
+class CoveragePoint(msgspec.Struct, frozen=True, gc=False):
     """Heartbeats of one boot at one position with one counter (-1: none), folded into first and last."""
 
     device_id: str
@@ -116,8 +115,7 @@ class CoveragePoint:
     by_check_in: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BootBase:
+class BootBase(msgspec.Struct, frozen=True, gc=False):
     """What a boot's base is made of; None where there was no such message."""
 
     device_id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import random
 import subprocess
@@ -17,7 +18,7 @@ from ingest import judging
 from ingest.detector import Detector, Registry
 from ingest.detector.batches import Batch
 from ingest.detector.engine import pulse_at_or_after
-from ingest.detector.facts import Fact
+from ingest.detector.facts import Fact, Taken
 from ingest.detector.rows import Rows
 from ingest.detector.state import PULSE_MS
 from ingest.judging import _Line, parse_registry
@@ -25,6 +26,7 @@ from kaimen import wire
 from kaimen.vocabulary import Absence
 from tests.property.strategies_wire import Case, plain_streams, random_case
 from tests.property.test_detector_restore import Stored, feed, key, lines_of
+from tests.seeds import slow_seeds
 
 Message = tuple[str, wire.Event | wire.Heartbeat, int]
 
@@ -32,12 +34,15 @@ Message = tuple[str, wire.Event | wire.Heartbeat, int]
 class Player:
     """A service's turns: a batch, then the pulse that first sees it."""
 
-    def __init__(self, case: Case, *, in_batches: bool, seed: int, changes: bool, stops: bool) -> None:
+    def __init__(
+        self, case: Case, *, in_batches: bool, seed: int, changes: bool, stops: bool, in_runs: bool = False
+    ) -> None:
         messages, document, until_ms = case
         self.registry = parse_registry(document)
         self.lines = [line for line in lines_of(messages, self.registry) if line.received_ms <= until_ms]
         self.until_ms = until_ms
-        self.in_batches = in_batches
+        self.in_batches, self.in_runs = in_batches, in_runs
+        self.said: list[Taken] = []
         self.chance = random.Random(seed)
         self.changes, self.stops = changes, stops
         self.stored = Stored()
@@ -82,9 +87,12 @@ class Player:
             self.pulse(self.reached - PULSE_MS)
 
     def turn(self, lines: list[_Line]) -> None:
+        if self.in_runs:
+            self.said += feed_runs(self.detector, lines, self.stored)
+            return
         if not self.in_batches:
             for line in lines:
-                feed(self.detector, line, self.stored)
+                self.said += feed(self.detector, line, self.stored)
             return
         index = {device_id: number for number, device_id in enumerate(self.registry.devices)}
         rows, messages = Rows(self.registry.credentials), []
@@ -101,6 +109,46 @@ class Player:
         while batch.reached < len(messages):
             self.left_over += self.detector.take_batch(batch) is not None
         self.taken += len(messages)
+
+
+def feed_runs(detector: Detector, lines: list[_Line], stored: Stored) -> list[Taken]:
+    """Give the detector what one device says without another between as one run."""
+    said: list[Taken] = []
+    for (device_id, is_heartbeat), group in itertools.groupby(
+        lines, key=lambda line: (line.address.device_id, line.heartbeat is not None)
+    ):
+        if is_heartbeat:
+            for line in group:
+                feed(detector, line, stored)
+            continue
+        run = [(event, line.received_ms) for line in group for event in line.events]
+        said += detector.take_run(device_id, [event for event, _ in run], [at for _, at in run])
+        stored.events += [(device_id, event, received_ms) for event, received_ms in run]
+    return said
+
+
+def kept_of(detector: Detector) -> list[Any]:
+    """Return what is kept of every device, to the last list."""
+    return [
+        (
+            track.device_id, track.watched(), track.heard_ms(), track.openings, track.taken, track.passages,
+            track.forced, track.edges, track.tampers, track.counter_openings, track.in_fault(),
+            [(boot.boot, boot.events, boot.folded, boot.runs(), boot.last_point()) for boot in track.boots.values()],
+        )
+        for track in detector._tracks.values()
+    ]  # fmt: skip
+
+
+def assert_runs_same(case: Case, seed: int = 0, *, changes: bool = False, stops: bool = False) -> Player:
+    one = Player(case, in_batches=False, seed=seed, changes=changes, stops=stops).run()
+    other = Player(case, in_batches=False, in_runs=True, seed=seed, changes=changes, stops=stops).run()
+    assert other.said == one.said
+    assert other.facts == one.facts
+    assert other.stored.points == one.stored.points
+    assert other.stored.boots == one.stored.boots
+    assert other.detector.take_changed_views() == one.detector.take_changed_views()
+    assert kept_of(other.detector) == kept_of(one.detector)
+    return other
 
 
 def changed(registry: Registry, now_ms: int) -> Registry:
@@ -131,6 +179,17 @@ def assert_same(case: Case, seed: int = 0, *, changes: bool = False, stops: bool
 @given(plain_streams())
 def test_one_door_in_batches_says_what_it_says_message_by_message(case: Case) -> None:
     assert_same(case)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plain_streams())
+def test_one_door_in_runs_says_what_it_says_event_by_event(case: Case) -> None:
+    assert_runs_same(case)
+
+
+@pytest.mark.parametrize("seed", [*range(6), *slow_seeds(range(6, 30))])
+def test_nasty_streams_in_runs_say_what_they_say_event_by_event(seed: int) -> None:
+    assert_runs_same(random_case(seed), seed, changes=seed % 2 == 0, stops=seed % 3 == 0)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -11,7 +11,7 @@ import pytest
 
 from ingest.detector import CheckDue, CoveragePoint, Crossing, Detector, OutageBegan, Registry, Withdrawal
 from ingest.detector.engine import pulse_at_or_after
-from ingest.detector.facts import BootBase, CheckEnded, Fact, OutageEnded
+from ingest.detector.facts import BootBase, CheckEnded, Fact, OutageEnded, Taken
 from ingest.detector.state import PULSE_MS
 from ingest.event_columns import pack_events
 from ingest.judging import _Admitter, _Counts, _Line, parse_registry
@@ -79,13 +79,16 @@ def lines_of(messages: list[dict[str, Any]], registry: Registry) -> Iterator[_Li
             yield line
 
 
-def feed(detector: Detector, line: _Line, stored: Stored) -> None:
+def feed(detector: Detector, line: _Line, stored: Stored) -> list[Taken]:
+    """Take a line message by message; return what the detector said of its events."""
+    said: list[Taken] = []
     device_id = line.address.device_id
     if line.heartbeat is not None:
         detector.take_heartbeat(device_id, line.heartbeat, received_ms=line.received_ms)
     for event in line.events:
-        detector.take_event(device_id, event, received_ms=line.received_ms)
+        said.append(detector.take_event(device_id, event, received_ms=line.received_ms))
         stored.events.append((device_id, event, line.received_ms))
+    return said
 
 
 def play(

@@ -1,0 +1,121 @@
+"""Events of one device in the order they came enter; how far they plainly go on, and what follows for its homes, leave.
+
+What ``DeviceTrack.take_event`` ends in, for the events that nearly all events are: the next of the boot heard last, by
+a synchronised clock, with the counter it should have. They are taken here in one loop; the first that is anything
+else is left to ``take_event``, which knows every case. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ingest.detector.boots import BootTrack, EventMark
+from ingest.detector.coverage import TAMPER_TYPES, DeviceTrack
+from ingest.detector.points import EVENT, NO_COUNTER
+from kaimen import wire
+from kaimen.policy import CLONE_SPREAD_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_DRIFT_DIVISOR, STEP_MAX_MS
+from kaimen.vocabulary import EventType
+
+LIVES = frozenset({EventType.DOOR_PHYSICAL_STATE.value, EventType.ACCESS_TAKEN.value})
+#: Types that say whose an opening was, or that the device cannot be trusted: they change more than coverage.
+TELLS = LIVES | {
+    EventType.ACCESS_GRANTED.value,
+    EventType.DOOR_FORCED_OPEN.value,
+    EventType.DOOR_TAMPER.value,
+    EventType.DOOR_FAULT.value,
+}
+_STATE = EventType.DOOR_PHYSICAL_STATE.value
+_STEP_SCALED = STEP_MAX_MS * STEP_DRIFT_DIVISOR
+
+
+class Gone(NamedTuple):
+    """Events before ``reached`` were taken.
+
+    ``tells``: the homes behind the door are to be judged; ``known_until_ms``: until when the last event that was not of
+    that kind lets the door count as watched.
+    """
+
+    reached: int
+    tells: bool = False
+    known_until_ms: int | None = None
+
+
+def go_on(
+    track: DeviceTrack, events: Sequence[wire.Event], receipts: Sequence[int], start: int, pulse_ms: int
+) -> Gone:
+    """Take events from ``start`` on for as long as each only follows the one before; ``receipts`` are theirs."""
+    boot = track.boots.get(events[start].boot)
+    if boot is None or not _stands_ready(track, boot, events[start].seq):
+        return Gone(start)
+    assert boot.ntp_up_ms is not None and boot.ntp_ts_ms is not None
+    assert boot.ntp_base_min_ms is not None and boot.ntp_base_max_ms is not None
+    assert boot.received_base_ms is not None
+    name, first_up, base_ms = boot.boot, boot.ntp_up_ms, boot.ntp_ts_ms - boot.ntp_up_ms
+    low, high = boot.ntp_base_min_ms, boot.ntp_base_max_ms
+    newest, received_base, supervision_ms = (
+        boot.newest_received_ms,
+        boot.received_base_ms,
+        track.supervision_ms,
+    )
+    stored, points = boot.events, boot._points
+    position, _, _, instant, counter, _ = points[-1]
+    tells, known_until_ms, reached = False, None, start
+    for reached in range(start, len(events) + 1):
+        if reached == len(events):
+            break
+        event, received_ms = events[reached], receipts[reached]
+        ts, up, seq, kind, opens = event.ts, event.up, event.seq, event.type, event.opens
+        spread = ts - up
+        if (
+            seq != position + 1
+            or event.boot != name
+            or event.clk != "ntp"
+            or up <= first_up
+            or ts < instant
+            or not received_ms - PAST_MAX_MS <= ts <= received_ms + FUTURE_MAX_MS
+            or abs(spread - base_ms) * STEP_DRIFT_DIVISOR > _STEP_SCALED + up
+            or kind in TAMPER_TYPES
+            or seq in stored
+        ):
+            break
+        edge = kind == _STATE and event.state == "Open"
+        if opens is None:
+            opens = NO_COUNTER
+        elif counter != NO_COUNTER and opens - counter != edge:
+            break
+        if not low <= spread <= high:
+            if max(high, spread) - min(low, spread) > CLONE_SPREAD_MS:
+                break
+            low, high = min(low, spread), max(high, spread)
+        stored[seq] = [EventMark(event, [received_ms])]
+        points.append((seq, EVENT, up, ts, opens, edge))
+        track._index(boot, event, ts)
+        if kind in TELLS or instant + supervision_ms < pulse_ms:
+            tells = True
+        else:
+            known_until_ms = ts + supervision_ms
+        position, instant, counter = seq, ts, opens
+        if received_ms > newest:
+            newest = received_ms
+        if received_ms - up < received_base:
+            received_base = received_ms - up
+    if reached > start:
+        boot.ntp_base_min_ms, boot.ntp_base_max_ms = low, high
+        boot.newest_received_ms, boot.received_base_ms = newest, received_base
+        boot._runs[-1] = (boot._runs[-1][0], instant)
+        track._watched[-1] = (track._watched[-1][0], instant)
+        track._heard_ms = instant
+    return Gone(reached, tells, known_until_ms)
+
+
+def _stands_ready(track: DeviceTrack, boot: BootTrack, seq: int) -> bool:
+    """Say whether the device was watched up to this boot's last word, and all that is kept of both is up to date."""
+    if track._stale or boot._stale or track.tampers or boot.ntp_up_ms is None:
+        return False
+    if boot.received_base_ms is None or boot.cloned() or not boot._runs or not track._watched:
+        return False
+    if boot.packed is not None and seq <= boot.packed.last_seq:
+        return False
+    heard_ms = boot._points[-1][3]
+    return track._heard_ms == track._watched[-1][1] == boot._runs[-1][1] == heard_ms
