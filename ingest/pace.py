@@ -9,7 +9,8 @@ from __future__ import annotations
 
 #: A full batch that was done sooner may double; one that took longer is halved.
 QUICK_S, SLOW_S = 0.25, 0.5
-#: A batch gathers at least so long: a commit for each of many messages would be most of the work.
+#: A batch gathers so long, from the turn before on: a commit for each of many messages would be most
+#: of the work. Where turns take longer they gather by themselves.
 GATHER_S_MIN = 0.005
 MESSAGES_MIN = 100
 #: Bytes of arrays in a batch: a few hundred events at least, some twenty thousand at most.
@@ -31,8 +32,8 @@ class Pace:
         self.arrays_bytes_max = ARRAYS_BYTES_FIRST
 
     def gather_s(self, most_s: float) -> float:
-        """Return how long the next batch may gather: as long as the last turn took, which doubles what waits at most."""
-        return min(most_s, max(GATHER_S_MIN, self._took_s))
+        """Return how long the next batch may still gather: what came during the last turn has waited that long already."""
+        return min(most_s, max(0.0, GATHER_S_MIN - self._took_s))
 
     def note(self, messages: int, took_s: float, *, arrays_bytes: int = 0) -> None:
         """Learn from a turn: its messages, the bytes of arrays among them, and the seconds until the broker's answer."""

@@ -169,6 +169,7 @@ class GroupLoop:
         self._registry_changed = True
         self._registry_read_at = 0.0
         self._written_at = 0.0
+        self._progress_at = 0.0
         self._written_ms = 0
         self._settle_until: float | None = None
         #: What a predecessor left unanswered has come by then; None until the session stands.
@@ -550,9 +551,12 @@ class GroupLoop:
             return True
         if any(not message.topic.endswith("/hb") for message in batch.messages):
             return True  # nothing new in it, but the token is checked before the broker is answered
-        idle_s = time.monotonic() - self._written_at
         moved = turn.now_ms // PULSE_MS > self._written_ms // PULSE_MS
-        return idle_s >= PROGRESS_EVERY_S or (self._scaled and moved and idle_s >= SCALED_PROGRESS_EVERY_S)
+        idle_s = time.monotonic() - self._written_at
+        return self._owes_progress() or (self._scaled and moved and idle_s >= SCALED_PROGRESS_EVERY_S)
+
+    def _owes_progress(self) -> bool:
+        return time.monotonic() - self._progress_at >= PROGRESS_EVERY_S
 
     def _write(self, connection: Connection, lease: Lease, state: GroupState, turn: Turn) -> None:
         started = time.monotonic()
@@ -564,7 +568,11 @@ class GroupLoop:
             self._coverage.fill(turn, early_rows=int(self._early_rows_left))
             self._early_rows_left = max(0.0, self._early_rows_left - len(turn.points))
         had_events = bool(turn.events)
+        # Many groups tell in one row, and each would wait for the commit of the one before.
+        turn.tells_progress = self._scaled or self._owes_progress()
         self._store.write(connection, lease, state.book, turn)
+        if turn.tells_progress:
+            self._progress_at = started
         pass_point("after_commit", "events" if had_events else "")
         state.confirm(turn)
         self._written_at = time.monotonic()

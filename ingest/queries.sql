@@ -156,6 +156,10 @@ SET as_of = excluded.as_of, known = excluded.known, not_known_since = excluded.n
     settled_ms = excluded.settled_ms, absent_until = excluded.absent_until,
     door_open_since = excluded.door_open_since, in_fault = excluded.in_fault;
 
+-- name: notify_states
+-- Tells readers which households to look at again.
+SELECT pg_notify('kaimen_states', id) FROM unnest(%s::text[]) AS id;
+
 -- name: write_device_status
 -- A birth or a last will; what heartbeats told stays.
 INSERT INTO device_states (device_id, status, heard_at, facts, updated_at)

@@ -127,6 +127,8 @@ class Turn:
     losses: list[Loss] = field(default_factory=list)
     #: Heartbeats that stand nowhere in time, by device; written with the next turn that has news or progress.
     implausible: dict[str, int] = field(default_factory=dict)
+    #: Whether how far the service is, is written too: one row for all groups, which they would take turns at.
+    tells_progress: bool = True
 
     def has_news(self) -> bool:
         """Say whether there is anything beside progress to write."""
@@ -193,7 +195,7 @@ class Store:
                 _write_views(connection, turn.views)
                 self._doors.write(connection, _register(book), _door_turn(turn), token=lease.token)
                 _mark_replayed(connection, turn)
-                if turn.pulse_ms is not None:
+                if turn.pulse_ms is not None and turn.tells_progress:
                     connection.execute(_SQL["write_progress"], {"groups": lease.groups})
                 pass_point("before_commit", load)
         except BaseException:
@@ -507,8 +509,7 @@ def _write_views(connection: Connection, views: Sequence[HouseholdView]) -> None
     if len(newest) > NOTIFIED_STATES_MAX:
         notify(connection, "kaimen_states")
     else:
-        for household_id in newest:
-            notify(connection, "kaimen_states", household_id)
+        connection.execute(_SQL["notify_states"], [list(newest)])
 
 
 def _maybe(ms: int | None) -> datetime | None:

@@ -1,5 +1,8 @@
--- name: newest_registry_change
-SELECT coalesce(max(id), 0) AS id FROM registry_changes;
+-- name: look_up
+-- The newest change of the registry, and of some credentials those that have an end: all a usual turn must know.
+SELECT (SELECT coalesce(max(id), 0) FROM registry_changes) AS id, coalesce(array_agg(token), '{}') AS tokens,
+       coalesce(array_agg(valid_to), '{}') AS ends
+FROM credentials WHERE token = ANY(%(tokens)s::text[]) AND valid_to IS NOT NULL;
 
 -- name: load_homes
 -- Homes whose people agreed to be watched or to have somebody told; none of a person under community correction.

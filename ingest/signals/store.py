@@ -148,7 +148,8 @@ class DoorFacts:
             self._retry_ms = None
 
     def _write(self, connection: Connection, register: Register, turn: DoorTurn) -> None:
-        triggers = self._look_after_registry(connection, register, turn.now_ms)
+        newest_id, over = _look_up(connection, turn.events)
+        triggers = self._look_after_registry(connection, register, turn.now_ms, newest_id)
         assert self._homes is not None
         for heard in turn.events:
             self._homes.take(heard.device_id, heard.event, heard.at_ms)
@@ -158,7 +159,7 @@ class DoorFacts:
             if self._known.get(household_id) != known:
                 self._known[household_id] = known
                 self._homes.changed.add(household_id)
-        self._add_triggers(connection, turn.events, triggers)
+        self._add_triggers(turn.events, over, triggers)
         while self._looks and self._looks[0][0] <= turn.now_ms:
             _, device_id = heapq.heappop(self._looks)
             triggers.setdefault(device_id, (turn.now_ms, turn.now_ms))
@@ -178,15 +179,13 @@ class DoorFacts:
     # -- registry and rebuild -------------------------------------------------------------------------------
 
     def _look_after_registry(
-        self, connection: Connection, register: Register, now_ms: int
+        self, connection: Connection, register: Register, now_ms: int, newest_id: int
     ) -> dict[str, tuple[int, int]]:
         """Read the registry where it changed, everything at a start; return the devices to judge for that."""
-        row = connection.execute(_SQL["newest_registry_change"]).fetchone()
-        assert row is not None
         same_credentials = self._register is not None and self._register.credentials is register.credentials
-        if self._homes is not None and row["id"] == self._registry_id and same_credentials:
+        if self._homes is not None and newest_id == self._registry_id and same_credentials:
             return {}
-        self._registry_id, self._register = row["id"], register
+        self._registry_id, self._register = newest_id, register
         homes = load_homes(connection, register, now_ms=now_ms)
         if self._homes is not None:
             self._take_over(connection, register, homes, now_ms)
@@ -276,27 +275,29 @@ class DoorFacts:
     # -- signals --------------------------------------------------------------------------------------------
 
     def _add_triggers(
-        self, connection: Connection, events: Sequence[Heard], triggers: dict[str, tuple[int, int]]
+        self, events: Sequence[Heard], over: Mapping[str, int], triggers: dict[str, tuple[int, int]]
     ) -> None:
-        """Note which devices said something that may begin or end an episode, and when."""
-        over = self._over_credentials(connection, events)
+        """Note which devices said something that may begin or end an episode, and when.
+
+        ``over`` says of credentials that have an end when it is.
+        """
         for heard in events:
             event, at_ms = heard.event, heard.at_ms
             begins = event.type in BEGINNING_TYPES
             used = (
-                event.type in _ACCESS and event.cred is not None and over.get(event.cred, at_ms + 1) <= at_ms
+                bool(over)
+                and event.type in _ACCESS
+                and event.cred is not None
+                and over.get(event.cred, at_ms + 1) <= at_ms
             )
-            ends = event.type == EventType.DOOR_PHYSICAL_STATE and heard.device_id in self._standing
+            ends = (
+                bool(self._standing)
+                and event.type == EventType.DOOR_PHYSICAL_STATE
+                and heard.device_id in self._standing
+            )
             if begins or used or ends:
                 low, high = triggers.get(heard.device_id, (at_ms, at_ms))
                 triggers[heard.device_id] = (min(low, at_ms), max(high, at_ms))
-
-    def _over_credentials(self, connection: Connection, events: Sequence[Heard]) -> dict[str, int]:
-        tokens = {heard.event.cred for heard in events if heard.event.type in _ACCESS and heard.event.cred}
-        if not tokens:
-            return {}
-        rows = connection.execute(_SQL["over_credentials"], {"tokens": sorted(tokens)}).fetchall()
-        return {row["token"]: as_ms(row["valid_to"]) for row in rows if row["valid_to"] is not None}
 
     def _judge(
         self,
@@ -396,6 +397,14 @@ class DoorFacts:
                     "apart": timedelta(milliseconds=ONE_HOMECOMING_MS),
                 },
             )
+
+
+def _look_up(connection: Connection, events: Sequence[Heard]) -> tuple[int, dict[str, int]]:
+    """Return the newest change of the registry, and when the credentials in some events end, of those that do."""
+    tokens = {heard.event.cred for heard in events if heard.event.cred and heard.event.type in _ACCESS}
+    row = connection.execute(_SQL["look_up"], {"tokens": sorted(tokens)}).fetchone()
+    assert row is not None
+    return row["id"], {token: as_ms(end) for token, end in zip(row["tokens"], row["ends"], strict=True)}
 
 
 # -- reading ----------------------------------------------------------------------------------------------------

@@ -48,15 +48,15 @@ def test_a_bound_below_the_least_is_kept() -> None:
     assert pace.messages_max == 10
 
 
-def test_a_batch_gathers_as_long_as_the_last_turn_with_messages_took() -> None:
+def test_a_batch_gathers_no_longer_where_a_turn_gathered_already() -> None:
     pace = Pace(2_000, most=10_000)
     assert pace.gather_s(0.05) == GATHER_S_MIN
-    pace.note(20, 0.015)
+    pace.note(20, 0.002)
     pace.note(0, 0.001)
-    assert pace.gather_s(0.05) == 0.015
-    pace.note(2_000, QUICK)
-    assert pace.gather_s(0.05) == 0.05
-    assert pace.gather_s(0.0) == 0.0
+    assert pace.gather_s(0.05) == GATHER_S_MIN - 0.002
+    assert pace.gather_s(0.001) == 0.001
+    pace.note(20, 0.015)
+    assert pace.gather_s(0.05) == 0.0
 
 
 def test_arrays_that_make_a_turn_slow_become_fewer_and_single_messages_do_not() -> None:
