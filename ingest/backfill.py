@@ -14,9 +14,11 @@ from itertools import chain, islice
 
 from ingest import leases, replay
 from ingest.admission import Message
+from ingest.book import load_book
 from ingest.causes import OutageFact
+from ingest.fact_rows import StoredFact
 from ingest.group_state import GroupState
-from ingest.store import Store, StoredFact, Turn, load_book
+from ingest.store import Store, Turn
 from ingest.unsaved import Coverage
 from kaimen.database import Connection, connect
 

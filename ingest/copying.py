@@ -15,6 +15,10 @@ from typing import NamedTuple
 _EPOCH_MS = 946_684_800_000
 _FIELDS = 21
 _NUMBERS = struct.Struct(">h iq iq iq ii iq iq iq iq iq i? i?")
+#: A row of a household's door that counts: nearly all are.
+_WHOLE = struct.Struct(">h iq iq iq ii iq iq iq iq iq i? i? ii iq")
+#: Rows are sorted by one number, the household above the instant.
+_INSTANT_BITS = 52
 _INT4, _INT8, _LENGTH = struct.Struct(">ii"), struct.Struct(">iq"), struct.Struct(">i")
 _NULL = _LENGTH.pack(-1)
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -23,6 +27,10 @@ _END = b"\xff\xff"
 _WORDS_KEPT_MAX = 100_000
 
 Words = tuple[str | None, ...]
+
+
+#: The fields of a row as they come by the thousand: a plain tuple is made in half the time.
+Fields = tuple[int | None, int, int, int, int, int, int, int, bool, bool, int | None, Words]
 
 
 class Row(NamedTuple):
@@ -48,8 +56,8 @@ class Copier:
     def __init__(self) -> None:
         self._bytes_of_words: dict[Words, bytes] = {}
 
-    def encode(self, rows: Iterable[Row], *, recorded_ms: int, batch: int) -> bytes:
-        """Return the rows, sorted by household and instant, in PostgreSQL's binary form.
+    def encode(self, rows: Iterable[Fields], *, recorded_ms: int, batch: int) -> bytes:
+        """Return rows (fields as ``Row`` names them), sorted by household and instant, in PostgreSQL's binary form.
 
         Raises
         ------
@@ -59,27 +67,37 @@ class Copier:
             If a word is no text.
         """
         recorded_us = (recorded_ms - _EPOCH_MS) * 1000
-        parts = [_HEADER]
-        known, pack, int4, int8 = self._bytes_of_words, _NUMBERS.pack, _INT4.pack, _INT8.pack
+        parts: list[bytes] = []
+        order: list[int] = []
+        known, pack, pack_whole = self._bytes_of_words, _NUMBERS.pack, _WHOLE.pack
         try:
-            for row in sorted(rows, key=_reading_order):
-                household_no, occurred_ms, received_ms, device_no, boot, seq, ts_ms, up_ms = row[:8]
-                _, _, _, _, _, _, _, _, replayed, plausible, opens, words = row
+            for (
+                household_no, occurred_ms, received_ms, device_no, boot, seq, ts_ms, up_ms, replayed, plausible, opens,
+                words,
+            ) in rows:  # fmt: skip
                 tail = known.get(words)
-                parts.append(
-                    pack(
+                if tail is None:
+                    tail = self._encode(words)
+                if household_no is not None and opens is not None:
+                    head = pack_whole(
+                        _FIELDS, 8, (occurred_ms - _EPOCH_MS) * 1000, 8, (received_ms - _EPOCH_MS) * 1000,
+                        8, recorded_us, 4, device_no, 8, boot, 8, seq, 8, ts_ms, 8, up_ms, 8, batch,
+                        1, replayed, 1, plausible, 4, household_no, 8, opens,
+                    )  # fmt: skip
+                else:
+                    head = pack(
                         _FIELDS, 8, (occurred_ms - _EPOCH_MS) * 1000, 8, (received_ms - _EPOCH_MS) * 1000,
                         8, recorded_us, 4, device_no, 8, boot, 8, seq, 8, ts_ms, 8, up_ms, 8, batch,
                         1, replayed, 1, plausible,
-                    )
-                )  # fmt: skip
-                parts.append(_NULL if household_no is None else int4(4, household_no))
-                parts.append(_NULL if opens is None else int8(8, opens))
-                parts.append(self._encode(words) if tail is None else tail)
+                    )  # fmt: skip
+                    head += _NULL if household_no is None else _INT4.pack(4, household_no)
+                    head += _NULL if opens is None else _INT8.pack(8, opens)
+                parts.append(head + tail)
+                order.append(((household_no or 0) << _INSTANT_BITS) + occurred_ms)
         except struct.error as error:
             raise OverflowError(str(error)) from error
-        parts.append(_END)
-        return b"".join(parts)
+        sorted_rows = [parts[index] for index in sorted(range(len(parts)), key=order.__getitem__)]
+        return b"".join([_HEADER, *sorted_rows, _END])
 
     def _encode(self, words: Words) -> bytes:
         found = bytearray()
@@ -92,7 +110,3 @@ class Copier:
         if len(self._bytes_of_words) >= _WORDS_KEPT_MAX:
             self._bytes_of_words.clear()
         return self._bytes_of_words.setdefault(words, bytes(found))
-
-
-def _reading_order(row: Row) -> tuple[int, int]:
-    return (row.household_no or 0, row.occurred_ms)

@@ -21,20 +21,15 @@ from ingest.admission import (
     Refused,
     refuse,
 )
+from ingest.book import Book
 from ingest.causes import Causes, OutageCause
 from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
+from ingest.event_rows import StoredEvent
+from ingest.fact_rows import StoredFact
 from ingest.grace import Grace
 from ingest.losses import Losses
 from ingest.own_clock import OwnClock
-from ingest.store import (
-    Book,
-    DeviceNote,
-    StoredEvent,
-    StoredFact,
-    Turn,
-    Waiting,
-    implausible_payload,
-)
+from ingest.store import DeviceNote, Turn, Waiting, implausible_payload
 from ingest.unsaved import Coverage, Told
 from kaimen.policy import DAY_MS, PAST_MAX_MS
 from kaimen.vocabulary import Admission, QuarantineReason

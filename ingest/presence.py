@@ -45,6 +45,7 @@ REMOTE_OFFICE = "remote_office"
 _INSIDE = frozenset(
     {EventType.MOTION.value, EventType.OCCUPANCY.value, EventType.WATER_USE.value, EventType.POWER_USE.value}
 )
+_STATE = EventType.DOOR_PHYSICAL_STATE.value
 _ACCESS = frozenset({EventType.ACCESS_TAKEN.value, EventType.ACCESS_GRANTED.value})
 #: Types of events this module looks at; a reader of stored events asks for no others.
 TYPES = tuple(
@@ -305,7 +306,12 @@ class _Walk:
         self._home = home
         self._kept = kept
         self._now_ms = now_ms
-        self._state = UNHEARD
+        self._where, self._why, self._since_ms, self._sign = (
+            UNHEARD.state,
+            UNHEARD.reason,
+            UNHEARD.since_ms,
+            UNHEARD.sign,
+        )
         self._guest = False
         self._last: Sign | None = None
         self.homecomings: list[Homecoming] = []
@@ -322,11 +328,8 @@ class _Walk:
 
     def presence(self, *, known: bool) -> Presence:
         if not known:
-            return Presence(
-                PresenceState.UNSURE, Reason.DOOR_NOT_KNOWN, self._state.since_ms, self._state.sign
-            )
-        away = self._absence()
-        return self._state if away is None else away
+            return Presence(PresenceState.UNSURE, Reason.DOOR_NOT_KNOWN, self._since_ms, self._sign)
+        return self._absence() or Presence(self._where, self._why, self._since_ms, self._sign)
 
     def _absence(self) -> Presence | None:
         """A declared absence holds until something hers is heard inside it."""
@@ -339,30 +342,26 @@ class _Walk:
         return None
 
     def _take(self, sign: Sign) -> None:
-        was_out = self._state.state is PresenceState.OUT
-        match sign.move:
-            case Move.INWARD:
-                self._come_home(sign, Reason.OWN_CREDENTIAL)
-                self._guest = False
-            case Move.OPENED_IN:
-                if was_out:
-                    self._come_home(sign, Reason.OPENING_AFTER_OUT)
-                else:
-                    self._set(PresenceState.IN, Reason.DIRECTION, sign)
-            case Move.OPENED:
-                if was_out:
-                    self._come_home(sign, Reason.OPENING_AFTER_OUT)
-                else:
-                    self._set(PresenceState.UNSURE, Reason.OPENED_SINCE, sign)
-            case Move.OUTWARD | Move.OPENED_OUT:
-                self._go_out(sign)
-            case Move.OTHER:
-                self._guest = True
+        move = sign.move
+        if move is Move.OPENED or move is Move.OPENED_IN:
+            if self._where is PresenceState.OUT:
+                self._come_home(sign, Reason.OPENING_AFTER_OUT)
+            elif move is Move.OPENED:
+                self._set(PresenceState.UNSURE, Reason.OPENED_SINCE, sign)
+            else:
+                self._set(PresenceState.IN, Reason.DIRECTION, sign)
+        elif move is Move.INWARD:
+            self._come_home(sign, Reason.OWN_CREDENTIAL)
+            self._guest = False
+        elif move is Move.OUTWARD or move is Move.OPENED_OUT:
+            self._go_out(sign)
+        elif move is Move.OTHER:
+            self._guest = True
 
     def _go_out(self, sign: Sign) -> None:
         if self._guest and sign.move is Move.OPENED_OUT:
             self._guest = False
-            if self._state.state is not PresenceState.OUT:
+            if self._where is not PresenceState.OUT:
                 self._set(PresenceState.UNSURE, Reason.GUEST_MAY_HAVE_LEFT, sign)
         elif self._home.residents > 1:
             self._set(PresenceState.UNSURE, Reason.OTHERS_MAY_BE_IN, sign)
@@ -377,7 +376,7 @@ class _Walk:
             self.homecomings.append(Homecoming(self._home.household_id, sign, reason))
 
     def _set(self, state: PresenceState, reason: Reason, sign: Sign) -> None:
-        self._state = Presence(state, reason, sign.at_ms, sign)
+        self._where, self._why, self._since_ms, self._sign = state, reason, sign.at_ms, sign
 
     # What sensors inside said between the last passage and the next.
 
@@ -385,14 +384,15 @@ class _Walk:
         from_ms = self._last.at_ms + SETTLE_MS if self._last is not None else until_ms - MEMORY_MS
         active_ms = self._activity_in(from_ms, until_ms)
         if active_ms is not None:
-            if self._state.state is not PresenceState.IN:
-                self._state = Presence(PresenceState.IN, Reason.ACTIVITY_AFTER, active_ms, self._last)
+            if self._where is not PresenceState.IN:
+                self._where, self._why = PresenceState.IN, Reason.ACTIVITY_AFTER
+                self._since_ms, self._sign = active_ms, self._last
         elif self._last is not None and self._went_quiet(self._last, until_ms):
             self._set(PresenceState.OUT, Reason.QUIET_AFTER_DOOR, self._last)
 
     def _went_quiet(self, last: Sign, until_ms: int) -> bool:
         """The door moved while somebody was up, and then a sensor that was heard said nothing for long."""
-        if self._state.sign != last or self._state.reason not in (
+        if self._sign != last or self._why not in (
             Reason.OPENED_SINCE,
             Reason.GUEST_MAY_HAVE_LEFT,
         ):
@@ -452,6 +452,8 @@ class Homes:
 
     def take(self, device_id: str, event: wire.Event, at_ms: int) -> None:
         """Note an event at its instant, in any order and any number of times."""
+        if event.type == _STATE and event.state != "Open":
+            return  # a door that closed says nothing of anybody
         inside = self._sensors.get(device_id)
         if inside is not None:
             if is_inside_activity(event) and self._of(inside).add_activity(at_ms):

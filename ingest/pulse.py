@@ -22,6 +22,7 @@ from ingest.admission import (
     admit,
     refuse,
 )
+from ingest.book import is_of_group, load_book
 from ingest.causes import Causes, OutageCause
 from ingest.detector import Detector
 from ingest.faults import pass_point
@@ -39,8 +40,6 @@ from ingest.store import (
     Waiting,
     forget_old_coverage,
     implausible_payload,
-    is_of_group,
-    load_book,
     load_replayable,
 )
 from ingest.unsaved import Coverage

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from ingest.book import Book
 from ingest.causes import Cause, Causes, OutageCause, StandingOutage
 from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detector, OutageBegan
 from ingest.event_columns import Packed, StoredEvent, read_columns
+from ingest.event_rows import boot_text
 from ingest.grace import CheckHeld, Grace
 from ingest.losses import Losses
-from ingest.store import Book, boot_text, load_pulse
+from ingest.store import load_pulse
 from kaimen import wire
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries

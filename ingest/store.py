@@ -1,6 +1,6 @@
 """What one turn of a shard group concluded enters; one transaction leaves, fenced by the lease's token.
 
-Reading of the registry lives here too, so that every statement of the service stands in ``queries.sql``.
+What an event's row holds is ``event_rows``, a fact's ``fact_rows``; the registry is read in ``book``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -19,83 +18,35 @@ from psycopg.types.json import Jsonb
 
 from ingest import metrics
 from ingest.admission import PAYLOAD_KEPT_BYTES_MAX, AdmittedEvent, Refused
-from ingest.causes import OutageFact, OutageMoved, OutageTold, Wiring
-from ingest.copying import Copier, Row
+from ingest.book import Book
+from ingest.copying import Copier
 from ingest.detector import (
     BootBase,
-    CheckDue,
-    CheckEnded,
     CoveragePoint,
-    Crossing,
-    Fact,
     HouseholdView,
-    OutageBegan,
-    OutageEnded,
-    Registry,
-    Withdrawal,
 )
+from ingest.event_rows import CLAMP_PAST_MS, StoredEvent, boot_number, rows_of, storable
+from ingest.fact_rows import StoredFact, write_facts
 from ingest.faults import pass_point
-from ingest.grace import CheckHeld, CheckLetGo
 from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Loss
 from ingest.signals.store import DoorFacts, DoorTurn, Heard, Register
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
 from kaimen.fence import KNOWN_FENCE, behind_the_fence
-from kaimen.policy import DAY_MS, FUTURE_MAX_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
+from kaimen.policy import DAY_MS, PAST_MAX_MS
 from kaimen.vocabulary import (
-    Absence,
-    Credential,
-    CredentialClass,
-    Device,
-    DoorBinding,
-    DoorRole,
-    Household,
     QuarantineReason,
-    Verified,
 )
-from kaimen.wire import shard_of
 
 _SQL = queries("ingest")
 
-#: An edge may keep an event for 45 days before it sends it, and the event may have been 45 days old by then.
-CLAMP_PAST_MS = 2 * PAST_MAX_MS + DAY_MS
-#: A receipt further from now than this is a broken clock, not a date.
-RECEIPT_SPAN_MS = 400 * DAY_MS
-#: Absences and words of witnesses that ended longer ago cannot matter any more.
-REGISTRY_MEMORY = timedelta(days=140)
 #: Refused messages kept at most; heartbeats of unknown devices stop being kept at half of it.
 QUARANTINE_ROWS_MAX = 500_000
 #: Above this many changed households readers are told to look again instead of being told each.
 NOTIFIED_STATES_MAX = 20
 
 _encoder = msgspec.json.Encoder()
-
-
-@dataclass(frozen=True, slots=True)
-class Book:
-    """The registry of one shard group as the detector needs it, with the numbers rows are stored under."""
-
-    registry: Registry
-    device_no: dict[str, int]
-    household_no: dict[str, int]
-    wiring: tuple[Wiring, ...]
-
-    def device_by_no(self) -> dict[int, str]:
-        return {no: device_id for device_id, no in self.device_no.items()}
-
-
-class StoredEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event to append; ``message_ms`` is when this service received it, ``instant_ms`` where it stands."""
-
-    admitted: AdmittedEvent
-    message_ms: int
-    instant_ms: int
-    household_id: str | None
-    plausible: bool
-
-
-StoredFact = Fact | OutageFact | OutageTold | OutageMoved | CheckHeld | CheckLetGo
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +141,7 @@ class Store:
                 pass_point("coverage_written", load)
                 _write_notes(connection, book, turn)
                 _write_counts(connection, book, turn)
-                _write_facts(connection, turn.facts)
+                write_facts(connection, turn.facts)
                 pass_point("facts_written", load)
                 _write_views(connection, turn.views)
                 self._doors.write(connection, _register(book), _door_turn(turn), token=lease.token)
@@ -247,7 +198,7 @@ class Store:
             row = connection.execute(
                 _SQL["file_refusal"],
                 {
-                    "received_at": _storable(refused.received_ms, turn.now_ms),
+                    "received_at": storable(refused.received_ms, turn.now_ms),
                     "topic": topic,
                     "channel": refused.channel,
                     "device_id": refused.device_id,
@@ -301,8 +252,8 @@ class Store:
         recorded_ms: int,
         batch: int,
     ) -> None:
-        rows = [_event_row(book, event) for event in events]
-        occurred = [row.occurred_ms for row in rows]
+        rows = rows_of(book, events)
+        occurred = [row[1] for row in rows]
         self._ensure_partitions(connection, as_datetime(min(occurred)), as_datetime(max(occurred)))
         packed = self._copier.encode(rows, recorded_ms=recorded_ms, batch=batch)
         with connection.cursor() as cursor, cursor.copy(_SQL["copy_events"]) as copy:
@@ -373,46 +324,6 @@ def _midnight(at: datetime) -> datetime:
     return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def _clamp(value: int, low: int, high: int) -> int:
-    return max(low, min(value, high))
-
-
-def _storable(ms: int, near_ms: int) -> datetime:
-    """Return an instant as the database can hold it; a receipt years away is a broken clock, not a date."""
-    return as_datetime(_clamp(ms, near_ms - RECEIPT_SPAN_MS, near_ms + RECEIPT_SPAN_MS))
-
-
-@lru_cache(maxsize=65_536)
-def boot_number(boot: str) -> int:
-    """Return 16 hexadecimal digits as the signed 64-bit number they are stored as."""
-    number = int(boot, 16)
-    return number - (1 << 64) if number >= 1 << 63 else number
-
-
-def boot_text(number: int) -> str:
-    """Return the 16 hexadecimal digits of a stored boot."""
-    return f"{number & ((1 << 64) - 1):016x}"
-
-
-def _event_row(book: Book, stored: StoredEvent) -> Row:
-    admitted, message_ms = stored.admitted, stored.message_ms
-    event = admitted.event
-    occurred_ms = stored.instant_ms if stored.plausible else message_ms
-    if not message_ms - CLAMP_PAST_MS <= occurred_ms <= message_ms + FUTURE_MAX_MS:
-        occurred_ms = _clamp(occurred_ms, message_ms - CLAMP_PAST_MS, message_ms + FUTURE_MAX_MS)
-    received_ms = admitted.received_ms
-    if not message_ms - RECEIPT_SPAN_MS <= received_ms <= message_ms:
-        received_ms = _clamp(received_ms, message_ms - RECEIPT_SPAN_MS, message_ms + RECEIPT_SPAN_MS)
-    household_no = None if stored.household_id is None else book.household_no[stored.household_id]
-    words = (
-        event.clk, event.type, event.state, event.dir, event.method, event.cred, event.reason, event.door
-    )  # fmt: skip
-    return Row(
-        household_no, occurred_ms, received_ms, book.device_no[admitted.device_id], boot_number(event.boot),
-        event.seq, event.ts, event.up, bool(event.hist), stored.plausible, event.opens, words,
-    )  # fmt: skip
-
-
 # -- coverage, devices, households ------------------------------------------------------------------------------
 
 
@@ -458,7 +369,7 @@ def _write_notes(connection: Connection, book: Book, turn: Turn) -> None:
                     {
                         "device_id": note.device_id,
                         "status": note.status,
-                        "heard_at": None if note.heard_ms is None else _storable(note.heard_ms, turn.now_ms),
+                        "heard_at": None if note.heard_ms is None else storable(note.heard_ms, turn.now_ms),
                         "facts": Jsonb(note.facts),
                         "now": as_datetime(turn.now_ms),
                     }
@@ -473,7 +384,7 @@ def _write_counts(connection: Connection, book: Book, turn: Turn) -> None:
         (
             "write_first_heard",
             [
-                {"device_id": device_id, "heard_at": _storable(heard_ms, turn.now_ms)}
+                {"device_id": device_id, "heard_at": storable(heard_ms, turn.now_ms)}
                 for device_id, heard_ms in turn.first_heard.items()
             ],
         ),
@@ -510,126 +421,6 @@ def _write_views(connection: Connection, views: Sequence[HouseholdView]) -> None
         notify(connection, "kaimen_states")
     else:
         connection.execute(_SQL["notify_states"], [list(newest)])
-
-
-def _maybe(ms: int | None) -> datetime | None:
-    return None if ms is None else as_datetime(ms)
-
-
-# -- facts ------------------------------------------------------------------------------------------------------
-
-
-def _write_facts(connection: Connection, facts: Sequence[StoredFact]) -> None:
-    """Write facts in the order in which the detector stated them: alerts reads happenings by id."""
-    if not facts:
-        return
-    cursors = []
-    with connection.pipeline():
-        for fact in facts:
-            kind, values = _fact_row(fact)
-            cursors.append((kind, connection.execute(_SQL[f"write_{kind}"], values)))
-    for kind, cursor in cursors:
-        if cursor.rowcount == 1:
-            metrics.FACTS.labels(kind).inc()
-        else:
-            # Repeated after a rebuild, or an end without its begin: nothing to tell alerts, but to be seen.
-            metrics.FACTS_UNMATCHED.labels(kind).inc()
-    notify(connection, "kaimen_happenings")
-
-
-def _fact_row(fact: StoredFact) -> tuple[str, dict[str, Any]]:
-    match fact:
-        case Crossing():
-            return "crossing", {
-                "household_id": fact.household_id,
-                "stage": fact.stage,
-                "at": as_datetime(fact.at_ms),
-                "announced_at": as_datetime(fact.announced_ms),
-                "evidence_at": as_datetime(fact.evidence_ms),
-                "evidence": Jsonb(fact.evidence),
-                "inactive_ms": fact.inactive_ms,
-                "elapsed_ms": fact.elapsed_ms,
-                "thresholds_ms": list(fact.thresholds_ms),
-            }
-        case Withdrawal():
-            return "withdrawal", {
-                "household_id": fact.household_id,
-                "stage": fact.stage,
-                "announced_at": as_datetime(fact.announced_ms),
-                "withdrawn_at": as_datetime(fact.withdrawn_ms),
-                "evidence_at": as_datetime(fact.evidence_ms),
-                "evidence": Jsonb(fact.evidence),
-                "late": fact.late,
-            }
-        case CheckDue():
-            return "check_due", _check_row(fact)
-        case CheckEnded():
-            return "check_ended", {
-                "household_id": fact.household_id,
-                "step": fact.step,
-                "check_evidence_at": as_datetime(fact.check_evidence_ms),
-                "ended_at": as_datetime(fact.ended_ms),
-                "evidence_at": as_datetime(fact.evidence_ms),
-                "evidence": Jsonb(fact.evidence),
-            }
-        case OutageFact(outage, cause, told):
-            return "outage_began" if told else "outage_noted", {
-                "device_id": outage.device_id,
-                "cause": cause.kind.value,
-                "cause_id": cause.cause_id,
-                "began_at": as_datetime(outage.began_ms),
-                "heard_at": _maybe(outage.heard_ms),
-            }
-        case OutageEnded():
-            return "outage_ended", {
-                "device_id": fact.device_id,
-                "began_at": as_datetime(fact.began_ms),
-                "ended_at": as_datetime(fact.ended_ms),
-            }
-        case OutageTold():
-            return "outage_told", {
-                "device_id": fact.device_id,
-                "began_at": as_datetime(fact.began_ms),
-                "cause": fact.cause.kind.value,
-                "cause_id": fact.cause.cause_id,
-                "told_at": as_datetime(fact.at_ms),
-            }
-        case OutageMoved():
-            return "outage_moved", {
-                "device_id": fact.device_id,
-                "began_at": as_datetime(fact.began_ms),
-                "cause": fact.cause.kind.value,
-                "cause_id": fact.cause.cause_id,
-                "from_cause": fact.before.kind.value,
-                "from_cause_id": fact.before.cause_id,
-                "moved_at": as_datetime(fact.at_ms),
-            }
-        case CheckHeld(check, held_cause, until_ms):
-            return "check_held", {
-                **_check_row(check),
-                "cause": held_cause.value,
-                "held_until": as_datetime(until_ms),
-            }
-        case CheckLetGo(check, at_ms, why):
-            return "check_let_go", {
-                **_check_row(check),
-                "ended_at": as_datetime(at_ms),
-                "ended_as": why.value,
-            }
-        case OutageBegan():
-            raise AssertionError("an outage is written with its cause")
-
-
-def _check_row(check: CheckDue) -> dict[str, Any]:
-    return {
-        "household_id": check.household_id,
-        "step": check.step,
-        "at": as_datetime(check.at_ms),
-        "noticed_at": as_datetime(check.noticed_ms),
-        "evidence_at": as_datetime(check.evidence_ms),
-        "evidence": Jsonb(check.evidence),
-        "inactive_ms": check.inactive_ms,
-    }
 
 
 # -- quarantine -------------------------------------------------------------------------------------------------
@@ -689,131 +480,6 @@ def _mark_replayed(connection: Connection, turn: Turn) -> None:
         metrics.REPLAYED.inc(len(turn.replayed_ids))
     if turn.refused_again_ids:
         connection.execute(_SQL["mark_refused_again"], {"ids": turn.refused_again_ids})
-
-
-# -- registry ---------------------------------------------------------------------------------------------------
-
-
-def is_of_group(site_id: str, group_no: int, groups: int) -> bool:
-    """Say whether a site's shard belongs to a group: groups divide the first hexadecimal digit."""
-    return (shard_of(site_id) >> 4) * groups // 16 == group_no
-
-
-def load_book(
-    connection: Connection, *, now_ms: int, group_no: int = 0, groups: int = 1, since_ms: int | None = None
-) -> Book:
-    """Read the registry of one shard group as it holds at ``now_ms``, with absences and words since ``since_ms``."""
-    with connection.transaction():
-        devices = [
-            row
-            for row in connection.execute(_SQL["load_devices"]).fetchall()
-            if is_of_group(row["site_id"], group_no, groups)
-        ]
-        households = [
-            row
-            for row in connection.execute(_SQL["load_households"], {"now": as_datetime(now_ms)}).fetchall()
-            if is_of_group(row["site_id"], group_no, groups)
-        ]
-        remembered = as_datetime(now_ms) - REGISTRY_MEMORY
-        since = {"since": remembered if since_ms is None else min(remembered, as_datetime(since_ms))}
-        doors = connection.execute(_SQL["load_doors"]).fetchall()
-        credentials = connection.execute(_SQL["load_credentials"]).fetchall()
-        absences = connection.execute(_SQL["load_absences"], since).fetchall()
-        verified = connection.execute(_SQL["load_verified"], since).fetchall()
-    device_by_id = {
-        row["id"]: Device(row["id"], row["site_id"], row["supervision_s"] * 1000) for row in devices
-    }
-    household_by_id = _households(households, doors, absences, verified, device_by_id)
-    required = _required_devices(household_by_id.values(), now_ms)
-    return Book(
-        Registry(
-            device_by_id,
-            household_by_id,
-            {
-                row["token"]: Credential(row["token"], CredentialClass(row["class"]), row["household_id"])
-                for row in credentials
-            },
-        ),
-        {row["id"]: row["no"] for row in devices},
-        {row["id"]: row["no"] for row in households},
-        _wiring(devices, required),
-    )
-
-
-def _required_devices(households: Iterable[Household], now_ms: int) -> set[str]:
-    """Return the devices the detector watches now, or will, as the door of somebody's dwelling."""
-    return {
-        door.device_id
-        for household in households
-        if household.consent
-        for door in household.doors
-        if door.role is DoorRole.DWELLING and (door.to_ms is None or door.to_ms > now_ms)
-    }
-
-
-def _wiring(devices: Sequence[dict[str, Any]], required: set[str]) -> tuple[Wiring, ...]:
-    """A retired device counts no more, unless somebody's door still rests on it: then that must be seen."""
-    return tuple(
-        Wiring(
-            row["id"],
-            row["site_id"],
-            row["supervision_s"] * 1000,
-            is_gateway=row["kind"] == "gateway",
-            gateway_id=row["gateway_id"],
-            is_required=row["id"] in required,
-            registered_ms=as_ms(row["registered_at"]),
-            commissioning_ms=row["commissioning_s"] * 1000,
-        )
-        for row in devices
-        if row["retired_at"] is None or row["id"] in required
-    )
-
-
-def _households(
-    households: Sequence[dict[str, Any]],
-    doors: Sequence[dict[str, Any]],
-    absences: Sequence[dict[str, Any]],
-    verified: Sequence[dict[str, Any]],
-    devices: dict[str, Device],
-) -> dict[str, Household]:
-    doors_of: dict[str, list[DoorBinding]] = {}
-    for row in doors:
-        if row["device_id"] in devices:
-            binding = DoorBinding(
-                row["device_id"],
-                DoorRole(row["role"]),
-                _ms_or_none(row["from_at"]),
-                _ms_or_none(row["to_at"]),
-            )
-            doors_of.setdefault(row["household_id"], []).append(binding)
-    absences_of: dict[str, list[Absence]] = {}
-    for row in absences:
-        absence = Absence(as_ms(row["from_at"]), as_ms(row["to_at"]))
-        absences_of.setdefault(row["household_id"], []).append(absence)
-    verified_of: dict[str, list[Verified]] = {}
-    for row in verified:
-        word = Verified(as_ms(row["at"]), f"verified_contacts:{row['id']}")
-        verified_of.setdefault(row["household_id"], []).append(word)
-    return {
-        row["id"]: Household(
-            household_id=row["id"],
-            site_id=row["site_id"],
-            doors=tuple(doors_of.get(row["id"], ())),
-            watched_from_ms=as_ms(row["watched_from"]),
-            thresholds_ms=tuple(threshold * 1000 for threshold in row["thresholds_s"])
-            if row["thresholds_s"]
-            else THRESHOLDS_DEFAULT_MS,
-            absences=tuple(absences_of.get(row["id"], ())),
-            verified=tuple(verified_of.get(row["id"], ())),
-            consent=row["consent"],
-        )
-        for row in households
-        if row["watched_from"] is not None
-    }
-
-
-def _ms_or_none(at: datetime | None) -> int | None:
-    return None if at is None else as_ms(at.astimezone(UTC))
 
 
 def forget_old_coverage(connection: Connection, *, now_ms: int) -> None:

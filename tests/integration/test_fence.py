@@ -10,8 +10,9 @@ import pytest
 
 from alerts.worker import Worker
 from ingest import leases
+from ingest.book import Book
 from ingest.detector import Registry
-from ingest.store import Book, Store, Turn
+from ingest.store import Store, Turn
 from kaimen import fence
 from kaimen.clock import ManualClock, as_ms
 from kaimen.database import connect, open_pool

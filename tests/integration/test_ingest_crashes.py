@@ -11,8 +11,9 @@ import pytest
 from prometheus_client import REGISTRY
 
 from ingest import leases
+from ingest.book import load_book
 from ingest.leases import LeaseLostError
-from ingest.store import Store, Turn, load_book
+from ingest.store import Store, Turn
 from kaimen.clock import as_datetime
 from kaimen.database import connect
 from kaimen.schema import migrate

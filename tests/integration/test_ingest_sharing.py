@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from ingest import leases
+from ingest.book import load_book
 from ingest.leases import LeaseLostError
-from ingest.store import Store, Turn, load_book, open_turn
+from ingest.store import Store, Turn, open_turn
 from kaimen.database import connect, connection_settings
 from kaimen.wire import shard_of
 from tests.cut import Cut

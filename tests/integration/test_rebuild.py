@@ -8,11 +8,11 @@ import time
 import psycopg
 import pytest
 
+from ingest.book import load_book
 from ingest.detector import Detector
 from ingest.detector.coverage import DeviceTrack
 from ingest.past import fill_tracks
 from ingest.replay import rebuild
-from ingest.store import load_book
 from kaimen.clock import as_datetime
 from kaimen.database import connect
 from tests.integration.ingest_street import BEGIN_MS, DAY, lay_out

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ingest.store import boot_number, boot_text, is_of_group
+from ingest.book import is_of_group
+from ingest.event_rows import boot_number, boot_text
 from ingest.subscriber import client_id_of, subscriptions_of
 from ingest.unsaved import Unsaved
 from kaimen.wire import shard_of
