@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
+import pytest
 
 from alerts.worker import Worker
-from ingest import replay
+from ingest import pulse, replay
 from ingest.admission import Message
 from ingest.pulse import GroupLoop
 from kaimen import wire
@@ -150,14 +151,14 @@ class Community:
     def reach(self) -> None:
         """Wait until ingest has pulsed up to now."""
         at = as_datetime(self.clock.now_ms())
-        wait_until(
-            lambda: bool(
-                rows(self.url, "SELECT 1 FROM service_progress WHERE service = 'ingest' AND at >= %s", (at,))
-            ),
-            f"ingest has done its work up to {at}",
-            within_s=300,
-            poll_s=0.05,
-        )
+        wanted = "SELECT 1 FROM service_progress WHERE service = 'ingest' AND at >= %s"
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            wait_until(
+                lambda: connection.execute(wanted, (at,)).fetchone() is not None,
+                f"ingest has done its work up to {at}",
+                within_s=300,
+                poll_s=0.02,
+            )
 
     def move_to(self, now_ms: int, messages: Iterable[tuple[str, bytes]] = ()) -> None:
         """Let community time pass; hand over what arrives at its end."""
@@ -209,13 +210,21 @@ class Community:
 
 @contextlib.contextmanager
 def many_homes(url: str, homes: int, *, behind_gateway: int = 0) -> Iterator[Community]:
+    """Lay out the homes and stop at the end what was started.
+
+    Where there is nothing to write ingest says how far it is as often as on the clock of a demo, not once a second:
+    a test that passes sixty hours would wait a minute for it.
+    """
     lay_out_many(url, homes, behind_gateway=behind_gateway)
     clock = ManualClock(BEGIN_MS)
     pool = open_pool(url, service="alerts")
     doors = {number: Door(f"d-{number}", boot=f"{number:016x}") for number in range(1, homes + 1)}
     community = Community(url, clock, Worker(pool=pool, clock=clock, name="w"), doors)
     try:
-        yield community
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pulse, "PROGRESS_EVERY_S", pulse.SCALED_PROGRESS_EVERY_S)
+            yield community
+            community.stop_ingest()
     finally:
         community.stop_ingest()
         pool.close()
