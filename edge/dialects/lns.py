@@ -238,7 +238,7 @@ def _actility(frame: Frame) -> list[Reading] | None:
     for name, value in frame.obj.items():
         if name.startswith("DevEUI_"):
             inner = as_mapping(value)
-            joined = "join" in (as_text(inner.get("Type")) or "").lower()
+            joined = "join" in f"{name} {as_text(inner.get('Type')) or ''}".lower()
             kind = Kind.DEVICE_BOOT if joined else Kind.NONE
             if name == "DevEUI_location":
                 kind = Kind.TELEMETRY

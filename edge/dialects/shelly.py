@@ -32,6 +32,7 @@ _PUSHES = frozenset(
         "push", "longpush", "double", "triple", "long_double_push", "long_triple_push", "hold",
     }
 )  # fmt: skip
+_GAS_ALARMS = ("mild", "heavy")
 _GEN1_VALUES = frozenset(
     {
         "battery", "charger", "tilt", "lux", "illumination", "illuminance", "temperature", "humidity", "act_reasons",
@@ -66,7 +67,7 @@ def _gen1_input(source: str, frame: Frame) -> Reading:
 
 
 def _gen1_flag(source: str, name: str, word: str) -> Reading:
-    on = as_bool(word)
+    on = word in _GAS_ALARMS if name == "gas" and word in ("none", *_GAS_ALARMS) else as_bool(word)
     if name == "state":
         said = as_open(word)
         if said is None:

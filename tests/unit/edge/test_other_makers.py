@@ -135,6 +135,13 @@ def test_a_refused_finger_is_no_button_and_a_bell_is_a_call() -> None:
     assert kinds("zigbee2mqtt/bell", {"doorbell": True, "linkquality": 9}) == ["call"]
 
 
+def test_gas_and_joins_are_told_by_their_own_words() -> None:
+    assert kinds("shellies/shellygas-1/sensor/gas", "mild") == ["alarm"]
+    assert kinds("shellies/shellygas-1/sensor/gas", "none") == ["alarm_end"]
+    assert kinds("x", {"DevEUI_join": {"DevEUI": "0102030405060708"}}) == ["device_boot"]
+    assert kinds("x", {"DevEUI_downlink_Sent": {"DevEUI": "0102030405060708"}}) == ["none"]
+
+
 def test_the_relay_of_a_station_is_not_its_contact() -> None:
     event = {"Action": "Pulse", "serialNumber": "S"}
     for data, kind, opening in (
