@@ -131,7 +131,9 @@ def test_a_request_does_not_wait_for_ever_and_one_community_asks_nothing_of_the_
     assert own.get("/admin/policies").status_code == 200
 
 
-def test_a_home_is_moved_to_other_hours_once_a_second_person_agrees(world: World) -> None:
+def test_a_home_is_moved_by_two_people_and_changed_numbers_stand_beside_what_holds_meanwhile(
+    world: World,
+) -> None:
     clerk, second = world.browser("clerk"), world.browser("clerk-2")
     world.write("INSERT INTO policies (id, version, thresholds_s, ladder, valid_from) VALUES"
                 " ('frail', 1, '{28800,57600,86400}', '{}', %s)", world.now)  # fmt: skip
@@ -164,15 +166,11 @@ def test_a_home_is_moved_to_other_hours_once_a_second_person_agrees(world: World
     assert world.rows("SELECT category FROM persons WHERE id = 'p-h-wang'") == [{"category": "高龄独居"}]
     actions = [row["action"] for row in world.rows("SELECT action FROM audit_entries ORDER BY id")]
     assert actions == ["household_move_asked", "household_move_agreed"] * 2
-
-
-def test_changed_numbers_that_do_not_count_yet_stand_masked_beside_what_happens_meanwhile(
-    world: World,
-) -> None:
+    # Changed numbers that do not count yet stand there too, masked, beside what happens meanwhile.
     world.write(
         "UPDATE person_identities SET phone = '13700001111' WHERE person_id IN ('p-h-wang', 'p-h-other')"
     )
-    page = world.browser("clerk").get("/agreements").text
+    page = clerk.get("/agreements").text
     assert "尚未告知旧号码" in page
     assert "137****1111" in page
     assert "13700001111" not in page
