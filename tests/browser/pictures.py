@@ -1,7 +1,7 @@
 """The pictures of the README and the docs: a running demo enters, PNG files below 200 kB each leave.
 
-Start ``kaimen up --demo --dir DIR --speed 60`` and run ``python -m tests.browser.pictures DIR OUT``. The script
-arranges the scene by the demo's own buttons (one gateway unplugged, two cases in work) and lets the clock walk.
+Start ``kaimen up --demo --dir DIR`` in an empty directory, look at nothing, and run ``python -m tests.browser.pictures
+DIR OUT``: the clock waits for who comes first, and the morning at which a demo begins is the scene.
 A file that would be larger is reduced to a palette where Pillow is there; nothing else needs it.
 """
 
@@ -11,19 +11,16 @@ import argparse
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Page
 
 BYTES_MAX = 200_000
 EXACT_COLOURS = 128
-GATEWAY = "5-1"
-SCENE_WITHIN_S = 180
 ARGUMENTS = (
     "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run",
@@ -107,60 +104,10 @@ def few_colours(picture: Any) -> Any:
     return picture.quantize(palette=palette, dither=Image.Dither.NONE)
 
 
-# --- The scene ---------------------------------------------------------------------------------------------------
-
-
-def arrange(studio: Studio) -> None:
-    """Unplug a stairwell, wait until it counts as unheard, then stop time and put two cases into work."""
-    with studio.page("property_clerk") as page:
-        studio.go(page, "/demo")
-        row = page.locator(".contacts.scroll li", has_text=_gateway_words())
-        if row.locator("[value=unplug]").count():
-            row.locator("button").click()
-        _speed(studio, page, "720")
-        _wait_for(studio, page, "/alarms", ".row:has(.mark-unknown) .day-line")
-        _speed(studio, page, "1")
-        _claim(studio, page, ".row:has(.mark-mid)")
-        _claim(studio, page, ".row:has(.mark-high) >> nth=1")
-
-
-def _gateway_words() -> str:
-    building, unit = GATEWAY.split("-")
-    return f"{building} 栋 {unit} 单元"
-
-
-def _speed(studio: Studio, page: Page, speed: str) -> None:
-    studio.go(page, "/demo")
-    page.click(f"button[name=speed][value='{speed}']")
-    page.wait_for_load_state()
-
-
-def _wait_for(studio: Studio, page: Page, path: str, what: str) -> None:
-    until = time.monotonic() + SCENE_WITHIN_S
-    studio.go(page, path)
-    while not page.locator(what).count():
-        if time.monotonic() > until:
-            raise TimeoutError(f"{what} did not appear on {path}")
-        page.wait_for_timeout(2000)
-
-
-def _claim(studio: Studio, page: Page, rows: str) -> None:
-    studio.go(page, "/alarms")
-    row: Locator = page.locator(rows).first
-    if not row.count():
-        return
-    number = (row.get_attribute("id") or "").removeprefix("case-")
-    studio.go(page, f"/cases/{number}")
-    button = page.locator(f"form[action='/cases/{number}/claim'] button")
-    if button.count():
-        button.first.click()
-        page.wait_for_load_state()
-
-
 # --- The pictures ------------------------------------------------------------------------------------------------
 
 
-def take_all(studio: Studio) -> None:
+def take_scene(studio: Studio) -> None:
     with studio.page("property_clerk") as page:
         studio.go(page, "/alarms")
         chosen = page.locator(".row:has(.mark-high)").last.get_attribute("href") or "/alarms"
@@ -168,9 +115,6 @@ def take_all(studio: Studio) -> None:
         studio.go(page, chosen)
         page.mouse.move(700, 880)
         studio.take(page, "console")
-        # No higher than the screen: below it stand the demo's passwords.
-        studio.go(page, "/demo" + _selected(home))
-        studio.take(page, "demo")
         studio.go(page, home)
         studio.take(page, "household", clip=_upper(page, 1180))
         page.set_viewport_size({"width": 1440, "height": 900})
@@ -198,6 +142,18 @@ def take_all(studio: Studio) -> None:
         studio.take(page, "family")
 
 
+def take_demo(studio: Studio) -> None:
+    """The page the clock is steered from: time runs while it is open, so that it comes last."""
+    with studio.page("property_clerk") as page:
+        studio.go(page, "/alarms")
+        home = _home_of(
+            studio, page, page.locator(".row:has(.mark-high)").last.get_attribute("href") or "/alarms"
+        )
+        # No higher than the screen: below it stand the demo's passwords.
+        studio.go(page, "/demo" + _selected(home))
+        studio.take(page, "demo")
+
+
 def _home_of(studio: Studio, page: Page, chosen: str) -> str:
     studio.go(page, chosen)
     return page.locator(".case-head a").first.get_attribute("href") or "/households"
@@ -217,7 +173,9 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="the demo's --dir")
     parser.add_argument("out", type=Path)
     parser.add_argument("--url", default="http://127.0.0.1:8000")
-    parser.add_argument("--as-it-stands", action="store_true", help="take the scene as it is")
+    parser.add_argument(
+        "--only", choices=["scene", "demo"], help="all but the demo's own page, or that alone"
+    )
     chosen = parser.parse_args()
     chosen.out.mkdir(parents=True, exist_ok=True)
     sign_ins = json.loads((chosen.folder / "demo-sign-ins.json").read_text(encoding="utf-8"))
@@ -229,9 +187,10 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=[*ARGUMENTS, *alone])
         studio = Studio(browser, chosen.url, sign_ins, chosen.out)
-        if not chosen.as_it_stands:
-            arrange(studio)
-        take_all(studio)
+        if chosen.only != "demo":
+            take_scene(studio)
+        if chosen.only != "scene":
+            take_demo(studio)
         browser.close()
 
 

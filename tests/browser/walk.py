@@ -1,6 +1,6 @@
 """The first day's walk: a running demo enters, one small picture for each click of ``docs/walk.md`` leaves.
 
-Start ``kaimen up --demo --dir DIR --speed 60`` and run ``python -m tests.browser.walk OUT [--url URL]``. Each person
+Start ``kaimen up --demo --dir DIR`` and run ``python -m tests.browser.walk OUT [--url URL]``. Each person
 signs in with one click on the demo's sign-in page, as a visitor does; the clicks are counted, and more than three fail.
 Pictures are reduced where Pillow is there.
 """
@@ -93,6 +93,7 @@ def person(
 
 def clerk(browser: Browser, url: str, out: Path) -> None:
     with person(browser, url, out, "clerk", "clerk") as walk:
+        walk.click("main .row:has(.mark-mid)", then=".aside form[action$='/claim']", picture=False)
         walk.click(".aside form[action$='/claim'] button", then="[role=status]")
 
 
@@ -107,7 +108,7 @@ def family(browser: Browser, url: str, out: Path) -> None:
 
 
 def helper(browser: Browser, url: str, out: Path) -> None:
-    with person(browser, url, out, "helper", "guard", PHONE) as walk:
+    with person(browser, url, out, "helper", "watcher", PHONE) as walk:
         walk.click("main .row:has-text('上门询问')")
         walk.click("form[action$='/begin'] button", then="[role=status]")
 
