@@ -169,10 +169,10 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
 
 def _add_demo(app: FastAPI, services: Services) -> None:
     """The page for breaking things, and the clock that slows down for readers: in a demo alone."""
-    from console.pages import demo
+    from console.pages import demo, demo_readers
 
     app.include_router(demo.router)
-    app.add_middleware(demo.SlowWhileRead, services=services)
+    app.add_middleware(demo_readers.SlowWhileRead, services=services)
 
 
 def read_audit_key(settings: ConsoleSettings) -> bytes:

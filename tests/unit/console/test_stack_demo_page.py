@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from console.pages.demo import LEAVES_FOR_S, READS_FOR_S, Readers, SlowWhileRead, _crossing_ms, is_read
+from console.pages.demo import _crossing_ms
+from console.pages.demo_readers import LEAVES_FOR_S, READS_FOR_S, Readers, SlowWhileRead, is_read
 from console.stack.folder import StackFolder
 from console.stack.steering import Steering
 from kaimen.clock import ClockSetting, SystemClock, as_ms, write_clock
