@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -25,6 +25,7 @@ from console.benches.mqtt_load import Loader, make_messages
 from console.benches.peers import RunningNats, temporary_nats, temporary_postgres
 from console.benches.processes import Spent, memory_peak_mb, postgres_pids
 from ingest.copying import Copier, Row
+from kaimen.broker_tls import BrokerTls
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import queries
 from kaimen.schema import migrate
@@ -68,11 +69,21 @@ class _Stand:
 
     def loader(self, name: str) -> Loader:
         user = self.broker.user("street")
-        return Loader(self.broker.port, user=user.name, password=user.password, client_id=name)
+        return Loader(
+            self.broker.port, user=user.name, password=user.password, client_id=name, security=self.broker.security
+        )  # fmt: skip
+
+    @property
+    def words(self) -> str:
+        """What the report says of how the broker is spoken to."""
+        return "" if self.broker.security is None else ", TLS"
 
 
 def bench_ingest(events: int, report: Report) -> None:
-    """Measure messages of 1, 10, 100 and 500 events from the publisher's first byte to the last commit."""
+    """Measure messages of 1, 10, 100 and 500 events from the publisher's first byte to the last commit.
+
+    Those of 1 and 100 once more through a broker that speaks TLS, to publisher and service.
+    """
     with (
         temporary_postgres(report, "-c", "track_commit_timestamp=on") as admin,
         temporary_nats(report, site_id=_SITE) as broker,
@@ -97,6 +108,25 @@ def bench_ingest(events: int, report: Report) -> None:
                 for per in _SHARES:
                     _measure(stand, service, events, per, limit, peers[1 if per < 100 else 100], report)
                 _measure_delay(stand, report, span_s=_PACE_S if events >= _PACE_FROM else 1)
+            if events >= _PACE_FROM:
+                _measure_secured(stand, events, limit, peers, report)
+
+
+def _measure_secured(
+    plain: _Stand,
+    events: int,
+    limit: _Rate,
+    peers: dict[int, list[tuple[Peer, Peer]]],
+    report: Report,
+) -> None:
+    """The same way and database, through a broker that speaks TLS only; the peers' figures are without."""
+    with temporary_nats(report, site_id=_SITE, secured=True) as broker:
+        if broker is None:
+            return
+        stand = replace(plain, broker=broker)
+        with _service(stand, report) as service:
+            for per, beside in peers.items():
+                _measure(stand, service, events, per, limit, beside, report)
 
 
 def _devices() -> list[tuple[str, str]]:
@@ -123,10 +153,13 @@ def _messages(stand: _Stand, events: int, per: int) -> list[tuple[str, bytes]]:
 def _service(stand: _Stand, report: Report) -> Iterator[subprocess.Popen[bytes]]:
     """The ingest worker as it is started in service; ready when a first message is stored."""
     user = stand.broker.user("ingest")
+    security = stand.broker.security
+    scheme = "mqtt" if security is None else "mqtts"
     environment = {
         **os.environ,
+        **({} if security is None else _as_settings(security)),
         "KAIMEN_DATABASE_URL": stand.url,
-        "KAIMEN_BROKER_URL": f"mqtt://127.0.0.1:{stand.broker.port}",
+        "KAIMEN_BROKER_URL": f"{scheme}://127.0.0.1:{stand.broker.port}",
         "KAIMEN_BROKER_USER": user.name,
         "KAIMEN_BROKER_PASSWORD": user.password,
         "KAIMEN_METRICS_PORT": "0",
@@ -142,6 +175,11 @@ def _service(stand: _Stand, report: Report) -> Iterator[subprocess.Popen[bytes]]
         finally:
             process.terminate()
             process.wait(timeout=60)
+
+
+def _as_settings(security: BrokerTls) -> dict[str, str]:
+    assert security.ca_file is not None and security.name is not None
+    return {"KAIMEN_BROKER_CA_FILE": str(security.ca_file), "KAIMEN_BROKER_TLS_NAME": security.name}
 
 
 def _send_and_wait(
@@ -189,7 +227,7 @@ def _measure(
 ) -> None:
     messages = _messages(stand, max(per, events // _SHARES[per]), per)
     count = len(messages) * per
-    report.say(f"{count:,} events, {per} a message …")
+    report.say(f"{count:,} events, {per} a message{stand.words} …")
     pids = {
         "ingest": [service.pid],
         "broker": [stand.broker.pid],
@@ -201,12 +239,12 @@ def _measure(
     report.say(f"{count / took:,.0f} events/s; CPU seconds {spent.as_dict()}")
     more = {"events": count, "cpu_s": spent.as_dict(), "memory_mb": memory_peak_mb(service.pid)}
     report.add(
-        f"durable events, {per} a message", count / took, _UNIT, limit.wall, [peer for peer, _ in peers],
+        f"durable events, {per} a message{stand.words}", count / took, _UNIT, limit.wall, [peer for peer, _ in peers],
         seconds=round(took, 3), **more,
     )  # fmt: skip
     used = max(spent.seconds["ingest"] + spent.seconds["database"], _TICK_S)
     report.add(
-        f"durable events a CPU second of service and database, {per} a message", count / used, _UNIT, limit.cpu,
+        f"durable events a CPU second of service and database, {per} a message{stand.words}", count / used, _UNIT, limit.cpu,
         [peer for _, peer in peers], **more,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from kaimen import wire
+from kaimen.broker_tls import BrokerTls
 
 #: Packets on their way without the broker's answer, and written at once.
 WINDOW, CHUNK = 2_000, 100
@@ -38,15 +39,28 @@ def publish_packet(topic: str, payload: bytes, packet_id: int) -> bytes:
 class Loader:
     """A publisher that does nothing but write bytes and count answers."""
 
-    def __init__(self, port: int, *, user: str, password: str, client_id: str) -> None:
+    def __init__(
+        self, port: int, *, user: str, password: str, client_id: str, security: BrokerTls | None = None
+    ) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=_TIMEOUT_S)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        body = b"\0\4MQTT\4\xc2\0\0" + _text(client_id) + _text(user) + _text(password)
+        if security is not None:
+            self._socket = security.open_context().wrap_socket(self._socket, server_hostname="127.0.0.1")
+        try:
+            self._connect(_text(client_id) + _text(user) + _text(password))
+        except OSError:
+            self._socket.close()
+            raise
+        self._rest = 0
+        self._packet_id = 0
+        #: Packets the broker has answered for.
+        self.answered = 0
+
+    def _connect(self, who: bytes) -> None:
+        body = b"\0\4MQTT\4\xc2\0\0" + who
         self._socket.sendall(b"\x10" + length_of(len(body)) + body)
         if self._socket.recv(4) != b"\x20\x02\x00\x00":
             raise ConnectionError("the broker refuses the bench's publisher")
-        self._rest = 0
-        self._packet_id = 0
 
     def encode(self, messages: Sequence[tuple[str, bytes]]) -> list[tuple[bytes, int]]:
         """Return messages as pieces to write, each with how many packets it holds."""
@@ -91,6 +105,7 @@ class Loader:
         if not got:
             raise ConnectionError("the broker closed the bench's connection")
         count, self._rest = divmod(self._rest + len(got), 4)
+        self.answered += count
         return count
 
     def close(self) -> None:

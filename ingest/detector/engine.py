@@ -30,7 +30,7 @@ from ingest.detector.facts import (
     Taken,
     Withdrawal,
 )
-from ingest.detector.going_on import LIVES, TELLS, Gone, go_on
+from ingest.detector.going_on import LIVES, REFRESHED_MAX, TELLS, Gone, go_on, is_worth_refreshing
 from ingest.detector.packed import PackedEvents
 from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
 from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
@@ -181,8 +181,18 @@ class Detector:
             self._leave_lane(device_id)
         track = self._tracks[device_id]
         taken: list[Taken] = []
+        refreshed = 0
         while (start := len(taken)) < len(events):
             gone = go_on(track, events, receipts, start, self._pulse_ms)
+            if (
+                gone.reached == start
+                and refreshed < REFRESHED_MAX
+                and is_worth_refreshing(track, len(events) - start)
+            ):
+                # A start that was just heard of: brought up to date, the rest may go on from it.
+                track.heard_ms()
+                refreshed += 1
+                gone = go_on(track, events, receipts, start, self._pulse_ms)
             if gone.reached > start:
                 part = slice(start, gone.reached)
                 taken += self._note_gone(device_id, track, events[part], receipts[part], gone)

@@ -25,6 +25,10 @@ TELLS = LIVES | {
     EventType.DOOR_TAMPER.value,
     EventType.DOOR_FAULT.value,
 }
+#: The first event of a start says nothing of what was watched; where some before it are lost, the second neither.
+REFRESHED_MAX = 2
+#: A track is brought up to date for a run of so many events, if they are so great a part of what is kept.
+_REFRESHED_FOR_EVENTS, _KEPT_PER_EVENT_MAX = 8, 4
 _STATE = EventType.DOOR_PHYSICAL_STATE.value
 _STEP_SCALED = STEP_MAX_MS * STEP_DRIFT_DIVISOR
 
@@ -107,6 +111,16 @@ def go_on(
         track._watched[-1] = (track._watched[-1][0], instant)
         track._heard_ms = instant
     return Gone(reached, tells, known_until_ms)
+
+
+def is_worth_refreshing(track: DeviceTrack, left: int) -> bool:
+    """Say whether bringing a track up to date costs less than taking the ``left`` events of a run one by one."""
+    return (
+        track._stale
+        and left >= _REFRESHED_FOR_EVENTS
+        and not track.tampers
+        and track.unpacked_count() <= left * _KEPT_PER_EVENT_MAX
+    )
 
 
 def _stands_ready(track: DeviceTrack, boot: BootTrack, seq: int) -> bool:

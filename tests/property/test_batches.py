@@ -187,8 +187,12 @@ def test_one_door_in_runs_says_what_it_says_event_by_event(case: Case) -> None:
     assert_runs_same(case)
 
 
-@pytest.mark.parametrize("seed", [*range(6), *slow_seeds(range(6, 30))])
-def test_nasty_streams_in_runs_say_what_they_say_event_by_event(seed: int) -> None:
+@pytest.mark.parametrize("seed", [*range(6), *slow_seeds(range(6, 24))])
+def test_nasty_streams_in_runs_say_what_they_say_event_by_event(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As if every track were brought up to date for the shortest run, or only for long ones.
+    monkeypatch.setattr("ingest.detector.going_on._REFRESHED_FOR_EVENTS", 1 + seed % 2 * 7)
     assert_runs_same(random_case(seed), seed, changes=seed % 2 == 0, stops=seed % 3 == 0)
 
 

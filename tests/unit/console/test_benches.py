@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from console.benches.measuring import Peer, Report
-from console.benches.peers import load_peer
+from console.benches.mqtt_load import Loader, make_messages
+from console.benches.peers import load_peer, temporary_nats
 from console.benches.synthesis import year_of_openings
 from console.cli import main
 
@@ -104,6 +105,28 @@ def test_a_year_is_the_same_for_the_same_seed_whatever_the_threads() -> None:
         mine = one.instants_s[one.offsets[household] : one.offsets[household + 1]]
         assert (np.diff(mine.astype(np.int64)) > 0).all() and mine[-1] < one.until_s
     assert one.first(3).households == 3 and len(one.first(3).owners()) == one.offsets[3]
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_the_publisher_hears_every_answer_of_a_broker_that_speaks_tls() -> None:
+    with temporary_nats(Report("ingest", quiet=True), site_id="bench", secured=True) as broker:
+        assert broker is not None and broker.security is not None
+        broker.nats.provision_sessions()
+        user = broker.user("street")
+        loader = Loader(
+            broker.port, user=user.name, password=user.password, client_id="bench", security=broker.security
+        )
+        try:
+            messages = make_messages(
+                300, 1, devices=[("bench", "door-1")], boot="0" * 16, from_ms=0, until_ms=1_000
+            )
+            loader.send(loader.encode(messages))  # returns when all are answered for
+            assert loader.answered == len(messages) == 300
+        finally:
+            loader.close()
+        with pytest.raises(OSError):  # who speaks without TLS is not let in
+            Loader(broker.port, user=user.name, password=user.password, client_id="plain")
 
 
 @pytest.mark.slow
