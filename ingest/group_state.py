@@ -148,11 +148,11 @@ class GroupState:
         taken: list[Item] = []
         for message in messages:
             items = admit(message)
-            run: list[AdmittedEvent] = []
+            run = [item for item in items if type(item) is AdmittedEvent]
             for item in items:
                 if type(item) is AdmittedEvent:
-                    run.append(item)
-                elif type(item) is AdmittedHeartbeat:
+                    continue
+                if type(item) is AdmittedHeartbeat:
                     self._take_heartbeat(item, message.received_ms)
                 elif isinstance(item, AdmittedState):
                     self._take_state(item)
@@ -183,10 +183,14 @@ class GroupState:
             run = [item for item in run if not self._was_refused(item)]
             if not run:
                 return
-        device_id, events = run[0].device_id, self._turn.events
-        taken = self._detector.take_run(
-            device_id, [item.event for item in run], [item.received_ms for item in run]
-        )
+        first, events = run[0], self._turn.events
+        device_id = first.device_id
+        if len(run) == 1:  # half of a run's work would be for nothing
+            taken = [self._detector.take_event(device_id, first.event, received_ms=first.received_ms)]
+        else:
+            taken = self._detector.take_run(
+                device_id, [item.event for item in run], [item.received_ms for item in run]
+            )
         heard_ms: int | None = None
         for item, told in zip(run, taken, strict=True):
             admission, at_ms = told.admission, told.instant_ms
@@ -205,7 +209,7 @@ class GroupState:
                 self.causes.hear(device_id, heard_ms)
             elif instant_ms > heard_ms:
                 heard_ms = min(instant_ms, message_ms)
-        if heard_ms is not None:
+        if heard_ms is not None and len(run) > 1:
             self.causes.hear(device_id, heard_ms)
 
     def _was_refused(self, item: AdmittedEvent) -> bool:
