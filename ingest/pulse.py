@@ -169,6 +169,7 @@ class GroupLoop:
         self._registry_read_at = 0.0
         self._written_at = 0.0
         self._progress_at = 0.0
+        self._progress_ms = 0
         self._written_ms = 0
         self._settle_until: float | None = None
         #: What a predecessor left unanswered has come by then; None until the session stands.
@@ -568,10 +569,11 @@ class GroupLoop:
             self._early_rows_left = max(0.0, self._early_rows_left - len(turn.points))
         had_events = bool(turn.events)
         # Many groups tell in one row, and each would wait for the commit of the one before.
-        turn.tells_progress = self._scaled or self._owes_progress()
+        moved_ms = turn.now_ms - self._progress_ms
+        turn.tells_progress = self._scaled or moved_ms >= PROGRESS_EVERY_S * 1000 or self._owes_progress()
         self._store.write(connection, lease, state.book, turn)
         if turn.tells_progress:
-            self._progress_at = started
+            self._progress_at, self._progress_ms = started, turn.now_ms
         pass_point("after_commit", "events" if had_events else "")
         state.confirm(turn)
         self._written_at = time.monotonic()
