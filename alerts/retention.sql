@@ -148,6 +148,7 @@ DELETE FROM field_acts WHERE task_id IN (SELECT id FROM tasks WHERE case_id = AN
 DELETE FROM entry_steps WHERE case_id = ANY(%(ids)s)
 
 -- name: cases_8
+WITH photos AS (DELETE FROM visit_photos WHERE case_id = ANY(%(ids)s))
 DELETE FROM visit_forms WHERE case_id = ANY(%(ids)s)
 
 -- name: cases_9

@@ -333,6 +333,7 @@ INSERT INTO wanted_services (role, name, rights) VALUES
 ('kaimen_alerts', 'users', 'r'),
 ('kaimen_alerts', 'verified_contacts', 'rawd'),
 ('kaimen_alerts', 'visit_forms', 'rwd'),
+('kaimen_alerts', 'visit_photos', 'rd'),
 ('kaimen_alerts', 'voice_recordings', 'raw'),
 ('kaimen_watchdog', 'call_attempts', 'r'),
 ('kaimen_watchdog', 'case_households', 'r'),
