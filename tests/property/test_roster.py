@@ -151,7 +151,10 @@ def oracle(duty: CommunityDuty, minutes: Minutes, begin: datetime) -> list[tuple
             deputy, path = person, [person]
             while True:
                 standing = [
-                    d.deputy for d in duty.deputies if d.person == deputy and d.from_at <= at < d.to_at
+                    d.deputy
+                    for d in duty.deputies
+                    # Whoever may not sign in, or does not work in this role, takes nobody's place in it.
+                    if d.person == deputy and d.from_at <= at < d.to_at and d.deputy in duty.people
                 ]
                 if not standing:
                     break
