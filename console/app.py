@@ -19,7 +19,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console import api, api_why, identity, inbound, openapi, stream, voice_reports
+from console import inbound, stream, voice_reports
+from console.api import description as openapi
+from console.api import routes as api
+from console.api import why as api_why
+from console.identity import sessions as identity
 from console.metrics import REQUEST_SECONDS, REQUESTS
 from console.pages import (
     absences,

@@ -17,7 +17,7 @@ import psycopg
 
 from console.agreements import At
 from console.agreements_homes import Move, ask_all, load_categories
-from console.audit import Entry as AuditEntry
+from console.audit.chain import Entry as AuditEntry
 from console.books import checks, store
 from console.books.checks import Key, Ledger
 from console.books.faults import Fault, ImportRefusedError, Origin

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from console.scope import Section, sections_of
-from console.views import NavGroup, NavItem
+from console.views.shell import NavGroup, NavItem
 from kaimen.vocabulary import Role
 
 GROUPS = ("service", "manage", "judge")

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from console.loaders import Reader
 from console.loaders.households import LoadedHousehold, line_of
-from console.views_doors import HomeNews
+from console.views.doors import HomeNews
 
 #: From this hour on a quiet day's door has been opened in the morning; before, the evening before.
 _SEEN_FROM_HOUR = 10

@@ -12,19 +12,21 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from console import (
-    drawing,
-    drawing_backtest,
-    drawing_chart,
-    drawing_icons,
-    drawing_map,
-    drawing_street,
-    qr,
-    sentences,
-    views,
-)
-from console.views import Shell
-from console.views_buildings import BuildingRow
+from console import sentences
+from console.drawing import backtest as drawing_backtest
+from console.drawing import chart as drawing_chart
+from console.drawing import day_line as drawing
+from console.drawing import icons as drawing_icons
+from console.drawing import plan as drawing_map
+from console.drawing import qr
+from console.drawing import street as drawing_street
+from console.views import demo as demo_views
+from console.views import evidence as evidence_views
+from console.views import parts as view_parts
+from console.views.buildings import BuildingRow
+from console.views.evidence import OpeningKind
+from console.views.parts import Form, Mark
+from console.views.shell import Shell
 from console.words import Words, load_words
 
 
@@ -38,7 +40,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals["views"] = views
+    made.globals.update(Mark=Mark, OpeningKind=OpeningKind, Form=Form)
     return made
 
 
@@ -88,19 +90,19 @@ class _Drawings:
     def __init__(self, words: Words) -> None:
         self._words = words
 
-    def day_line(self, line: views.DayLine, *, width: int = 330, large: bool = False) -> Markup:
+    def day_line(self, line: view_parts.DayLine, *, width: int = 330, large: bool = False) -> Markup:
         return Markup(drawing.day_line(line, self._words, width=width, large=large))  # noqa: S704
 
-    def mark(self, mark: views.Mark) -> Markup:
+    def mark(self, mark: view_parts.Mark) -> Markup:
         return Markup(drawing.mark(mark, self._words))  # noqa: S704
 
     def icon(self, name: str) -> Markup:
         return Markup(drawing_icons.icon(name))  # noqa: S704
 
-    def evidence_chart(self, chart: views.EvidenceChart, *, width: int = 760) -> Markup:
+    def evidence_chart(self, chart: evidence_views.EvidenceChart, *, width: int = 760) -> Markup:
         return Markup(drawing_chart.evidence_chart(chart, self._words, width=width))  # noqa: S704
 
-    def opening_mark(self, kind: views.OpeningKind) -> Markup:
+    def opening_mark(self, kind: evidence_views.OpeningKind) -> Markup:
         return Markup(drawing_chart.opening_mark(kind, self._words))  # noqa: S704
 
     def look_back(self, report: dict[str, Any]) -> Markup:
@@ -131,7 +133,7 @@ class _Drawings:
 
     def building(
         self,
-        building: views.Building,
+        building: demo_views.Building,
         *,
         selected: str | None = None,
         base: str = "",

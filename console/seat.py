@@ -19,15 +19,17 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from alerts.roster import stretches
 from alerts.roster_store import load_duty
-from console import identity, views
-from console.audit import Entry, append
-from console.identity import Must, Session
+from console.audit.chain import Entry, append
+from console.identity import sessions as identity
+from console.identity.sessions import Must, Session
 from console.loaders import Reader
 from console.navigation import navigation
 from console.rendering import UnknownFragmentError, render
 from console.scope import Section, Viewer, may_enter
 from console.services import Services, services_of
-from console.views import Duty, Phrase, Place, Position, Shell
+from console.views import shell as shell_views
+from console.views.parts import Phrase
+from console.views.shell import Duty, Place, Position, Shell
 from console.words import LANGUAGES, load_catalogue
 from kaimen import __version__
 from kaimen.clock import FileClock
@@ -471,7 +473,7 @@ def outer_shell(request: Request, *, csrf: str = "") -> Shell:
 
 def error_page(request: Request, status: int, word: str | None = None) -> Response:
     """Say what went wrong in the reader's language; never a stack trace, never which of two reasons it was."""
-    page = views.ErrorPage(
+    page = shell_views.ErrorPage(
         status,
         word,
         request_id=getattr(request.state, "request_id", None),

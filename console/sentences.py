@@ -6,19 +6,11 @@ device is well, and not known is said as not known.
 
 from __future__ import annotations
 
-from console.views import (
-    CaseRow,
-    DayLine,
-    FamilyHome,
-    FamilyState,
-    Grounds,
-    Incident,
-    LifeSign,
-    NextStep,
-    Presumed,
-    Technical,
-)
-from console.views_screens import ResidentPage
+from console.views.case import CaseRow, NextStep
+from console.views.family import FamilyHome, FamilyState
+from console.views.grounds import Grounds, Incident, Technical
+from console.views.parts import DayLine, LifeSign, Presumed
+from console.views.screens import ResidentPage
 from console.words import Words
 from kaimen.vocabulary import EvidenceKind, Grade
 

@@ -10,9 +10,9 @@ from typing import cast
 
 from fastapi import FastAPI, Request
 
-from console.api_lists import KeptBodies
+from console.api.lists import KeptBodies
+from console.identity.second_factor import FactorRule
 from console.opening import open_console
-from console.second_factor import FactorRule
 from console.stream import Hub
 from kaimen.clock import Clock, as_datetime
 from kaimen.database import Connection, Pool, open_pool, transaction

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from babel.messages.pofile import read_po
 
-from console.views import Phrase
+from console.views.parts import Phrase
 from kaimen.policy import DAY_MS, HOUR_MS, MINUTE_MS
 
 LANGUAGES = ("zh", "en")

@@ -19,7 +19,7 @@ import psycopg
 from psycopg import sql
 
 from alerts.outbox_holds import begin_hold
-from console.audit import Entry, append
+from console.audit.chain import Entry, append
 from console.backups.dump import Manifest, count_rows, open_backup, verify_backup
 from console.backups.programs import start
 from console.backups.sealing import BackupError, PrivateKey

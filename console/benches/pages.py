@@ -20,10 +20,10 @@ from urllib.parse import quote
 import httpx
 import psycopg
 
-from console import identity
 from console.benches.measuring import Peer, Report
 from console.benches.pages_server import OPEN_OURS_PATH, OPEN_PEER_PATH, PEER_PATH, serve
 from console.benches.peers import temporary_postgres
+from console.identity import sessions as identity
 from console.stack.services import free_port
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect, notify, open_pool, queries, transaction

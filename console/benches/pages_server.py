@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from console.__main__ import CONNECTIONS_MAX
-from console.api import Seated
-from console.api_lists import case_items
+from console.api.lists import case_items
+from console.api.routes import Seated
 from console.app import create_app
 from kaimen.clock import SystemClock
 from kaimen.database import open_pool, queries, transaction

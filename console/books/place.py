@@ -16,7 +16,7 @@ from urllib.parse import quote
 import click
 import psycopg
 
-from console.audit import Entry, append, hash_entry
+from console.audit.chain import Entry, append, hash_entry
 from console.stack.folder import StackFolder, read_json
 from console.stack.postgres import DATABASE
 from kaimen.database import Connection, connect, queries

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from console import views
 from console.loaders import Reader
-from console.views import Building, Home, Mark, Unit
-from console.views_buildings import BuildingRow, Position
+from console.views import parts as view_parts
+from console.views.buildings import BuildingRow, Position
+from console.views.demo import Building, Home, Unit
+from console.views.parts import Mark
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Stage
 
@@ -106,7 +107,7 @@ def _mark(row: Mapping[str, Any]) -> Mark:
     if not row["watched"] or row["stage"] is None:
         return Mark.NORMAL
     if row["stage"] and row["absent_until"] is None:
-        return views.MARK_BY_STAGE[Stage(min(row["stage"], Stage.VISIT))]
+        return view_parts.MARK_BY_STAGE[Stage(min(row["stage"], Stage.VISIT))]
     if row["absent_until"] is not None:
         # A board hangs on the wall: nobody learns from it which home is empty.
         return Mark.NORMAL

@@ -9,7 +9,6 @@ from typing import Any
 
 from alerts.case import OWN_RULES
 from alerts.grading import parse_grounds
-from console import views
 from console.loaders import Reader
 from console.loaders.households import LoadedHousehold, Row, load_households
 from console.scope import (
@@ -24,20 +23,12 @@ from console.scope import (
     see_task,
     show_name,
 )
-from console.views import (
-    CaseRow,
-    CaseView,
-    Contact,
-    Form,
-    Incident,
-    Mark,
-    NextStep,
-    Phrase,
-    Tab,
-    TaskView,
-    Technical,
-    TimelineEntry,
-)
+from console.views import case as case_views
+from console.views import grounds as grounds_views
+from console.views import parts as view_parts
+from console.views.case import CaseRow, CaseView, NextStep, Tab, TaskView, TimelineEntry
+from console.views.grounds import Incident, Technical
+from console.views.parts import Contact, Form, Mark, Phrase
 from kaimen.database import Connection, queries
 from kaimen.policy import CAUSE_LADDERS
 from kaimen.vocabulary import (
@@ -243,7 +234,7 @@ def _incident_of(case: LoadedCase) -> Incident | None:
     )
 
 
-def _line_of(case: LoadedCase, closed: bool) -> views.DayLine | None:
+def _line_of(case: LoadedCase, closed: bool) -> view_parts.DayLine | None:
     """The household's line; a closed case no longer colours it."""
     assert case.household is not None
     line = case.household.line
@@ -278,22 +269,22 @@ _TASK_ACTS = {
 }
 
 
-def _act(case: LoadedCase, name: str, path: str, key: str = "") -> views.Act:
-    return views.Act(name=name, url=f"/cases/{case.id}/{path}", post=True, key=key)
+def _act(case: LoadedCase, name: str, path: str, key: str = "") -> view_parts.Act:
+    return view_parts.Act(name=name, url=f"/cases/{case.id}/{path}", post=True, key=key)
 
 
-def _primary(case: LoadedCase, viewer: Viewer) -> views.Act | None:
+def _primary(case: LoadedCase, viewer: Viewer) -> view_parts.Act | None:
     """The one thing to do next: claim what nobody has, then call, go, or record what was found."""
     row = case.row
     task_id = row["task_id"]
     if row["proposal"] is not None and may_act(viewer, Act.CONFIRM_CLOSING, case.facts):
-        return views.Act(name="confirm_closing", url=f"/cases/{case.id}#confirm")
+        return view_parts.Act(name="confirm_closing", url=f"/cases/{case.id}#confirm")
     if row["holder_id"] is None and may_act(viewer, Act.CLAIM, case.facts):
         return _act(case, "claim", "claim", key="a")
     if task_id is None or not may_act(viewer, Act.OUTCOME, case.facts):
         return None
     name, key = _TASK_ACTS.get(row["task_kind"], ("record_outcome", ""))
-    return views.Act(name=name, url=f"/tasks/{task_id}", key=key)
+    return view_parts.Act(name=name, url=f"/tasks/{task_id}", key=key)
 
 
 def next_step(case: LoadedCase, viewer: Viewer) -> NextStep | None:
@@ -305,9 +296,9 @@ def next_step(case: LoadedCase, viewer: Viewer) -> NextStep | None:
     if row["holder_id"] == viewer.user_id and may_act(viewer, Act.RELEASE, case.facts):
         others.append(_act(case, "release", "release"))
     if may_act(viewer, Act.HAND_OVER, case.facts):
-        others.append(views.Act(name="hand_over", url=f"/cases/{case.id}#hand-over"))
+        others.append(view_parts.Act(name="hand_over", url=f"/cases/{case.id}#hand-over"))
     if may_act(viewer, Act.HOLD, case.facts):
-        others.append(views.Act(name="hold", url=f"/cases/{case.id}#hold"))
+        others.append(view_parts.Act(name="hold", url=f"/cases/{case.id}#hold"))
     return NextStep(
         act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
         due_at=row["task_due_at"] or row["next_action_at"],
@@ -365,12 +356,12 @@ def load_beside(connection: Connection, reader: Reader, case: LoadedCase) -> lis
     ]
 
 
-def _beside(case: LoadedCase) -> views.Beside:
+def _beside(case: LoadedCase) -> grounds_views.Beside:
     row = case.row
-    return views.Beside(row["number"], case.facts.cause, f"/cases/{case.id}", row["holder_name"])
+    return grounds_views.Beside(row["number"], case.facts.cause, f"/cases/{case.id}", row["holder_name"])
 
 
-def _known_of(case: LoadedCase) -> views.CaseGrounds | None:
+def _known_of(case: LoadedCase) -> grounds_views.CaseGrounds | None:
     """Return what the case carries of her beside the silence; None where nothing was read."""
     if case.facts.cause is not CaseCause.INACTIVITY or case.sight < Sight.MASKED:
         return None
@@ -378,12 +369,12 @@ def _known_of(case: LoadedCase) -> views.CaseGrounds | None:
     if found.as_of is None:
         return None
     gap = found.usual_gap
-    return views.CaseGrounds(
+    return grounds_views.CaseGrounds(
         grade=found.grade,
         as_of=found.as_of,
         sign_count=found.sign_count,
         last_sign_at=found.last_sign_at,
-        presumed=views.Presumed(found.presumed),
+        presumed=view_parts.Presumed(found.presumed),
         presumed_by=found.presumed_by,
         usual_median_ms=gap.median_ms if gap else None,
         usual_p95_ms=gap.p95_ms if gap else None,
@@ -468,7 +459,7 @@ def contact_of(row: Mapping[str, Any], *, named: bool, with_phone: bool) -> Cont
 
 def _load_stood_for(
     connection: Connection, reader: Reader, case: LoadedCase
-) -> tuple[views.HouseholdLine, ...]:
+) -> tuple[grounds_views.HouseholdLine, ...]:
     if case.facts.cause is not CaseCause.TECHNICAL:
         return ()
     rows = connection.execute(queries("console")["case_households"], {"case_id": case.id}).fetchall()
@@ -525,13 +516,13 @@ def may_record(viewer: Viewer, task: Row, case: LoadedCase) -> bool:
     return True
 
 
-def load_tabs(connection: Connection, reader: Reader) -> tuple[views.TabItem, ...]:
+def load_tabs(connection: Connection, reader: Reader) -> tuple[case_views.TabItem, ...]:
     counts = connection.execute(
         queries("console")["case_tabs"],
         {"community_id": reader.viewer.community_id, "now": reader.now, "day_begin": reader.day_begin},
     ).fetchone()
     assert counts is not None
-    return tuple(views.TabItem(tab, f"/alarms?tab={tab.value}", counts[tab.value]) for tab in Tab)
+    return tuple(case_views.TabItem(tab, f"/alarms?tab={tab.value}", counts[tab.value]) for tab in Tab)
 
 
 def load_alarm_ids(connection: Connection, reader: Reader, tab: Tab, after: int | None) -> list[int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.loaders import Reader
-from console.views import DeviceRow
+from console.views.household import DeviceRow
 from kaimen.database import Connection, queries
 
 PAGE = 100

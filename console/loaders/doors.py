@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from console.loaders import Reader
 from console.scope import mask_name
-from console.views_doors import (
+from console.views.doors import (
     DenialRow,
     HomeNews,
     PresenceView,

@@ -12,15 +12,9 @@ from zoneinfo import ZoneInfo
 from console.loaders import Reader
 from console.loaders.history import HouseholdPast, blind_spans, load_past
 from console.loaders.households import load_signs
-from console.views import (
-    EvidenceChart,
-    LifeSign,
-    Opening,
-    OpeningKind,
-    Span,
-    StageMark,
-    Usual,
-)
+from console.views.evidence import EvidenceChart, Opening, OpeningKind, StageMark
+from console.views.grounds import Usual
+from console.views.parts import LifeSign, Span
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries
 from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from console.views import Span
+from console.views.parts import Span
 from ingest.detector.coverage import Beat, DeviceTrack
 from ingest.detector.facts import BootBase
 from ingest.detector.rule import EvidenceAt, HistoryCrossing, HouseholdRule

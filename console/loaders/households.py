@@ -11,16 +11,8 @@ from zoneinfo import ZoneInfo
 from console.loaders import Reader
 from console.loaders.history import load_blind
 from console.scope import Section, Sight, may_enter, see_household, show_name
-from console.views import (
-    DayLine,
-    Grounds,
-    HouseholdLine,
-    HouseholdName,
-    LifeSign,
-    Presumed,
-    SignKind,
-    Span,
-)
+from console.views.grounds import Grounds, HouseholdLine
+from console.views.parts import DayLine, HouseholdName, LifeSign, Presumed, SignKind, Span
 from kaimen.clock import as_ms
 from kaimen.database import Connection, queries
 from kaimen.policy import MINUTE_MS, THRESHOLDS_DEFAULT_MS

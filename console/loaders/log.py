@@ -13,7 +13,8 @@ from typing import Any
 
 from console.loaders import Reader
 from console.scope import mask_name
-from console.views import Choice, HouseholdName, LogRow
+from console.views.log import LogRow
+from console.views.parts import Choice, HouseholdName
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import EventType
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from console.loaders import Reader
 from console.loaders.households import LoadedHousehold, load_households
-from console.views import Choice
-from console.views_morning import (
+from console.views.morning import (
     QUICK_RESULTS,
     EarlyKeys,
     MorningCard,
@@ -18,6 +17,7 @@ from console.views_morning import (
     MorningResult,
     MorningTask,
 )
+from console.views.parts import Choice
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, Outcome, TaskKind
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from alerts.roster_store import load_gaps
 from console.loaders import Reader
-from console.views_screens import CommitteePage, GridRow, GridSize, Kept, PortfolioRow
+from console.views.screens import CommitteePage, GridRow, GridSize, Kept, PortfolioRow
 from kaimen.database import Connection, queries
 
 SLA_OVER = timedelta(days=30)

@@ -10,7 +10,7 @@ from console.loaders import Reader
 from console.loaders import cases as case_loader
 from console.loaders.households import LoadedHousehold, load_households
 from console.scope import Section, may_enter
-from console.technical_views import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
+from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role, TaskKind
 

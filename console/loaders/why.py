@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from console.loaders.history import EVER, load_rule
-from console.views import KnownEvidence
+from console.views.household import KnownEvidence
 from ingest.detector.rule import EvidenceAt
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries

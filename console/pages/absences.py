@@ -14,7 +14,7 @@ from starlette.responses import Response
 from console.loaders import Reader
 from console.pages.household import Guard, HouseholdId, answer_household, load_one
 from console.seat import CheckedForm, Seat, parse_local_time
-from console.views import Form as FormView
+from console.views.parts import Form as FormView
 from kaimen.database import Connection, queries
 
 router = APIRouter()

@@ -9,11 +9,11 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from console import views
 from console.loaders import Reader
 from console.loaders import log as loader
 from console.scope import Section
 from console.seat import Seat, entering, parse_local_time
+from console.views import log as log_views
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.ACCESS_LOG))]
@@ -35,7 +35,7 @@ def access_log(
     origin: Word = "",
     place: Annotated[str, Query(max_length=120)] = "",
 ) -> Response:
-    filter_ = views.LogFilter(door, building, unit, from_text, to_text, type, method, origin)
+    filter_ = log_views.LogFilter(door, building, unit, from_text, to_text, type, method, origin)
     with seat.transaction() as connection:
         reader = seat.reader(connection)
         query, errors = _read_filter(filter_, reader)
@@ -45,7 +45,7 @@ def access_log(
             else loader.load_log(connection, reader, query, loader.parse_place(place))
         )
         doors, buildings, units = loader.load_choices(connection, reader)
-        page = views.AccessLogPage(
+        page = log_views.AccessLogPage(
             filter=filter_,
             rows=found.rows,
             doors=doors,
@@ -61,7 +61,7 @@ def access_log(
         return seat.answer(connection, "access_log.html", page, section=Section.ACCESS_LOG, status=status)
 
 
-def _read_filter(filter_: views.LogFilter, reader: Reader) -> tuple[loader.LogQuery, dict[str, str]]:
+def _read_filter(filter_: log_views.LogFilter, reader: Reader) -> tuple[loader.LogQuery, dict[str, str]]:
     errors = {}
     to_at = (
         parse_local_time(filter_.to_text, reader.zone)
@@ -97,7 +97,7 @@ def _read_filter(filter_: views.LogFilter, reader: Reader) -> tuple[loader.LogQu
     return query, errors
 
 
-def _url(filter_: views.LogFilter, place: loader.Place | None) -> str | None:
+def _url(filter_: log_views.LogFilter, place: loader.Place | None) -> str | None:
     if place is None:
         return None
     pairs = {

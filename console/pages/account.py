@@ -8,12 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
-from console import attempts, identity, second_factor, totp, views
-from console.attempts import Attempt
-from console.identity import PASSWORD_LENGTH_MAX
+from console.identity import attempts, second_factor, totp
+from console.identity import sessions as identity
+from console.identity.attempts import Attempt
+from console.identity.sessions import PASSWORD_LENGTH_MAX
 from console.pages.sign_in import wait_ms
 from console.seat import CheckedForm, Seat, SignedIn
-from console.views_identity import FactorPage, PasswordPage
+from console.views import parts as view_parts
+from console.views.identity import FactorPage, PasswordPage
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -41,7 +43,7 @@ def _show_factor(
     connection: Connection,
     seat: Seat,
     *,
-    form: views.Form | None = None,
+    form: view_parts.Form | None = None,
     codes: tuple[str, ...] = (),
     status: int = 200,
     wait: timedelta = timedelta(0),
@@ -54,7 +56,7 @@ def _show_factor(
             connection, user_id, key=seat.services.audit_key, now=seat.services.wall_now()
         )
     page = FactorPage(
-        form or views.Form(),
+        form or view_parts.Form(),
         confirmed_at=factor.confirmed_at,
         codes_left=factor.codes_left,
         url=totp.enrolment_url(secret, name=seat.viewer.name) if secret else "",
@@ -86,13 +88,13 @@ def confirm(seat: SignedIn, code: Code = "") -> Response:
     wall_now = seat.services.wall_now()
     with seat.transaction() as connection:
         if isinstance(begun, timedelta):
-            form = views.Form({}, {"": "wait_a_little"})
+            form = view_parts.Form({}, {"": "wait_a_little"})
             return _show_factor(connection, seat, form=form, status=429, wait=begun)
         codes = second_factor.confirm(
             connection, seat.viewer.user_id, code, key=seat.services.audit_key, now=wall_now
         )
         if codes is None:
-            form = views.Form({}, {"code": "wrong_totp"})
+            form = view_parts.Form({}, {"code": "wrong_totp"})
             return _show_factor(connection, seat, form=form, status=422)
         attempts.succeed(connection, begun)
         _end_others(connection, seat)
@@ -117,10 +119,10 @@ def _with_code(seat: Seat, code: str, *, renew: bool) -> Response:
     wall_now, key, user_id = seat.services.wall_now(), seat.services.audit_key, seat.viewer.user_id
     with seat.transaction() as connection:
         if isinstance(begun, timedelta):
-            form = views.Form({}, {"": "wait_a_little"})
+            form = view_parts.Form({}, {"": "wait_a_little"})
             return _show_factor(connection, seat, form=form, status=429, wait=begun)
         if not second_factor.check(connection, user_id, code, key=key, now=wall_now):
-            form = views.Form({}, {"code": "wrong_totp"})
+            form = view_parts.Form({}, {"code": "wrong_totp"})
             return _show_factor(connection, seat, form=form, status=422)
         attempts.succeed(connection, begun)
         if renew:
@@ -147,7 +149,7 @@ def _show_password(
     wait: timedelta = timedelta(0),
 ) -> Response:  # fmt: skip
     due = seat.session is not None and seat.session.password_due
-    page = PasswordPage(views.Form({}, errors or {}), due, wait_ms(wait))
+    page = PasswordPage(view_parts.Form({}, errors or {}), due, wait_ms(wait))
     return seat.answer(
         connection, "account_password.html", page, status=status, path="/account/password", live=False
     )

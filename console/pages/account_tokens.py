@@ -8,10 +8,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Path
 from starlette.responses import Response
 
-from console import tokens, views
-from console.api_scopes import offered_to
+from console.api.scopes import offered_to
+from console.identity import tokens
 from console.seat import CheckedForm, RefusedError, Seat, SignedIn, not_here
-from console.views_identity import TokenRow, TokensPage
+from console.views import parts as view_parts
+from console.views.identity import TokenRow, TokensPage
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -31,12 +32,16 @@ def token_rows(rows: list[dict[str, Any]], base: str) -> tuple[TokenRow, ...]:
 
 
 def _show(
-    connection: Connection, seat: Seat, form: views.Form | None = None, shown: str = "", status: int = 200
+    connection: Connection,
+    seat: Seat,
+    form: view_parts.Form | None = None,
+    shown: str = "",
+    status: int = 200,
 ) -> Response:
     values = {"user_id": seat.viewer.user_id, "now": seat.services.wall_now()}
     rows = connection.execute(_SQL["tokens"], values).fetchall()
     page = TokensPage(
-        form or views.Form(), token_rows(rows, "/account/tokens"),
+        form or view_parts.Form(), token_rows(rows, "/account/tokens"),
         tuple(scope.value for scope in offered_to(seat.viewer.role)), shown,
     )  # fmt: skip
     return seat.answer(
@@ -76,7 +81,7 @@ def make(
         if not errors and len(connection.execute(_SQL["tokens"], of_her).fetchall()) >= tokens.TOKENS_MAX:
             errors[""] = "too_many_tokens"
         if errors:
-            return _show(connection, seat, views.Form({"name": name, "days": days}, errors), status=422)
+            return _show(connection, seat, view_parts.Form({"name": name, "days": days}, errors), status=422)
         token = tokens.make_token(
             connection, user_id=seat.viewer.user_id, name=name, scopes=asked, now=wall_now,
             expires_at=wall_now + timedelta(days=int(days)),

@@ -11,11 +11,12 @@ from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
 from alerts.roster_store import load_gaps
-from console import views
-from console.audit import verify
+from console.audit.chain import verify
 from console.pages.quarantine import load_waiting
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
+from console.views import admin as admin_views
+from console.views import parts as view_parts
 from kaimen import __version__
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
@@ -35,7 +36,7 @@ def admin(seat: Guard) -> Response:
         return seat.answer(connection, "admin.html", page, section=Section.ADMIN)
 
 
-def _load(connection: Connection, seat: Seat) -> views.AdminPage:
+def _load(connection: Connection, seat: Seat) -> admin_views.AdminPage:
     sql = queries("console")
     users = connection.execute(sql["users"], {"community_id": seat.viewer.community_id}).fetchall()
     installation = connection.execute(sql["installation"]).fetchone()
@@ -43,9 +44,9 @@ def _load(connection: Connection, seat: Seat) -> views.AdminPage:
     summary = connection.execute(sql["audit_summary"]).fetchone()
     assert summary is not None and storage is not None
     checked = summary["count"] <= CHAIN_CHECKED_MAX
-    return views.AdminPage(
+    return admin_views.AdminPage(
         users=tuple(
-            views.UserRow(
+            admin_views.UserRow(
                 row["name"], row["display_name"], Role(row["role"]), row["created_at"], row["seen_at"],
                 row["disabled_at"], _act_on(row, seat),
             )
@@ -71,30 +72,30 @@ def _count_gaps(connection: Connection, seat: Seat) -> int:
     return sum(len(load_gaps(connection, place, now=seat.now)) for place in places if own in (None, place))
 
 
-def _act_on(row: dict[str, Any], seat: Seat) -> views.Act | None:
+def _act_on(row: dict[str, Any], seat: Seat) -> view_parts.Act | None:
     """Disable or enable; nobody herself, and nobody of another community."""
     elsewhere = seat.viewer.community_id is not None and row["community_id"] != seat.viewer.community_id
     if row["id"] == seat.viewer.user_id or elsewhere:
         return None
     name = "disable" if row["disabled_at"] is None else "enable"
-    return views.Act(name, f"/admin/users/{quote(row['name'], safe='')}/{name}", post=True)
+    return view_parts.Act(name, f"/admin/users/{quote(row['name'], safe='')}/{name}", post=True)
 
 
-def load_services(connection: Connection, seat: Seat) -> tuple[views.ServiceRow, ...]:
+def load_services(connection: Connection, seat: Seat) -> tuple[admin_views.ServiceRow, ...]:
     """Return how far each service has done its work; healthy is half a minute of a person's time."""
     rows = {row["service"]: row for row in connection.execute(queries("console")["progress"]).fetchall()}
     return tuple(_service(name, rows.get(name), seat) for name in dict.fromkeys((*SERVICES, *rows)))
 
 
-def _service(name: str, row: dict[str, Any] | None, seat: Seat) -> views.ServiceRow:
+def _service(name: str, row: dict[str, Any] | None, seat: Seat) -> admin_views.ServiceRow:
     if row is None:
-        return views.ServiceRow(name, None, 0, 0, False)
+        return admin_views.ServiceRow(name, None, 0, 0, False)
     at: datetime = row["at"]
     behind_ms = max(0, round((seat.now - at).total_seconds() * 1000))
     # What a person waits: a scaled clock makes every lag look long.
     waited_s = seat.services.clock.wall_seconds(behind_ms)
     waited_ms = round(1000 * waited_s) if isfinite(waited_s) else behind_ms
-    return views.ServiceRow(name, at, row["turn"], waited_ms, waited_ms <= 30_000)
+    return admin_views.ServiceRow(name, at, row["turn"], waited_ms, waited_ms <= 30_000)
 
 
 @router.post("/admin/users/{name}/disable", dependencies=[CheckedForm])

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form
 from starlette.responses import Response
 
-from console import agreements, agreements_homes, views
+from console import agreements, agreements_homes
 from console.agreements import AskRefusal, Kind
 from console.agreements_homes import MoveRefusal, StaleMoveError
 from console.pages.device_tests import AgreementId, at_of
 from console.scope import Section, mask_name, mask_phone
 from console.seat import CheckedForm, Seat, entering, not_here
-from console.views_agreements import AgreementsPage, ChangedNumber, WaitingMove
+from console.views import parts as view_parts
+from console.views.agreements import AgreementsPage, ChangedNumber, WaitingMove
 from kaimen.database import Connection
 from kaimen.vocabulary import Role
 
@@ -33,10 +34,10 @@ _FIELDS: dict[str, str] = {
 @router.get(_PAGE)
 def waiting(seat: Guard) -> Response:
     with seat.transaction() as connection:
-        return _show(connection, seat, views.Form())
+        return _show(connection, seat, view_parts.Form())
 
 
-def _show(connection: Connection, seat: Seat, form: views.Form, *, status: int = 200) -> Response:
+def _show(connection: Connection, seat: Seat, form: view_parts.Form, *, status: int = 200) -> Response:
     at, community_id = at_of(seat), seat.viewer.community_id
     numbers = agreements_homes.load_numbers(connection, community_id=community_id, at=at)
     page = AgreementsPage(
@@ -101,7 +102,7 @@ def ask(seat: Guard, home: Word = "", policy: Word = "", category: Word = "", re
             if isinstance(asked, int):
                 _note(connection, seat, "household_move_asked", move.household_id, move.asked(), asked)
         if isinstance(asked, AskRefusal | MoveRefusal):
-            form = views.Form(typed, {_FIELDS[asked]: asked.value})
+            form = view_parts.Form(typed, {_FIELDS[asked]: asked.value})
             return _show(connection, seat, form, status=422)
     return seat.go(_PAGE, "notice.agreement_waits")
 
@@ -128,7 +129,7 @@ def _decide(seat: Seat, move_id: int, *, agreed: bool) -> Response:
             _note(connection, seat, f"household_move_{word}", row["household_id"], row["asked"], move_id)
     except StaleMoveError:
         with seat.transaction() as connection:
-            return _show(connection, seat, views.Form({}, {"": "move_stale"}), status=409)
+            return _show(connection, seat, view_parts.Form({}, {"": "move_stale"}), status=409)
     return seat.go(_PAGE, f"notice.request_{word}")
 
 

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from console import views
 from console.loaders import cases as loader
 from console.scope import Section
 from console.seat import Seat, entering, load_progress, not_here
-from console.views import Tab
+from console.views import case as case_views
+from console.views.case import Tab
 from kaimen.database import queries
 
 router = APIRouter()
@@ -39,7 +39,7 @@ def alarms(
         watched = connection.execute(
             queries("console")["watched_count"], {"community_id": seat.viewer.community_id}
         ).fetchone()
-        page = views.AlarmsPage(
+        page = case_views.AlarmsPage(
             tab=tab,
             tabs=loader.load_tabs(connection, reader),
             rows=tuple(

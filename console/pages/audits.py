@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
-from console import audit_signals as signals
-from console import tickets_store as store
-from console import views, views_tickets
+from console.audit import signals
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
-from console.tickets import Review, TicketRefusal, is_reason
-from console.tickets_views import view_ticket
+from console.tickets import store
+from console.tickets.rules import Review, TicketRefusal, is_reason
+from console.tickets.shown import view_ticket
+from console.views import parts as view_parts
+from console.views import tickets as tickets_views
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -33,19 +34,24 @@ def audit_page(seat: Guard) -> Response:
 
 
 def _answer(
-    connection: Connection, seat: Seat, *, form: views.Form | None = None, form_id: int = 0, status: int = 200
+    connection: Connection,
+    seat: Seat,
+    *,
+    form: view_parts.Form | None = None,
+    form_id: int = 0,
+    status: int = 200,
 ) -> Response:
     community, wall = seat.viewer.community_id, seat.services.wall_now()
     outside = connection.execute(_SQL["reads_outside_chain"], {"limit": OUTSIDE_SHOWN}).fetchall()
     owed = store.load_tickets(connection, seat, unreviewed=True)
-    page = views_tickets.AuditPage(
+    page = tickets_views.AuditPage(
         looks=tuple(_drawn(row) for row in _load_drawn(connection, seat)),
         share=seat.services.settings.console_audited_share,
         above=_load_above(connection, seat),
         homes=_load_homes(connection, seat),
         quick=_load_quick(connection, seat),
         outside=tuple(
-            views_tickets.OutsideRow(
+            tickets_views.OutsideRow(
                 row["at"], f"L-{row['ticket_id']}" if row["ticket_id"] else "", row["database_user"], row["row_count"]
             )
             for row in outside
@@ -54,7 +60,7 @@ def _answer(
             view for ticket in owed if (view := view_ticket(ticket, seat.viewer, seat.now, wall)).review_overdue
         ),
         overdue=store.count_overdue(connection, community, seat.now),
-        form=form or views.Form(),
+        form=form or view_parts.Form(),
         form_id=form_id,
     )  # fmt: skip
     return seat.answer(connection, "audit.html", page, section=Section.AUDIT, status=status, path="/audit")
@@ -71,9 +77,9 @@ def _load_drawn(connection: Connection, seat: Seat, entry_id: int | None = None)
     ).fetchall()  # fmt: skip
 
 
-def _drawn(row: dict[str, Any]) -> views_tickets.DrawnLook:
+def _drawn(row: dict[str, Any]) -> tickets_views.DrawnLook:
     detail = row["detail"]
-    return views_tickets.DrawnLook(
+    return tickets_views.DrawnLook(
         id=row["id"],
         at=row["at"],
         who=row["who"],
@@ -96,7 +102,7 @@ def _since(seat: Seat) -> dict[str, Any]:
     return {"community_id": seat.viewer.community_id, "since": seat.now - signals.SIGNALS_WINDOW}
 
 
-def _load_above(connection: Connection, seat: Seat) -> tuple[views_tickets.PeerRow, ...]:
+def _load_above(connection: Connection, seat: Seat) -> tuple[tickets_views.PeerRow, ...]:
     rows = connection.execute(
         _SQL["audit_looks_by_person"], {**_since(seat), "actions": list(LOOKS)}
     ).fetchall()
@@ -107,20 +113,20 @@ def _load_above(connection: Connection, seat: Seat) -> tuple[views_tickets.PeerR
         signals.Looks(row["actor"], row["who"], row["role"], 0) for row in peers if row["actor"] not in known
     ]
     return tuple(
-        views_tickets.PeerRow(item.looks.who, item.looks.role, item.looks.count, item.peers)
+        tickets_views.PeerRow(item.looks.who, item.looks.role, item.looks.count, item.peers)
         for item in signals.far_above_peers(looks)
     )
 
 
-def _load_homes(connection: Connection, seat: Seat) -> tuple[views_tickets.HomeRow, ...]:
+def _load_homes(connection: Connection, seat: Seat) -> tuple[tickets_views.HomeRow, ...]:
     rows = connection.execute(
         _SQL["audit_watched_homes"],
         {**_since(seat), "actions": list(LOOKS), "people_min": signals.PEOPLE_MIN},
     ).fetchall()
-    return tuple(views_tickets.HomeRow(row["label"], row["people"], row["looks"]) for row in rows)
+    return tuple(tickets_views.HomeRow(row["label"], row["people"], row["looks"]) for row in rows)
 
 
-def _load_quick(connection: Connection, seat: Seat) -> tuple[views_tickets.QuickRow, ...]:
+def _load_quick(connection: Connection, seat: Seat) -> tuple[tickets_views.QuickRow, ...]:
     rows = connection.execute(_SQL["audit_quick_closings"], _since(seat)).fetchall()
     closings = (
         signals.Closing(
@@ -135,7 +141,7 @@ def _load_quick(connection: Connection, seat: Seat) -> tuple[views_tickets.Quick
         for row in rows
     )
     return tuple(
-        views_tickets.QuickRow(item.number, item.at, item.who, item.role, int(item.within_s))
+        tickets_views.QuickRow(item.number, item.at, item.who, item.role, int(item.within_s))
         for item in signals.quick_closings(closings)
     )
 
@@ -158,7 +164,7 @@ def mark(
         if not is_reason(reason):
             errors["reason"] = TicketRefusal.NO_REASON.value
         if errors:
-            form = views.Form({"mark": mark, "reason": reason}, errors)
+            form = view_parts.Form({"mark": mark, "reason": reason}, errors)
             return _answer(connection, seat, form=form, form_id=entry_id, status=422)
         written = connection.execute(
             _SQL["audit_mark"],
@@ -168,7 +174,7 @@ def mark(
             },
         ).fetchone()  # fmt: skip
         if written is None:
-            form = views.Form({}, {"": TicketRefusal.DECIDED_ALREADY.value})
+            form = view_parts.Form({}, {"": TicketRefusal.DECIDED_ALREADY.value})
             return _answer(connection, seat, form=form, form_id=entry_id, status=409)
         detail = found[0]["detail"]
         about = {key: detail[key] for key in ("ticket_id", "ticket") if key in detail}

@@ -11,7 +11,7 @@ from console.loaders import buildings as loader
 from console.loaders.households import load_households
 from console.scope import Section
 from console.seat import Seat, entering, not_here
-from console.views_buildings import BuildingsPage
+from console.views.buildings import BuildingsPage
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.BUILDINGS))]

@@ -11,12 +11,13 @@ from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import Response
 
 from alerts import acts
-from console import views
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.metrics import ACTS
 from console.scope import Act, RevealPurpose, Section, Sight, may_act, may_enter
 from console.seat import CheckedForm, RefusedError, Seat, entering, local_path, not_here, parse_local_time
+from console.views import case as case_views
+from console.views import parts as view_parts
 from kaimen.database import Connection
 from kaimen.vocabulary import CaseCause, Role
 
@@ -67,7 +68,7 @@ def _answer(
     *,
     fragment: str | None = None,
     form_name: str = "",
-    form: views.Form | None = None,
+    form: view_parts.Form | None = None,
     status: int = 200,
     live: bool = True,
 ) -> Response:
@@ -75,7 +76,7 @@ def _answer(
     if form is not None:
         view = replace(view, **cast(Any, {form_name: form}))
     section = next((item for item in _BACK if may_enter(seat.viewer, item)), Section.ALARMS)
-    page = views.CasePage(view, back_url=_BACK.get(section, "/"), back_name=section.value)
+    page = case_views.CasePage(view, back_url=_BACK.get(section, "/"), back_name=section.value)
     return seat.answer(
         connection, "case.html", page, section=section, fragment=fragment, status=status,
         path=f"/cases/{case.id}", live=live,
@@ -118,7 +119,7 @@ def _perform(
             now_case = loader.load_case(connection, seat.reader(connection), case_id)
             if now_case is None or now_case.sight <= Sight.PLACE:
                 raise RefusedError(409, refusal_word(error)) from error
-            form = views.Form(values or {}, {"": refusal_word(error)})
+            form = view_parts.Form(values or {}, {"": refusal_word(error)})
             return _answer(connection, seat, now_case, form_name=form_name, form=form, status=409)
     ACTS.labels(act=act.value, result="done").inc()
     return seat.go(_back_to(seat.request, case_id), notice_of(decision))
@@ -162,7 +163,7 @@ def hold(
         until_at = parse_local_time(until, zone)
         if until_at is None:
             case = _load(connection, seat, case_id)
-            form = views.Form({"reason": reason, "until": until}, {"until": "hold_needs_end"})
+            form = view_parts.Form({"reason": reason, "until": until}, {"until": "hold_needs_end"})
             return _answer(connection, seat, case, form_name="hold_form", form=form, status=422)
     return _perform(
         seat, case_id, Act.HOLD,
@@ -219,7 +220,7 @@ def reveal(seat: Guard, case_id: CaseId, purpose: Annotated[str, Form(max_length
     with seat.transaction() as connection:
         case = _load(connection, seat, case_id)
         if purpose not in {item.value for item in RevealPurpose}:
-            form = views.Form({}, {"purpose": "purpose_missing"})
+            form = view_parts.Form({}, {"purpose": "purpose_missing"})
             return _answer(connection, seat, case, form_name="reveal_form", form=form, status=422)
         if case.household is None or not may_act(seat.viewer, Act.REVEAL, case.facts):
             raise RefusedError(403)

@@ -18,7 +18,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from alerts.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
 from alerts.channels import ChannelSettingsError, DeliveryError
 from alerts.channels import wechat as wechat_channel
-from console import audit, binding, inbound_paths, refusal_words, views, views_channels
+from console import binding, inbound_paths, refusal_words
+from console.audit import chain as audit
 from console.binding import BindingError, Owner
 from console.loaders.households import load_households
 from console.rendering import render
@@ -33,6 +34,8 @@ from console.seat import (
     outer_shell,
 )
 from console.services import Services, services_of
+from console.views import channels as channels_views
+from console.views import parts as view_parts
 from kaimen.database import Connection, queries
 from kaimen.logs import get_logger
 from kaimen.settings import AlertsSettings
@@ -67,11 +70,11 @@ def _channels(connection: Connection, seat: Seat, *, shown_url: str | None = Non
     wall = seat.services.wall_now()
     rows = tuple(channel_row(row, wall) for row in load_overview(connection, now=seat.now))
     inbound = tuple(
-        views_channels.InboundRow(one.provider, one.made_at, one.used_at, one.older_until)
+        channels_views.InboundRow(one.provider, one.made_at, one.used_at, one.older_until)
         for one in inbound_paths.load_states(connection, wall=wall)
     )
     sealed = seat.services.settings.address_key_file is not None
-    page = views_channels.ChannelsPage(rows, sealed, inbound, shown_url)
+    page = channels_views.ChannelsPage(rows, sealed, inbound, shown_url)
     return seat.answer(connection, "channels.html", page, section=Section.ADMIN, path="/admin/channels")
 
 
@@ -100,7 +103,7 @@ def load_overview(connection: Connection, *, now: datetime) -> list[dict[str, An
     return connection.execute(_OUTBOX["channel_overview"], args).fetchall()
 
 
-def channel_row(row: Mapping[str, Any], wall: datetime) -> views_channels.ChannelRow:
+def channel_row(row: Mapping[str, Any], wall: datetime) -> channels_views.ChannelRow:
     """Return a row with its state in one word."""
     if row["opened_at"] is None:
         state = "gone"
@@ -115,7 +118,7 @@ def channel_row(row: Mapping[str, Any], wall: datetime) -> views_channels.Channe
         "waiting_since", "uncertain", "failed", "addresses",
     )  # fmt: skip
     word = refusal_words.word_of(row["last_refusal"] or "")
-    return views_channels.ChannelRow(
+    return channels_views.ChannelRow(
         row["channel"], state, refusal_word=word, **{name: row[name] for name in names}
     )
 
@@ -155,7 +158,7 @@ class Desk:
         audit.append(connection, entry, key=self.services.audit_key)
 
     def answer(
-        self, connection: Connection, page: views_channels.MyChannelsPage, status: int = 200
+        self, connection: Connection, page: channels_views.MyChannelsPage, status: int = 200
     ) -> Response:
         if self.seat is not None:
             return self.seat.answer(connection, "my_channels.html", page, status=status, path=self.base)
@@ -188,8 +191,8 @@ LinkedDesk = Annotated[Desk, Depends(linked_desk)]
 
 
 def _page(
-    connection: Connection, desk: Desk, form: views.Form | None = None
-) -> views_channels.MyChannelsPage:
+    connection: Connection, desk: Desk, form: view_parts.Form | None = None
+) -> channels_views.MyChannelsPage:
     book = book_of(desk.services)
     rows = connection.execute(_SQL["addresses_of"], desk.owner.columns()).fetchall()
     names = [row["channel"] for row in connection.execute(_OUTBOX["open_channels"]) if row["personal"]]
@@ -200,10 +203,10 @@ def _page(
         code = binding.make_code(connection, desk.owner, "scene", wall=wall, made_by=desk.owner.recipient)
         scan = make_scan(desk.services, code)
     shown = tuple(_address_row(book, row) for row in rows)
-    return views_channels.MyChannelsPage(desk.base, shown, typed, form or views.Form(), code, scan)
+    return channels_views.MyChannelsPage(desk.base, shown, typed, form or view_parts.Form(), code, scan)
 
 
-def _address_row(book: AddressBook, row: Mapping[str, Any]) -> views_channels.AddressRow:
+def _address_row(book: AddressBook, row: Mapping[str, Any]) -> channels_views.AddressRow:
     try:
         masked = mask_address(book.open(row["channel"], row["address"]))
     except AddressKeyError:
@@ -215,9 +218,9 @@ def _address_row(book: AddressBook, row: Mapping[str, Any]) -> views_channels.Ad
         "quiet_until": f"{row['quiet_until']:%H:%M}" if row["quiet_until"] else "",
         "position": str(row["position"]),
     }
-    return views_channels.AddressRow(
+    return channels_views.AddressRow(
         row["id"], row["channel"], masked, row["confirmed_at"] is not None, row["added_by"] == "import",
-        views.Form(values), row["digest"],
+        view_parts.Form(values), row["digest"],
     )  # fmt: skip
 
 
@@ -254,7 +257,7 @@ def add(desk: Desk, channel: str, address: str) -> Response:
                     raise BindingError("channel", "not_valid")
                 _add(connection, desk, channel, binding.check_address(channel, address))
         except BindingError as error:
-            form = views.Form({"channel": channel, "address": address}, {error.field: error.word})
+            form = view_parts.Form({"channel": channel, "address": address}, {error.field: error.word})
             return desk.answer(connection, _page(connection, desk, form), 422)
     return desk.go("notice.code_sent")
 
@@ -284,7 +287,7 @@ def change(desk: Desk, address_id: int, act: str, form: Mapping[str, str]) -> Re
             with connection.transaction():
                 _ACTS[act](connection, desk, row, form)
         except BindingError as error:
-            refused = views.Form({}, {error.field: error.word})
+            refused = view_parts.Form({}, {error.field: error.word})
             # Outside of the savepoint: a wrong guess has to be counted.
             if act == "prove":
                 binding.prove(
@@ -383,13 +386,13 @@ def _contacts(
         raise not_here()
     rows = connection.execute(_SQL["contacts_of_household"], {"household_id": household_id}).fetchall()
     shown = tuple(
-        views_channels.ContactRow(
+        channels_views.ContactRow(
             row["person_id"], _masked_name(row["name"]), row["relation_words"], row["addresses"],
             f"/households/{household_id}/contacts/{row['person_id']}/invite",
         )
         for row in rows
     )  # fmt: skip
-    page = views_channels.ContactsPage(found.name, shown, link, link_for)
+    page = channels_views.ContactsPage(found.name, shown, link, link_for)
     return seat.answer(connection, "contacts.html", page, section=Section.HOUSEHOLDS)
 
 

@@ -19,8 +19,8 @@ from console.loaders import Reader
 from console.loaders.households import load_households
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
-from console.views import Form as FormView
-from console.views import HouseholdName
+from console.views.parts import Form as FormView
+from console.views.parts import HouseholdName
 from kaimen.database import Connection, queries
 
 router = APIRouter()

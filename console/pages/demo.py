@@ -21,7 +21,6 @@ import msgspec
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from console import views
 from console.loaders.buildings import load_street
 from console.loaders.households import load_households
 from console.pages.sign_in import load_demo_users
@@ -32,6 +31,9 @@ from console.stack.folder import StackFolder, read_json
 from console.stack.processes import ProcessMark, is_alive
 from console.stack.steering import Steering
 from console.stream import Change
+from console.views import case as case_views
+from console.views import demo as demo_views
+from console.views import parts as view_parts
 from firmware_sim.control import order
 from firmware_sim.street import Snapshot
 from kaimen.clock import as_datetime, as_ms
@@ -57,7 +59,7 @@ Folder = Annotated[StackFolder, Depends(in_demo)]
 
 # --- The page ----------------------------------------------------------------------------------------------------
 
-_acts: deque[views.TimelineEntry] = deque(maxlen=ACTS_SHOWN_MAX)
+_acts: deque[case_views.TimelineEntry] = deque(maxlen=ACTS_SHOWN_MAX)
 
 
 @router.get("/demo")
@@ -76,7 +78,7 @@ def demo(
         raise not_here() from error
 
 
-def _load_page(connection: Connection, seat: Seat, folder: StackFolder, home: str) -> views.DemoPage:
+def _load_page(connection: Connection, seat: Seat, folder: StackFolder, home: str) -> demo_views.DemoPage:
     reader = seat.reader(connection)
     scope = {"community_id": seat.viewer.community_id}
     sql = queries("console.stack")
@@ -90,7 +92,7 @@ def _load_page(connection: Connection, seat: Seat, folder: StackFolder, home: st
     crossing = find_next_crossing(connection, seat.viewer.community_id, seat.now)
     count = connection.execute(sql["open_cases"], scope).fetchone()
     wish = Steering(folder).wish()
-    return views.DemoPage(
+    return demo_views.DemoPage(
         buildings=buildings,
         speed=wish.effective_speed or wish.speed,
         paused=wish.paused and wish.until_ms is None,
@@ -126,8 +128,8 @@ def load_hands(folder: StackFolder) -> Hands:
 
 
 def _with_hands(
-    buildings: tuple[views.Building, ...], hands: Hands, unheard: set[str]
-) -> tuple[views.Building, ...]:
+    buildings: tuple[demo_views.Building, ...], hands: Hands, unheard: set[str]
+) -> tuple[demo_views.Building, ...]:
     return tuple(
         replace(
             building,
@@ -144,16 +146,16 @@ def _with_hands(
     )
 
 
-def _with_home_hands(home: views.Home, hands: Hands, unheard: set[str]) -> views.Home:
-    unseen = home.mark is views.Mark.NORMAL and home.household_id in unheard
+def _with_home_hands(home: demo_views.Home, hands: Hands, unheard: set[str]) -> demo_views.Home:
+    unseen = home.mark is view_parts.Mark.NORMAL and home.household_id in unheard
     return replace(
         home,
         kept_shut=home.household_id in hands.shut,
-        mark=views.Mark.UNKNOWN if unseen else home.mark,
+        mark=view_parts.Mark.UNKNOWN if unseen else home.mark,
     )
 
 
-def _find_home(buildings: tuple[views.Building, ...], household_id: str) -> views.Home | None:
+def _find_home(buildings: tuple[demo_views.Building, ...], household_id: str) -> demo_views.Home | None:
     homes = (home for building in buildings for unit in building.units for home in unit.homes)
     return next((home for home in homes if home.household_id == household_id), None)
 
@@ -224,7 +226,7 @@ def _choose_speed(steering: Steering, speed: float) -> None:
 
 def _tell(seat: Seat, act: str, **args: str) -> None:
     """Note an act for everybody who looks at the page, and let their pages ask again."""
-    _acts.append(views.TimelineEntry(seat.now, views.Phrase(f"demo.did.{act}", args)))
+    _acts.append(case_views.TimelineEntry(seat.now, view_parts.Phrase(f"demo.did.{act}", args)))
     seat.services.hub.publish_soon([Change("demo")])
 
 

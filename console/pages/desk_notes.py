@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
-from console.views_screens import DeskNotesPage, NoteRow
+from console.views.screens import DeskNotesPage, NoteRow
 from kaimen.database import queries
 
 router = APIRouter()

@@ -7,11 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Path, Query
 from starlette.responses import Response
 
-from console import agreements, views
+from console import agreements
 from console.agreements import At, Kind
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
-from console.views_agreements import DeviceTestsPage, RunningTest, Waiting
+from console.views import parts as view_parts
+from console.views.agreements import DeviceTestsPage, RunningTest, Waiting
 from kaimen.database import Connection
 
 router = APIRouter()
@@ -34,10 +35,10 @@ def at_of(seat: Seat) -> At:
 @router.get("/devices/tests")
 def device_tests(seat: Guard, device: Annotated[str, Query(max_length=64)] = "") -> Response:
     with seat.transaction() as connection:
-        return _show(connection, seat, views.Form({"device": device}))
+        return _show(connection, seat, view_parts.Form({"device": device}))
 
 
-def _show(connection: Connection, seat: Seat, form: views.Form, *, status: int = 200) -> Response:
+def _show(connection: Connection, seat: Seat, form: view_parts.Form, *, status: int = 200) -> Response:
     at, community_id = at_of(seat), seat.viewer.community_id
     waiting = agreements.load_open(connection, Kind.DEVICE_TEST, community_id=community_id, at=at)
     running = agreements.load_running(connection, community_id=community_id, at=at)
@@ -78,7 +79,9 @@ def ask(seat: Guard, device: Word = "", hours: Word = "", reason: Word = "") -> 
         )  # fmt: skip
         if isinstance(asked, agreements.AskRefusal):
             typed = {"device": device, "hours": hours, "reason": reason}
-            return _show(connection, seat, views.Form(typed, {_FIELDS[asked.value]: asked.value}), status=422)
+            return _show(
+                connection, seat, view_parts.Form(typed, {_FIELDS[asked.value]: asked.value}), status=422
+            )
         _note(connection, seat, "device_test_asked", device, request=asked, hours=hours)
     return seat.go("/devices/tests", "notice.agreement_waits")
 

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from console import views
 from console.loaders import devices as loader
 from console.scope import Section
 from console.seat import Seat, entering
+from console.views import devices as devices_views
 from kaimen.database import queries
 
 router = APIRouter()
@@ -33,7 +33,7 @@ def devices(
         ).fetchone()
         assert totals is not None
         further = after + loader.PAGE < found.total
-        page = views.DevicesPage(
+        page = devices_views.DevicesPage(
             rows=found.rows,
             total=totals["total"],
             not_known_count=totals["not_known"],

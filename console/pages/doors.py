@@ -13,7 +13,7 @@ from console.pages import family as family_page
 from console.pages import household as household_page
 from console.scope import RevealPurpose, Section
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
-from console.views import Form as FormView
+from console.views.parts import Form as FormView
 from kaimen.database import queries
 
 router = APIRouter()

@@ -15,8 +15,8 @@ from alerts.dry_run import Answer, DryRunError, Line, Question, answer
 from console.pages.duty import Community, choose_community, load_for
 from console.scope import Section
 from console.seat import Seat, entering, parse_local_time
-from console.views import Choice
-from console.views import Form as FormView
+from console.views.parts import Choice
+from console.views.parts import Form as FormView
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 

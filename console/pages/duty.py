@@ -24,14 +24,14 @@ from alerts.roster_store import (
     load_reach,
 )
 from alerts.shift_rows import accept_case, offer_case
-from console.duty_calendar import write_feed
-from console.duty_forms import parse_span
-from console.duty_views import make_page
+from console.duty.calendar import write_feed
+from console.duty.forms import parse_span
+from console.duty.shown import make_page
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
 from console.services import services_of
-from console.views import Choice
-from console.views import Form as FormView
+from console.views.parts import Choice
+from console.views.parts import Form as FormView
 from console.words import load_words
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role

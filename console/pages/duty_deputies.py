@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from alerts.roster import Deputy
 from alerts.roster_store import RosterRefusedError, RosterWordsError, add_deputy, end_own_deputy
-from console.duty_forms import parse_span
+from console.duty.forms import parse_span
 from console.pages.duty import Guard, Number, RowId, Text, load_for, make_change, own_community, show
 from console.seat import CheckedForm, Seat, not_here
-from console.views import Form as FormView
+from console.views.parts import Form as FormView
 from kaimen.database import Connection
 
 router = APIRouter()

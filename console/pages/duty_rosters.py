@@ -28,15 +28,15 @@ from alerts.roster_store import (
     save_rules,
     save_shifts,
 )
-from console.duty_calendar import CalendarError, read_shifts
-from console.duty_commands import known_names
-from console.duty_forms import PeopleError, parse_people, parse_rows, parse_span, read_rows
-from console.duty_views import RosterPage, RuleRow, rows_of, with_empty
-from console.leaving import NotHereError, leave
+from console.commands.duty import known_names
+from console.duty.calendar import CalendarError, read_shifts
+from console.duty.forms import PeopleError, parse_people, parse_rows, parse_span, read_rows
+from console.duty.shown import RosterPage, RuleRow, rows_of, with_empty
+from console.identity.leaving import NotHereError, leave
 from console.pages.duty import Community, RowId, choose_community, load_for, make_change, show
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
-from console.views import Form as FormView
+from console.views.parts import Form as FormView
 from kaimen.database import Connection, queries
 
 router = APIRouter()

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
 from alerts import acts
-from console import views
 from console.loaders import Reader
 from console.loaders.cases import LoadedCase, load_case
 from console.loaders.doors import load_home_news
@@ -21,12 +20,20 @@ from console.pages.case import refusal_word
 from console.quiet import quiet_day, quiet_news
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
-from console.views import FamilyHome, FamilyState
+from console.views import admin as admin_views
+from console.views import family as family_views
+from console.views import parts as view_parts
+from console.views.family import FamilyHome, FamilyState
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, Outcome, Stage, TaskKind
 
 #: What a relative reads first, where several homes are hers.
-_FIRST = (views.FamilyState.DAY3, views.FamilyState.DAY2, views.FamilyState.DAY1, views.FamilyState.UNKNOWN)
+_FIRST = (
+    family_views.FamilyState.DAY3,
+    family_views.FamilyState.DAY2,
+    family_views.FamilyState.DAY1,
+    family_views.FamilyState.UNKNOWN,
+)
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.FAMILY))]
@@ -52,7 +59,7 @@ def answer(
     *,
     fragment: str | None = None,
     open_form: str = "",
-    form: views.Form | None = None,
+    form: view_parts.Form | None = None,
     household_id: str = "",
     status: int = 200,
 ) -> Response:
@@ -68,7 +75,7 @@ def answer(
         homes.append(_home(connection, reader, found[row["household_id"]], row["relation_words"], mine))
     # She opens the page for whoever does not open her door; the others keep their order.
     homes.sort(key=lambda home: _FIRST.index(home.state) if home.state in _FIRST else len(_FIRST))
-    page = views.FamilyPage(tuple(homes), open_form=open_form)
+    page = family_views.FamilyPage(tuple(homes), open_form=open_form)
     return seat.answer(
         connection,
         "family.html",
@@ -85,7 +92,7 @@ def _home(
     reader: Reader,
     found: LoadedHousehold,
     relation: str,
-    forms: dict[str, views.Form],
+    forms: dict[str, view_parts.Form],
 ) -> FamilyHome:
     row = found.row
     consents = standing_consents(connection, row["id"])
@@ -98,7 +105,7 @@ def _home(
         # She wants him to see nothing, and not to be told so: a quiet day, whatever the day is.
         found, news = quiet_day(found, reader), quiet_news(news)
         row = found.row
-    notices_form = forms.get("notices", views.Form())
+    notices_form = forms.get("notices", view_parts.Form())
     if found.line is None:
         return FamilyHome(
             found.name,
@@ -124,7 +131,7 @@ def _home(
         evidence_kind=evidence_kind(row["evidence"]),
         direction=grounds.direction if grounds else None,
         exact_times=exact,
-        presumed=grounds.presumed if grounds else views.Presumed.UNSURE,
+        presumed=grounds.presumed if grounds else view_parts.Presumed.UNSURE,
         last_sign=grounds.last_sign if grounds else None,
         worker=case.row["holder_name"] or case.row["assignee_name"] if case else None,
         act=TaskKind(case.row["task_kind"]) if case and case.row["task_kind"] else None,
@@ -133,9 +140,9 @@ def _home(
         unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
         away_until=row["absent_until"],
         phone=row["phone"],
-        spoke_form=forms.get("spoke", views.Form()),
-        away_form=forms.get("away", views.Form()),
-        look_form=forms.get("look", views.Form()) if case else None,
+        spoke_form=forms.get("spoke", view_parts.Form()),
+        away_form=forms.get("away", view_parts.Form()),
+        look_form=forms.get("look", view_parts.Form()) if case else None,
         asked_at=_asked_at(connection, case),
         looked=_looked(connection, row["id"], reader.now, reader.viewer.user_id if blocked else None),
         back_url=None if blocked else _back_url(connection, row["id"]),
@@ -176,7 +183,7 @@ def _asked_at(connection: Connection, case: LoadedCase | None) -> Any:
 
 def _looked(
     connection: Connection, household_id: str, now: datetime, blocked_user: int | None = None
-) -> tuple[views.LookRow, ...]:
+) -> tuple[admin_views.LookRow, ...]:
     """Who looked at her data: by role, not by name; what the family itself did is not in it.
 
     Nor are look-ups of police: the one asked about may be of the family. The elder is shown them at the desk.
@@ -199,7 +206,7 @@ def _looked(
         },
     ).fetchall()
     return tuple(
-        views.LookRow(row["at"], "", row["role"], row["action"], row["purpose"])
+        admin_views.LookRow(row["at"], "", row["role"], row["action"], row["purpose"])
         for row in rows
         # Nor is what she settles for herself, such as whom she tells what.
         if row["role"] not in ("family", "resident", "kiosk")
@@ -256,7 +263,7 @@ def spoke(
     with seat.transaction() as connection:
         load(connection, seat, household_id)
         if contacted not in {item.value for item in Contacted}:
-            form = views.Form(values, {"contacted": "how_is_missing"})
+            form = view_parts.Form(values, {"contacted": "how_is_missing"})
             return answer(
                 connection, seat, open_form="spoke", form=form, household_id=household_id, status=422
             )
@@ -264,7 +271,7 @@ def spoke(
             with connection.transaction(), unheard(connection, seat, household_id, "spoke"):
                 _write_word(connection, seat, household_id, Contacted(contacted))
         except acts.ActRefused as error:
-            form = views.Form(values, {"": refusal_word(error)})
+            form = view_parts.Form(values, {"": refusal_word(error)})
             return answer(
                 connection, seat, open_form="spoke", form=form, household_id=household_id, status=409
             )
@@ -301,7 +308,7 @@ def away(
         with unheard(connection, seat, household_id, "away"):
             errors = write_absence(connection, seat, seat.reader(connection), household_id, values)
         if errors:
-            form = views.Form(values, errors)
+            form = view_parts.Form(values, errors)
             return answer(
                 connection, seat, open_form="away", form=form, household_id=household_id, status=422
             )
@@ -331,7 +338,7 @@ def look(
                     object_id=household_id,
                 )
         except acts.ActRefused as error:
-            form = views.Form({"note": note}, {"note": refusal_word(error)})
+            form = view_parts.Form({"note": note}, {"note": refusal_word(error)})
             return answer(
                 connection, seat, open_form="look", form=form, household_id=household_id, status=409
             )

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from alerts.figures import Figures, Span, list_communities, load_figures, spans_until
-from console import views_guard
+from console.audit.sealing import write_csv
 from console.effort import load_effort
 from console.scope import Section
-from console.sealing import write_csv
 from console.seat import Seat, entering, not_here
+from console.views import guard as guard_views
 from kaimen.database import Connection
 
 router = APIRouter()
@@ -56,7 +56,7 @@ def _text(value: object) -> str:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _load(connection: Connection, seat: Seat, span: Span, community: str) -> views_guard.FiguresPage:
+def _load(connection: Connection, seat: Seat, span: Span, community: str) -> guard_views.FiguresPage:
     known = [item for item in list_communities(connection) if seat.viewer.community_id in (None, item[0])]
     chosen = next((item for item in known if item[0] == community), None)
     if (community and chosen is None) or not known:
@@ -68,11 +68,11 @@ def _load(connection: Connection, seat: Seat, span: Span, community: str) -> vie
     effort = load_effort(connection, community_id, months, now=seat.now)
     rows = tuple(_row(item, seat) for item in found)
     choices = tuple((item[0], item[1]) for item in known) if len(known) > 1 else ()
-    return views_guard.FiguresPage(span.value, rows, name, choices, community_id, effort)
+    return guard_views.FiguresPage(span.value, rows, name, choices, community_id, effort)
 
 
-def _row(item: Figures, seat: Seat) -> views_guard.FigureRow:
-    return views_guard.FigureRow(
+def _row(item: Figures, seat: Seat) -> guard_views.FigureRow:
+    return guard_views.FigureRow(
         item.begins_at, item.annunciated, item.per_operator_hour(seat.now), item.floods, item.stale, item.chattering,
         item.high, item.middle, item.low, item.acknowledge_s, item.call_s, item.visit_s, item.visits_due,
         item.visits_on_time,

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Depends, Form, Query
 from starlette.responses import Response
 
 from alerts.outbox_holds import HELD_SHOWN_MAX, Hold, drop, end_hold, let_go, load_held, load_hold
-from console import views_held
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering
+from console.views import held as held_views
 from kaimen.database import Connection
 
 router = APIRouter()
@@ -26,7 +26,7 @@ def held(seat: Guard, after: After = 0) -> Response:
         return seat.answer(connection, "held.html", page, section=Section.ADMIN)
 
 
-def _load(connection: Connection, seat: Seat, after: int) -> views_held.HeldPage:
+def _load(connection: Connection, seat: Seat, after: int) -> held_views.HeldPage:
     hold = load_hold(connection)
     rows = (
         load_held(connection, community_id=seat.viewer.community_id, after=after, limit=HELD_SHOWN_MAX + 1)
@@ -34,13 +34,13 @@ def _load(connection: Connection, seat: Seat, after: int) -> views_held.HeldPage
         else []
     )
     shown = rows[:HELD_SHOWN_MAX]
-    return views_held.HeldPage(
+    return held_views.HeldPage(
         since=hold.begun_at if hold else None,
         reason=hold.reason if hold else "",
         backup_at=hold.backup_at if hold else None,
         waiting=hold.waiting if hold else 0,
         rows=tuple(
-            views_held.HeldRow(
+            held_views.HeldRow(
                 id=row["id"], number=row["number"] or "", channel=row["channel"], planned_at=row["created_at"], case_closed=row["case_closed"],
             )
             for row in shown

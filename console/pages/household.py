@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from console import views
 from console.loaders import Reader
 from console.loaders import cases as case_loader
 from console.loaders.devices import load_devices
@@ -18,9 +17,11 @@ from console.loaders.households import LoadedHousehold, hide_presence, load_hous
 from console.pages.consents import PURPOSES
 from console.scope import RevealPurpose, Section
 from console.seat import Seat, entering, not_here
-from console.views import AbsenceView, ConsentView
-from console.views import Form as FormView
-from console.views_doors import PresenceView
+from console.views import case as case_views
+from console.views import household as household_views
+from console.views.doors import PresenceView
+from console.views.household import AbsenceView, ConsentView
+from console.views.parts import Form as FormView
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -55,7 +56,7 @@ def households(
         ids = [row["id"] for row in rows]
         found = load_households(connection, reader, ids)
         total = rows[0]["total"] if rows else 0
-        page = views.HouseholdsPage(
+        page = household_views.HouseholdsPage(
             rows=tuple(found[key].in_list() for key in ids if key in found),
             query=query,
             state=state,
@@ -120,7 +121,7 @@ def answer_household(
         grounds = hide_presence(grounds)
     if grounds is not None:
         grounds = replace(grounds, usual=load_usual(connection, reader, row))
-    page = views.HouseholdPage(
+    page = household_views.HouseholdPage(
         household=found.name,
         line=found.line,
         grounds=grounds,
@@ -160,7 +161,7 @@ def _log_url(device_rows: list[dict[str, Any]]) -> str | None:
     return f"/access-log?door={device_rows[0]['device_id']}" if device_rows else None
 
 
-def _past_cases(connection: Connection, reader: Reader, household_id: str) -> tuple[views.CaseRow, ...]:
+def _past_cases(connection: Connection, reader: Reader, household_id: str) -> tuple[case_views.CaseRow, ...]:
     rows = connection.execute(queries("console")["past_case_ids"], {"household_id": household_id}).fetchall()
     cases = case_loader.load_cases(connection, reader, [row["id"] for row in rows])
     return tuple(case_loader.row_of(case, reader) for case in cases)

@@ -14,13 +14,14 @@ from fastapi import APIRouter, Form, Path, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from alerts import acts
-from console import identity, residents
-from console.audit import Entry, append
+from console import residents
+from console.audit.chain import Entry, append
+from console.identity import sessions as identity
 from console.rendering import render
 from console.seat import check_origin, outer_shell
 from console.services import Services, services_of
-from console.views import Form as FormView
-from console.views_screens import KioskPage, KioskStep
+from console.views.parts import Form as FormView
+from console.views.screens import KioskPage, KioskStep
 from console.words import LANGUAGES
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import EvidenceSource

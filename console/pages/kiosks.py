@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
-from console import identity
+from console.identity import sessions as identity
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
-from console.views import Form as FormView
-from console.views_screens import KioskRow, KiosksPage
+from console.views.parts import Form as FormView
+from console.views.screens import KioskRow, KiosksPage
 from kaimen.database import Connection, queries
 
 router = APIRouter()

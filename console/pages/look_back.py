@@ -16,16 +16,9 @@ from starlette.responses import Response
 
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
-from console.views import Choice
-from console.views import Form as FormView
-from console.views_look_back import (
-    EarlierRow,
-    LookBackPage,
-    LookBackPurpose,
-    Reading,
-    Tried,
-    in_hours,
-)
+from console.views.look_back import EarlierRow, LookBackPage, LookBackPurpose, Reading, Tried, in_hours
+from console.views.parts import Choice
+from console.views.parts import Form as FormView
 from kaimen.database import Connection, notify, queries
 from kaimen.policy import DAY_MS, HOUR_MS
 from kaimen.vocabulary import Role

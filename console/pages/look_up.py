@@ -11,13 +11,13 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Form, Path, Query
 from starlette.responses import Response
 
-from console import tickets_store as store
-from console import views, views_tickets
 from console.loaders import log as log_loader
 from console.metrics import LOOK_UPS
 from console.scope import LegalBasis, LookUp, LookUpRefusal, PurposeClass, Section, refuse_look_up
 from console.seat import CheckedForm, Seat, entering, error_page, parse_local_time
-from console.tickets import (
+from console.tickets import store
+from console.tickets.export import export_rows
+from console.tickets.rules import (
     BUILDINGS_MAX,
     SUBJECT_LENGTH_MAX,
     Asking,
@@ -25,8 +25,9 @@ from console.tickets import (
     refuse_asking,
     training_refusal,
 )
-from console.tickets_export import export_rows
-from console.tickets_views import view_ticket
+from console.tickets.shown import view_ticket
+from console.views import parts as view_parts
+from console.views import tickets as tickets_views
 from kaimen.database import Connection
 
 router = APIRouter()
@@ -105,8 +106,8 @@ def _answer(
     untrained = training_refusal(officer.trained_until, seat.now.astimezone(ZoneInfo(reader.zone)).date())
     if untrained is not None and "refused" not in result:
         result["refused"] = f"error.{untrained.value}"
-    page = views_tickets.LookUpPage(
-        form=views.Form(typed.values, errors or {}),
+    page = tickets_views.LookUpPage(
+        form=view_parts.Form(typed.values, errors or {}),
         purposes=tuple(item.value for item in PurposeClass),
         bases=tuple(item.value for item in LegalBasis),
         doors=doors,

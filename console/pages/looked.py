@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from console import views
 from console.loaders.households import load_households
 from console.scope import Section
 from console.seat import Seat, entering, not_here
+from console.views import admin as admin_views
 from kaimen.database import queries
 from kaimen.vocabulary import Role
 
@@ -46,10 +46,10 @@ def looked(
                 "for_family": False,
             },
         ).fetchall()
-        page = views.LookedPage(
+        page = admin_views.LookedPage(
             rows=tuple(
                 # An administrator keeps the machine: that somebody looked, never at whom.
-                views.LookRow(
+                admin_views.LookRow(
                     row["at"], row["who"], row["role"], row["action"], row["purpose"],
                     "" if is_admin else row["household_label"] or "",
                 )

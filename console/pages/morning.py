@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Form, Query
 from starlette.responses import Response
 
-from console import views
 from console.loaders import Reader
 from console.loaders import morning as loader
 from console.loaders.households import LoadedHousehold, load_households
@@ -22,7 +21,8 @@ from console.pages.case import notice_of
 from console.pages.recording import NotTakenError, audit_task, doing_of, record
 from console.scope import Act, Section
 from console.seat import CheckedForm, Seat, entering
-from console.views_morning import DoorListPage, MorningPage, QuickResult
+from console.views import parts as view_parts
+from console.views.morning import DoorListPage, MorningPage, QuickResult
 from kaimen.database import Connection
 from kaimen.policy import LadderPolicy, next_list_time
 from kaimen.vocabulary import Contacted, Outcome
@@ -51,7 +51,7 @@ def show(
     after: int | None = None,
     home: str | None = None,
     fragment: str | None = None,
-    form: views.Form | None = None,
+    form: view_parts.Form | None = None,
     status: int = 200,
 ) -> Response:
     """Answer with the board; the keys stand behind the task ``after``, or the home ``home``, answered just now."""
@@ -67,7 +67,7 @@ def show(
         grids=loader.load_grids(connection, reader),
         results=results,
         witness=seat.viewer.display_name,
-        form=form or views.Form(),
+        form=form or view_parts.Form(),
     )
     path = "/morning" + (f"?{urlencode({'grid': grid})}" if grid else "")
     return seat.answer(
@@ -106,7 +106,7 @@ def record_result(
                 audit_task(connection, seat, Act.OUTCOME.value, task, doing)
         except NotTakenError as error:
             ACTS.labels(act=Act.OUTCOME.value, result="refused").inc()
-            form = views.Form({"witness": witness}, error.errors)
+            form = view_parts.Form({"witness": witness}, error.errors)
             return show(connection, seat, grid, form=form, status=error.status)
     ACTS.labels(act=Act.OUTCOME.value, result="done").inc()
     return seat.go(onward, notice_of(decision))

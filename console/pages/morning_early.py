@@ -13,7 +13,6 @@ from fastapi import APIRouter, Form, Path
 from starlette.responses import Response
 
 from alerts import acts
-from console import views
 from console.loaders import morning as loader
 from console.loaders.households import load_households
 from console.metrics import ACTS
@@ -22,7 +21,8 @@ from console.pages.morning import Guard, show
 from console.pages.tasks import FIELD_OF_REFUSAL
 from console.scope import Act
 from console.seat import CheckedForm, Seat, not_here
-from console.views_morning import EARLY_RESULTS, QuickResult
+from console.views import parts as view_parts
+from console.views.morning import EARLY_RESULTS, QuickResult
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, Outcome
 
@@ -83,5 +83,5 @@ def _refused(
     connection: Connection, seat: Seat, grid: str, witness: str, word: str, *, status: int
 ) -> Response:
     ACTS.labels(act=Act.OUTCOME.value, result="refused").inc()
-    form = views.Form({"witness": witness}, {FIELD_OF_REFUSAL.get(word, ""): word})
+    form = view_parts.Form({"witness": witness}, {FIELD_OF_REFUSAL.get(word, ""): word})
     return show(connection, seat, grid, form=form, status=status)

@@ -14,22 +14,16 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
-from console import people, views
-from console.identity import NAME_LENGTH_MAX
+from console.identity import people
+from console.identity.people import Asked, Done, Kind
+from console.identity.positions import GIVEN_HERE, refuse_place, refuse_position
+from console.identity.sessions import NAME_LENGTH_MAX
 from console.pages.account_tokens import token_rows
 from console.pages.sign_in import outer_name
-from console.people import Asked, Done, Kind
-from console.positions import GIVEN_HERE, refuse_place, refuse_position
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
-from console.views_identity import (
-    HeldPosition,
-    NewPersonPage,
-    PeoplePage,
-    PersonPage,
-    PersonRow,
-    RequestRow,
-)
+from console.views import parts as view_parts
+from console.views.identity import HeldPosition, NewPersonPage, PeoplePage, PersonPage, PersonRow, RequestRow
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 
@@ -79,7 +73,7 @@ def list_people(seat: Guard, q: str = "", role: str = "", after: str = "") -> Re
         }  # fmt: skip
         rows = connection.execute(_SQL["people"], values).fetchall()
         page = PeoplePage(
-            views.Form({"q": text, "role": asked}),
+            view_parts.Form({"q": text, "role": asked}),
             tuple(_person_row(row, factor=row["has_factor"]) for row in rows[:ROWS_MAX]),
             _requests(connection, seat), tuple(item.value for item in Role),
             rows[ROWS_MAX - 1]["name"] if len(rows) > ROWS_MAX else "",
@@ -87,9 +81,9 @@ def list_people(seat: Guard, q: str = "", role: str = "", after: str = "") -> Re
         return seat.answer(connection, "people.html", page, section=Section.ADMIN)
 
 
-def _places(connection: Connection, seat: Seat) -> tuple[views.Choice, ...]:
+def _places(connection: Connection, seat: Seat) -> tuple[view_parts.Choice, ...]:
     rows = connection.execute(_SQL["places_to_give"], {"community_id": seat.viewer.community_id}).fetchall()
-    return tuple(views.Choice(row["id"], row["name"]) for row in rows)
+    return tuple(view_parts.Choice(row["id"], row["name"]) for row in rows)
 
 
 def _choose(
@@ -113,7 +107,7 @@ def _choose(
 @router.get("/admin/people/new")
 def new_person(seat: Guard) -> Response:
     with seat.transaction() as connection:
-        page = NewPersonPage(views.Form(), _GIVEN, _places(connection, seat))
+        page = NewPersonPage(view_parts.Form(), _GIVEN, _places(connection, seat))
         return seat.answer(connection, "person_new.html", page, section=Section.ADMIN)
 
 
@@ -139,7 +133,7 @@ def add(
         if not 1 <= len(shown) <= 100 or not shown.isprintable():
             errors["display_name"] = "required"
         if errors or chosen is None:
-            page = NewPersonPage(views.Form(typed, errors), _GIVEN, _places(connection, seat))
+            page = NewPersonPage(view_parts.Form(typed, errors), _GIVEN, _places(connection, seat))
             return seat.answer(
                 connection,
                 "person_new.html",
@@ -191,7 +185,7 @@ def _show(
     page = PersonPage(
         _person_row(row, factor=row["factor_at"] is not None),
         row["created_at"],
-        views.Form(typed or {}, errors or {}),
+        view_parts.Form(typed or {}, errors or {}),
         sessions=row["sessions"],
         factor_at=row["factor_at"],
         trained_until=row["trained_until"],
@@ -201,7 +195,7 @@ def _show(
             for held in connection.execute(_SQL["positions"], of_her).fetchall()
         ),
         places=tuple(
-            views.Choice(held["id"], held["name"])
+            view_parts.Choice(held["id"], held["name"])
             for held in connection.execute(_SQL["other_places"], of_her).fetchall()
         ),
         tokens=token_rows(connection.execute(_SQL["tokens"], of_her).fetchall(), f"{base}/tokens"),

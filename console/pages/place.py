@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from starlette.responses import Response
 
-from console import identity
+from console.identity import sessions as identity
 from console.pages.sign_in import arrival_of
 from console.seat import CheckedForm, SignedIn, not_here
 

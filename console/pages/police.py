@@ -9,13 +9,14 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from console import tickets_store as store
-from console import views
 from console.loaders import Reader
 from console.loaders import cases as case_loader
 from console.scope import Section
 from console.seat import Seat, entering
-from console.tickets_views import view_ticket
+from console.tickets import store
+from console.tickets.shown import view_ticket
+from console.views import case as case_views
+from console.views import police as police_views
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -32,9 +33,9 @@ def police(seat: Guard, fragment: str | None = None) -> Response:
         buildings = connection.execute(
             queries("console")["police_buildings"], {"community_id": seat.viewer.community_id}
         ).fetchall()
-        page = views.PolicePage(
+        page = police_views.PolicePage(
             buildings=tuple(
-                views.BuildingCount(
+                police_views.BuildingCount(
                     row["building"], row["watched"], row["warning"], row["call"], row["visit"], row["unknown"]
                 )
                 for row in buildings
@@ -73,5 +74,5 @@ def _pressing(case: case_loader.LoadedCase) -> tuple[int, datetime]:
     return -int(case.row["priority"]), case.row["evidence_at"] or case.row["opened_at"]
 
 
-def _case_row(case: case_loader.LoadedCase, reader: Reader) -> views.CaseRow:
+def _case_row(case: case_loader.LoadedCase, reader: Reader) -> case_views.CaseRow:
     return replace(case_loader.row_of(case, reader), url=f"/cases/{case.id}")

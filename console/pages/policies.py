@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form
 from starlette.responses import Response
 
-from console import agreements, views
+from console import agreements
 from console.agreements import Kind
 from console.pages.device_tests import AgreementId, at_of
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
-from console.views_agreements import PoliciesPage, PolicyRow, Waiting
+from console.views import parts as view_parts
+from console.views.agreements import PoliciesPage, PolicyRow, Waiting
 from kaimen.database import Connection
 
 router = APIRouter()
@@ -24,7 +25,7 @@ _FIELDS = {"reason_missing": "reason", "policy_form": "policy"}
 @router.get("/admin/policies")
 def policies(seat: Guard) -> Response:
     with seat.transaction() as connection:
-        return _show(connection, seat, views.Form({"policy": agreements.MANDATED}))
+        return _show(connection, seat, view_parts.Form({"policy": agreements.MANDATED}))
 
 
 def _may_ask(seat: Seat) -> bool:
@@ -32,7 +33,7 @@ def _may_ask(seat: Seat) -> bool:
     return seat.viewer.community_id is None
 
 
-def _show(connection: Connection, seat: Seat, form: views.Form, *, status: int = 200) -> Response:
+def _show(connection: Connection, seat: Seat, form: view_parts.Form, *, status: int = 200) -> Response:
     at = at_of(seat)
     waiting = agreements.load_open(connection, Kind.POLICY, community_id=None, at=at)
     page = PoliciesPage(
@@ -81,7 +82,7 @@ def ask(
         if isinstance(asked, agreements.AskRefusal):
             typed = {"policy": policy, "first": first, "second": second, "third": third, "reason": reason}
             wrong = {_FIELDS.get(asked.value, "first"): asked.value}
-            return _show(connection, seat, views.Form(typed, wrong), status=422)
+            return _show(connection, seat, view_parts.Form(typed, wrong), status=422)
         _note(connection, seat, "policy_asked", policy, request=asked, hours=hours)
     return seat.go("/admin/policies", "notice.agreement_waits")
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from console.loaders.overview import load_portfolio
 from console.scope import Section
 from console.seat import Seat, entering
-from console.views_screens import PortfolioPage
+from console.views.screens import PortfolioPage
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.PORTFOLIO))]

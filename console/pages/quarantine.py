@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from console import views
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
+from console.views import devices as devices_views
 from kaimen.database import Connection, notify, queries
 from kaimen.vocabulary import QuarantineReason
 
@@ -47,7 +47,7 @@ def quarantine(seat: Guard, before: Annotated[int | None, Query(ge=1, le=2**63 -
     community_id = seat.viewer.community_id
     with seat.transaction() as connection:
         rows = load_rows(connection, community_id, before=before)
-        page = views.QuarantinePage(
+        page = devices_views.QuarantinePage(
             rows=tuple(_row(row) for row in rows[:PAGE]),
             waiting=load_waiting(connection, community_id),
             newer_url="/quarantine" if before else None,
@@ -56,8 +56,8 @@ def quarantine(seat: Guard, before: Annotated[int | None, Query(ge=1, le=2**63 -
         return seat.answer(connection, "quarantine.html", page, section=Section.QUARANTINE)
 
 
-def _row(row: Mapping[str, Any]) -> views.QuarantineRow:
-    return views.QuarantineRow(
+def _row(row: Mapping[str, Any]) -> devices_views.QuarantineRow:
+    return devices_views.QuarantineRow(
         id=row["id"],
         received_at=row["received_at"],
         topic=row["topic"],

@@ -19,9 +19,10 @@ from console.pages.rights import author_of, package
 from console.rights.export import export_person
 from console.scope import Section, Viewer
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
-from console.views import FamilyState, LookRow
-from console.views import Form as FormView
-from console.views_screens import (
+from console.views.admin import LookRow
+from console.views.family import FamilyState
+from console.views.parts import Form as FormView
+from console.views.screens import (
     PurposeRow,
     RelativeRow,
     ResidentConsentsPage,

@@ -12,8 +12,8 @@ from console import residents
 from console.pages.resident import Guard, home_of
 from console.scope import Section
 from console.seat import CheckedForm, Seat, not_here
-from console.views import Form as FormView
-from console.views_screens import CardRow, CardsPage
+from console.views.parts import Form as FormView
+from console.views.screens import CardRow, CardsPage
 from kaimen.database import Connection, queries
 
 router = APIRouter()

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from alerts.retention import CLASSES, change_rule, load_rules, load_runs, run_retention
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering
-from console.views import Form as FormView
-from console.views_rights import PeriodRow, RetentionPage, RunView
+from console.views.parts import Form as FormView
+from console.views.rights import PeriodRow, RetentionPage, RunView
 from kaimen.database import Connection, queries
 
 router = APIRouter()

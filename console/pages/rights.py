@@ -24,9 +24,9 @@ from console.rights.export import export_person, seal_certificate
 from console.scope import Section, mask_name
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
 from console.services import Services
-from console.views import Form as FormView
-from console.views import HouseholdName
-from console.views_rights import DeletionView, HoldView, PersonView, ReviewsPage, ReviewView, RightsPage
+from console.views.parts import Form as FormView
+from console.views.parts import HouseholdName
+from console.views.rights import DeletionView, HoldView, PersonView, ReviewsPage, ReviewView, RightsPage
 from kaimen.database import Connection, queries, transaction
 
 router = APIRouter()

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
 
 from alerts.outbox import apply_receipt, find_by_token, tell_people
-from console import views_channels
 from console.rendering import render
 from console.seat import check_origin, not_here, outer_shell
 from console.services import services_of
+from console.views import channels as channels_views
 
 router = APIRouter()
 Token = Annotated[str, Path(pattern="^[a-z2-7]{16}$")]
@@ -28,7 +28,7 @@ def ask(request: Request, token: Token) -> Response:
     if row is None or row["template"] == "proof":
         raise not_here()
     state = "thanks" if row["state"] == "confirmed" else "over" if row["case_state"] == "closed" else "ask"
-    return _answer(request, views_channels.SeenPage(row["number"] or "", state, token, row["template"]))
+    return _answer(request, channels_views.SeenPage(row["number"] or "", state, token, row["template"]))
 
 
 @router.post("/m/{token}")
@@ -48,10 +48,10 @@ def seen(request: Request, token: Token) -> Response:
                     connection, case_id=row["case_id"], outbox_id=row["id"], words="message_seen",
                     channel=row["channel"], now=now,
                 )  # fmt: skip
-    return _answer(request, views_channels.SeenPage(row["number"] or "", "thanks", token, row["template"]))
+    return _answer(request, channels_views.SeenPage(row["number"] or "", "thanks", token, row["template"]))
 
 
-def _answer(request: Request, page: views_channels.SeenPage) -> Response:
+def _answer(request: Request, page: channels_views.SeenPage) -> Response:
     response = HTMLResponse(render("seen.html", shell=outer_shell(request), page=page))
     response.headers["X-Robots-Tag"] = "noindex"
     return response

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import RedirectResponse, Response
 
-from console import identity, views
+from console.identity import sessions as identity
+from console.identity.second_factor import load_factor
 from console.pages.sign_in import forget_cookie
 from console.seat import CheckedForm, RefusedError, SignedIn, not_here
-from console.second_factor import load_factor
+from console.views import sign_in as sign_in_views
 from kaimen.database import queries
 
 router = APIRouter()
@@ -46,7 +47,7 @@ def sessions(seat: SignedIn) -> Response:
         of_her = {"user_id": seat.viewer.user_id, "now": wall_now}
         standing = connection.execute(_SQL["user_standing_by_id"], of_her).fetchone()
         factor = load_factor(connection, seat.viewer.user_id)
-        page = views.SessionsPage(
+        page = sign_in_views.SessionsPage(
             tuple(_row(line) for line in lines), wall_now,
             failures_before=standing["failures_before"] if standing else 0,
             factor=factor.confirmed_at is not None, codes_left=factor.codes_left,
@@ -55,8 +56,8 @@ def sessions(seat: SignedIn) -> Response:
         return seat.answer(connection, "sessions.html", page)
 
 
-def _row(line: identity.SessionLine) -> views.SessionRow:
-    return views.SessionRow(
+def _row(line: identity.SessionLine) -> sign_in_views.SessionRow:
+    return sign_in_views.SessionRow(
         id=line.id,
         created_at=line.created_at,
         seen_at=line.seen_at,

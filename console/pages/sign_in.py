@@ -13,9 +13,9 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console import identity, views
-from console.audit import Entry, append
-from console.identity import (
+from console.audit.chain import Entry, append
+from console.identity import sessions as identity
+from console.identity.sessions import (
     NAME_LENGTH_MAX,
     PASSWORD_LENGTH_MAX,
     Asker,
@@ -41,6 +41,9 @@ from console.seat import (
     session_cookie,
 )
 from console.services import Services, services_of
+from console.views import parts as view_parts
+from console.views import shell as shell_views
+from console.views import sign_in as sign_in_views
 from console.words import LANGUAGES
 from kaimen.database import queries
 from kaimen.vocabulary import Role
@@ -86,11 +89,11 @@ def home(seat: SignedIn) -> Response:
 def sign_in_page(request: Request, next: str = "/") -> Response:
     if find_seat(request) is not None:
         return RedirectResponse(local_path(next), 303)
-    return answer(request, views.Form(), next)
+    return answer(request, view_parts.Form(), next)
 
 
 def answer(
-    request: Request, form: views.Form, after: str, status: int = 200, *, wait: timedelta = timedelta(0),
+    request: Request, form: view_parts.Form, after: str, status: int = 200, *, wait: timedelta = timedelta(0),
     subject: str = "",
 ) -> Response:  # fmt: skip
     """The page for signing in, with what was wrong and how long to wait before the next attempt."""
@@ -98,7 +101,7 @@ def answer(
     visitor = request.cookies.get(VISITOR_COOKIE, "")
     if not 20 <= len(visitor) <= 100:
         visitor = secrets.token_urlsafe(32)
-    page = views.SignInPage(
+    page = sign_in_views.SignInPage(
         form, local_path(after), load_demo_users(services), wait_ms(wait), outer_name(services), subject
     )
     shell = outer_shell(request, csrf=identity.csrf_of(visitor))
@@ -137,14 +140,14 @@ def check_visitor(request: Request, csrf: str) -> bool:
     return bool(visitor) and identity.same_token(csrf, identity.csrf_of(visitor))
 
 
-def load_demo_users(services: Services) -> tuple[views.DemoUser, ...]:
+def load_demo_users(services: Services) -> tuple[sign_in_views.DemoUser, ...]:
     """Return the sign-ins a demo prints on its page; a real installation has none."""
     folder: Path | None = services.settings.stack_dir
     if not services.settings.demo or folder is None or not (folder / DEMO_SIGN_INS_FILE).exists():
         return ()
     users = json.loads((folder / DEMO_SIGN_INS_FILE).read_text(encoding="utf-8"))
     return tuple(
-        views.DemoUser(found["user"], found["password"], Role(role)) for role, found in users.items()
+        sign_in_views.DemoUser(found["user"], found["password"], Role(role)) for role, found in users.items()
     )
 
 
@@ -158,7 +161,7 @@ def sign_in(
 ) -> Response:
     services = services_of(request)
     if not check_visitor(request, csrf):
-        return answer(request, views.Form({"name": name}, {"": "stale_form"}), next, 403)
+        return answer(request, view_parts.Form({"name": name}, {"": "stale_form"}), next, 403)
     result = identity.sign_in(
         services.transaction, name=name, password=password, asker=asker_of(request), rule=services.factor_rule,
         now=services.wall_now(),
@@ -166,7 +169,7 @@ def sign_in(
     if isinstance(result, Refused):
         SIGN_INS.labels(result=result.why.value).inc()
         status = 401 if result.why is SignInRefusal.WRONG else 429
-        form = views.Form({"name": name}, {"": _REFUSAL_WORDS[result.why]})
+        form = view_parts.Form({"name": name}, {"": _REFUSAL_WORDS[result.why]})
         return answer(request, form, next, status, wait=result.wait)
     return let_in(request, result, next)
 
@@ -258,7 +261,7 @@ def language(
 @router.get("/offline")
 def offline(request: Request) -> Response:
     """The page a phone keeps for a stairwell without a signal; it holds nothing about anybody."""
-    page = views.ErrorPage(503, "offline")
+    page = shell_views.ErrorPage(503, "offline")
     return HTMLResponse(
         render("offline.html", shell=outer_shell(request), page=page), headers={"Cache-Control": "no-cache"}
     )

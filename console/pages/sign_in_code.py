@@ -7,14 +7,15 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from console import identity, views
-from console.identity import Refused, SignInRefusal
+from console.identity import sessions as identity
+from console.identity.sessions import Refused, SignInRefusal
 from console.metrics import SIGN_INS
 from console.pages.sign_in import STEP_COOKIE, asker_of, let_in, wait_ms
 from console.rendering import render
 from console.seat import check_origin, local_path, outer_shell
 from console.services import services_of
-from console.views_identity import CodePage
+from console.views import parts as view_parts
+from console.views.identity import CodePage
 
 router = APIRouter()
 
@@ -40,7 +41,7 @@ def code_page(request: Request, next: str = "/") -> Response:
         awaited = token and identity.find_step(connection, token, now=services.wall_now())
     if not awaited:
         return RedirectResponse("/sign-in", 303)
-    return _answer(request, CodePage(views.Form(), local_path(next)))
+    return _answer(request, CodePage(view_parts.Form(), local_path(next)))
 
 
 @router.post("/sign-in/code")
@@ -56,7 +57,7 @@ def code(
     if not token:
         return RedirectResponse("/sign-in", 303)
     if not identity.same_token(csrf, identity.csrf_of(token)):
-        return _answer(request, CodePage(views.Form({}, {"": "stale_form"}), after), 403)
+        return _answer(request, CodePage(view_parts.Form({}, {"": "stale_form"}), after), 403)
     result = identity.check_code(
         services.transaction, token=token, code=code, asker=asker_of(request), rule=services.factor_rule,
         key=services.audit_key, now=services.wall_now(),
@@ -66,6 +67,6 @@ def code(
     if isinstance(result, Refused):
         wrong = result.why is SignInRefusal.WRONG
         SIGN_INS.labels(result="wrong_code" if wrong else "wait").inc()
-        form = views.Form({}, {"code": "wrong_totp"} if wrong else {"": "wait_a_little"})
+        form = view_parts.Form({}, {"code": "wrong_totp"} if wrong else {"": "wait_a_little"})
         return _answer(request, CodePage(form, after, wait_ms(result.wait)), 401 if wrong else 429)
     return let_in(request, result, after)

@@ -7,12 +7,13 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
 
-from console import identity, views
+from console.identity import sessions as identity
+from console.identity.oidc import ATTEMPT_LIVES, OuterError, OuterRefusal, Provider, seal, unseal
 from console.metrics import SIGN_INS
-from console.oidc import ATTEMPT_LIVES, OuterError, OuterRefusal, Provider, seal, unseal
 from console.pages.sign_in import answer, asker_of, let_in
 from console.seat import local_path, not_here, secure_cookies
 from console.services import Services, services_of
+from console.views import parts as view_parts
 from kaimen.database import queries
 from kaimen.logs import get_logger
 
@@ -44,7 +45,7 @@ def _refuse(
     request: Request, word: str, after: str = "/", *, subject: str = "", status: int = 401
 ) -> Response:
     SIGN_INS.labels(result=word).inc()
-    response = answer(request, views.Form({}, {"": word}), after, status, subject=subject)
+    response = answer(request, view_parts.Form({}, {"": word}), after, status, subject=subject)
     response.delete_cookie(OUTGOING_COOKIE, path="/sign-in")
     return response
 

@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
 from alerts import acts
-from console import views
 from console.loaders import Reader
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
@@ -21,6 +20,9 @@ from console.pages.absences import ABSENCE_MAX
 from console.pages.case import notice_of, refusal_word
 from console.scope import Act, Section, Sight, show_name
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here, parse_local_time
+from console.views import case as case_views
+from console.views import parts as view_parts
+from console.views import tasks as tasks_views
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, Outcome, TaskKind, TaskState
 
@@ -33,7 +35,7 @@ TaskId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 def tasks(seat: Annotated[Seat, Depends(entering(Section.TASKS))], fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
         reader = seat.reader(connection)
-        page = views.TasksPage(
+        page = tasks_views.TasksPage(
             loader.load_tasks(connection, reader, done=False),
             loader.load_tasks(connection, reader, done=True),
         )
@@ -73,7 +75,7 @@ def _answer(
     case: LoadedCase,
     *,
     fragment: str | None = None,
-    form: views.Form | None = None,
+    form: view_parts.Form | None = None,
     status: int = 200,
 ) -> Response:
     reader = seat.reader(connection)
@@ -89,10 +91,10 @@ def _answer(
 
 
 def _field_page(
-    connection: Connection, reader: Reader, view: views.TaskView, case: LoadedCase, *, near: bool
-) -> views.FieldPage:
+    connection: Connection, reader: Reader, view: case_views.TaskView, case: LoadedCase, *, near: bool
+) -> tasks_views.FieldPage:
     household = case.household
-    name = household.name if household else views.HouseholdName(id="", label=case.row["number"])
+    name = household.name if household else view_parts.HouseholdName(id="", label=case.row["number"])
     full = (household.row["name"] or "") if household else ""
     if near:
         name = replace(name, name=full)
@@ -101,7 +103,7 @@ def _field_page(
     may_begin = view.kind is TaskKind.VISIT and to_begin and view.form is not None
     # Who has not taken it reads neither the door nor the number: without this she could only say she failed.
     may_take = view.kind in _TAKEN and not near and view.form is not None
-    return views.FieldPage(
+    return tasks_views.FieldPage(
         task=view,
         household=name,
         call_name=full
@@ -119,7 +121,7 @@ def _field_page(
     )
 
 
-def address_words(connection: Connection, reader: Reader, name: views.HouseholdName) -> str:
+def address_words(connection: Connection, reader: Reader, name: view_parts.HouseholdName) -> str:
     """What is said to 120: community, building, unit, door."""
     community = connection.execute(
         queries("console")["community"], {"id": reader.viewer.community_id}
@@ -130,7 +132,7 @@ def address_words(connection: Connection, reader: Reader, name: views.HouseholdN
 
 def contacts_of(
     connection: Connection, case: LoadedCase, *, near: bool, with_elder: bool
-) -> tuple[views.Contact, ...]:
+) -> tuple[view_parts.Contact, ...]:
     """Whom to ring: on a call task she herself first, then the others in order."""
     if case.row["household_id"] is None or case.sight < Sight.MASKED:
         return ()
@@ -139,7 +141,7 @@ def contacts_of(
     elder = case.household.row if case.household else None
     if not with_elder or elder is None or not elder["name"]:
         return others
-    herself = views.Contact(
+    herself = view_parts.Contact(
         name=elder["name"] if near else show_name(elder["name"], case.sight), role="resident",
         phone=elder["phone"] if near else None,
     )  # fmt: skip
@@ -170,7 +172,7 @@ def _perform(
             ACTS.labels(act=act.value, result="refused").inc()
             word = refusal_word(error)
             task, case = load(connection, seat, task_id)
-            form = views.Form(values or {}, {FIELD_OF_REFUSAL.get(word, ""): word})
+            form = view_parts.Form(values or {}, {FIELD_OF_REFUSAL.get(word, ""): word})
             return _answer(connection, seat, task, case, form=form, status=409)
     ACTS.labels(act=act.value, result="done").inc()
     return seat.go("/tasks" if act is Act.OUTCOME else f"/tasks/{task_id}", notice_of(decision))
@@ -233,7 +235,7 @@ def outcome(
         zone = seat.reader(connection).zone
         errors, until = check_outcome(values, zone, seat.now)
         if errors:
-            return _answer(connection, seat, task, case, form=views.Form(values, errors), status=422)
+            return _answer(connection, seat, task, case, form=view_parts.Form(values, errors), status=422)
     return _perform(
         seat, task_id, Act.OUTCOME,
         lambda connection, _case: acts.record_outcome(

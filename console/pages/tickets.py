@@ -7,11 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
-from console import tickets_store as store
-from console import views, views_tickets
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering
-from console.tickets import (
+from console.tickets import store
+from console.tickets.rules import (
     Answer,
     Review,
     TicketRefusal,
@@ -20,8 +19,10 @@ from console.tickets import (
     refuse_review,
     stands,
 )
-from console.tickets_views import view_ticket
-from console.views_tickets import TicketView
+from console.tickets.shown import view_ticket
+from console.views import parts as view_parts
+from console.views import tickets as tickets_views
+from console.views.tickets import TicketView
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 
@@ -44,7 +45,7 @@ def tickets(seat: Guard) -> Response:
     with seat.transaction() as connection:
         waiting = store.load_tickets(connection, seat, not_by=me, waiting=True)
         reviews = [] if is_officer else store.load_tickets(connection, seat, not_by=me, unreviewed=True)
-        page = views_tickets.TicketsPage(
+        page = tickets_views.TicketsPage(
             mine=tuple(_view(seat, item) for item in store.load_tickets(connection, seat, asked_by=me))
             if is_officer
             else (),
@@ -72,20 +73,20 @@ def _answer(
     seat: Seat,
     ticket: store.Ticket,
     *,
-    form: views.Form | None = None,
+    form: view_parts.Form | None = None,
     status: int = 200,
 ) -> Response:
     viewer, facts = seat.viewer, ticket.facts
     mine, asked = viewer.user_id == facts.asked_by, facts.state is TicketState.ASKED
     supervises = viewer.role is Role.POLICE_SUPERVISOR
     readings = connection.execute(_SQL["ticket_readings"], {"id": ticket.id}).fetchall()
-    page = views_tickets.TicketPage(
+    page = tickets_views.TicketPage(
         ticket=_view(seat, ticket),
         readings=tuple(
-            views_tickets.ReadingRow(row["at"], row["reader"], row["result"], row["row_count"])
+            tickets_views.ReadingRow(row["at"], row["reader"], row["result"], row["row_count"])
             for row in readings
         ),
-        form=form or views.Form(),
+        form=form or view_parts.Form(),
         may_answer=asked and not mine,
         may_grant=asked and not mine and (supervises or not facts.limits),
         may_review=supervises and not mine and facts.review_owed,
@@ -105,7 +106,9 @@ def _refused(
         raise RefusedError(403, refusal.value)
     name = {TicketRefusal.NO_REASON: "reason", TicketRefusal.NOT_AN_ANSWER: "answer"}.get(refusal, "")
     status = 409 if refusal is TicketRefusal.DECIDED_ALREADY else 422
-    return _answer(connection, seat, ticket, form=views.Form(values, {name: refusal.value}), status=status)
+    return _answer(
+        connection, seat, ticket, form=view_parts.Form(values, {name: refusal.value}), status=status
+    )
 
 
 @router.post("/police/tickets/{ticket_id}/answer", dependencies=[CheckedForm])

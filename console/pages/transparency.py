@@ -14,13 +14,14 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Query, Request
 from starlette.responses import HTMLResponse, Response
 
-from console import tickets_store as store
-from console import views, views_tickets
 from console.rendering import render
 from console.scope import PurposeClass
 from console.seat import RefusedError, find_seat, make_shell, outer_shell
 from console.services import services_of
-from console.tickets import publish
+from console.tickets import store
+from console.tickets.rules import publish
+from console.views import parts as view_parts
+from console.views import tickets as tickets_views
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -43,8 +44,8 @@ def transparency(request: Request, community: Annotated[str, Query(max_length=10
         page = (
             _figures(connection, known[chosen], now)
             if chosen
-            else views_tickets.TransparencyPage(
-                communities=tuple(views.Choice(row["id"], row["name"]) for row in known.values())
+            else tickets_views.TransparencyPage(
+                communities=tuple(view_parts.Choice(row["id"], row["name"]) for row in known.values())
             )
         )
         shell = make_shell(seat, connection, section=None) if seat else outer_shell(request)
@@ -53,7 +54,7 @@ def transparency(request: Request, community: Annotated[str, Query(max_length=10
 
 def _figures(
     connection: Connection, community: dict[str, Any], now: datetime
-) -> views_tickets.TransparencyPage:
+) -> tickets_views.TransparencyPage:
     months = _months(now, community["zone"])
     since = datetime.fromisoformat(f"{months[-1]}-01").replace(tzinfo=ZoneInfo(community["zone"]))
     rows = connection.execute(
@@ -66,11 +67,11 @@ def _figures(
         for name in ("refused", "emergencies", "delayed"):
             sums[row["month"], name] += row[name]
     purposes = tuple(item.value for item in PurposeClass)
-    return views_tickets.TransparencyPage(
+    return tickets_views.TransparencyPage(
         community=community["name"],
         purposes=purposes,
         months=tuple(
-            views_tickets.PublicMonth(
+            tickets_views.PublicMonth(
                 month=month,
                 by_purpose=tuple((name, publish(granted[month, name])) for name in purposes),
                 refused=publish(sums[month, "refused"]),

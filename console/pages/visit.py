@@ -13,7 +13,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from alerts import acts
-from console import identity, views, views_visits, visiting
+from console import visiting
+from console.identity import sessions as identity
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.households import Row
@@ -31,6 +32,9 @@ from console.seat import (
     session_cookie,
 )
 from console.services import services_of
+from console.views import case as case_views
+from console.views import parts as view_parts
+from console.views import visits as visits_views
 from console.visiting import PARTS, Doing, Step, VisitForm, VisitRefusedError
 from console.words import load_words
 from kaimen.database import Connection
@@ -45,14 +49,14 @@ Note = Annotated[str, Form(max_length=2_000)]
 Person = Annotated[str, Form(max_length=200)]
 
 
-def _open(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase, views.TaskView]:
+def _open(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase, case_views.TaskView]:
     task, case = tasks.load(connection, seat, task_id)
     return task, case, loader.task_view(task, case, seat.reader(connection))
 
 
-def _name(seat: Seat, task: Row, case: LoadedCase) -> views.HouseholdName:
+def _name(seat: Seat, task: Row, case: LoadedCase) -> view_parts.HouseholdName:
     if case.household is None:
-        return views.HouseholdName(id="", label=case.row["number"])
+        return view_parts.HouseholdName(id="", label=case.row["number"])
     name = case.household.name
     near = tasks.is_near(seat, task, case)
     return replace(name, name=case.household.row["name"] or "") if near else name
@@ -65,15 +69,15 @@ def _name(seat: Seat, task: Row, case: LoadedCase) -> views.HouseholdName:
 def visit(seat: Guard, task_id: TaskId) -> Response:
     with seat.transaction() as connection:
         task, case, view = _open(connection, seat, task_id)
-        return _show_form(connection, seat, task, case, view, views.Form())
+        return _show_form(connection, seat, task, case, view, view_parts.Form())
 
 
 def _show_form(
-    connection: Connection, seat: Seat, task: Row, case: LoadedCase, view: views.TaskView,
-    form: views.Form, *, status: int = 200,
+    connection: Connection, seat: Seat, task: Row, case: LoadedCase, view: case_views.TaskView,
+    form: view_parts.Form, *, status: int = 200,
 ) -> Response:  # fmt: skip
     may = loader.may_record(seat.viewer, task, case) and view.done_at is None
-    page = views_visits.VisitPage(
+    page = visits_views.VisitPage(
         view, _name(seat, task, case), form if may else None,
         tuple(row["at"] for row in visiting.load_forms(connection, task["id"])), f"/tasks/{task['id']}",
     )  # fmt: skip
@@ -99,7 +103,7 @@ def record_visit(
     with seat.transaction() as connection:
         task, case, view = _open(connection, seat, task_id)
         if errors:
-            return _show_form(connection, seat, task, case, view, views.Form(values, errors), status=422)
+            return _show_form(connection, seat, task, case, view, view_parts.Form(values, errors), status=422)
         doing = doing_of(seat, task, case)
         helped = visiting.record_form(connection, form, doing)
         audit_task(connection, seat, "visit_form", task, doing)
@@ -122,12 +126,12 @@ def form_of(values: dict[str, str]) -> VisitForm:
 def entry(seat: Guard, task_id: TaskId) -> Response:
     with seat.transaction() as connection:
         task, case, view = _open(connection, seat, task_id)
-        return _show_entry(connection, seat, task, case, view, views.Form())
+        return _show_entry(connection, seat, task, case, view, view_parts.Form())
 
 
 def _show_entry(
-    connection: Connection, seat: Seat, task: Row, case: LoadedCase, view: views.TaskView,
-    form: views.Form, *, status: int = 200,
+    connection: Connection, seat: Seat, task: Row, case: LoadedCase, view: case_views.TaskView,
+    form: view_parts.Form, *, status: int = 200,
 ) -> Response:  # fmt: skip
     may = loader.may_record(seat.viewer, task, case) and view.done_at is None
     near = tasks.is_near(seat, task, case)
@@ -135,14 +139,14 @@ def _show_entry(
     names = [row["step"] for row in rows]
     key_steps = (Step.KEY_HANDED_OUT.value, Step.KEY_RETURNED.value)
     following = next((step.value for step in Step if step.value not in names), Step.KEY_RETURNED.value)
-    page = views_visits.EntryPage(
+    page = visits_views.EntryPage(
         view,
         _name(seat, task, case),
         form if may else None,
         following,
         tuple(step.value for step in Step),
         tuple(
-            views_visits.StepDone(
+            visits_views.StepDone(
                 row["step"], row["at"], row["by"],
                 # Where a key is, the visitor alone reads, and while she visits.
                 row["who"] if near or row["step"] not in key_steps else "", row["note"],
@@ -173,7 +177,7 @@ def record_entry(
             visiting.record_step(connection, step, who, note, doing)
         except VisitRefusedError as error:
             where = "who" if error.refusal is visiting.VisitRefusal.WHO_IS_MISSING else ""
-            form = views.Form(values, {where: error.refusal.value})
+            form = view_parts.Form(values, {where: error.refusal.value})
             return _show_entry(connection, seat, task, case, view, form, status=409)
         audit_task(connection, seat, "entry_step", task, doing)
     ACTS.labels(act="entry_step", result="done").inc()
@@ -190,7 +194,7 @@ def results(seat: Annotated[Seat, Depends(entering(Section.TASKS))]) -> Response
 
 
 def _show_results(
-    connection: Connection, seat: Seat, forms: dict[int, views.Form], *, status: int = 200
+    connection: Connection, seat: Seat, forms: dict[int, view_parts.Form], *, status: int = 200
 ) -> Response:
     found = [
         view
@@ -199,9 +203,10 @@ def _show_results(
         and view.form is not None
         and view.household is not None
     ]
-    page = views_visits.ResultsPage(
+    page = visits_views.ResultsPage(
         tuple(
-            views_visits.DoorResult(view, forms.get(view.id, views.Form())) for view in found[:RESULTS_MAX]
+            visits_views.DoorResult(view, forms.get(view.id, view_parts.Form()))
+            for view in found[:RESULTS_MAX]
         ),
         max(0, len(found) - RESULTS_MAX),
     )
@@ -231,7 +236,7 @@ def record_result(
                 decision = record(connection, seat, task, values, doing)
                 audit_task(connection, seat, Act.OUTCOME.value, task, doing)
         except NotTakenError as error:
-            form = views.Form(values, error.errors)
+            form = view_parts.Form(values, error.errors)
             return _show_results(connection, seat, {task_id: form}, status=error.status)
     ACTS.labels(act=Act.OUTCOME.value, result="done").inc()
     return seat.go("/visits/results", notice_of(decision))

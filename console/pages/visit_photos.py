@@ -10,7 +10,6 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Path, UploadFile
 from starlette.responses import Response
 
-from console import views
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.households import Row
@@ -20,7 +19,8 @@ from console.pages.visit import Guard
 from console.pictures import PICTURE_BYTES_MAX, PictureError, bare_picture
 from console.scope import RevealPurpose, Section, Sight
 from console.seat import CheckedForm, RefusedError, Seat, not_here
-from console.views_visits import PhotoRow, PhotosPage
+from console.views import parts as view_parts
+from console.views.visits import PhotoRow, PhotosPage
 from kaimen.database import Connection, notify, queries
 from kaimen.vocabulary import TaskKind
 
@@ -45,18 +45,18 @@ def _open(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, Loaded
 @router.get("/tasks/{task_id}/photos")
 def photos(seat: Guard, task_id: TaskId) -> Response:
     with seat.transaction() as connection:
-        return _show(connection, seat, *_open(connection, seat, task_id), views.Form())
+        return _show(connection, seat, *_open(connection, seat, task_id), view_parts.Form())
 
 
 def _show(
-    connection: Connection, seat: Seat, task: Row, case: LoadedCase, home: str, form: views.Form, *, status: int = 200
+    connection: Connection, seat: Seat, task: Row, case: LoadedCase, home: str, form: view_parts.Form, *, status: int = 200
 ) -> Response:  # fmt: skip
     view = loader.task_view(task, case, seat.reader(connection))
     agreed = connection.execute(_SQL["photo_consent"], {"household_id": home}).fetchone() is not None
     found = connection.execute(_SQL["photos"], {"task_id": task["id"]}).fetchall()
     may = loader.may_record(seat.viewer, task, case) and view.done_at is None
     name = (
-        views.HouseholdName(id="", label=case.row["number"])
+        view_parts.HouseholdName(id="", label=case.row["number"])
         if case.household is None
         else case.household.name
     )
@@ -89,7 +89,7 @@ def add(seat: Guard, task_id: TaskId, photo: Annotated[UploadFile | None, File()
         try:
             picture = bare_picture(data)
         except PictureError as error:
-            form = views.Form({}, {"photo": str(error)})
+            form = view_parts.Form({}, {"photo": str(error)})
             return _show(connection, seat, task, case, home, form, status=422)
         values = {
             "task_id": task_id, "case_id": case.id, "household_id": home, "user_id": seat.viewer.user_id,
@@ -97,7 +97,7 @@ def add(seat: Guard, task_id: TaskId, photo: Annotated[UploadFile | None, File()
             "count_max": PHOTOS_MAX,
         }  # fmt: skip
         if connection.execute(_SQL["photo_add"], values).fetchone() is None:
-            form = views.Form({}, {"": "photo_not_agreed"})
+            form = view_parts.Form({}, {"": "photo_not_agreed"})
             return _show(connection, seat, task, case, home, form, status=409)
         connection.execute(_SQL["photo_entry"], {**values, "words": "visit_photo"})
         notify(connection, "kaimen_cases", str(case.id))
@@ -116,7 +116,7 @@ def look(
         if row is None:
             raise not_here()
         if purpose not in {item.value for item in _PURPOSES}:
-            form = views.Form({}, {f"purpose-{photo_id}": "required"})
+            form = view_parts.Form({}, {f"purpose-{photo_id}": "required"})
             return _show(connection, seat, task, case, home, form, status=422)
         seat.audit(
             connection, "visit_photo_seen", purpose=purpose, object_kind="household", object_id=home, case=case.id,

@@ -33,8 +33,8 @@ from console.pages.household import Guard as DeskGuard
 from console.pages.household import HouseholdId, load_one
 from console.scope import Section
 from console.seat import CheckedForm, Seat, not_here
-from console.views import Form as FormView
-from console.views_voices import VoicePage, VoiceRow, VoiceSound
+from console.views.parts import Form as FormView
+from console.views.voices import VoicePage, VoiceRow, VoiceSound
 from kaimen.database import Connection
 from kaimen.vocabulary import Role
 

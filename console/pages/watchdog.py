@@ -10,10 +10,11 @@ from starlette.responses import Response
 
 from alerts.watchdog_rules import Check
 from alerts.watchdog_words import mend, title
-from console import views, views_guard
 from console.loaders import cases as loader
 from console.scope import Section
 from console.seat import WATCHDOG_SILENT_AFTER, Seat, entering
+from console.views import guard as guard_views
+from console.views import parts as view_parts
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -30,7 +31,7 @@ def watchdog(seat: Mending) -> Response:
     with seat.transaction() as connection:
         beat = connection.execute(_SQL["beat"]).fetchone() or {}
         turned_at = beat.get("turned_at")
-        page = views_guard.WatchdogPage(
+        page = guard_views.WatchdogPage(
             standing=_grouped(connection.execute(_SQL["standing"]).fetchall(), seat.language),
             ended=tuple(
                 _row([row], seat.language)
@@ -46,16 +47,16 @@ def watchdog(seat: Mending) -> Response:
         return seat.answer(connection, "watchdog.html", page, live=False)
 
 
-def _grouped(rows: list[dict[str, Any]], language: str) -> tuple[views_guard.FindingRow, ...]:
+def _grouped(rows: list[dict[str, Any]], language: str) -> tuple[guard_views.FindingRow, ...]:
     by_check: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         by_check[row["check_name"]].append(row)
     return tuple(_row(found, language) for found in by_check.values())
 
 
-def _row(rows: list[dict[str, Any]], language: str) -> views_guard.FindingRow:
+def _row(rows: list[dict[str, Any]], language: str) -> guard_views.FindingRow:
     check = Check(rows[0]["check_name"])
-    return views_guard.FindingRow(
+    return guard_views.FindingRow(
         title(check, language), mend(check, language),
         tuple(row["subject"] for row in rows[:SUBJECTS_MAX] if row["subject"]), rows[0]["suspected_at"],
         rows[0]["ended_at"], max(row["told_count"] for row in rows),
@@ -72,10 +73,10 @@ def call_list(seat: Desk) -> Response:
         colleagues = connection.execute(
             _SQL["colleagues"], {"community_id": seat.viewer.community_id}
         ).fetchall()
-        page = views_guard.CallListPage(
+        page = guard_views.CallListPage(
             shown,
             tuple(
-                views_guard.Colleague(row["display_name"], row["role"], row["phone"]) for row in colleagues
+                guard_views.Colleague(row["display_name"], row["role"], row["phone"]) for row in colleagues
             ),
             seat.now,
             seat.viewer.display_name,
@@ -89,21 +90,23 @@ def call_list(seat: Desk) -> Response:
         return seat.answer(connection, "call_list.html", page, section=Section.ALARMS, live=False)
 
 
-def _load_calls(connection: Connection, seat: Seat) -> list[tuple[dict[str, Any], tuple[views.Contact, ...]]]:
+def _load_calls(
+    connection: Connection, seat: Seat
+) -> list[tuple[dict[str, Any], tuple[view_parts.Contact, ...]]]:
     rows = connection.execute(
         _SQL["must_be_called"], {"community_id": seat.viewer.community_id, "limit": CALLS_MAX}
     ).fetchall()
     ids = [row["household_id"] for row in rows if row["household_id"]]
-    contacts: dict[str, list[views.Contact]] = defaultdict(list)
+    contacts: dict[str, list[view_parts.Contact]] = defaultdict(list)
     for row in connection.execute(queries("console")["contacts"], {"ids": ids}).fetchall():
         contacts[row["household_id"]].append(loader.contact_of(row, named=True, with_phone=True))
     return [(row, tuple(contacts[row["household_id"] or ""])) for row in rows]
 
 
-def _call(row: dict[str, Any], contacts: tuple[views.Contact, ...]) -> views_guard.CallRow:
+def _call(row: dict[str, Any], contacts: tuple[view_parts.Contact, ...]) -> guard_views.CallRow:
     household = None
     if row["household_id"]:
-        household = views.HouseholdName(id=row["household_id"], label=row["label"])
-    return views_guard.CallRow(
+        household = view_parts.HouseholdName(id=row["household_id"], label=row["label"])
+    return guard_views.CallRow(
         row["number"], household, row["name"] or "", row["phone"], row["due_at"], contacts
     )

@@ -12,12 +12,13 @@ from fastapi import APIRouter, Form, Query
 from starlette.responses import Response
 
 from alerts import acts
-from console import views
 from console.loaders.why import load_why
 from console.pages.case import refusal_word
 from console.pages.household import Guard, HouseholdId, answer_household, load_one
 from console.scope import Section
 from console.seat import CheckedForm, Seat, parse_local_time
+from console.views import household as household_views
+from console.views import parts as view_parts
 from kaimen.database import Connection
 from kaimen.vocabulary import EvidenceSource
 
@@ -34,17 +35,17 @@ def why(seat: Guard, household_id: HouseholdId, at: Annotated[str, Query(max_len
         at_instant = parse_local_time(at, reader.zone) if at else None
         if at_instant is None or at_instant > seat.now:
             errors = {"at": "not_valid"} if at else {}
-            page = views.WhyPage(found.name, views.Form({"at": at}, errors))
+            page = household_views.WhyPage(found.name, view_parts.Form({"at": at}, errors))
             return _shown(connection, seat, page, 422 if errors else 200)
         known = load_why(connection, household_id, at_instant, now=seat.now)
         seat.audit(
             connection, "why_read", purpose="care", object_kind="household", object_id=household_id,
             asked_at=at_instant.isoformat(),
         )  # fmt: skip
-        form = views.Form({"at": at})
+        form = view_parts.Form({"at": at})
         if known is None:
-            return _shown(connection, seat, views.WhyPage(found.name, form, at_instant), 200)
-        page = views.WhyPage(
+            return _shown(connection, seat, household_views.WhyPage(found.name, form, at_instant), 200)
+        page = household_views.WhyPage(
             household=found.name,
             form=form,
             at=known.at,
@@ -62,7 +63,7 @@ def why(seat: Guard, household_id: HouseholdId, at: Annotated[str, Query(max_len
         return _shown(connection, seat, page, 200)
 
 
-def _shown(connection: Connection, seat: Seat, page: views.WhyPage, status: int) -> Response:
+def _shown(connection: Connection, seat: Seat, page: household_views.WhyPage, status: int) -> Response:
     return seat.answer(
         connection, "why.html", page, section=Section.HOUSEHOLDS, status=status, live=False,
         path=f"/households/{page.household.id}/why",
@@ -133,6 +134,6 @@ def evidence(
                 word = refusal_word(error)
                 errors[_FIELD_OF.get(word, "")] = word
         if errors:
-            form = views.Form(values, errors)
+            form = view_parts.Form(values, errors)
             return answer_household(connection, seat, found, source_form=form, status=422)
     return seat.go(f"/households/{household_id}", "notice.evidence_recorded")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from console.sealing import digest
+from console.audit.sealing import digest
 from kaimen.database import Connection, queries
 
 _SQL = queries("console", "rights/attachments.sql")

@@ -20,7 +20,7 @@ from psycopg import sql as sql_words
 
 from alerts import acts
 from alerts.retention import EVENTS_READ_FOR, load_rules
-from console.audit import Entry, append
+from console.audit.chain import Entry, append
 from console.rights.holds import standing_hold
 from kaimen.database import Connection, queries
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from console import sealing
-from console.audit import Entry, append
+from console.audit import sealing
+from console.audit.chain import Entry, append
 from console.rendering import environment
 from console.rights.attachments import gather_files
 from console.rights.deletion import Author

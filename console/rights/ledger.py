@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from console.audit import Entry, append
+from console.audit.chain import Entry, append
 from console.rights.deletion import Author, DeletionRefusal, DeletionRefusedError, delete_person
 from kaimen.database import Connection, queries
 

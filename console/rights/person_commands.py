@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from alerts.retention import CLASSES, change_rule, load_rules, run_retention
-from console.audit import Entry
+from console.audit.chain import Entry
 from console.books.place import Place, entering, find_place, note, place_options
 from console.rights.deletion import ASKED_BY, Author, DeletionRefusedError, delete_person
 from console.rights.export import NoSuchPersonError, export_person, seal_certificate

@@ -14,7 +14,8 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from console import identity, tokens
+from console.identity import sessions as identity
+from console.identity import tokens
 from console.stack.services import EDGE_ID
 from firmware_sim.chance import fraction
 from firmware_sim.people import (

@@ -305,7 +305,7 @@ def _prepare(stack: Stack, supervisor: Supervisor) -> None:
 
 def _add_first_admin(postgres: Postgres) -> None:
     """Let somebody in: one administrator, whose password is said once and stored nowhere."""
-    from console import identity
+    from console.identity import sessions as identity
 
     password = secrets.token_urlsafe(15)
     with connect(postgres.url, service="up") as connection:

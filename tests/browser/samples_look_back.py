@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from console import views as v
-from console import views_look_back as vb
+from console.views import look_back as look_back_views
+from console.views import parts as view_parts
 from kaimen.vocabulary import Role
 
 NOW = datetime(2026, 11, 21, 1, 30, tzinfo=UTC)
-COMMUNITIES = (v.Choice("wenchang", "文昌花园"), v.Choice("binhe", "滨河苑"))
+COMMUNITIES = (view_parts.Choice("wenchang", "文昌花园"), view_parts.Choice("binhe", "滨河苑"))
 
 
 def look_back_page() -> object:
@@ -39,20 +39,27 @@ def look_back_page() -> object:
         "stored": {"same_instant": 61, "withdrawn_by_late_evidence": 2, "announced_only": 0, "backtest_only": 0},
         "note_codes": ["registry_now", "policy_began", "several_policies", "changed_later"],
     }  # fmt: skip
-    tried = (vb.Tried("20-40-60", ("20", "40", "60")),)
-    return vb.LookBackPage(
-        "wenchang", "文昌花园", COMMUNITIES, v.Form({"community": "wenchang", "days": "30", "purpose": "staffing"}),
-        tried, tuple(vb.Tried(value, tuple(value.split("-"))) for value in ("20-40-60", "36-60-84")),
-        tuple(v.Choice(str(n), str(n)) for n in (7, 30, 90)), None, report, NOW,
-        (vb.EarlierRow(4, NOW - timedelta(hours=2), 30, "staffing", True, tried), vb.EarlierRow(3, NOW - timedelta(days=2), 7, "report", False, tried)),
+    tried = (look_back_views.Tried("20-40-60", ("20", "40", "60")),)
+    return look_back_views.LookBackPage(
+        "wenchang", "文昌花园", COMMUNITIES, view_parts.Form({"community": "wenchang", "days": "30", "purpose": "staffing"}),
+        tried, tuple(look_back_views.Tried(value, tuple(value.split("-"))) for value in ("20-40-60", "36-60-84")),
+        tuple(view_parts.Choice(str(n), str(n)) for n in (7, 30, 90)), None, report, NOW,
+        (look_back_views.EarlierRow(4, NOW - timedelta(hours=2), 30, "staffing", True, tried), look_back_views.EarlierRow(3, NOW - timedelta(days=2), 7, "report", False, tried)),
     )  # fmt: skip
 
 
 def look_back_reading() -> object:
-    choices = (v.Choice("30", "30"),)
-    form = v.Form({"community": "wenchang", "days": "30"}, {"": "look_back_busy", "warning": "hours_rise"})
-    return vb.LookBackPage(
-        "wenchang", "文昌花园", COMMUNITIES[:1], form, days_choices=choices, reading=vb.Reading(120, 412)
+    choices = (view_parts.Choice("30", "30"),)
+    form = view_parts.Form(
+        {"community": "wenchang", "days": "30"}, {"": "look_back_busy", "warning": "hours_rise"}
+    )
+    return look_back_views.LookBackPage(
+        "wenchang",
+        "文昌花园",
+        COMMUNITIES[:1],
+        form,
+        days_choices=choices,
+        reading=look_back_views.Reading(120, 412),
     )
 
 

@@ -13,15 +13,17 @@ from alerts.dry_run import Answer, Line, Question
 from alerts.readiness import find_gaps
 from alerts.reasons import Reason
 from alerts.roster import CommunityDuty, DutyRoster, Ground, Override, Person, Rule
-from console import views as v
-from console import views_guard as vg
-from console.duty_views import RosterPage, make_page, rows_of
-from console.leaving import Left
+from console.duty.shown import RosterPage, make_page, rows_of
+from console.identity.leaving import Left
 from console.navigation import NAV
 from console.navigation import navigation as groups_of
 from console.pages.consents import ConsentEntry, ConsentsPage, EarlyView, PurposeView
 from console.pages.dry_run import DryRunPage
 from console.scope import sections_of
+from console.views import guard as guard_views
+from console.views import household as household_views
+from console.views import parts as view_parts
+from console.views import shell as shell_views
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import EvidenceKind, Role, TaskKind
 from tests.browser import samples
@@ -49,7 +51,7 @@ DUTY = CommunityDuty(
     },
 )
 GAPS = tuple(find_gaps(DUTY, now=NOW))
-COMMUNITIES = (v.Choice("wenchang", "文昌花园"), v.Choice("liuhe", "六合里"))
+COMMUNITIES = (view_parts.Choice("wenchang", "文昌花园"), view_parts.Choice("liuhe", "六合里"))
 IN_HAND = ({"id": 7, "number": "2026-1121-007"},)
 
 
@@ -72,7 +74,7 @@ def duty_in_use() -> object:
         "id": 5, "display_name": NAMES[ZHOU], "role": Role.GUARD, "state": "waiting", "done_at": None, "note": "", "rings": True,
     }  # fmt: skip
     return duty_page(
-        swaps=(swap,), offers=(offer,), in_hand=IN_HAND, colleagues=(v.Choice(str(CHEN), NAMES[CHEN]),), tests=(test,),
+        swaps=(swap,), offers=(offer,), in_hand=IN_HAND, colleagues=(view_parts.Choice(str(CHEN), NAMES[CHEN]),), tests=(test,),
         feed={"made_at": ago(days=30), "read_at": ago(hours=2)},
     )  # fmt: skip
 
@@ -113,13 +115,13 @@ def dry_run_page() -> object:
     answer = Answer(
         question, "Asia/Shanghai", LadderPolicy(), NOW + timedelta(days=3, hours=12), lines, NAMES, True
     )
-    form = v.Form({"household": WANG.label, "from_at": "2026-11-21T08:42"})
-    return DryRunPage("wenchang", (), (v.Choice("frail", "frail"),), True, form, answer)
+    form = view_parts.Form({"household": WANG.label, "from_at": "2026-11-21T08:42"})
+    return DryRunPage("wenchang", (), (view_parts.Choice("frail", "frail"),), True, form, answer)
 
 
 def consents_page() -> object:
     def purpose(name: str, *entries: ConsentEntry, **errors: str) -> PurposeView:
-        return PurposeView(name, entries, v.Form({}, errors))
+        return PurposeView(name, entries, view_parts.Form({}, errors))
 
     own = ConsentEntry("resident", ago(days=200), None)
     past = ConsentEntry("女儿王敏，母亲在旁同意", ago(days=300), ago(days=250))
@@ -139,33 +141,33 @@ def consents_page() -> object:
 
 def why_page() -> object:
     seen = [
-        v.KnownEvidence(ago(days=3, hours=3), EvidenceKind.OWN_CREDENTIAL, "ac-3-1"),
-        v.KnownEvidence(ago(days=4), EvidenceKind.VERIFIED, None, "王敏（女儿）"),
-        v.KnownEvidence(ago(days=5), EvidenceKind.OPENING, "dc-3-1-1201"),
+        household_views.KnownEvidence(ago(days=3, hours=3), EvidenceKind.OWN_CREDENTIAL, "ac-3-1"),
+        household_views.KnownEvidence(ago(days=4), EvidenceKind.VERIFIED, None, "王敏（女儿）"),
+        household_views.KnownEvidence(ago(days=5), EvidenceKind.OPENING, "dc-3-1-1201"),
     ]
-    return v.WhyPage(
-        WANG, v.Form({"at": "2026-11-20T20:00"}), ago(hours=12.7), True, seen[0], tuple(seen),
+    return household_views.WhyPage(
+        WANG, view_parts.Form({"at": "2026-11-20T20:00"}), ago(hours=12.7), True, seen[0], tuple(seen),
         inactive_ms=62 * samples.HOUR_MS, blind_ms=9 * samples.HOUR_MS, stage=2, known=True, watched_until=ago(hours=12.7),
         forgotten=True,
     )  # fmt: skip
 
 
-WATCHDOG = vg.WatchdogPage(
+WATCHDOG = guard_views.WatchdogPage(
     (
-        vg.FindingRow("判断服务没有前进", "看 ingest 服务是否在运行，重启它。", ("ingest",), ago(hours=1), None, 2),
-        vg.FindingRow("网关不再发消息", "到网关处查看电源与网络。", ("gw-0504", "gw-0302"), ago(hours=3)),
+        guard_views.FindingRow("判断服务没有前进", "看 ingest 服务是否在运行，重启它。", ("ingest",), ago(hours=1), None, 2),
+        guard_views.FindingRow("网关不再发消息", "到网关处查看电源与网络。", ("gw-0504", "gw-0302"), ago(hours=3)),
     ),
-    (vg.FindingRow("磁盘空间不足", "", ("/var/lib/kaimen",), ago(days=2), ago(days=1)),),
+    (guard_views.FindingRow("磁盘空间不足", "", ("/var/lib/kaimen",), ago(days=2), ago(days=1)),),
     ago(minutes=1), False, True, False, ago(hours=1), None,
 )  # fmt: skip
-WATCHDOG_NEVER = vg.WatchdogPage((), (), None, True, False, False, None, None)
-CALL_LIST = vg.CallListPage(
+WATCHDOG_NEVER = guard_views.WatchdogPage((), (), None, True, False, False, None, None)
+CALL_LIST = guard_views.CallListPage(
     (
-        vg.CallRow("2026-1121-007", WANG, "王秀英", "138 0000 1201", ago(hours=-1), samples.CONTACTS),
-        vg.CallRow("2026-1121-006", ZHAO, "赵建国", None, ago(hours=-2)),
-        vg.CallRow("2026-1121-004", SUN, "孙玉兰", "138 0000 0601", None),
+        guard_views.CallRow("2026-1121-007", WANG, "王秀英", "138 0000 1201", ago(hours=-1), samples.CONTACTS),
+        guard_views.CallRow("2026-1121-006", ZHAO, "赵建国", None, ago(hours=-2)),
+        guard_views.CallRow("2026-1121-004", SUN, "孙玉兰", "138 0000 0601", None),
     ),
-    (vg.Colleague("陈伟", "property_clerk", "139 0000 0002"),),
+    (guard_views.Colleague("陈伟", "property_clerk", "139 0000 0002"),),
     NOW,
     "李敏",
     12,
@@ -186,20 +188,24 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "dry-run": ("dry_run.html", dry_run_page, {"current": "dry_run"}),
     "consents": ("consents.html", consents_page, {"current": "households"}),
     "why": ("why.html", why_page, {"current": "households"}),
-    "why-ask": ("why.html", lambda: v.WhyPage(WANG, v.Form()), {"current": "households"}),
+    "why-ask": (
+        "why.html",
+        lambda: household_views.WhyPage(WANG, view_parts.Form()),
+        {"current": "households"},
+    ),
     "watchdog": ("watchdog.html", lambda: WATCHDOG, ADMIN),
     "watchdog-never": ("watchdog.html", lambda: WATCHDOG_NEVER, {**ADMIN, "watchdog_silent": True}),
     "call-list": ("call_list.html", lambda: CALL_LIST, {"current": "alarms", "unreached": True}),
     "call-list-empty": (
         "call_list.html",
-        lambda: vg.CallListPage((), (), NOW, "李敏"),
+        lambda: guard_views.CallListPage((), (), NOW, "李敏"),
         {"current": "alarms"},
     ),
     "left": ("left.html", lambda: LEFT, ADMIN),
 }
 
 
-def navigation(role: Role, current: str) -> tuple[v.NavGroup, ...]:
+def navigation(role: Role, current: str) -> tuple[shell_views.NavGroup, ...]:
     """Return what ``role`` has in its navigation, so that one that grew too long is seen here."""
     counts = {"alarms": 4, "morning": 9, "tasks": 3, "devices": 1, "quarantine": 2}
     section = next((section for section in sections_of(role) if NAV[section][1] == current), None)

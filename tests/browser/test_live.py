@@ -13,14 +13,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from console import views as v
+import console
 from console.rendering import render
+from console.views import case as case_views
+from console.views import parts as view_parts
 from tests.browser import samples
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-STATIC = Path(v.__file__).parent / "static"
+STATIC = Path(console.__file__).parent / "static"
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -31,7 +33,7 @@ class Street:
     """What the small server shows: the rows of the list, and a stream that can speak and break."""
 
     def __init__(self) -> None:
-        self.rows: tuple[v.CaseRow, ...] = samples.ALARMS.rows
+        self.rows: tuple[case_views.CaseRow, ...] = samples.ALARMS.rows
         self.changed = threading.Condition()
         self.turn = 0
         self.broken = False
@@ -40,7 +42,7 @@ class Street:
         self.resumed_from: list[str | None] = []
         self.url = ""
 
-    def show(self, *rows: v.CaseRow) -> None:
+    def show(self, *rows: case_views.CaseRow) -> None:
         with self.changed:
             self.rows = rows
             self.turn += 1
@@ -55,7 +57,9 @@ class Street:
         chosen = int(query.get("case", ["7"])[0])
         row = next((row for row in self.rows if row.id == chosen), self.rows[0])
         case = replace(samples.wang_case(), row=row)
-        page = v.AlarmsPage(v.Tab.ALL, samples.TABS, self.rows, selected=case, chosen="case" in query)
+        page = case_views.AlarmsPage(
+            case_views.Tab.ALL, samples.TABS, self.rows, selected=case, chosen="case" in query
+        )
         shell = samples.shell(current="alarms", stream_url="/stream")
         return render("alarms.html", shell=shell, page=page, fragment=query.get("fragment", [None])[0])  # type: ignore[list-item]
 
@@ -142,7 +146,7 @@ def desk(page: Page, street: Street) -> Page:
 
 NEW_ROW = samples.row(
     99,
-    v.Mark.HIGH,
+    view_parts.Mark.HIGH,
     household=samples.home("9-1-0101", "冯*", 88),
     line=samples.WANG_LINE,
     unacknowledged=True,
@@ -276,7 +280,9 @@ def test_a_new_case_is_heard_by_its_priority_and_a_mute_ends_by_itself(page: Pag
     )
     page.clock.install()
     page.set_viewport_size({"width": 1440, "height": 900})
-    high, *others = (replace(row, unacknowledged=row.mark is v.Mark.HIGH) for row in samples.ALARMS.rows)
+    high, *others = (
+        replace(row, unacknowledged=row.mark is view_parts.Mark.HIGH) for row in samples.ALARMS.rows
+    )
     street.show(*others)
     page.goto(street.url)
     page.clock.run_for(1_000)

@@ -18,8 +18,8 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from console import identity
 from console.app import create_app
+from console.identity import sessions as identity
 from console.opening import console_key
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import Connection, Pool, open_pool, transaction

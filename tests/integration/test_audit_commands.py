@@ -11,7 +11,7 @@ from typing import LiteralString, cast
 import pytest
 from click.testing import CliRunner, Result
 
-from console.audit import Entry, Fault, Verdict, append, verify
+from console.audit.chain import Entry, Fault, Verdict, append, verify
 from console.cli import main
 from kaimen.database import connect
 

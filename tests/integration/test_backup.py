@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from console.audit import verify
+from console.audit.chain import verify
 from console.cli import main
 from kaimen.clock import ManualClock
 from kaimen.database import connect

@@ -12,7 +12,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from console.doctor_broker import Broker, look_at_broker
+from console.doctor.broker import Broker, look_at_broker
 from console.stack.folder import StackError, StackFolder
 from console.stack.nats import open_nats, tls_of_own
 from edge.link import Inbox, Link, LinkUp, Published

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from alerts.addresses import AddressBook
-from console.channel_commands import command
+from console.commands.channels import command
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from console import audit
+from console.audit import chain as audit
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import World, add_events, build_world

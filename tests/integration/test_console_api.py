@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import httpx
 import pytest
 
-from console import tokens
+from console.identity import tokens
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import transaction
 from tests.integration.console_world import World, build_world

@@ -19,8 +19,9 @@ from alerts.addresses import AddressBook
 from alerts.channels import Channel
 from alerts.channels.webhook import sign
 from alerts.courier import Courier
-from console import audit, binding
+from console import binding
 from console.app import create_app
+from console.audit import chain as audit
 from console.binding import Owner
 from console.inbound import check_wechat
 from kaimen.clock import ManualClock

@@ -11,7 +11,7 @@ from console.loaders.evidence import load_chart, load_usual
 from console.loaders.history import blind_spans, load_past
 from console.loaders.households import load_households
 from console.scope import Viewer
-from console.views import Span
+from console.views.parts import Span
 from ingest.detector import Detector, Registry
 from kaimen import wire
 from kaimen.clock import ManualClock, as_datetime, as_ms

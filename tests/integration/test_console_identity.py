@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from console import identity
+from console.identity import sessions as identity
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from kaimen.vocabulary import Role

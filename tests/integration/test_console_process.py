@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from console import identity
+from console.identity import sessions as identity
 from kaimen.clock import ManualClock
 from kaimen.database import notify, transaction
 from tests.fix_servers import Program, free_port

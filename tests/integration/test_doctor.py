@@ -20,10 +20,10 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import main
-from console.doctor import judge_room
-from console.doctor_broker import Admin, Broker, look_at_broker
-from console.doctor_database import judge_clocks, judge_schema
-from console.doctor_lines import Line
+from console.doctor.broker import Admin, Broker, look_at_broker
+from console.doctor.database import judge_clocks, judge_schema
+from console.doctor.lines import Line
+from console.doctor.round import judge_room
 from ingest.subscriber import client_id_of, subscriptions_of
 from tests.fix_broker import Broker as RealBroker
 from tests.fix_servers import NatsServer, free_port, nats_server, wait_until

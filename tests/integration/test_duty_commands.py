@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 
 from alerts.roster import Rule
 from alerts.roster_store import Change, save_rules
-from console import identity
 from console.cli import main
+from console.identity import sessions as identity
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect
 from kaimen.vocabulary import Role

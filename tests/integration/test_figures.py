@@ -14,8 +14,8 @@ from prometheus_client import REGISTRY
 
 from alerts import figures
 from alerts.figures import Span, load_figures, spans_until
+from console.audit.sealing import neutralise
 from console.effort import load_effort
-from console.sealing import neutralise
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import World, build_world

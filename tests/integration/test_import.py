@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner, Result
 
-from console.audit import verify
+from console.audit.chain import verify
 from console.books.rows import BOOKS
 from console.cli import main
 from ingest.book import load_book

@@ -15,8 +15,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from alerts.voice.sidecar import is_installed
-from console import identity
 from console.cli import main
+from console.identity import sessions as identity
 from kaimen.database import connect
 from kaimen.vocabulary import Role
 from tests.fix_servers import Program, accepts, free_port

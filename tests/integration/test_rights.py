@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from console import audit, sealing
+from console.audit import chain as audit
+from console.audit import sealing
 from console.rights import holds
 from console.rights.deletion import (
     MARK,

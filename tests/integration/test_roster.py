@@ -27,7 +27,7 @@ from alerts.roster_store import (
     save_rules,
 )
 from console.cli import main
-from console.leaving import NotHereError, leave
+from console.identity.leaving import NotHereError, leave
 from kaimen.database import queries, transaction
 from kaimen.vocabulary import Role
 from tests.unit.alerts.town import DAY, HOUR, MINUTE, MORNING, Town, build_town

@@ -16,7 +16,7 @@ import pytest
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 
-from console import identity
+from console.identity import sessions as identity
 from console.opening import console_key
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import transaction

@@ -10,7 +10,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from console import second_factor, totp
+from console.identity import second_factor, totp
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import transaction
 from tests.integration.console_world import PASSWORD, World, build_world

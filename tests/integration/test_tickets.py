@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from console import audit
+from console.audit import chain as audit
 from console.cli import main
 from kaimen.clock import ManualClock
 from kaimen.database import transaction

@@ -12,13 +12,14 @@ from typing import Any, LiteralString, cast
 import pytest
 from click.testing import CliRunner, Result
 
-from console import identity, people, tokens
-from console.attempts import FAILURES_FREE
-from console.audit import verify
+from console.audit.chain import verify
 from console.cli import main
-from console.identity import Asker, Refused, SignInRefusal
+from console.identity import people, tokens
+from console.identity import sessions as identity
+from console.identity.attempts import FAILURES_FREE
+from console.identity.second_factor import FactorRule
+from console.identity.sessions import Asker, Refused, SignInRefusal
 from console.scope import Viewer
-from console.second_factor import FactorRule
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect, open_pool, transaction
 from kaimen.vocabulary import Role

@@ -18,7 +18,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from console.doctor_broker import Admin, Broker, look_at_broker
+from console.doctor.broker import Admin, Broker, look_at_broker
 from edge.faults import POINTS as EDGE_POINTS
 from ingest.faults import POINTS as INGEST_POINTS
 from ingest.faults import STOP_POINTS, TAKE_OVER_POINTS

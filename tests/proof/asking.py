@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount
 
-from console import identity
+from console.identity import sessions as identity
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, connect
 from tests.integration.console_world import HOST, World

@@ -11,7 +11,9 @@ import json
 from datetime import datetime, timedelta
 from typing import Any
 
-from console import audit, identity, residents
+from console import residents
+from console.audit import chain as audit
+from console.identity import sessions as identity
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, transaction
 from tests.integration.console_world import World

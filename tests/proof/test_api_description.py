@@ -20,9 +20,9 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.transport import Response
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from console.api.description import PATH, describe, routes_in
 from console.app import create_app
-from console.identity import csrf_of
-from console.openapi import PATH, describe, routes_in
+from console.identity.sessions import csrf_of
 from kaimen.clock import ManualClock
 from tests.integration.console_world import HOST
 from tests.proof.asking import Answer, Asker, RolledBackPool

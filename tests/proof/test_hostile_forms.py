@@ -15,7 +15,7 @@ import pytest
 from fastapi.routing import APIRoute
 from psycopg import sql
 
-from console.openapi import routes_in
+from console.api.description import routes_in
 from kaimen.database import Connection
 from tests.proof.asking import Answer, address
 from tests.proof.fix_proof import Place

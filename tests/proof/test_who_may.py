@@ -11,7 +11,7 @@ import re
 import pytest
 
 from console.app import create_app
-from console.identity import csrf_of
+from console.identity.sessions import csrf_of
 from kaimen.clock import ManualClock
 from tests.integration.console_world import ROLES, World
 from tests.proof.asking import Answer, Asker, RolledBackPool, address, routes_of

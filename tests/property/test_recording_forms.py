@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from console.replaying import command
+from console.commands.replay import command
 from ingest.recording import Recording, RecordingError, crossings_of, read_recording
 
 START = datetime(2023, 11, 3, 6, 30)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from console.replaying import command
+from console.commands.replay import command
 from ingest.recording import crossings_of, read_recording
 
 SHARED = Path(os.environ.get("KAIMEN_SHARED", Path(__file__).parents[3] / "shared"))

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from console import attempts
-from console.api_scopes import NEEDED, SESSIONS_ALONE, Scope, may_use, offered_to
-from console.attempts import FAILURES_FREE, WAIT_MAX, address_group, wait_after
+from console.api.scopes import NEEDED, SESSIONS_ALONE, Scope, may_use, offered_to
+from console.identity import attempts
+from console.identity.attempts import FAILURES_FREE, WAIT_MAX, address_group, wait_after
 from kaimen.vocabulary import Role
 
 
@@ -47,7 +47,8 @@ def test_no_token_ends_sessions_or_opens_what_nobody_listed() -> None:
 
 
 def test_every_address_of_the_api_has_its_scope() -> None:
-    from console import api, api_why
+    from console.api import routes as api
+    from console.api import why as api_why
 
     routes = {
         (method, route.path)

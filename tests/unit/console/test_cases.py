@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from console.loaders.cases import fold_entries
-from console.views import Phrase, TimelineEntry
+from console.views.case import TimelineEntry
+from console.views.parts import Phrase
 
 NOON = datetime(2025, 11, 21, 4, tzinfo=UTC)
 

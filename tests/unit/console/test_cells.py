@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import console
-from console.sealing import write_csv
+from console.audit.sealing import write_csv
 
 
 @pytest.mark.parametrize(

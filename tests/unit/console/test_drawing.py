@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from console.drawing import day_line, hatching, mark
-from console.views import DayLine, LifeSign, Mark, Span
+from console.drawing.day_line import day_line, hatching, mark
+from console.views.parts import DayLine, LifeSign, Mark, Span
 from console.words import Words, load_words
 from kaimen.vocabulary import EvidenceKind, Stage
 

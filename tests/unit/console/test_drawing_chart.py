@@ -5,9 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ElementTree
 from datetime import UTC, date, datetime, timedelta
 
-from console.drawing_chart import chart_alternative, evidence_chart
-from console.drawing_street import building_alternative, building_section
-from console.views import Building, EvidenceChart, Home, Mark, Opening, OpeningKind, Span, StageMark, Unit
+from console.drawing.chart import chart_alternative, evidence_chart
+from console.drawing.street import building_alternative, building_section
+from console.views.demo import Building, Home, Unit
+from console.views.evidence import EvidenceChart, Opening, OpeningKind, StageMark
+from console.views.parts import Mark, Span
 from console.words import load_words
 from kaimen.vocabulary import Stage
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.drawing_map import alternative, community_map, hull
+from console.drawing.plan import alternative, community_map, hull
 from console.loaders.buildings import HOMES_SHOWN_MAX, sections_to_show
-from console.views import Mark
-from console.views_buildings import BuildingRow, Position
+from console.views.buildings import BuildingRow, Position
+from console.views.parts import Mark
 from console.words import load_words
 
 WORDS = load_words("en", "Asia/Shanghai", datetime(2026, 11, 21, 0, 42, tzinfo=UTC))

@@ -8,7 +8,7 @@ import pytest
 from icalendar import Calendar
 
 from alerts.roster import CommunityDuty, DutyRoster, Person, Rule
-from console.duty_calendar import CalendarError, read_shifts, write_feed
+from console.duty.calendar import CalendarError, read_shifts, write_feed
 from kaimen.vocabulary import Role
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

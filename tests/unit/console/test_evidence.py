@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from console.loaders.evidence import merge_openings
-from console.views import Opening, OpeningKind
+from console.views.evidence import Opening, OpeningKind
 
 NOW = datetime(2025, 11, 21, 8, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from console.loaders.history import blind_spans
-from console.views import Span
+from console.views.parts import Span
 from kaimen.clock import as_datetime
 
 H = 3_600_000

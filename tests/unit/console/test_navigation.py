@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from alerts.readiness import Gap, GapReason, Need
-from console.duty_views import bare_spans
+from console.duty.shown import bare_spans
 from console.navigation import BAR_MAX, GROUPS, UNFOLDED_MAX, navigation
 from console.refusal_words import word_of
 from console.scope import Section, sections_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console.qr import TooLongError, draw_svg, encode
+from console.drawing.qr import TooLongError, draw_svg, encode
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from console import views
+import console
 from console.loaders.log import METHODS, TYPES
 from console.pages.sign_in import _REFUSAL_WORDS
 from console.scope import Act, LegalBasis, LookUpRefusal, PurposeClass, RevealPurpose
 from console.words import LANGUAGES, load_catalogue
 from kaimen.vocabulary import TaskKind
 
-CONSOLE = Path(views.__file__).parent
+CONSOLE = Path(console.__file__).parent
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8")
-    for path in (*CONSOLE.glob("pages/*.py"), CONSOLE / "seat.py", CONSOLE / "api.py")
+    for path in (*CONSOLE.glob("pages/*.py"), CONSOLE / "seat.py", *CONSOLE.glob("api/*.py"))
 )
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import sealing
+from console.audit import sealing
 
 KEY = b"a key of a test"
 FILES = {

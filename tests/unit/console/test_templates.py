@@ -9,12 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from console import views
+import console
 from console.rendering import UnknownFragmentError, environment, render
-from console.views import Form, HouseholdName
+from console.views import case as case_views
+from console.views import parts as view_parts
+from console.views import police as police_views
+from console.views import registry as registry_views
+from console.views import sign_in as sign_in_views
+from console.views.parts import Form, HouseholdName
 from tests.browser import samples
 
-STYLE = Path(views.__file__).parent / "static" / "kaimen.css"
+STYLE = Path(console.__file__).parent / "static" / "kaimen.css"
 VOID = {"meta", "link", "input", "br", "hr", "img", "wbr"}
 CASES = [(name, language) for name in samples.PAGES for language in ("zh", "en")]
 
@@ -62,9 +67,9 @@ def html_of(name: str, language: str = "zh", **more: object) -> str:
 
 def test_every_template_has_a_sample_of_its_own_class() -> None:
     shown = {template for template, _, _ in samples.PAGES.values()}
-    assert shown == set(views.TEMPLATES)
+    assert shown == set(registry_views.TEMPLATES)
     for template, page, _ in samples.PAGES.values():
-        assert isinstance(page(), views.TEMPLATES[template][0])
+        assert isinstance(page(), registry_views.TEMPLATES[template][0])
 
 
 @pytest.mark.parametrize(("name", "language"), CASES)
@@ -137,7 +142,7 @@ def test_an_unknown_fragment_is_refused() -> None:
         render("alarms.html", shell=samples.shell(), page=samples.ALARMS, fragment="nonsense")
 
 
-@pytest.mark.parametrize("template", list(views.TEMPLATES))
+@pytest.mark.parametrize("template", list(registry_views.TEMPLATES))
 def test_what_people_typed_can_never_become_markup(template: str) -> None:
     evil = "<img src=x onerror=alert(1)>"
     name, page, changes = next(entry for entry in samples.PAGES.values() if entry[0] == template)
@@ -151,9 +156,11 @@ def test_what_people_typed_can_never_become_markup(template: str) -> None:
 
 def test_a_household_named_by_an_enemy_is_only_text() -> None:
     evil = HouseholdName("x", "<b>1</b>", "<i>", "<i>", "<i>", '"><script>1</script>', 80)
-    row = samples.row(1, views.Mark.HIGH, household=evil, line=samples.WANG_LINE, holder="<u>")
+    row = samples.row(1, view_parts.Mark.HIGH, household=evil, line=samples.WANG_LINE, holder="<u>")
     html = render(
-        "alarms.html", shell=samples.shell(), page=views.AlarmsPage(views.Tab.ALL, samples.TABS, (row,))
+        "alarms.html",
+        shell=samples.shell(),
+        page=case_views.AlarmsPage(case_views.Tab.ALL, samples.TABS, (row,)),
     )
     assert "<script>1" not in html
     assert "<i>" not in html
@@ -170,7 +177,7 @@ def test_a_case_has_one_primary_button_for_its_next_act() -> None:
 
 
 def test_police_see_no_name_below_the_third_stage() -> None:
-    page = views.PolicePage(samples.POLICE.buildings, ())
+    page = police_views.PolicePage(samples.POLICE.buildings, ())
     html = render("police.html", shell=samples.shell(), page=page)
     assert "*" not in html.split("<main", 1)[1].split("</main", 1)[0]
 
@@ -256,6 +263,6 @@ def test_shapes_stand_out_three_to_one(scheme: int, shape: str, ground: str) -> 
 
 def test_forms_remember_what_was_typed() -> None:
     form = Form({"name": "limin"}, {"password": "wrong_password"})
-    html = render("sign_in.html", shell=samples.shell(), page=views.SignInPage(form))
+    html = render("sign_in.html", shell=samples.shell(), page=sign_in_views.SignInPage(form))
     assert 'value="limin"' in html
     assert "用户名或密码不对" in html

@@ -7,9 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from console.audit_signals import Closing, Looks, far_above_peers, quick_closings
+from console.audit.signals import Closing, Looks, far_above_peers, quick_closings
 from console.scope import LegalBasis, LookUp, PurposeClass, Viewer
-from console.tickets import (
+from console.tickets.rules import (
     DELAY_MAX,
     Answer,
     Asking,

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from console import totp
+from console.identity import totp
 
 SECRET = b"12345678901234567890"  # RFC 6238, appendix B
 NOW = datetime(2026, 11, 21, 0, 42, 15, tzinfo=UTC)

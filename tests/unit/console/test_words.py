@@ -8,18 +8,25 @@ from pathlib import Path
 
 import pytest
 
+import console
 from alerts.readiness import GapReason
 from alerts.reasons import NextAction, Reason, Refusal
-from console import agreements, navigation, refusal_words, scope, tickets, views, views_morning, visiting
-from console.api_scopes import Scope
+from console import agreements, navigation, refusal_words, scope, visiting
+from console.api.scopes import Scope
+from console.identity.people import Kind
+from console.identity.positions import PositionRefusal
+from console.identity.tokens import LIVES_DAYS
 from console.pages.consents import PURPOSES
 from console.pages.desk_notes import RESULTS
 from console.pages.kiosk import AWAY_DAYS
 from console.pages.resident_cards import PASS_LASTS
-from console.people import Kind
-from console.positions import PositionRefusal
-from console.tokens import LIVES_DAYS
-from console.views import Phrase
+from console.tickets import rules as tickets
+from console.views import case as case_views
+from console.views import evidence as evidence_views
+from console.views import family as family_views
+from console.views import morning as morning_views
+from console.views import parts as view_parts
+from console.views.parts import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
 from ingest.presence import Reason as PresenceReason
 from ingest.signals.episodes import EndReason
@@ -39,14 +46,14 @@ from kaimen.vocabulary import (
     TaskState,
 )
 
-CONSOLE = Path(views.__file__).parent
+CONSOLE = Path(console.__file__).parent
 NOW = datetime(2026, 11, 21, 0, 42, 17, tzinfo=UTC)
 
 #: Ids that the code builds: prefix -> every ending it can have.
 BUILT: dict[str, list[str]] = {
-    "mark": [mark.value for mark in views.Mark],
-    "street.count": [mark.value for mark in views.Mark],
-    "presumed": [value.value for value in views.Presumed],
+    "mark": [mark.value for mark in view_parts.Mark],
+    "street.count": [mark.value for mark in view_parts.Mark],
+    "presumed": [value.value for value in view_parts.Presumed],
     "presumed.by": ["direction", "activity_after", "no_direction", "not_judged"],
     "cause_name": [cause.value for cause in CaseCause],
     "cause_ask": list(CAUSE_LADDERS),
@@ -57,18 +64,20 @@ BUILT: dict[str, list[str]] = {
         action.value for action in (NextAction.TASK_STARTS, NextAction.TASK_DUE, NextAction.TELL_FURTHER)
     ],
     "act": ["answer_back", "review"],
-    "sign": [kind.value for kind in views.SignKind],
-    "sign.kind": [kind.value for kind in views.SignKind],
-    "family.ground.sign": [kind.value for kind in views.SignKind],
+    "sign": [kind.value for kind in view_parts.SignKind],
+    "sign.kind": [kind.value for kind in view_parts.SignKind],
+    "family.ground.sign": [kind.value for kind in view_parts.SignKind],
     "family.ground.presumed": ["in", "out"],
     "family.ground.act": [*(kind.value for kind in TaskKind), "none"],
     "family.ground.card": ["in", "out", "none"],
     "family.ground.before": ["own", "door"],
     "family.ground.unknown": ["own", "broker", "site", "gateway", "device"],
     "family.good": [*(kind.value for kind in EvidenceKind), "nothing"],
-    "family": [state.value for state in views.FamilyState if state is not views.FamilyState.GOOD],
-    "tab": [tab.value for tab in views.Tab],
-    "alarms.empty": [tab.value for tab in views.Tab],
+    "family": [
+        state.value for state in family_views.FamilyState if state is not family_views.FamilyState.GOOD
+    ],
+    "tab": [tab.value for tab in case_views.Tab],
+    "alarms.empty": [tab.value for tab in case_views.Tab],
     "due.act": [kind.value for kind in TaskKind],
     "task": [kind.value for kind in TaskKind],
     "task_state": [state.value for state in TaskState],
@@ -87,10 +96,10 @@ BUILT: dict[str, list[str]] = {
     "fact.direction": ["in", "out"],
     "line.alt.evidence": [kind.value for kind in EvidenceKind],
     "evidence.short": [kind.value for kind in EvidenceKind],
-    "opening": [kind.value for kind in views.OpeningKind],
-    "morning.column": [kind.value for kind in views_morning.MorningKind],
+    "opening": [kind.value for kind in evidence_views.OpeningKind],
+    "morning.column": [kind.value for kind in morning_views.MorningKind],
     "morning.quick": [
-        f"{result}.{kind}" for kind, results in views_morning.QUICK_RESULTS.items() for result in results
+        f"{result}.{kind}" for kind, results in morning_views.QUICK_RESULTS.items() for result in results
     ],
     "morning.found": [f"{how}.{kind}" for how in ("spoke", "saw") for kind in ("call", "visit")],
     "morning.means": ["call", "visit"],
@@ -171,7 +180,9 @@ BUILT: dict[str, list[str]] = {
     "call.result": ["rang_out", "busy", "off", "wrong_number", "voice_mail", "hung_up"],
     "portfolio.gap": [reason.value for reason in GapReason],
     "committee.size": ["small", "large"],
-    "resident.say": [state.value for state in views.FamilyState if state is not views.FamilyState.GOOD],
+    "resident.say": [
+        state.value for state in family_views.FamilyState if state is not family_views.FamilyState.GOOD
+    ],
     "resident.say.good": ["own_credential", "verified", "opening", "begun"],
     "resident.ground.before": ["own_credential", "verified", "opening", "begun"],
     "resident.purpose": list(PURPOSES),
@@ -197,7 +208,7 @@ BUILT: dict[str, list[str]] = {
 def written_ids() -> set[str]:
     """Ids that stand as they are in templates and Python files."""
     found: set[str] = set()
-    files = [*CONSOLE.glob("templates/*.html"), CONSOLE / "sentences.py", *CONSOLE.glob("drawing*.py")]
+    files = [*CONSOLE.glob("templates/*.html"), CONSOLE / "sentences.py", *CONSOLE.glob("drawing/*.py")]
     for path in files:
         source = path.read_text(encoding="utf-8")
         for match in re.finditer(r"""\b(?:t|tn|say|count)\(\s*["']([\w.]+)["']\s*(~)?""", source):

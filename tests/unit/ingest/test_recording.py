@@ -13,7 +13,7 @@ from random import Random
 import pytest
 from click.testing import CliRunner
 
-from console.replaying import command
+from console.commands.replay import command
 from ingest.early import LifeSignals, Place
 from ingest.recording import (
     Recording,

@@ -1,0 +1,1 @@
+"""Drawings: view-models and words enter, SVG text leaves; pure and escaped."""

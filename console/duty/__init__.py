@@ -1,0 +1,1 @@
+"""Duty as people type it and read it."""

@@ -1,0 +1,1 @@
+"""Who somebody is and may be: passwords, codes, tokens and positions."""

@@ -1,0 +1,66 @@
+"""What a relative sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from console.views.admin import LookRow
+from console.views.doors import HomeNews
+from console.views.parts import DayLine, Form, HouseholdName, LifeSign, Presumed
+from console.views.registry import TEMPLATES
+from kaimen.vocabulary import (
+    EvidenceKind,
+    TaskKind,
+)
+
+
+class FamilyState(StrEnum):
+    GOOD = "good"
+    DAY1 = "day1"
+    DAY2 = "day2"
+    DAY3 = "day3"
+    UNKNOWN = "unknown"
+    AWAY = "away"
+    UNWATCHED = "unwatched"  # no consent, or not yet
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyHome:
+    """One elder for one family member: no more than the evidence and her consent allow."""
+
+    household: HouseholdName
+    relation: str  # as the family says it: 妈妈; words.relation puts the usual ones into English
+    state: FamilyState
+    line: DayLine | None = None  # None where exact times are not consented to
+    evidence_at: datetime | None = None
+    evidence_kind: EvidenceKind = EvidenceKind.OPENING
+    direction: str | None = None
+    exact_times: bool = False
+    presumed: Presumed = Presumed.UNSURE
+    last_sign: LifeSign | None = None
+    worker: str | None = None  # who is on it
+    act: TaskKind | None = None
+    result_by: datetime | None = None
+    unknown_cause: str | None = None  # own, broker, site, gateway, device
+    unknown_since: datetime | None = None
+    away_until: datetime | None = None
+    phone: str | None = None
+    spoke_form: Form | None = None
+    away_form: Form | None = None
+    look_form: Form | None = None
+    asked_at: datetime | None = None  # the family asked for a look; it is on somebody's list
+    looked: tuple[LookRow, ...] = ()
+    back_url: str | None = None  # somebody opened although she is declared away: is she back?
+    news: HomeNews | None = None
+    notices_form: Form | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FamilyPage:
+    homes: tuple[FamilyHome, ...]
+    open_form: str = ""  # spoke, away, look: which form stands open after an error
+
+
+TEMPLATES["family.html"] = (FamilyPage, "/family")  # fragment: homes

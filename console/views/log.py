@@ -1,0 +1,64 @@
+"""The access log."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from console.views.parts import Choice, HouseholdName
+from console.views.registry import TEMPLATES
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """As typed; ``from_text`` and ``to_text`` are local date-times of ``<input type=datetime-local>``."""
+
+    door: str = ""
+    building: str = ""
+    unit: str = ""
+    from_text: str = ""
+    to_text: str = ""
+    type: str = ""
+    method: str = ""
+    origin: str = ""  # live, replayed
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One door event; ``credential`` is a pseudonym, ``whose`` the class of its owner (resident, family, …)."""
+
+    occurred_at: datetime
+    received_at: datetime
+    door: str
+    type: str
+    device_id: str
+    household: HouseholdName | None = None
+    state: str | None = None
+    direction: str | None = None
+    method: str | None = None
+    whose: str | None = None
+    credential: str | None = None
+    reason: str | None = None
+    replayed: bool = False
+    late: bool = False
+    clock: str = "ntp"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessLogPage:
+    filter: LogFilter
+    rows: tuple[LogRow, ...]
+    doors: tuple[Choice, ...] = ()
+    buildings: tuple[Choice, ...] = ()
+    units: tuple[Choice, ...] = ()
+    types: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
+    total: int | None = None
+    newer_url: str | None = None
+    older_url: str | None = None
+
+
+# ?door= ?building= ?unit= ?from= ?to= ?type= ?method= ?origin=
+TEMPLATES["access_log.html"] = (AccessLogPage, "/access-log")

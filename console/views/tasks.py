@@ -1,0 +1,36 @@
+"""The list of tasks and one task as the person who goes sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from console.views.case import TaskView
+from console.views.parts import Contact, DayLine, HouseholdName
+from console.views.registry import TEMPLATES
+
+
+@dataclass(frozen=True, slots=True)
+class TasksPage:
+    open_tasks: tuple[TaskView, ...]
+    done_tasks: tuple[TaskView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPage:
+    """One visit or call on a phone in a stairwell. ``address_words`` is what is said to 120."""
+
+    task: TaskView
+    household: HouseholdName
+    call_name: str  # 王奶奶
+    line: DayLine | None
+    address_words: str
+    hard_of_hearing: bool = False
+    begin_url: str | None = None  # None: already at the door, or not a visit
+    take_url: str | None = None  # None: she has it, or it begins at a door
+    contacts: tuple[Contact, ...] = ()
+    duty_phone: str | None = None
+    back_url: str = "/tasks"
+
+
+TEMPLATES["tasks.html"] = (TasksPage, "/tasks")  # fragment: list
+TEMPLATES["field.html"] = (FieldPage, "/tasks/{id}")  # fragment: task

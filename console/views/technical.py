@@ -1,0 +1,73 @@
+"""What the page of technical causes shows, as frozen types: loaders fill them, the template reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from console.views.grounds import Technical
+from console.views.parts import HouseholdName
+from console.views.registry import TEMPLATES
+from kaimen.vocabulary import Role, TaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class CauseCard:
+    """One open cause; ``overdue``: nobody has recorded what was done in the time there was."""
+
+    number: str
+    url: str
+    technical: Technical
+    due_at: datetime | None = None
+    holder: str | None = None
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnseenLine:
+    """Somebody to be asked after; who may only count them gets none of these."""
+
+    household: HouseholdName
+    step: int  # 1 listed, 2 a call, 3 a visit
+    since: datetime
+    act: TaskKind | None = None
+    owner_role: Role | None = None
+    owner: str | None = None
+    start_at: datetime | None = None
+    due_at: datetime | None = None
+    case_url: str | None = None
+    case_number: str | None = None
+    cause: str | None = (
+        None  # the open cause that keeps her from being seen; None: it is over, the check stays
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedDevice:
+    """A device that was put into the register and never heard; ``due_at``: by when it should have been."""
+
+    id: str
+    kind: str
+    place: str
+    site: str
+    due_at: datetime
+    gateway: str | None = None
+    household_count: int = 0
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TechnicalPage:
+    causes: tuple[CauseCard, ...] = ()
+    causes_total: int = 0
+    people: tuple[UnseenLine, ...] = ()  # in the order in which they are asked after
+    people_total: int = 0
+    step_counts: tuple[int, int, int] = (0, 0, 0)  # listed, to be called, to be visited
+    waiting_count: int = 0  # checks held back until devices had time to speak
+    waiting_until: datetime | None = None
+    not_known_count: int = 0
+    awaited: tuple[AwaitedDevice, ...] = ()
+    awaited_total: int = 0
+
+
+TEMPLATES["technical.html"] = (TechnicalPage, "/technical")  # fragment: list
