@@ -30,7 +30,7 @@ def apply_rights(connection: psycopg.Connection[Any]) -> bool:
         " FROM schema_migrations"
     ).fetchone()
     assert versions is not None
-    known, has_rights = _values(versions)
+    known, has_rights = versions
     if not has_rights:
         return False
     digest = hashlib.sha256(f"{known}\n{text}".encode()).hexdigest()
@@ -38,7 +38,7 @@ def apply_rights(connection: psycopg.Connection[Any]) -> bool:
         return False
     with connection.transaction():
         row = connection.execute("SELECT digest FROM applied_rights").fetchone()
-        if row is not None and _values(row)[0] == digest:
+        if row is not None and row[0] == digest:
             return True
         connection.execute(text)
         # The machine's clock is right here: this row says when an operator upgraded, it decides nothing.
@@ -50,22 +50,18 @@ def apply_rights(connection: psycopg.Connection[Any]) -> bool:
     return True
 
 
-def _values(row: Any) -> list[Any]:
-    return list(row.values()) if isinstance(row, Mapping) else list(row)
-
-
 def make_roles(connection: psycopg.Connection[Any]) -> bool:
     """Make the roles that are missing, without a password; False where some are missing and this login may not."""
     found = connection.execute(
         "SELECT rolname FROM pg_roles WHERE rolname = ANY (%s)", (list(ROLES),)
     ).fetchall()
-    missing = [role for role in ROLES if role not in {_values(row)[0] for row in found}]
+    missing = [role for role in ROLES if role not in {row[0] for row in found}]
     if not missing:
         return True
     may = connection.execute(
         "SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
     ).fetchone()
-    if may is None or not _values(may)[0]:
+    if may is None or not may[0]:
         return False
     for role in missing:
         try:

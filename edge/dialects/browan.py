@@ -6,20 +6,15 @@ as a counter of openings.
 
 from __future__ import annotations
 
+from edge.dialects.flags import DOOR, LEAK, PRESS, ROOM, VALUE
 from edge.reading import Kind, Reading, read
-
-_DOOR = (Kind.DOOR_OPEN, Kind.DOOR_CLOSED)
-_ROOM = (Kind.OCCUPIED, Kind.VACANT)
-_LEAK = (Kind.WATER_LEAK, Kind.WATER_OK)
-_PRESS = (Kind.BUTTON, Kind.TELEMETRY)
-_VALUE = (Kind.TELEMETRY, Kind.TELEMETRY)
 
 #: TABS port -> what status bit 0 says.
 _TABS = {
-    100: _DOOR, 102: _ROOM, 103: _VALUE, 104: _VALUE, 105: _VALUE, 106: _LEAK, 107: _VALUE, 136: _VALUE, 147: _PRESS,
+    100: DOOR, 102: ROOM, 103: VALUE, 104: VALUE, 105: VALUE, 106: LEAK, 107: VALUE, 136: VALUE, 147: PRESS,
 }  # fmt: skip
 #: MerryIoT port -> what status bit 0 says (bit 1 button, bit 2 tamper).
-_MERRY = {120: _DOOR, 122: _ROOM, 126: _LEAK, 127: _VALUE, 128: _VALUE}
+_MERRY = {120: DOOR, 122: ROOM, 126: LEAK, 127: VALUE, 128: VALUE}
 _PORT_OF_MODEL = {
     "TBDW": (100,), "TBMS": (102,), "TBHH": (103,), "TBHV": (103, 107), "TBAM": (104,), "TBSL": (105,),
     "TBWL": (106,), "TBPB": (147,), "TBOL": (136, 204),

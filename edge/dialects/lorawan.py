@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edge.dialects import browan, dragino, milesight, netvox, strips, tektelic
+from edge.dialects.flags import word_of
 from edge.dialects.values import as_int, as_text, parse_hex
 from edge.reading import Kind, Reading, read
 
@@ -54,8 +55,7 @@ def _elsys(model: str, port: int | None, data: bytes, source: str) -> list[Readi
         if length is None or len(value) < length:
             break
         kind, why = _elsys_kind(form & 0x3F, value)
-        raw = ("ON" if value[0] else "OFF") if kind is Kind.DOOR_STATE_UNKNOWN else None
-        readings.append(read(source, kind, why, raw=raw))
+        readings.append(read(source, kind, why, raw=word_of(kind, value[0])))
         place += 1 + length
     return readings or [read(source, Kind.UNKNOWN, "no value that is known")]
 

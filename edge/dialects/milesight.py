@@ -10,45 +10,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from edge.dialects.flags import CONTACT, DOOR, LEAK, MOVING, ROOM, VALUE, Pair
 from edge.dialects.values import epoch_ms
 from edge.reading import Kind, Nature, Reading, read
 
-_DOOR = (Kind.DOOR_OPEN, Kind.DOOR_CLOSED)
-_LEAK = (Kind.WATER_LEAK, Kind.WATER_OK)
-_ROOM = (Kind.OCCUPIED, Kind.VACANT)
-_PIR = (Kind.MOTION, Kind.NO_MOTION)
 _TAMPER = (Kind.TAMPER, Kind.TELEMETRY)
 _TILT = (Kind.ALARM, Kind.TELEMETRY)
-_VALUE = (Kind.TELEMETRY, Kind.TELEMETRY)
-_GPIO = (Kind.DOOR_STATE_UNKNOWN, Kind.DOOR_STATE_UNKNOWN)
-
-Pair = tuple[Kind, Kind]
 
 #: Model prefix -> (channel, type) -> what 1 and 0 say. Longer prefixes stand first.
 _FLAGS: tuple[tuple[str, dict[tuple[int, int], Pair]], ...] = (
-    ("WS301", {(0x03, 0x00): _DOOR, (0x04, 0x00): _TAMPER}),
+    ("WS301", {(0x03, 0x00): DOOR, (0x04, 0x00): _TAMPER}),
     ("WS302", {}),
-    ("WS303", {(0x03, 0x00): _LEAK}),
-    ("WS202", {(0x03, 0x00): _PIR, (0x04, 0x00): _VALUE}),
-    ("WS203", {(0x05, 0x00): _ROOM}),
-    ("EM300-MCS", {(0x06, 0x00): _DOOR}),
-    ("EM300-MLD", {(0x06, 0x00): _LEAK}),
-    ("EM300-SLD", {(0x05, 0x00): _LEAK}),
-    ("EM300-ZLD", {(0x05, 0x00): _LEAK}),
-    ("EM300-DI", {(0x05, 0x00): _GPIO}),
+    ("WS303", {(0x03, 0x00): LEAK}),
+    ("WS202", {(0x03, 0x00): MOVING, (0x04, 0x00): VALUE}),
+    ("WS203", {(0x05, 0x00): ROOM}),
+    ("EM300-MCS", {(0x06, 0x00): DOOR}),
+    ("EM300-MLD", {(0x06, 0x00): LEAK}),
+    ("EM300-SLD", {(0x05, 0x00): LEAK}),
+    ("EM300-ZLD", {(0x05, 0x00): LEAK}),
+    ("EM300-DI", {(0x05, 0x00): CONTACT}),
     ("EM310-UDL", {(0x04, 0x00): _TILT}),
     ("EM400", {(0x05, 0x00): _TILT}),
     ("EM410", {(0x05, 0x00): _TILT}),
     ("AT101", {(0x05, 0x00): _TILT, (0x07, 0x00): _TAMPER}),
-    ("VS330", {(0x03, 0x8E): _ROOM}),
-    ("VS340", {(0x03, 0x00): _ROOM}),
-    ("VS341", {(0x03, 0x00): _ROOM}),
-    ("VS370", {(0x03, 0x00): _ROOM, (0x04, 0x00): _VALUE}),
-    ("TS30", {(0x03, 0x00): _DOOR, (0x04, 0x00): _DOOR}),
-    ("UC", {(channel, 0x00): _GPIO for channel in (0x03, 0x04, 0x05, 0x06)}),
+    ("VS330", {(0x03, 0x8E): ROOM}),
+    ("VS340", {(0x03, 0x00): ROOM}),
+    ("VS341", {(0x03, 0x00): ROOM}),
+    ("VS370", {(0x03, 0x00): ROOM, (0x04, 0x00): VALUE}),
+    ("TS30", {(0x03, 0x00): DOOR, (0x04, 0x00): DOOR}),
+    ("UC", {(channel, 0x00): CONTACT for channel in (0x03, 0x04, 0x05, 0x06)}),
     ("GS101", {(0x05, 0x8E): (Kind.ALARM, Kind.ALARM_END)}),
     ("GS", {}),
-    ("AM", {(0x05, 0x00): _PIR}),
+    ("AM", {(0x05, 0x00): MOVING}),
     ("WS5", {}),
     ("WT", {}),
     ("WS101", {}),
@@ -75,17 +68,17 @@ _ATTRIBUTES: dict[int, int] = {
 }  # fmt: skip
 #: Model prefix -> length of a stored record after its time, place of its flag, what 1 and 0 say.
 _HISTORY: tuple[tuple[str, int, int | None, Pair], ...] = (
-    ("EM300-MCS", 4, 3, _DOOR),
-    ("EM300-SLD", 4, 3, _LEAK),
-    ("EM300-ZLD", 4, 3, _LEAK),
-    ("EM300-MLD", 4, 3, _LEAK),
-    ("WS203", 5, 1, _ROOM),
-    ("VS321", 6, None, _VALUE),
-    ("EM300-DI", 9, None, _VALUE),
-    ("EM300-TH", 4, None, _VALUE),
-    ("EM320-TH", 3, None, _VALUE),
-    ("AT101", 8, None, _VALUE),
-    ("TS30", 5, None, _VALUE),
+    ("EM300-MCS", 4, 3, DOOR),
+    ("EM300-SLD", 4, 3, LEAK),
+    ("EM300-ZLD", 4, 3, LEAK),
+    ("EM300-MLD", 4, 3, LEAK),
+    ("WS203", 5, 1, ROOM),
+    ("VS321", 6, None, VALUE),
+    ("EM300-DI", 9, None, VALUE),
+    ("EM300-TH", 4, None, VALUE),
+    ("EM320-TH", 3, None, VALUE),
+    ("AT101", 8, None, VALUE),
+    ("TS30", 5, None, VALUE),
 )
 
 

@@ -7,35 +7,29 @@ polarity the maker leaves to the installation stays open until the device table 
 
 from __future__ import annotations
 
+from edge.dialects.flags import CONTACT, DOOR, LEAK, PRESS, SHAKEN, Pair, word_of
 from edge.reading import Kind, Reading, read
 
-_DOOR = (Kind.DOOR_OPEN, Kind.DOOR_CLOSED)
-_LEAK = (Kind.WATER_LEAK, Kind.WATER_OK)
-_CONTACT = (Kind.DOOR_STATE_UNKNOWN, Kind.DOOR_STATE_UNKNOWN)
-_SHAKEN = (Kind.VIBRATION, Kind.TELEMETRY)
-_PRESS = (Kind.BUTTON, Kind.TELEMETRY)
 _HELP = (Kind.SOS, Kind.TELEMETRY)
 _FIRE = (Kind.SMOKE, Kind.SMOKE_OK)
 _GAS = (Kind.ALARM, Kind.ALARM_END)
 _BELL = (Kind.CALL, Kind.TELEMETRY)
 
-Pair = tuple[Kind, Kind]
-
 #: Model prefix -> what 1 and 0 say, once per input from byte 4 on. Longer prefixes stand first.
 _STATUS: tuple[tuple[str, tuple[Pair, ...]], ...] = (
-    ("R718F2", (_DOOR, _DOOR)), ("R730F2", (_DOOR, _DOOR)), ("R311CC", (_DOOR, _DOOR)),
-    ("R311CA", (_CONTACT, _CONTACT)), ("R311CB", (_CONTACT, _CONTACT)), ("R718J2", (_CONTACT, _CONTACT)),
-    ("R718LB2", (_CONTACT, _CONTACT)), ("R730LB2", (_CONTACT, _CONTACT)),
-    ("R718DA2", (_SHAKEN, _SHAKEN)), ("R718DB2", (_SHAKEN, _SHAKEN)),
-    ("R730DA2", (_SHAKEN, _SHAKEN)), ("R730DB2", (_SHAKEN, _SHAKEN)),
-    ("R311A", (_DOOR,)), ("R718F", (_DOOR,)), ("R730F", (_DOOR,)), ("R313A", (_DOOR,)),
-    ("R718J", (_CONTACT,)), ("R718LB", (_CONTACT,)), ("R730LB", (_CONTACT,)),
-    ("R718DA", (_SHAKEN,)), ("R718DB", (_SHAKEN,)), ("R718MBA", (_SHAKEN,)), ("R730MBA", (_SHAKEN,)),
-    ("R730DA", (_SHAKEN,)), ("R730DB", (_SHAKEN,)), ("R311FA", (_SHAKEN,)), ("R311DA", (_SHAKEN,)),
-    ("R311DB", (_SHAKEN,)),
-    ("R718WA", (_LEAK,)), ("R718WB", (_LEAK,)), ("R311W", (_LEAK, _LEAK)), ("R313WA", (_LEAK,)),
+    ("R718F2", (DOOR, DOOR)), ("R730F2", (DOOR, DOOR)), ("R311CC", (DOOR, DOOR)),
+    ("R311CA", (CONTACT, CONTACT)), ("R311CB", (CONTACT, CONTACT)), ("R718J2", (CONTACT, CONTACT)),
+    ("R718LB2", (CONTACT, CONTACT)), ("R730LB2", (CONTACT, CONTACT)),
+    ("R718DA2", (SHAKEN, SHAKEN)), ("R718DB2", (SHAKEN, SHAKEN)),
+    ("R730DA2", (SHAKEN, SHAKEN)), ("R730DB2", (SHAKEN, SHAKEN)),
+    ("R311A", (DOOR,)), ("R718F", (DOOR,)), ("R730F", (DOOR,)), ("R313A", (DOOR,)),
+    ("R718J", (CONTACT,)), ("R718LB", (CONTACT,)), ("R730LB", (CONTACT,)),
+    ("R718DA", (SHAKEN,)), ("R718DB", (SHAKEN,)), ("R718MBA", (SHAKEN,)), ("R730MBA", (SHAKEN,)),
+    ("R730DA", (SHAKEN,)), ("R730DB", (SHAKEN,)), ("R311FA", (SHAKEN,)), ("R311DA", (SHAKEN,)),
+    ("R311DB", (SHAKEN,)),
+    ("R718WA", (LEAK,)), ("R718WB", (LEAK,)), ("R311W", (LEAK, LEAK)), ("R313WA", (LEAK,)),
     ("RA02A", (_FIRE,)), ("RA02C", (_GAS,)),
-    ("RB02I", (_HELP,)), ("R312A", (_HELP,)), ("R718T", (_PRESS,)), ("R313F1", (_PRESS,)), ("RB02", (_PRESS,)),
+    ("RB02I", (_HELP,)), ("R312A", (_HELP,)), ("R718T", (PRESS,)), ("R313F1", (PRESS,)), ("RB02", (PRESS,)),
     ("R312", (_BELL,)),
 )  # fmt: skip
 #: Device type of byte 1 -> model, for those above.
@@ -71,8 +65,9 @@ def _measured(name: str, data: bytes, source: str) -> list[Reading]:
             status = data[4 + place]
             where = source if place == 0 else f"{source}/{place + 1}"
             kind = yes if status else no
-            raw = ("ON" if status else "OFF") if kind is Kind.DOOR_STATE_UNKNOWN else None
-            readings.append(read(where, kind, f"status {status} of input {place + 1}", raw=raw))
+            readings.append(
+                read(where, kind, f"status {status} of input {place + 1}", raw=word_of(kind, status))
+            )
     return readings or [read(source, Kind.UNKNOWN, "a model that is not known")]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edge.dialects.flags import word_of
 from edge.reading import Kind, Nature, Reading, read
 
 #: Type -> length of its value in bytes.
@@ -64,7 +65,7 @@ def decode(model: str, port: int | None, data: bytes, source: str) -> list[Readi
     for form, value in records:
         found = _kind(form, value)
         if found is not None:
-            raw = ("ON" if value[0] else "OFF") if found[0] is Kind.DOOR_STATE_UNKNOWN else None
+            raw = word_of(found[0], value[0])
             readings.append(read(source, *found, nature=nature, raw=raw, battery_percent=battery))
     return readings or [
         read(source, Kind.TELEMETRY, "values, no fact about a door", nature=nature, battery_percent=battery)

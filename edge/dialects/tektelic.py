@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from edge.dialects.flags import CONTACT, LEAK, MOVING, SHAKEN, word_of
 from edge.reading import Kind, Reading, read
 
 #: (channel, type) -> length of its value in bytes.
@@ -18,11 +19,11 @@ _LENGTHS = {
     (0x11, 0x02): 2,
 }  # fmt: skip
 _FLAGS = {
-    (0x01, 0x00): (Kind.DOOR_STATE_UNKNOWN, Kind.DOOR_STATE_UNKNOWN),
-    (0x09, 0x00): (Kind.WATER_LEAK, Kind.WATER_OK),
-    (0x0A, 0x00): (Kind.MOTION, Kind.NO_MOTION),
-    (0x0C, 0x00): (Kind.VIBRATION, Kind.TELEMETRY),
-    (0x0E, 0x00): (Kind.DOOR_STATE_UNKNOWN, Kind.DOOR_STATE_UNKNOWN),
+    (0x01, 0x00): CONTACT,
+    (0x09, 0x00): LEAK,
+    (0x0A, 0x00): MOVING,
+    (0x0C, 0x00): SHAKEN,
+    (0x0E, 0x00): CONTACT,
 }
 
 
@@ -49,7 +50,8 @@ def decode(model: str, port: int | None, data: bytes, source: str) -> list[Readi
     for where, value in found:
         if where in _FLAGS:
             kind = _FLAGS[where][0 if value[0] else 1]
-            raw = ("ON" if value[0] else "OFF") if kind is Kind.DOOR_STATE_UNKNOWN else None
             at = f"{source}/ext" if where[0] == 0x0E else source
-            readings.append(read(at, kind, f"channel {where[0]:#04x} is {value[0]}", raw=raw))
+            readings.append(
+                read(at, kind, f"channel {where[0]:#04x} is {value[0]}", raw=word_of(kind, value[0]))
+            )
     return readings or [read(source, Kind.TELEMETRY, "values, no fact about a door")]
