@@ -120,7 +120,7 @@ RETURNING o.id, o.case_id, o.path, o.step, o.person, o.channel, o.repetition, o.
 -- Messages that are their own rows: taken, delivered and recorded at once. What was leased or tried before, and what
 -- has an address, goes the way of all others. By the index on lane, pressing, not_before and id.
 WITH found AS MATERIALIZED (
-  SELECT q.id, q.attempts + 1 AS attempt FROM outbox q
+  SELECT q.id FROM outbox q
   WHERE q.state = 'planned' AND q.channel = %(channel)s AND q.lane <= %(lane_max)s AND q.not_before <= %(now)s
     AND q.lease_expires_at IS NULL AND q.address_id IS NULL
     AND (q.channel = 'console' OR q.let_go_at IS NOT NULL
@@ -129,14 +129,16 @@ WITH found AS MATERIALIZED (
   LIMIT %(limit)s
   FOR NO KEY UPDATE SKIP LOCKED
 ), told AS (
-  UPDATE outbox o SET state = 'delivered', fence = o.fence + 1, attempts = found.attempt
-  FROM found WHERE o.id = found.id
+  -- As one list of ids: a join would read the whole table where it is small.
+  UPDATE outbox o SET state = 'delivered', fence = o.fence + 1, attempts = o.attempts + 1
+  WHERE o.id = ANY(ARRAY(SELECT id FROM found))
+  RETURNING o.id, o.attempts
 ), noted AS (
   INSERT INTO deliveries (outbox_id, attempt, at, result)
-  SELECT id, attempt, %(now)s, 'delivered' FROM found
+  SELECT id, attempts, %(now)s, 'delivered' FROM told
   ON CONFLICT (outbox_id, attempt) DO NOTHING
 )
-SELECT count(*) AS count FROM found
+SELECT count(*) AS count FROM told
 
 -- name: put_back
 -- A message that was leased too early for its address: as it was, and not before an instant.
