@@ -17,10 +17,11 @@ import msgspec
 import numpy as np
 
 from ingest.detector.batches import Batch
+from ingest.detector.columns import NUMBER_MAX
 from ingest.detector.engine import Detector, Registry, pulse_at_or_after
 from ingest.detector.facts import Crossing, Withdrawal
 from ingest.detector.rows import Rows
-from ingest.detector.state import PULSE_MS
+from ingest.detector.state import PULSE_MS, THRESHOLDS_MAX
 from ingest.recording import RecordingError, open_bytes, open_text
 from kaimen import wire
 from kaimen.policy import FUTURE_MAX_MS, LATE_AFTER_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
@@ -43,6 +44,8 @@ _PIECES_KEPT = 32
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: The year 10889: what is beyond is no receipt.
 _RECEIVED_MAX_MS = 1 << 48
+#: A century: what is longer is no span anybody means.
+_SPAN_MAX_S = 100 * 366 * 86_400
 
 # -- registry ------------------------------------------------------------------------------------------------
 
@@ -66,21 +69,20 @@ def parse_registry(document: Any, *, name: str = "registry") -> Registry:
 def _parse_registry(document: Any) -> Registry:
     devices = {
         item["id"]: Device(item["id"], item["site"], round(_supervision_s(item) * 1000))
-        for item in document["devices"]
+        for item in _each_once("devices", document["devices"])
     }
     credentials = {
         item["cred"]: Credential(item["cred"], CredentialClass(item["class"]), item.get("household"))
         for item in document.get("creds") or ()
     }
     households = {}
-    for item in document["households"]:
-        thresholds = item.get("thresholds_s")
+    for item in _each_once("households", document["households"]):
         households[item["id"]] = Household(
             household_id=item["id"],
             site_id=item["site"],
             doors=tuple(_parse_door(door) for door in item["doors"]),
             watched_from_ms=_instant(item["watched_from"]),
-            thresholds_ms=tuple(round(s * 1000) for s in thresholds) if thresholds else THRESHOLDS_DEFAULT_MS,
+            thresholds_ms=_thresholds_ms(item),
             absences=tuple(
                 Absence(_instant(span["from"]), _instant(span["to"])) for span in item.get("absences") or ()
             ),
@@ -89,9 +91,36 @@ def _parse_registry(document: Any) -> Registry:
     return Registry(devices, households, credentials)
 
 
+def _each_once(part: str, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the entries of one part of a registry, each of an id of its own."""
+    seen: set[str] = set()
+    for item in items:
+        if not isinstance(item["id"], str):
+            raise TypeError(f"{part}: id {item['id']!r} is no text")
+        if item["id"] in seen:
+            raise ValueError(f"{part}: {item['id']!r} stands there twice; list it once")
+        seen.add(item["id"])
+        yield item
+
+
 def _supervision_s(item: dict[str, Any]) -> float:
     """Three heartbeats where the registry names no supervision time."""
-    return float(item.get("supervision_s") or 3 * (item.get("heartbeat_s") or 60))
+    supervision_s = float(item.get("supervision_s") or 3 * (item.get("heartbeat_s") or 60))
+    if not 0 < supervision_s <= _SPAN_MAX_S:
+        raise ValueError(f"device {item['id']!r}: supervision_s {supervision_s} is no span in seconds")
+    return supervision_s
+
+
+def _thresholds_ms(item: dict[str, Any]) -> tuple[int, ...]:
+    """Read the thresholds in any order: a stage is the number of them that were reached."""
+    thresholds_s = item.get("thresholds_s")
+    if not thresholds_s:
+        return THRESHOLDS_DEFAULT_MS
+    if len(thresholds_s) > THRESHOLDS_MAX or not all(0.001 <= value <= _SPAN_MAX_S for value in thresholds_s):
+        raise ValueError(
+            f"household {item['id']!r}: thresholds_s holds at most {THRESHOLDS_MAX} spans in seconds, each a millisecond or more"
+        )
+    return tuple(sorted(round(value * 1000) for value in thresholds_s))
 
 
 def _parse_door(door: Any) -> DoorBinding:
@@ -108,7 +137,9 @@ def _instant(value: Any) -> int:
     """Read Unix milliseconds, which other tools may have written as ``1.7637e12``."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise ValueError(f"{value!r} is no instant in Unix milliseconds")
-    return int(value)
+    return max(
+        -NUMBER_MAX, min(int(value), NUMBER_MAX)
+    )  # some write for ever as the largest number they have
 
 
 # -- wire messages -------------------------------------------------------------------------------------------
@@ -190,7 +221,8 @@ class _Admitter:
 
 
 def _received_by_us(rx: int | None, received_ms: int) -> int:
-    return rx if rx is not None and rx <= received_ms else received_ms
+    """Return the first receipt by a process of ours, within what a column of instants can hold."""
+    return max(rx, -NUMBER_MAX) if rx is not None and rx <= received_ms else received_ms
 
 
 def judge_wire(

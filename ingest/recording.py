@@ -11,12 +11,15 @@ from __future__ import annotations
 import csv
 import gzip
 import math
+import sys
 import zlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from io import BufferedReader, FileIO, TextIOWrapper
 from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
@@ -35,23 +38,31 @@ class RecordingError(ValueError):
     """A file that cannot be read as what it should be; the text says which, where and how to mend it."""
 
 
-def open_text(path: Path) -> TextIO:
+@contextmanager
+def open_text(path: Path) -> Iterator[TextIO]:
     """Open a text file that may be gzip."""
-    if path.suffix == ".gz" or _is_gzip(path):
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
-    return path.open(encoding="utf-8-sig", newline="")
+    with open_bytes(path) as stream, TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
+        yield text
 
 
-def open_bytes(path: Path) -> IO[bytes]:
-    """Open a file that may be gzip, for reading line by line as it is."""
-    if path.suffix == ".gz" or _is_gzip(path):
-        return cast(IO[bytes], gzip.open(path, "rb"))
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file or a pipe that may be gzip, for reading line by line as it is; ``-`` is standard input.
+
+    Whether it is gzip is told by its first bytes, which stay to be read: a pipe says them but once.
+    """
+    with _open_plain(path) as stream:
+        if path.suffix == ".gz" or stream.peek(2)[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=stream) as unpacked:
+                yield cast(IO[bytes], unpacked)
+        else:
+            yield stream
+
+
+def _open_plain(path: Path) -> BufferedReader:
+    if str(path) == "-":
+        return BufferedReader(FileIO(sys.stdin.fileno(), closefd=False))
     return path.open("rb")
-
-
-def _is_gzip(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(2) == b"\x1f\x8b"
 
 
 def _no_signals() -> NDArray[np.int64]:

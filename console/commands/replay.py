@@ -12,7 +12,10 @@ from tqdm import tqdm
 
 #: Lines that are no message are named on standard error, up to so many.
 UNREADABLE_SHOWN_MAX = 20
-_PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
+#: The year 10889: what is beyond is no instant.
+INSTANT_MAX_MS = 1 << 48
+#: A file or a pipe; ``-`` is standard input.
+_PATH = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 
 
 @click.command()
@@ -36,7 +39,12 @@ _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
     "--wire", "wire_file", type=_PATH, help="Recorded wire messages (JSON Lines), in order of receipt."
 )
 @click.option("--registry", "registry_file", type=_PATH, help="The registry the messages belong to (JSON).")
-@click.option("--until", "until_ms", type=int, help="Instant of the report, Unix milliseconds.")
+@click.option(
+    "--until",
+    "until_ms",
+    type=click.IntRange(0, INSTANT_MAX_MS),
+    help="Instant of the report, Unix milliseconds.",
+)
 @click.option(
     "--kill", "kills", multiple=True, hidden=True, help="Through the broker: kill -9 this service on the way."
 )

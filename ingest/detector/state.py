@@ -88,7 +88,7 @@ class WatchState:
 
     def set_due(self, index: int, due_ms: int) -> None:
         """Arm one household for the first pulse at or after ``due_ms``; its block's bound is lowered where needed."""
-        due_s = min(-(-due_ms // PULSE_MS), NEVER_S)
+        due_s = max(0, min(-(-due_ms // PULSE_MS), NEVER_S))
         self.due_s[index] = due_s
         block = index // BLOCK
         if due_s < self.bound_s[block]:

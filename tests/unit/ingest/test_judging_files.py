@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import main
-from ingest.judging import RecordingError, Unreadable, judge_wire, read_messages, read_registry
+from ingest.judging import (
+    RecordingError,
+    Unreadable,
+    judge_wire,
+    parse_registry,
+    read_messages,
+    read_registry,
+)
 
 BEGIN = 1_763_712_000_000
 HOUR = 3_600_000
@@ -129,6 +137,42 @@ def test_payloads_that_are_no_events_are_quarantined_one_by_one(tmp_path: Path) 
     assert found["admission"]["accepted"] == 1 and found["admission"]["quarantined"] >= len(odd)
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_messages_and_registry_may_come_through_a_pipe(tmp_path: Path, packed: bool) -> None:
+    lines = "".join(json.dumps(item) + "\n" for item in plain()).encode()
+    write(tmp_path / "plain.jsonl", plain())
+    expected = report(tmp_path / "plain.jsonl", tmp_path)
+    read_end, write_end = os.pipe()
+    os.write(write_end, gzip.compress(lines) if packed else lines)
+    os.close(write_end)
+    try:
+        found = read_messages(Path(f"/dev/fd/{read_end}"))
+        assert judge_wire(found, read_registry(tmp_path / "registry.json"), UNTIL) == expected
+    finally:
+        os.close(read_end)
+
+
+def test_standard_input_is_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = report(write(tmp_path / "plain.jsonl", plain()), tmp_path)
+    registry = read_registry(tmp_path / "registry.json")
+    with (tmp_path / "plain.jsonl").open(encoding="utf-8") as messages:
+        monkeypatch.setattr("sys.stdin", messages)
+        assert judge_wire(read_messages(Path("-")), registry, UNTIL) == expected
+
+
+def test_a_first_receipt_before_all_time_is_a_receipt(tmp_path: Path) -> None:
+    odd = message(29.5, "evt", seq=2, type="Motion", rx=-(2**63))
+    odd["payload"] |= {"clk": "rtc", "boot": "00000000000000ac"}
+    found = report(write(tmp_path / "odd.jsonl", [*plain(), odd]), tmp_path)
+    assert found["admission"] == {
+        "accepted": 2,
+        "duplicate": 0,
+        "late": 0,
+        "implausible": 0,
+        "quarantined": 0,
+    }
+
+
 def test_an_archive_cut_short_is_an_error_with_its_place(tmp_path: Path) -> None:
     whole = gzip.compress("".join(json.dumps(item) + "\n" for item in plain() * 50).encode(), 1)
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) - 40])
@@ -151,3 +195,21 @@ def test_a_registry_may_have_a_mark_and_whole_floats_and_says_what_does_not_fit(
         (tmp_path / "wrong.json").write_text(json.dumps(document), encoding="utf-8")
         with pytest.raises(RecordingError, match=r"wrong\.json"):
             read_registry(tmp_path / "wrong.json")
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "words"),
+    [
+        ("households", {"thresholds_s": [0]}, "household 'h-1': thresholds_s"),
+        ("households", {"thresholds_s": [*range(1, 10)]}, "household 'h-1': thresholds_s"),
+        ("devices", {"supervision_s": -1}, "device 'd-1': supervision_s"),
+        ("devices", {"supervision_s": float("nan")}, "device 'd-1': supervision_s"),
+        ("devices", {"id": 5}, "id 5 is no text"),
+    ],
+)
+def test_a_registry_says_which_entry_does_not_fit(part: str, change: dict[str, Any], words: str) -> None:
+    document = {**REGISTRY, part: [{**REGISTRY[part][0], **change}]}
+    with pytest.raises(RecordingError, match=words):
+        parse_registry(document)
+    with pytest.raises(RecordingError, match="stands there twice"):
+        parse_registry({**REGISTRY, part: REGISTRY[part] * 2})
