@@ -54,9 +54,10 @@ from kaimen.vocabulary import QuarantineReason
 log = get_logger()
 
 EARLY_ROWS_PER_S_MAX = 200
-#: So many devices are looked at, this often, for events of long ago that can be packed or forgotten.
-PACKED_AT_ONCE = 20
-PACK_EVERY_S = 1.0
+#: So many devices are looked at in a second for events of long ago that can be packed or forgotten, one after a turn:
+#: whoever opens a door now waits for it. A turn of many messages leaves time for one more per so many.
+PACKED_PER_S = 20
+PACKED_PER_MESSAGES = 100
 #: Quarantined messages taken again in one turn.
 REPLAYED_PER_TURN_MAX = 2_000
 #: After a start the first pulse waits until what the broker kept has come, but not longer than this.
@@ -177,6 +178,7 @@ class GroupLoop:
         self._forgot_day = 0
         self._early_rows_left = 0.0
         self._packed_at = 0.0
+        self._packs_due = 0.0
         self._heard_until_ms: int | None = None
         # On a scaled clock a moment's delay is minutes: only the machine's own clock can be outvoted.
         self._own_clock = None if self._scaled else OwnClock()
@@ -419,9 +421,14 @@ class GroupLoop:
         self._refused_events = frozenset()
         self._refusals_unexplained = 0
         self._report(state, batch)
-        if begun - self._packed_at >= PACK_EVERY_S:
-            self._packed_at = begun
-            state.pack(PACKED_AT_ONCE)
+        self._pack(state, len(batch.messages))
+
+    def _pack(self, state: GroupState, messages: int) -> None:
+        now = time.monotonic()
+        due = min(PACKED_PER_S, self._packs_due + (now - self._packed_at) * PACKED_PER_S)
+        at_once = min(int(due), 1 + messages // PACKED_PER_MESSAGES) if messages else int(due)
+        self._packed_at, self._packs_due = now, due - at_once
+        state.pack(at_once)
 
     def _ready_state(self, connection: Connection, lease: Lease) -> GroupState:
         if self._state is not None:

@@ -230,8 +230,8 @@ class BootTrack:
             young = np.maximum(old.instants(base_ms), old.received) >= before_ms
             forgotten += int((old.here & ~young).sum())
             old.here &= young
-            settled += old.items(self.boot)
-        self.events, self.packed = kept, PackedEvents.of(settled) if settled else None
+        self.events = kept
+        self.packed = _packed_with(self.packed, settled)
         if forgotten:
             self.folded = [
                 pair
@@ -416,6 +416,14 @@ class BootTrack:
         if self._stale:
             self._rebuild()
         return self._points[-1]
+
+
+def _packed_with(old: PackedEvents | None, settled: Sequence[tuple[wire.Event, int]]) -> PackedEvents | None:
+    """Return what is packed together with what settled since; None where there is nothing."""
+    young = PackedEvents.of(settled) if settled else None
+    if old is None or not len(old):
+        return young
+    return old.joined(young)
 
 
 def plausible_marks(track: BootTrack) -> Iterator[tuple[int, EventMark]]:

@@ -110,8 +110,11 @@ class DeviceTrack:
     def take_event(self, event: wire.Event, received_ms: int) -> EventVerdict:
         """Add one event; its plausibility is judged with the base as it is now."""
         track = self._boot(event.boot)
+        unheard = track.received_base_ms is None
         moved, repeated = track.take_event(event, received_ms)
-        if moved:
+        if moved and unheard:
+            moved = False  # nothing stood on this base yet
+        elif moved:
             self._restart(track)
         instant, rebased = track.instant_ms(event.ts, event.up, event.clk)
         if not received_ms - PAST_MAX_MS <= instant <= received_ms + FUTURE_MAX_MS:
@@ -123,6 +126,10 @@ class DeviceTrack:
         if moved:
             return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False, moved=True)
         heard_before = self._heard_ms
+        if unheard and self._begin(track):
+            self._index(track, event, instant)
+            self._heard_ms = instant if heard_before is None else max(heard_before, instant)
+            return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False)
         extended = self._append_event(track, event, instant)
         self._index(track, event, instant)
         if not extended or (self.tampers and (event.type in TAMPER_TYPES or self._tampered_now())):
@@ -149,14 +156,19 @@ class DeviceTrack:
 
     def take_beat(self, boot: str, beat: Beat) -> EventVerdict:
         track = self._boot(boot)
+        unheard = track.received_base_ms is None
         moved = track.take_beat(beat)
-        if moved:
+        if moved and unheard:
+            moved = False  # nothing stood on this base yet
+        elif moved:
             self._restart(track)
         received_ms = beat[5]
         instant, rebased = track.instant_ms(beat[1], beat[0], beat[2])
         if not received_ms - PAST_MAX_MS <= instant <= received_ms + FUTURE_MAX_MS:
             return EventVerdict(instant, rebased, plausible=False, fresh=True, extended=False, moved=moved)
         added = track.append_beat(beat, instant)
+        if unheard and self._begin(track):
+            return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False)
         if moved or added is None or self._stale or self._tampered_now():
             track.mark_stale()
             self._stale = True
@@ -168,6 +180,19 @@ class DeviceTrack:
         return EventVerdict(
             instant, rebased, plausible=True, fresh=True, extended=extended, heard_before_ms=heard_before
         )
+
+    def _begin(self, track: BootTrack) -> bool:
+        """Add what the first message of a start proves, where nothing else has to be looked at; say whether it was.
+
+        The message itself is not indexed here, and an event's instant not yet heard.
+        """
+        if self._stale or self.tampers:
+            return False
+        if runs := track.runs():
+            self._watched = united([*self._watched, *runs])
+            if self._heard_ms is None or runs[-1][1] > self._heard_ms:
+                self._heard_ms = runs[-1][1]
+        return True
 
     def restore_base(self, boot: str, base: BootBase) -> None:
         """Take over what an earlier run knew of a boot's base: folded heartbeats are no longer there to say it."""

@@ -139,6 +139,33 @@ class PackedEvents:
         )  # fmt: skip
         return kept, rest
 
+    def joined(self, young: PackedEvents | None) -> PackedEvents:
+        """Return what is here and what is in ``young``, which has no position of these, as one."""
+        parts = [self] if young is None else [self, young]
+        rows = [np.flatnonzero(part.here) for part in parts]
+        table: dict[Words, int] = {}
+        numbers = [
+            np.asarray([table.setdefault(words, len(table)) for words in part.words], np.int32)
+            for part in parts
+        ]
+        words_no = np.concatenate(
+            [number[part.words_no[at]] for part, at, number in zip(parts, rows, numbers, strict=True)]
+        )
+        seq = np.concatenate([part.seq[at] for part, at in zip(parts, rows, strict=True)])
+        order = np.argsort(seq, kind="stable")
+
+        def column(name: str) -> Any:
+            return np.concatenate([getattr(part, name)[at] for part, at in zip(parts, rows, strict=True)])[
+                order
+            ]
+
+        used, words_no = np.unique(words_no[order], return_inverse=True)
+        words = list(table)
+        return PackedEvents(
+            seq[order], column("ts"), column("up"), column("opens"), column("received"), column("clock"),
+            column("hist"), words_no.astype(np.int32), [words[number] for number in used.tolist()],
+        )  # fmt: skip
+
     # -- one by one -----------------------------------------------------------------------------------------
 
     def take_out(self, seq: int, boot: str) -> tuple[wire.Event, int] | None:

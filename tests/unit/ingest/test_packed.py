@@ -78,3 +78,18 @@ def test_numbers_beyond_all_sense_are_not_packed() -> None:
     for wild in (event(1, 50, ts=-1), event(1, 1 << 60), event(1 << 60, 50), event(1, 50, opens=1 << 60)):
         assert not fits(wild, 60)
     assert not fits(event(1, 50), 1 << 60)
+
+
+def test_what_was_packed_before_and_what_settled_since_lie_together_by_position() -> None:
+    old = PackedEvents.of((event(seq, seq * 10, cred=f"c-{seq}"), seq) for seq in (1, 2, 5, 6))
+    gone = old.take_out(5, "0" * 16)
+    young = PackedEvents.of((event(seq, seq * 10, cred="c-3"), seq) for seq in (3, 5))
+    joined = old.joined(young)
+    assert gone is not None
+    assert [(item.seq, item.cred, at) for item, at in joined.items("0" * 16)] == [
+        (1, "c-1", 1), (2, "c-2", 2), (3, "c-3", 3), (5, "c-3", 5), (6, "c-6", 6),
+    ]  # fmt: skip
+    assert joined.last_seq == 6 and list(joined.joined(None).items("0" * 16)) == list(joined.items("0" * 16))
+    assert {words[4] for words in joined.words} == {"c-1", "c-2", "c-3", "c-6"}, (
+        "words nobody uses are let go"
+    )
