@@ -19,6 +19,8 @@ from kaimen.settings import ConsoleSettings
 STOP_WITHIN_S = 5
 #: More than the streams that may stand at once, so that a thousand viewers leave room for requests.
 CONNECTIONS_MAX = 3_000
+#: How long a connection to the database that answered is not asked again whether it stands.
+TRUSTED_S = 1.0
 
 
 class ConsoleServer(uvicorn.Server):
@@ -36,7 +38,9 @@ def main(settings: ConsoleSettings) -> int:
     set_up_logs("console", level=settings.log_level, form=settings.log_format)
     log = get_logger()
     clock = open_clock(settings.clock)
-    with open_pool(settings.database_url, service="console", size_max=settings.database_pool_max) as pool:
+    with open_pool(
+        settings.database_url, service="console", size_max=settings.database_pool_max, trusted_s=TRUSTED_S
+    ) as pool:
         app = create_app(settings, clock, pool)
         services: Services = app.state.services
         if not is_let_in(pool, services.audit_key):

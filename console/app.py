@@ -108,8 +108,8 @@ FORGET_EVERY_S = 600.0
 log = get_logger()
 
 _PAGES = (
-    sign_in, sign_in_code, sign_in_outer, account, account_tokens, people, alarms, case, morning, morning_early, tasks, household, absences, why, consents, buildings, access_log, doors, technical,
-    devices, device_tests, policies, agreements, quarantine, family, police, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
+    alarms, case, morning, tasks, household, family, police, buildings, technical, sign_in, sign_in_code, sign_in_outer,
+    account, account_tokens, people, morning_early, absences, why, consents, access_log, doors, devices, device_tests, policies, agreements, quarantine, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, visit_photos, watchdog, figures, duty, duty_deputies, duty_rosters, dry_run, look_back,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
     rights, retention, voices,
@@ -153,17 +153,18 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
         redoc_url=None,
     )
     app.state.services = services
+    # Routes are tried in their order, and each costs: what is asked most often stands first.
+    app.include_router(api.router)
+    app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
+    _add_probes(app)
     for page in _PAGES:
         app.include_router(page.router)
     if settings.demo:
         _add_demo(app, services)
-    app.include_router(api.router)
     app.include_router(api_why.router)
     app.include_router(openapi.router)
     app.include_router(inbound.router)
     app.include_router(voice_reports.router)
-    app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
-    _add_probes(app)
     _add_error_handlers(app)
     # The last one added is the outermost: headers and bounds hold for every answer, errors included.
     app.add_middleware(ErrorLayer)

@@ -65,6 +65,10 @@ SELECT start_session(%(token_hash)s, %(user_id)s, %(now)s, %(expires_at)s, %(age
 -- the session with its person, unless that person was disabled
 SELECT * FROM find_session(%(token_hash)s)
 
+-- name: seat_find
+-- the same with the homes and places that are hers
+SELECT * FROM find_seat(%(token_hash)s)
+
 -- name: session_seen
 SELECT touch_session(%(token_hash)s, %(now)s)
 

@@ -33,7 +33,7 @@ from console.views.shell import Duty, Place, Position, Shell
 from console.words import LANGUAGES, load_catalogue
 from kaimen import __version__
 from kaimen.clock import FileClock
-from kaimen.database import Connection, connect, queries, transaction
+from kaimen.database import Connection, connect, queries, single, transaction
 from kaimen.vocabulary import Role
 
 LANGUAGE_COOKIE = "kaimen_language"
@@ -241,7 +241,7 @@ def find_seat(request: Request) -> Seat | None:
     if not token or len(token) > 100:
         return None
     wall_now = services.wall_now()
-    with services.transaction() as connection:
+    with single(services.pool) as connection:
         used = "fragment" not in request.query_params
         session = identity.find_session(connection, token, now=wall_now, used=used)
     must = None if session is None else session.must(services.factor_rule, wall_now)

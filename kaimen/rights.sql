@@ -363,7 +363,7 @@ INSERT INTO wanted_functions (role, name) VALUES
 ('kaimen_console', 'scope_list'), ('kaimen_console', 'scope_word'), ('kaimen_console', 'open_scope'),
 ('kaimen_console', 'open_console'), ('kaimen_console', 'is_only_community'), ('kaimen_console', 'scope'),
 ('kaimen_console', 'sign_in_user'), ('kaimen_console', 'own_standing'), ('kaimen_console', 'is_name_taken'),
-('kaimen_console', 'start_session'), ('kaimen_console', 'find_session'), ('kaimen_console', 'touch_session'),
+('kaimen_console', 'start_session'), ('kaimen_console', 'find_session'), ('kaimen_console', 'find_seat'), ('kaimen_console', 'touch_session'),
 ('kaimen_console', 'place_session'), ('kaimen_console', 'position_session'),
 ('kaimen_console', 'note_factor_outside'), ('kaimen_console', 'end_session'), ('kaimen_console', 'own_sessions'),
 ('kaimen_console', 'end_own_session'), ('kaimen_console', 'end_other_sessions'),

@@ -13,7 +13,7 @@ import uvicorn
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from console.__main__ import CONNECTIONS_MAX
+from console.__main__ import CONNECTIONS_MAX, TRUSTED_S
 from console.api.lists import case_items
 from console.api.routes import Seated
 from console.app import create_app
@@ -60,7 +60,7 @@ class PlainPage(BaseModel):
 def serve(url: str, port: int) -> None:
     """Serve one worker on loopback."""
     settings = ConsoleSettings(database_url=url, console_port=port, console_secure_cookies=False)
-    pool = open_pool(url, service="console")
+    pool = open_pool(url, service="console", trusted_s=TRUSTED_S)
     app = create_app(settings, SystemClock(), pool)
 
     @app.get(PEER_PATH, response_model=PlainPage)

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -363,13 +363,24 @@ def viewer_of(connection: Connection, user: dict[str, Any]) -> Viewer:
     sql = queries("console")
     rows = connection.execute(sql["user_households"], {"user_id": user["id"]}).fetchall()
     places = connection.execute(sql["user_places"], {"user_id": user["id"]}).fetchall()
-    held = frozenset(row["community_id"] for row in places)
+    return _viewer(
+        user,
+        homes=[row["household_id"] for row in rows if row["blocked_at"] is None],
+        blocked=[row["household_id"] for row in rows if row["blocked_at"] is not None],
+        held=[row["community_id"] for row in places],
+    )
+
+
+def _viewer(
+    user: dict[str, Any], *, homes: Iterable[str], blocked: Iterable[str], held: Iterable[str]
+) -> Viewer:
+    places = frozenset(held)
     chosen = user.get("chosen_community_id")
-    community = chosen if chosen in held else user["community_id"]
+    community = chosen if chosen in places else user["community_id"]
     if user.get("position_id") is not None:
         # A position beside the first is of one place, and of nobody's first position's places.
         community = user["community_id"]
-        held = frozenset() if community is None else frozenset({str(community)})
+        places = frozenset() if community is None else frozenset({str(community)})
     return Viewer(
         user_id=int(str(user["id"])),
         name=str(user["name"]),
@@ -377,25 +388,25 @@ def viewer_of(connection: Connection, user: dict[str, Any]) -> Viewer:
         role=Role(str(user["role"])),
         community_id=None if community is None else str(community),
         language=str(user["language"]),
-        household_ids=frozenset(row["household_id"] for row in rows if row["blocked_at"] is None),
-        blocked_ids=frozenset(row["household_id"] for row in rows if row["blocked_at"] is not None),
-        community_ids=held,
+        household_ids=frozenset(homes),
+        blocked_ids=frozenset(blocked),
+        community_ids=places,
     )
 
 
 def find_session(connection: Connection, token: str, *, now: datetime, used: bool = True) -> Session | None:
     """Return who a session token stands for; None where it is unknown, expired or idle too long.
 
-    ``used`` says that a person did something; a page that refreshes itself keeps no session alive.
+    One statement, which needs no scope: whoever has a token is told whose it is. ``used`` says that a person did something; a page that refreshes itself keeps no session alive.
     """
     sql = queries("console")
-    row = connection.execute(sql["session_find"], {"token_hash": hash_token(token)}).fetchone()
+    row = connection.execute(sql["seat_find"], {"token_hash": hash_token(token)}).fetchone()
     if row is None or not _lives(row, now):
         return None
     if used and now - row["seen_at"] >= SEEN_EVERY:
         connection.execute(sql["session_seen"], {"token_hash": row["token_hash"], "now": now})
     return Session(
-        viewer_of(connection, row),
+        _viewer(row, homes=row["homes"], blocked=row["blocked"], held=row["held"]),
         bytes(row["token_hash"]),
         row["created_at"],
         row["expires_at"],
