@@ -12,14 +12,14 @@ from datetime import timedelta
 import psycopg
 
 from alerts import figures, metrics
-from alerts.addresses import AddressBook, open_address_book
 from alerts.channels import Channel, Lane, open_channels, traits_of
-from alerts.courier import Courier
-from alerts.digest import Digest
-from alerts.homecoming import HomeNotices
-from alerts.mirror import Mirror
-from alerts.recipients import CONSOLE
 from alerts.retention import Keeper
+from alerts.sending.addresses import AddressBook, open_address_book
+from alerts.sending.courier import Courier
+from alerts.sending.digest import Digest
+from alerts.sending.homecoming import HomeNotices
+from alerts.sending.mirror import Mirror
+from alerts.sending.recipients import CONSOLE
 from alerts.voice.opening import open_dialler
 from alerts.worker import Worker
 from kaimen.clock import Clock, SystemClock, as_datetime, open_clock
@@ -30,7 +30,7 @@ from kaimen.settings import AlertsSettings
 
 log = get_logger()
 
-_OUTBOX = queries("alerts", "outbox.sql")
+_OUTBOX = queries("alerts.sending", "outbox.sql")
 #: A day of attempts is all that any bound counts.
 _FORGET_AFTER = timedelta(days=1)
 _MEASURE_EVERY_S = 5.0

@@ -13,12 +13,14 @@ from random import SystemRandom
 
 from psycopg.types.json import Jsonb
 
-from alerts.actions import Decision
-from alerts.answers import decide_met, decide_remote_well
 from alerts.case_rows import case_of_task, load_case, load_open_case
-from alerts.deputies import acts_for
+from alerts.duty.deputies import acts_for
+from alerts.duty.store import load_duty
 from alerts.faults import pass_point
-from alerts.happenings import (
+from alerts.keys import Key, lock
+from alerts.rules.actions import Decision
+from alerts.rules.answers import decide_met, decide_remote_well
+from alerts.rules.happenings import (
     AcceptShift,
     Act,
     AddNote,
@@ -34,16 +36,14 @@ from alerts.happenings import (
     Release,
     RemoteWell,
 )
-from alerts.keys import Key, lock
-from alerts.ladder import decide
-from alerts.reasons import ActRefused, Refusal
-from alerts.roster_store import load_duty
+from alerts.rules.ladder import decide
+from alerts.rules.reasons import ActRefused, Refusal
 from alerts.saving import save
 from alerts.surroundings import load_surroundings
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Contacted, EvidenceSource, Outcome, Role
 
-_ROSTER = queries("alerts", "roster.sql")
+_ROSTER = queries("alerts.duty", "roster.sql")
 #: Nobody may guess which of her wells is looked at again.
 _CHANCE = SystemRandom()
 

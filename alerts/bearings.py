@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.grading import (
+from alerts.rules.grading import (
     GAP_DAYS_BACK,
     RECENT,
     USUAL_SIGN_DAYS,

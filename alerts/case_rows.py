@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from alerts.ahead import Question, Reads
-from alerts.case import CaseFacts, TaskFacts
-from alerts.grading import parse_grounds
 from alerts.keys import Key, bare_key, key_of_case, lock
-from alerts.policies import policy_values
+from alerts.rules.case import CaseFacts, TaskFacts
+from alerts.rules.grading import parse_grounds
+from alerts.rules.policies import policy_values
 from kaimen.database import Connection, queries
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import CaseCause, CaseState, Outcome, Stage, TaskKind, TaskState

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from alerts.case import OWN_RULES
-from alerts.happenings import OutageMoved
-from alerts.technical import QUARANTINE_CAUSE, SET_ASIDE_CAUSE, cause_key
+from alerts.rules.case import OWN_RULES
+from alerts.rules.happenings import OutageMoved
+from alerts.rules.technical import QUARANTINE_CAUSE, SET_ASIDE_CAUSE, cause_key
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import CaseCause
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from alerts.actions import Annunciate, Decision
+from alerts.rules.actions import Annunciate, Decision
 from alerts.sweeps import find_cases_without_future
 from kaimen.database import Connection, queries
 
@@ -63,7 +63,7 @@ GAP_MINUTES = Gauge(
     ["community", "need"],
 )
 _SQL = queries("alerts")
-_OUTBOX = queries("alerts", "outbox.sql")
+_OUTBOX = queries("alerts.sending", "outbox.sql")
 
 
 def count_decision(decision: Decision, community_id: str) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from alerts.actions import Decision, Entry
-from alerts.case import Circumstances
 from alerts.case_rows import load_open_case
-from alerts.ending import closed
 from alerts.keys import Key, lock
-from alerts.reasons import Reason
+from alerts.rules.actions import Decision, Entry
+from alerts.rules.case import Circumstances
+from alerts.rules.ending import closed
+from alerts.rules.reasons import Reason
+from alerts.rules.technical import asked_to_check_device, cause_key, new_technical_case
 from alerts.saving import save
 from alerts.surroundings import load_surroundings
-from alerts.technical import asked_to_check_device, cause_key, new_technical_case
 from kaimen.database import Connection
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import Outcome

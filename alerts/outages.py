@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from alerts import metrics
-from alerts.actions import Action, Decision
-from alerts.case import CaseFacts
 from alerts.case_rows import load_open_case
-from alerts.happenings import Happening, OutageLeft, OutageMoved
 from alerts.keys import Key, key_before, try_lock
-from alerts.ladder import decide
-from alerts.reasons import Reason
+from alerts.rules.actions import Action, Decision
+from alerts.rules.case import CaseFacts
+from alerts.rules.happenings import Happening, OutageLeft, OutageMoved
+from alerts.rules.ladder import decide
+from alerts.rules.reasons import Reason
 from alerts.saving import save
 from alerts.surroundings import Surroundings, load_surroundings
 from alerts.waiting import HappeningRow, OutageTale, load_outage_facts, mark_handled

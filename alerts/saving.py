@@ -13,7 +13,10 @@ from zoneinfo import ZoneInfo
 
 from psycopg.types.json import Jsonb
 
-from alerts.actions import (
+from alerts.ahead import Rows
+from alerts.case_rows import CASE_COLUMNS, TASK_COLUMNS, load_open_case
+from alerts.keys import Key, lock
+from alerts.rules.actions import (
     Action,
     Annunciate,
     AskReview,
@@ -33,23 +36,20 @@ from alerts.actions import (
     SupersedeMessages,
     UnfoldHousehold,
 )
-from alerts.ahead import Rows
-from alerts.case import CaseFacts, Circumstances
-from alerts.case_rows import CASE_COLUMNS, TASK_COLUMNS, load_open_case
-from alerts.grading import format_grounds
-from alerts.happenings import WellToReview
-from alerts.keys import Key, lock
-from alerts.outbox import supersede_messages, write_messages
-from alerts.policies import format_policy
-from alerts.reasons import Reason
-from alerts.signals import decide_review
+from alerts.rules.case import CaseFacts, Circumstances
+from alerts.rules.grading import format_grounds
+from alerts.rules.happenings import WellToReview
+from alerts.rules.policies import format_policy
+from alerts.rules.reasons import Reason
+from alerts.rules.signals import decide_review
+from alerts.rules.technical import asked_to_check_device, cause_key, new_technical_case
+from alerts.sending.outbox import supersede_messages, write_messages
 from alerts.surroundings import Surroundings
-from alerts.technical import asked_to_check_device, cause_key, new_technical_case
 from kaimen.database import Connection, notify, queries
 from kaimen.vocabulary import CaseCause
 
 _SQL = queries("alerts")
-_OUTBOX = queries("alerts", "outbox.sql")
+_OUTBOX = queries("alerts.sending", "outbox.sql")
 
 
 #: Nobody spoke with her and nobody saw her: as ``verified_contacts.is_remote`` has it.

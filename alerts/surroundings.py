@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from alerts.ahead import Question, Reads
-from alerts.case import Circumstances
-from alerts.checks import Resident, Unseen, frailty_of, places
+from alerts.duty.store import load_duty, question_of_duty
 from alerts.keys import Key
-from alerts.outbox import load_roster, question_of_channels
-from alerts.policies import parse_policy
-from alerts.recipients import HELPER_ORDER, Roster
-from alerts.roster_store import load_duty, question_of_duty
+from alerts.rules.case import Circumstances
+from alerts.rules.checks import Resident, Unseen, frailty_of, places
+from alerts.rules.policies import parse_policy
+from alerts.sending.outbox import load_roster, question_of_channels
+from alerts.sending.recipients import HELPER_ORDER, Roster
 from kaimen.database import Connection, queries
 from kaimen.policy import LadderPolicy
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from alerts.case import Circumstances, stage_of
 from alerts.case_rows import load_checks, load_standing
-from alerts.happenings import OpenedWhileAway, RemoteOnly, StandsUnanswered
 from alerts.keys import Key, key_of_case, quarantine_key
-from alerts.technical import SET_ASIDE_CAUSE, UNKNOWN_SITE
+from alerts.rules.case import Circumstances, stage_of
+from alerts.rules.happenings import OpenedWhileAway, RemoteOnly, StandsUnanswered
+from alerts.rules.technical import SET_ASIDE_CAUSE, UNKNOWN_SITE
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import CaseCause
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from alerts.happenings import (
+from alerts.keys import Key
+from alerts.rules.happenings import (
     CheckDue,
     CheckEnded,
     Crossing,
@@ -19,9 +20,8 @@ from alerts.happenings import (
     SignalEnded,
     Withdrawal,
 )
-from alerts.keys import Key
-from alerts.signals import CAUSE_OF_SIGNAL, subject_of
-from alerts.technical import cause_key
+from alerts.rules.signals import CAUSE_OF_SIGNAL, subject_of
+from alerts.rules.technical import cause_key
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import HappeningKind, SignalKind
 

@@ -18,11 +18,14 @@ import psycopg
 from alerts import metrics
 from alerts.ahead import Ahead, Reads
 from alerts.bearings import load_grounds
-from alerts.case import Circumstances
 from alerts.case_rows import load_open_case, questions_of_case
 from alerts.clock_trust import ClockTrust, load_ingest_progress
+from alerts.duty.shifts import keep_duty, load_shift_ends
 from alerts.faults import pass_point
-from alerts.happenings import (
+from alerts.keys import Key, set_aside_key, try_lock, try_locks
+from alerts.outages import OtherCauseBusyError, OutageDesk
+from alerts.rules.case import Circumstances
+from alerts.rules.happenings import (
     CheckDue,
     ConsentWithdrawn,
     Crossing,
@@ -33,11 +36,8 @@ from alerts.happenings import (
     TimerDue,
     WorkSetAside,
 )
-from alerts.keys import Key, set_aside_key, try_lock, try_locks
-from alerts.ladder import decide
-from alerts.outages import OtherCauseBusyError, OutageDesk
+from alerts.rules.ladder import decide
 from alerts.saving import CaseChangedError, Written, save
-from alerts.shift_rows import keep_duty, load_shift_ends
 from alerts.surroundings import (
     CheckOrder,
     load_check_order,

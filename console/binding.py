@@ -16,9 +16,9 @@ from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from alerts.addresses import AddressBook
-from alerts.outbox import make_token, write_single
-from alerts.recipients import Address
+from alerts.sending.addresses import AddressBook
+from alerts.sending.outbox import make_token, write_single
+from alerts.sending.recipients import Address
 from kaimen.database import Connection, queries
 
 _SQL = queries("console", "channels.sql")

@@ -24,7 +24,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from alerts.channels.webhook import parse_secret, sign
 from alerts.notices import take_notice
-from alerts.outbox import ReceiptState, take_receipt
+from alerts.sending.outbox import ReceiptState, take_receipt
 from console import binding
 from console.inbound_paths import has_path, is_path
 from console.pages.channels import book_of

@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from alerts.roster import stretches
-from alerts.roster_store import load_duty
+from alerts.duty.roster import stretches
+from alerts.duty.store import load_duty
 from console.audit.chain import Entry, append
 from console.identity import sessions as identity
 from console.identity.sessions import Must, Session

@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from alerts.answers import NOTE_LENGTH_MAX
+from alerts.rules.answers import NOTE_LENGTH_MAX
 from kaimen.clock import Clock, FileClock
 from kaimen.database import Connection, notify, queries
 

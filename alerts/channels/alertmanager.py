@@ -1,4 +1,4 @@
-"""Prometheus Alertmanager, API v2: a message enters, one alert leaves; it is renewed by ``alerts.mirror``.
+"""Prometheus Alertmanager, API v2: a message enters, one alert leaves; it is renewed by ``alerts.sending.mirror``.
 
 Alertmanager keeps alerts in memory and remembers what it has notified, so every occurrence has its own ``episode``
 label: without it a second case of the same labels would not be told of after a restart. Labels carry no household
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import AfterDoubt, Channel, Lane, Message, Receipt, Traits
-from alerts.outgoing import Line, judge_status, open_line
+from alerts.sending.outgoing import Line, judge_status, open_line
 from kaimen.clock import as_datetime
 from kaimen.settings import AlertsSettings, ChannelSettings
 

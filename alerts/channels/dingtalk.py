@@ -14,8 +14,8 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import Channel, ChannelSettingsError, Limit, Message, Receipt, Traits
-from alerts.outgoing import Line, judge_status, open_line, parse_json
-from alerts.refusals import Refusals
+from alerts.sending.outgoing import Line, judge_status, open_line, parse_json
+from alerts.sending.refusals import Refusals
 from kaimen.settings import AlertsSettings, ChannelSettings
 
 _MUTED_S = 600

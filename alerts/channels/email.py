@@ -27,7 +27,7 @@ from alerts.channels import (
     Receipt,
     Traits,
 )
-from alerts.outgoing import Target, bounded, connect, is_listed, open_tls, private_hosts_of
+from alerts.sending.outgoing import Target, bounded, connect, is_listed, open_tls, private_hosts_of
 from kaimen.clock import as_datetime
 from kaimen.settings import AlertsSettings, ChannelSettings
 

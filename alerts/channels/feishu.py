@@ -15,8 +15,8 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import Channel, ChannelSettingsError, Limit, Message, Receipt, Traits
-from alerts.outgoing import Line, judge_status, open_line, parse_json
-from alerts.refusals import Refusals
+from alerts.sending.outgoing import Line, judge_status, open_line, parse_json
+from alerts.sending.refusals import Refusals
 from kaimen.settings import AlertsSettings, ChannelSettings
 
 _REFUSALS = Refusals(temporary={"1500", "19003"}, throttled={"11232": 60, "99991400": 60})

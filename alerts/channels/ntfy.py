@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import Channel, DeliveryError, Lane, Limit, Message, Receipt, Traits
-from alerts.outgoing import Line, judge_status, open_line, parse_json
+from alerts.sending.outgoing import Line, judge_status, open_line, parse_json
 from kaimen.settings import AlertsSettings, ChannelSettings
 
 _PRIORITIES = {Lane.LIFE: 5, Lane.ROUTINE: 3, Lane.DIGEST: 2}

@@ -22,7 +22,7 @@ from alerts.channels import (
     Receipt,
     Traits,
 )
-from alerts.outgoing import Target, bounded, connect, is_listed, private_hosts_of
+from alerts.sending.outgoing import Target, bounded, connect, is_listed, private_hosts_of
 from kaimen.settings import AlertsSettings, ChannelSettings
 
 ANSWER_BYTES_MAX = 1_024

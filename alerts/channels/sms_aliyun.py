@@ -25,9 +25,9 @@ from alerts.channels import (
     Receipt,
     Traits,
 )
-from alerts.clouds import ask_aliyun, format_query, link_code, number_of
-from alerts.outgoing import Answer, Line, judge_status, open_line, parse_json
-from alerts.refusals import Refusals
+from alerts.sending.clouds import ask_aliyun, format_query, link_code, number_of
+from alerts.sending.outgoing import Answer, Line, judge_status, open_line, parse_json
+from alerts.sending.refusals import Refusals
 from kaimen.settings import AlertsSettings, ChannelSettings
 
 _VERSION = "2017-05-25"

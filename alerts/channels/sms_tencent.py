@@ -22,9 +22,9 @@ from alerts.channels import (
     Receipt,
     Traits,
 )
-from alerts.clouds import ask_tencent, link_code, number_of, with_country
-from alerts.outgoing import Line, judge_status, open_line, parse_json
-from alerts.refusals import Refusals
+from alerts.sending.clouds import ask_tencent, link_code, number_of, with_country
+from alerts.sending.outgoing import Line, judge_status, open_line, parse_json
+from alerts.sending.refusals import Refusals
 from kaimen.settings import AlertsSettings, ChannelSettings
 
 _VERSION = "2021-01-11"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import psycopg
 
 from alerts.channels import AfterDoubt, Channel, ChannelSettingsError, DeliveryError, Message, Receipt, Traits
-from alerts.recipients import VOICE
+from alerts.sending.recipients import VOICE
 from alerts.voice import store
 from alerts.voice.opening import is_real, refusal_of
 from kaimen.clock import as_datetime

@@ -19,7 +19,7 @@ from alerts.channels import (
     Receipt,
     Traits,
 )
-from alerts.outgoing import (
+from alerts.sending.outgoing import (
     ANSWER_WITHIN_S,
     Line,
     Target,

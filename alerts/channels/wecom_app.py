@@ -22,9 +22,9 @@ from alerts.channels import (
     Receipt,
     Traits,
 )
-from alerts.outgoing import Line, judge_status, open_line, parse_json
-from alerts.refusals import Refusals
-from alerts.tokens import AccessToken
+from alerts.sending.outgoing import Line, judge_status, open_line, parse_json
+from alerts.sending.refusals import Refusals
+from alerts.sending.tokens import AccessToken
 from kaimen.settings import AlertsSettings, ChannelSettings
 
 _REFUSALS = Refusals(

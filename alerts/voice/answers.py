@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 
 from alerts import acts
 from alerts.keys import Key, lock
-from alerts.outbox import apply_receipt
+from alerts.sending.outbox import apply_receipt
 from alerts.voice.keypad import Audience, Meaning, meaning_of
 from kaimen.database import Connection, notify, queries
 

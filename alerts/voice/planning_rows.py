@@ -6,8 +6,8 @@ from datetime import datetime
 
 from psycopg.types.json import Jsonb
 
-from alerts.actions import Annunciate
-from alerts.recipients import VOICE, Roster, choose_rung, decide_told, idempotency_key
+from alerts.rules.actions import Annunciate
+from alerts.sending.recipients import VOICE, Roster, choose_rung, decide_told, idempotency_key
 from alerts.voice.keypad import Audience
 from alerts.voice.planning import Callee, PlannedCall, plan_calls
 from kaimen.database import Connection, queries

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from alerts.outbox import apply_receipt
+from alerts.sending.outbox import apply_receipt
 from alerts.voice.answers import Callee, load_callee, write_delivery, write_entry
 from alerts.voice.conversation import Course
 from alerts.voice.gateway import PERMANENT, Cause, InvalidNumberError, dialled

@@ -12,9 +12,9 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import ChannelSettingsError, DeliveryError
-from alerts.clouds import ask_tencent, with_country
-from alerts.outgoing import Line, judge_status, open_line, parse_json
-from alerts.refusals import Refusals
+from alerts.sending.clouds import ask_tencent, with_country
+from alerts.sending.outgoing import Line, judge_status, open_line, parse_json
+from alerts.sending.refusals import Refusals
 from alerts.voice.cloud import Report
 from alerts.voice.gateway import CallOrder, Cause, dialled
 from kaimen.settings import AlertsSettings, ChannelSettings

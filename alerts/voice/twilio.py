@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import ChannelSettingsError, DeliveryError
-from alerts.outgoing import Line, judge_status, open_line, parse_json
+from alerts.sending.outgoing import Line, judge_status, open_line, parse_json
 from alerts.voice.cloud import Report
 from alerts.voice.gateway import CallOrder, Cause, dialled
 from alerts.voice.keypad import Audience

@@ -18,7 +18,7 @@ from typing import IO, Any, cast
 import psycopg
 from psycopg import sql
 
-from alerts.outbox_holds import begin_hold
+from alerts.sending.holding import begin_hold
 from console.audit.chain import Entry, append
 from console.backups.dump import Manifest, count_rows, open_backup, verify_backup
 from console.backups.programs import start

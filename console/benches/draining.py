@@ -17,7 +17,7 @@ import psycopg
 
 from alerts.channels import AfterDoubt, Channel, Message, Receipt, Traits
 from alerts.channels.console import ConsoleChannel
-from alerts.courier import Courier
+from alerts.sending.courier import Courier
 from console.benches.measuring import Peer, Report
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Pool, connect, open_pool, queries, transaction

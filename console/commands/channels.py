@@ -16,7 +16,7 @@ from typing import Any
 import click
 import psycopg
 
-from alerts.addresses import AddressBook, AddressKeyError, open_address_book
+from alerts.sending.addresses import AddressBook, AddressKeyError, open_address_book
 from console import binding
 from console.app import read_audit_key
 from console.audit import chain as audit
@@ -26,7 +26,7 @@ from kaimen.database import Connection, connect, queries
 from kaimen.settings import ConsoleSettings
 
 _SQL = queries("console", "channels.sql")
-_OUTBOX = queries("alerts", "outbox.sql")
+_OUTBOX = queries("alerts.sending", "outbox.sql")
 
 COLUMNS = (
     "person_id", "user", "channel", "address", "position", "language", "zone", "quiet_from", "quiet_until", "digest",

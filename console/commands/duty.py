@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from alerts.holidays import HolidayTableError, parse_years
-from alerts.readiness import find_gaps, unknown_years
-from alerts.roster import DUTY_ROLES, stretches
-from alerts.roster_store import (
+from alerts.duty.holidays import HolidayTableError, parse_years
+from alerts.duty.readiness import find_gaps, unknown_years
+from alerts.duty.roster import DUTY_ROLES, stretches
+from alerts.duty.store import (
     Change,
     RosterRefusedError,
     RosterWordsError,

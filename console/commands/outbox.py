@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from alerts.outbox_holds import HELD_SHOWN_MAX, begin_hold, drop, end_hold, let_go, load_held, load_hold
+from alerts.sending.holding import HELD_SHOWN_MAX, begin_hold, drop, end_hold, let_go, load_held, load_hold
 from console.audit.chain import Entry
 from console.books.place import Place, entering, find_place, note, place_options
 from kaimen.clock import SystemClock, as_datetime

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from alerts.dry_run import (
+from alerts.duty.dry_run import (
     HOURS_AFTER_VISIT_DEFAULT,
     HOURS_AFTER_VISIT_MAX,
     Answer,

@@ -8,7 +8,7 @@ import click
 from pydantic import ValidationError
 
 from alerts.channels import ChannelSettingsError
-from alerts.watchdog import main
+from alerts.watchdog.service import main
 from kaimen.settings import WatchdogSettings
 
 

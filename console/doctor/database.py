@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from alerts.readiness import unknown_years
-from alerts.roster_store import load_duty
+from alerts.duty.readiness import unknown_years
+from alerts.duty.store import load_duty
 from console.app import FRESH_WITHIN_MS, FRESH_WITHIN_S
 from console.commands.channels import channel_lines
 from console.doctor.lines import Line, attention, ok, wrong

@@ -1,7 +1,7 @@
 """Duty as iCalendar: a community's duty enters and one person's feed leaves; a calendar file enters, shifts leave.
 
 Going out, instants are in UTC: whatever reads the feed knows its own zone. Coming in, a recurring shift is expanded in
-the wall time of its own zone and placed by the rule of :func:`alerts.roster.instant_of`, as every other shift is.
+the wall time of its own zone and placed by the rule of :func:`alerts.duty.roster.instant_of`, as every other shift is.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from dateutil.rrule import rrule, rruleset, rrulestr
 from icalendar import Calendar, Event
 
-from alerts.deputies import acts_for
-from alerts.roster import CommunityDuty, Shift, instant_of, stretches
+from alerts.duty.deputies import acts_for
+from alerts.duty.roster import CommunityDuty, Shift, instant_of, stretches
 
 FEED_BACK = timedelta(days=14)
 FEED_AHEAD = timedelta(days=60)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, datetime, time
 
-from alerts.roster import EVERY, REST_DAYS, WEEK_DAYS, WORKDAYS, Rule
+from alerts.duty.roster import EVERY, REST_DAYS, WEEK_DAYS, WORKDAYS, Rule
 from console.duty.shown import RULES_MAX, RuleRow
 from console.seat import parse_local_time
 

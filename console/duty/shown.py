@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from alerts.readiness import AHEAD, Gap, find_gaps, mark_of, unknown_years
-from alerts.roster import DUTY_ROLES, WEEK_DAYS, CommunityDuty, Rule, stretches
+from alerts.duty.readiness import AHEAD, Gap, find_gaps, mark_of, unknown_years
+from alerts.duty.roster import DUTY_ROLES, WEEK_DAYS, CommunityDuty, Rule, stretches
 from console.views.parts import Choice, Form
 
 RULES_MAX = 12

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerts import acts
-from alerts.readiness import Gap, without_known
-from alerts.roster_store import load_gaps
+from alerts.duty.readiness import Gap, without_known
+from alerts.duty.store import load_gaps
 from kaimen.database import Connection, queries
 
 _SQL = queries("console", "duty.sql")

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from alerts.case import OWN_RULES
-from alerts.grading import parse_grounds
+from alerts.rules.case import OWN_RULES
+from alerts.rules.grading import parse_grounds
 from console.loaders import Reader
 from console.loaders.households import LoadedHousehold, Row, load_households
 from console.scope import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from alerts.roster_store import load_gaps
+from alerts.duty.store import load_gaps
 from console.loaders import Reader
 from console.views.screens import CommitteePage, GridRow, GridSize, Kept, PortfolioRow
 from kaimen.database import Connection, queries

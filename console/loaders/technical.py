@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from alerts.checks import Resident, Unseen, frailty_of, in_order
+from alerts.rules.checks import Resident, Unseen, frailty_of, in_order
 from console.loaders import Reader
 from console.loaders import cases as case_loader
 from console.loaders.households import LoadedHousehold, load_households

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
-from alerts.roster_store import load_gaps
+from alerts.duty.store import load_gaps
 from console.audit.chain import verify
 from console.pages.quarantine import load_waiting
 from console.scope import Section

@@ -15,9 +15,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Path, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from alerts.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
 from alerts.channels import ChannelSettingsError, DeliveryError
 from alerts.channels import wechat as wechat_channel
+from alerts.sending.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
 from console import binding, inbound_paths, refusal_words
 from console.audit import chain as audit
 from console.binding import BindingError, Owner
@@ -44,7 +44,7 @@ router = APIRouter()
 log = get_logger()
 
 _SQL = queries("console", "channels.sql")
-_OUTBOX = queries("alerts", "outbox.sql")
+_OUTBOX = queries("alerts.sending", "outbox.sql")
 
 AdminGuard = Annotated[Seat, Depends(entering(Section.ADMIN))]
 DeskGuard = Annotated[Seat, Depends(entering(Section.HOUSEHOLDS))]

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
-from alerts.dry_run import Answer, DryRunError, Line, Question, answer
+from alerts.duty.dry_run import Answer, DryRunError, Line, Question, answer
 from console.pages.duty import Community, choose_community, load_for
 from console.scope import Section
 from console.seat import Seat, entering, parse_local_time

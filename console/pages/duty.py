@@ -12,9 +12,10 @@ from fastapi import APIRouter, Depends, Form, Path, Query, Request
 from starlette.responses import Response
 
 from alerts.acts import ActRefused
-from alerts.readiness import Gap
-from alerts.roster import CommunityDuty, Swap
-from alerts.roster_store import (
+from alerts.duty.readiness import Gap
+from alerts.duty.roster import CommunityDuty, Swap
+from alerts.duty.shifts import accept_case, offer_case
+from alerts.duty.store import (
     Change,
     RosterRefusedError,
     RosterWordsError,
@@ -23,7 +24,6 @@ from alerts.roster_store import (
     load_duty,
     load_reach,
 )
-from alerts.shift_rows import accept_case, offer_case
 from console.duty.calendar import write_feed
 from console.duty.forms import parse_span
 from console.duty.shown import make_page
@@ -43,7 +43,7 @@ Community = Annotated[str | None, Query(max_length=100)]
 Text = Annotated[str, Form(max_length=500)]
 Number = Annotated[int, Form(ge=1, le=2**63 - 1)]
 _SQL = queries("console", "duty.sql")
-_ROSTER = queries("alerts", "roster.sql")
+_ROSTER = queries("alerts.duty", "roster.sql")
 FEED_TOKEN_BYTES = 32
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from alerts.roster import Deputy
-from alerts.roster_store import RosterRefusedError, RosterWordsError, add_deputy, end_own_deputy
+from alerts.duty.roster import Deputy
+from alerts.duty.store import RosterRefusedError, RosterWordsError, add_deputy, end_own_deputy
 from console.duty.forms import parse_span
 from console.pages.duty import Guard, Number, RowId, Text, load_for, make_change, own_community, show
 from console.seat import CheckedForm, Seat, not_here

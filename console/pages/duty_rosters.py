@@ -13,12 +13,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, File, Form, Path, Request, UploadFile
 from starlette.responses import Response
 
-from alerts.holidays import HolidayTableError, parse_years
-from alerts.outbox import write_single
-from alerts.readiness import Gap
-from alerts.recipients import VOICE, Address
-from alerts.roster import DUTY_ROLES, Deputy, Override
-from alerts.roster_store import (
+from alerts.duty.holidays import HolidayTableError, parse_years
+from alerts.duty.readiness import Gap
+from alerts.duty.roster import DUTY_ROLES, Deputy, Override
+from alerts.duty.store import (
     RosterRefusedError,
     RosterWordsError,
     add_deputy,
@@ -28,6 +26,8 @@ from alerts.roster_store import (
     save_rules,
     save_shifts,
 )
+from alerts.sending.outbox import write_single
+from alerts.sending.recipients import VOICE, Address
 from console.commands.duty import known_names
 from console.duty.calendar import CalendarError, read_shifts
 from console.duty.forms import PeopleError, parse_people, parse_rows, parse_span, read_rows
@@ -44,7 +44,7 @@ Guard = Annotated[Seat, Depends(entering(Section.ADMIN))]
 RoleName = Annotated[str, Path(max_length=30)]
 Text = Annotated[str, Form(max_length=500)]
 _SQL = queries("console", "duty.sql")
-_ROSTER = queries("alerts", "roster.sql")
+_ROSTER = queries("alerts.duty", "roster.sql")
 CALENDAR_BYTES_MAX = 60_000
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query
 from starlette.responses import Response
 
-from alerts.outbox_holds import HELD_SHOWN_MAX, Hold, drop, end_hold, let_go, load_held, load_hold
+from alerts.sending.holding import HELD_SHOWN_MAX, Hold, drop, end_hold, let_go, load_held, load_hold
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering
 from console.views import held as held_views

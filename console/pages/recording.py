@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from alerts import acts
-from alerts.actions import Decision
+from alerts.rules.actions import Decision
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.households import Row

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
 
-from alerts.outbox import apply_receipt, find_by_token, tell_people
+from alerts.sending.outbox import apply_receipt, find_by_token, tell_people
 from console.rendering import render
 from console.seat import check_origin, not_here, outer_shell
 from console.services import services_of

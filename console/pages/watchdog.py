@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from alerts.watchdog_rules import Check
-from alerts.watchdog_words import mend, title
+from alerts.watchdog.rules import Check
+from alerts.watchdog.words import mend, title
 from console.loaders import cases as loader
 from console.scope import Section
 from console.seat import WATCHDOG_SILENT_AFTER, Seat, entering

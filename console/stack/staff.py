@@ -15,8 +15,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from alerts import acts
-from alerts.roster import EVERY, WORKDAYS, Rule
-from alerts.roster_store import Change, save_rules
+from alerts.duty.roster import EVERY, WORKDAYS, Rule
+from alerts.duty.store import Change, save_rules
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.vocabulary import CaseCause, Contacted, Outcome, Role

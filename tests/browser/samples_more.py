@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import date, time, timedelta
 from typing import Any
 
-from alerts.dry_run import Answer, Line, Question
-from alerts.readiness import find_gaps
-from alerts.reasons import Reason
-from alerts.roster import CommunityDuty, DutyRoster, Ground, Override, Person, Rule
+from alerts.duty.dry_run import Answer, Line, Question
+from alerts.duty.readiness import find_gaps
+from alerts.duty.roster import CommunityDuty, DutyRoster, Ground, Override, Person, Rule
+from alerts.rules.reasons import Reason
 from console.duty.shown import RosterPage, make_page, rows_of
 from console.identity.leaving import Left
 from console.navigation import NAV

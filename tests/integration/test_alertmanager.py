@@ -23,8 +23,8 @@ import pytest
 
 from alerts.__main__ import note_channels
 from alerts.channels.alertmanager import AlertmanagerChannel, Settings, open_channel
-from alerts.courier import Courier
-from alerts.mirror import RESOLVED_FOR, Mirror
+from alerts.sending.courier import Courier
+from alerts.sending.mirror import RESOLVED_FOR, Mirror
 from console.inbound import _parse_group
 from kaimen.clock import ManualClock, SystemClock
 from kaimen.database import transaction

@@ -9,7 +9,7 @@ import pytest
 
 from alerts.channels import Channel, DeliveryError, Limit, Message, Receipt, Traits, traits_of
 from alerts.channels.console import ConsoleChannel
-from alerts.courier import Courier
+from alerts.sending.courier import Courier
 from kaimen.clock import ManualClock, SystemClock
 from tests.kills.crowd import settle_many
 from tests.unit.alerts.town import Town, build_town

@@ -11,14 +11,14 @@ import pytest
 
 from alerts import acts
 from alerts.__main__ import make_couriers, note_channels
-from alerts.addresses import AddressBook
 from alerts.channels import Channel, Lane
 from alerts.channels.console import ConsoleChannel
-from alerts.courier import Courier
-from alerts.digest import Digest
 from alerts.metrics import measure
-from alerts.mirror import Mirror
-from alerts.outbox import apply_receipt, find_by_token, take_receipt
+from alerts.sending.addresses import AddressBook
+from alerts.sending.courier import Courier
+from alerts.sending.digest import Digest
+from alerts.sending.mirror import Mirror
+from alerts.sending.outbox import apply_receipt, find_by_token, take_receipt
 from kaimen.clock import ManualClock, SystemClock
 from kaimen.database import transaction
 from kaimen.settings import AlertsSettings

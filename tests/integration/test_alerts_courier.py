@@ -14,7 +14,7 @@ import pytest
 
 from alerts import acts
 from alerts.channels.console import ConsoleChannel
-from alerts.courier import ATTEMPTS_MAX, LEASE, Courier, back_off
+from alerts.sending.courier import ATTEMPTS_MAX, LEASE, Courier, back_off
 from kaimen.clock import ManualClock, SystemClock
 from kaimen.database import transaction
 from tests.unit.alerts.killed import webhook

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from alerts.channels.console import ConsoleChannel
-from alerts.courier import Courier
-from alerts.homecoming import HomeNotices
+from alerts.sending.courier import Courier
+from alerts.sending.homecoming import HomeNotices
 from tests.unit.alerts.killed import webhook
 from tests.unit.alerts.receiver import run_receiver
 from tests.unit.alerts.town import HOUR, MINUTE, MORNING, Town, build_town

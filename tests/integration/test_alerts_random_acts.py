@@ -16,7 +16,7 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from alerts import acts
-from alerts.reasons import ActRefused
+from alerts.rules.reasons import ActRefused
 from alerts.worker import Worker
 from kaimen.database import Connection, transaction
 from kaimen.vocabulary import Contacted, Outcome, Role

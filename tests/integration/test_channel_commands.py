@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from alerts.addresses import AddressBook
+from alerts.sending.addresses import AddressBook
 from console.commands.channels import command
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world

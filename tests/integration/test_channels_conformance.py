@@ -31,7 +31,7 @@ from alerts.channels import webhook as webhook_channel
 from alerts.channels import wechat as wechat_channel
 from alerts.channels import wecom_app as wecom_app_channel
 from alerts.channels import wecom_bot as wecom_bot_channel
-from alerts.messages import render_texts
+from alerts.sending.messages import render_texts
 from kaimen.settings import AlertsSettings
 from tests.integration.providers import Answer, Asked, Provider, run_http, run_mail, run_receiver_centre
 
@@ -424,7 +424,7 @@ def test_a_public_looking_name_that_lies_inside_is_refused(
 ) -> None:
     """The name passes where it is not listed only if every address behind it is public."""
     with subject.running() as (channel, provider, message):
-        monkeypatch.setattr("alerts.outgoing.is_listed", lambda host, listed: False)
+        monkeypatch.setattr("alerts.sending.outgoing.is_listed", lambda host, listed: False)
         line = getattr(channel, "_line", None)
         target = line.target if line is not None else channel._target  # type: ignore[attr-defined]
         outside = replace(target, private=False)

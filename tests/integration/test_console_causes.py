@@ -12,11 +12,11 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from alerts.case_rows import load_open_case
-from alerts.happenings import OpenedWhileAway, Signal
 from alerts.keys import Key
-from alerts.ladder import decide
+from alerts.rules.happenings import OpenedWhileAway, Signal
+from alerts.rules.ladder import decide
+from alerts.rules.signals import CAUSE_OF_SIGNAL, subject_of
 from alerts.saving import save
-from alerts.signals import CAUSE_OF_SIGNAL, subject_of
 from alerts.surroundings import load_surroundings
 from kaimen.clock import ManualClock
 from kaimen.database import transaction

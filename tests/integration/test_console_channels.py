@@ -15,10 +15,10 @@ import pytest
 from pydantic import SecretStr
 
 from alerts.__main__ import note_channels
-from alerts.addresses import AddressBook
 from alerts.channels import Channel
 from alerts.channels.webhook import sign
-from alerts.courier import Courier
+from alerts.sending.addresses import AddressBook
+from alerts.sending.courier import Courier
 from console import binding
 from console.app import create_app
 from console.audit import chain as audit

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from alerts.roster import Rule
-from alerts.roster_store import Change, save_rules
+from alerts.duty.roster import Rule
+from alerts.duty.store import Change, save_rules
 from console.cli import main
 from console.identity import sessions as identity
 from kaimen.clock import SystemClock, as_datetime

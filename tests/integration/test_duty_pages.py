@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.roster_store import load_gaps
-from alerts.shift_rows import keep_duty, load_shift_ends
+from alerts.duty.shifts import keep_duty, load_shift_ends
+from alerts.duty.store import load_gaps
 from console.stack import staff
 from kaimen.clock import ManualClock
 from kaimen.database import transaction

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from alerts.channels import Message, Receipt
-from alerts.courier import Courier
-from alerts.outbox_holds import begin_hold, end_hold, load_held
+from alerts.sending.courier import Courier
+from alerts.sending.holding import begin_hold, end_hold, load_held
 from console.cli import main
 from kaimen.clock import ManualClock
 from kaimen.database import transaction

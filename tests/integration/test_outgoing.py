@@ -19,7 +19,7 @@ from standardwebhooks import Webhook
 
 from alerts.channels import ChannelSettingsError, DeliveryError
 from alerts.channels.webhook import open_channel
-from alerts.outgoing import judge_status, open_line, parse_target, request
+from alerts.sending.outgoing import judge_status, open_line, parse_target, request
 from kaimen.clock import SystemClock
 from kaimen.settings import AlertsSettings
 from tests.integration.providers import Answer, Asked, Provider, run_http

@@ -9,12 +9,13 @@ from datetime import datetime, time, timedelta
 import pytest
 from click.testing import CliRunner
 
-from alerts import acts, shift_rows
+from alerts import acts
 from alerts.acts import ActRefused
-from alerts.dry_run import DryRunError, Question, answer
-from alerts.readiness import Need
-from alerts.roster import Deputy, Ground, Override, Rule, Swap, on_duty
-from alerts.roster_store import (
+from alerts.duty import shifts as shift_rows
+from alerts.duty.dry_run import DryRunError, Question, answer
+from alerts.duty.readiness import Need
+from alerts.duty.roster import Deputy, Ground, Override, Rule, Swap, on_duty
+from alerts.duty.store import (
     Change,
     RosterRefusedError,
     RosterWordsError,
@@ -425,7 +426,7 @@ def test_a_roster_a_shift_and_a_message_follow_every_position_somebody_holds(tow
         assert duty is not None
         assert set(duty.people[officer].roles) == {Role.POLICE_OFFICER, Role.PROPERTY_CLERK}
         rows = connection.execute(
-            queries("alerts", "outbox.sql")["staff_addresses"],
+            queries("alerts.sending", "outbox.sql")["staff_addresses"],
             {"channels": ["email"], "community_id": "c1", "household_id": "h1"},
         ).fetchall()
     assert {row["role"] for row in rows} == {"police_officer", "property_clerk"}

@@ -121,8 +121,8 @@ ASKED_ELSEWHERE = {
 #: Whose statements stand where, and which of them it never asks.
 STATEMENTS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("kaimen_ingest", "ingest", ()),
-    ("kaimen_alerts", "alerts", ("watchdog.sql",)),
-    ("kaimen_watchdog", "alerts/watchdog.sql", ()),
+    ("kaimen_alerts", "alerts", ("watchdog/",)),
+    ("kaimen_watchdog", "alerts/watchdog", ()),
     ("kaimen_console", "console", ("doctor.sql", "books/", "backups/", "benches/", "stack/", "rights/")),
     ("kaimen_rights", "console/rights", ()),
     ("kaimen_rights", "alerts/retention.sql", ()),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from alerts.channels.voice_call import VoiceChannel
-from alerts.courier import Courier
+from alerts.sending.courier import Courier
 from alerts.voice import people, store
 from alerts.voice.answers import Effect, take_digit
 from alerts.voice.conversation import Course

@@ -16,10 +16,10 @@ import psycopg
 import pytest
 
 from alerts.channels.voice_call import VoiceChannel
-from alerts.courier import Courier
-from alerts.outbox import write_single
-from alerts.recipients import Address
-from alerts.shift_rows import keep_duty
+from alerts.duty.shifts import keep_duty
+from alerts.sending.courier import Courier
+from alerts.sending.outbox import write_single
+from alerts.sending.recipients import Address
 from alerts.voice import audio, wording
 from alerts.voice.conversation import Patience
 from alerts.voice.dialler import Dialler

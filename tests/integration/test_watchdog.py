@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from alerts.channels import ChannelSettingsError
-from alerts.watchdog import Watchdog
-from alerts.watchdog_channel import NotToldError, Told, Ways, open_ways
-from alerts.watchdog_rules import Check
+from alerts.watchdog.channel import NotToldError, Told, Ways, open_ways
+from alerts.watchdog.rules import Check
+from alerts.watchdog.service import Watchdog
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.settings import WatchdogSettings
 from tests.fix_servers import postgres_server

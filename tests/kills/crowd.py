@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 
 from alerts.channels.console import ConsoleChannel
-from alerts.courier import Courier
+from alerts.sending.courier import Courier
 from kaimen.clock import ManualClock, SystemClock, as_ms, set_clock
 from tests.fix_servers import wait_until
 from tests.kills.life import act_for_ever, serve, start

@@ -23,7 +23,7 @@ from alerts.acts import ActRefused
 from alerts.channels import AfterDoubt, Channel, Message, Receipt, Traits
 from alerts.channels.console import ConsoleChannel
 from alerts.channels.webhook import WebhookChannel, parse_target
-from alerts.courier import Courier
+from alerts.sending.courier import Courier
 from alerts.worker import Worker
 from kaimen.clock import FileClock, ManualClock, SystemClock, as_datetime
 from kaimen.database import Pool, open_pool, transaction

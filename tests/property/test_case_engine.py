@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.actions import DeclareAbsence, RecordVerified
-from alerts.case import CaseFacts, Circumstances
-from alerts.grading import Grounds
-from alerts.happenings import (
+from alerts.rules.actions import DeclareAbsence, RecordVerified
+from alerts.rules.case import CaseFacts, Circumstances
+from alerts.rules.grading import Grounds
+from alerts.rules.happenings import (
     AddNote,
     BeginVisit,
     CheckDue,
@@ -42,9 +42,9 @@ from alerts.happenings import (
     TimerDue,
     Withdrawal,
 )
-from alerts.ladder import decide
-from alerts.reasons import ActRefused
-from alerts.signals import CAUSE_OF_SIGNAL, subject_of
+from alerts.rules.ladder import decide
+from alerts.rules.reasons import ActRefused
+from alerts.rules.signals import CAUSE_OF_SIGNAL, subject_of
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import (
     CaseCause,

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.holidays import HolidayTable, own_holidays
-from alerts.readiness import Need, find_gaps, without_known
-from alerts.roster import (
+from alerts.duty.holidays import HolidayTable, own_holidays
+from alerts.duty.readiness import Need, find_gaps, without_known
+from alerts.duty.roster import (
     CommunityDuty,
     Deputy,
     DutyRoster,

@@ -16,9 +16,9 @@ from random import Random
 
 import pytest
 
-from alerts.actions import Entry
-from alerts.case import CaseFacts, Circumstances
-from alerts.happenings import (
+from alerts.rules.actions import Entry
+from alerts.rules.case import CaseFacts, Circumstances
+from alerts.rules.happenings import (
     Claim,
     ConfirmClosing,
     Crossing,
@@ -27,8 +27,8 @@ from alerts.happenings import (
     TimerDue,
     Withdrawal,
 )
-from alerts.ladder import decide
-from alerts.reasons import Reason
+from alerts.rules.ladder import decide
+from alerts.rules.reasons import Reason
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import Contacted, Outcome, Role, Stage, TaskKind
 from tests.oracle.case_oracle import Home, Input, Transition

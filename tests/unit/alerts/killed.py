@@ -16,7 +16,7 @@ import psycopg
 from alerts.channels import Channel
 from alerts.channels.console import ConsoleChannel
 from alerts.channels.webhook import WebhookChannel, parse_target
-from alerts.courier import Courier
+from alerts.sending.courier import Courier
 from alerts.worker import Worker
 from kaimen.clock import ManualClock
 from kaimen.database import open_pool

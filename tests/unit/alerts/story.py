@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from alerts.actions import (
+from alerts.rules.actions import (
     Action,
     Annunciate,
     Decision,
@@ -17,8 +17,8 @@ from alerts.actions import (
     RecordVerified,
     SupersedeMessages,
 )
-from alerts.case import CaseFacts, Circumstances
-from alerts.happenings import (
+from alerts.rules.case import CaseFacts, Circumstances
+from alerts.rules.happenings import (
     AddNote,
     BeginVisit,
     CheckDue,
@@ -38,8 +38,8 @@ from alerts.happenings import (
     TimerDue,
     Withdrawal,
 )
-from alerts.ladder import decide
-from alerts.reasons import Reason
+from alerts.rules.ladder import decide
+from alerts.rules.reasons import Reason
 from kaimen.policy import LadderPolicy
 from kaimen.vocabulary import Contacted, Outcome, Role, TaskKind
 

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.actions import DeclareAbsence, EndWatch, RecordVerified, ReportSensorFault
-from alerts.happenings import BeginVisit, RecordOutcome, RemoteOnly
-from alerts.reasons import ActRefused, Reason
+from alerts.rules.actions import DeclareAbsence, EndWatch, RecordVerified, ReportSensorFault
+from alerts.rules.happenings import BeginVisit, RecordOutcome, RemoteOnly
+from alerts.rules.reasons import ActRefused, Reason
 from kaimen.vocabulary import CaseState, Contacted, Outcome, Role, Stage, TaskKind, TaskState
 from tests.unit.alerts.story import CLERK, SECOND, WATCHER, Story, at, technical
 

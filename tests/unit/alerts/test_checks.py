@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.checks import Resident, Unseen, frailty_of, in_order, places
+from alerts.rules.checks import Resident, Unseen, frailty_of, in_order, places
 
 NOW = datetime(2025, 11, 20, tzinfo=UTC)
 

@@ -12,9 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts import clouds
-from alerts.actions import Annunciate
-from alerts.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
 from alerts.channels import (
     AfterDoubt,
     DeliveryError,
@@ -25,11 +22,14 @@ from alerts.channels import (
     feishu,
 )
 from alerts.channels.sia_dc09 import crc16, format_frame, parse_answer
-from alerts.delivery import after_quiet, breaks_quiet, judge_failure, lane_of, permitted
-from alerts.messages import LANGUAGES, TEMPLATES, case_link, render_texts, token_link
-from alerts.recipients import Address, Roster, plan_messages
-from alerts.refusals import Refusals
-from alerts.tokens import AccessToken
+from alerts.rules.actions import Annunciate
+from alerts.sending import clouds
+from alerts.sending.addresses import AddressBook, AddressKeyError, mask_address, open_address_book
+from alerts.sending.delivery import after_quiet, breaks_quiet, judge_failure, lane_of, permitted
+from alerts.sending.messages import LANGUAGES, TEMPLATES, case_link, render_texts, token_link
+from alerts.sending.recipients import Address, Roster, plan_messages
+from alerts.sending.refusals import Refusals
+from alerts.sending.tokens import AccessToken
 from kaimen.vocabulary import Role
 
 NOW = datetime(2025, 11, 17, 1, 0, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerts.grading import (
+from alerts.rules.grading import (
     Grounds,
     Signs,
     UsualGap,
@@ -17,8 +17,8 @@ from alerts.grading import (
     format_grounds,
     parse_grounds,
 )
-from alerts.happenings import Crossing
-from alerts.reasons import Reason
+from alerts.rules.happenings import Crossing
+from alerts.rules.reasons import Reason
 from kaimen.vocabulary import CaseState, Grade, Stage, TaskKind
 from tests.unit.alerts.story import Story, at
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alerts.case import Circumstances
-from alerts.holds import HoldReason, decide_hold, is_answered, is_night
+from alerts.rules.case import Circumstances
+from alerts.rules.holds import HoldReason, decide_hold, is_answered, is_night
 from kaimen.policy import LadderPolicy
 from tests.unit.alerts.story import at
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, time, timedelta
 
 import pytest
 
-from alerts.homecoming import Expectation, Verdict, decide_expected, is_news, notice_key
-from alerts.messages import LANGUAGES, render_texts
+from alerts.sending.homecoming import Expectation, Verdict, decide_expected, is_news, notice_key
+from alerts.sending.messages import LANGUAGES, render_texts
 
 #: Monday, five in the afternoon in Shanghai.
 FIVE = datetime(2025, 11, 17, 9, 0, tzinfo=UTC)

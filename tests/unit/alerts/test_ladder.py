@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from alerts.actions import Annunciate
-from alerts.reasons import NextAction, Reason
+from alerts.rules.actions import Annunciate
+from alerts.rules.reasons import NextAction, Reason
 from kaimen.vocabulary import CaseState, Outcome, Role, Stage, TaskKind
 from tests.unit.alerts.story import CLERK, WATCHER, Story, at, technical
 

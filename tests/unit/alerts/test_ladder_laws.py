@@ -8,9 +8,9 @@ from datetime import timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alerts.actions import Annunciate, ConfirmMessages, RecordVerified
-from alerts.happenings import RecordOutcome
-from alerts.reasons import ActRefused
+from alerts.rules.actions import Annunciate, ConfirmMessages, RecordVerified
+from alerts.rules.happenings import RecordOutcome
+from alerts.rules.reasons import ActRefused
 from kaimen.vocabulary import CaseState, Contacted, Outcome, Role, Stage, TaskKind
 from tests.unit.alerts.story import CLERK, OFFICER, SECOND, WATCHER, Story, technical
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from alerts.actions import Annunciate
-from alerts.case import Circumstances
-from alerts.messages import LANGUAGES, case_link, render_texts
-from alerts.recipients import (
+from alerts.rules.actions import Annunciate
+from alerts.rules.case import Circumstances
+from alerts.sending.messages import LANGUAGES, case_link, render_texts
+from alerts.sending.recipients import (
     PlannedMessage,
     Roster,
     idempotency_key,

@@ -8,12 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.actions import Annunciate
-from alerts.deputies import acts_for, closes_circle
-from alerts.holidays import HolidayTableError, make_year, own_holidays, parse_years
-from alerts.readiness import DayMark, GapReason, Need, find_gaps, mark_of, unknown_years, without_known
-from alerts.recipients import Address, Roster, choose_rung, decide_told, plan_messages
-from alerts.roster import (
+from alerts.duty.deputies import acts_for, closes_circle
+from alerts.duty.holidays import HolidayTableError, make_year, own_holidays, parse_years
+from alerts.duty.readiness import DayMark, GapReason, Need, find_gaps, mark_of, unknown_years, without_known
+from alerts.duty.roster import (
     CommunityDuty,
     Deputy,
     DutyRoster,
@@ -26,6 +24,8 @@ from alerts.roster import (
     on_duty,
     shift_ended_at,
 )
+from alerts.rules.actions import Annunciate
+from alerts.sending.recipients import Address, Roster, choose_rung, decide_told, plan_messages
 from kaimen.vocabulary import Role, Stage, TaskKind
 from tests.unit.alerts.story import Story, at
 

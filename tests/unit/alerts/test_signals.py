@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.actions import (
+from alerts.rules.actions import (
     AskReview,
     DoubtWord,
     EndAbsence,
@@ -16,9 +16,9 @@ from alerts.actions import (
     RecordVerified,
     RestoreAbsence,
 )
-from alerts.happenings import OpenedWhileAway, Signal, SignalEnded, WellToReview
-from alerts.reasons import ActRefused, Reason
-from alerts.signals import CAUSE_OF_SIGNAL, subject_of
+from alerts.rules.happenings import OpenedWhileAway, Signal, SignalEnded, WellToReview
+from alerts.rules.reasons import ActRefused, Reason
+from alerts.rules.signals import CAUSE_OF_SIGNAL, subject_of
 from kaimen.policy import CAUSE_LADDERS
 from kaimen.vocabulary import (
     CaseCause,

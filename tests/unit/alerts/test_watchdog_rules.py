@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from alerts.watchdog_channel import Told
-from alerts.watchdog_rules import TELL_AGAIN_S, Check, Finding, Suspicion, due_to_tell, fold, next_tell_at
-from alerts.watchdog_words import mend, title
+from alerts.watchdog.channel import Told
+from alerts.watchdog.rules import TELL_AGAIN_S, Check, Finding, Suspicion, due_to_tell, fold, next_tell_at
+from alerts.watchdog.words import mend, title
 
 NOW = datetime(2025, 11, 21, 8, tzinfo=UTC)
 WAITS = Suspicion(Check.HAPPENING_WAITS, "", 120.0, "7", {"count": 3})

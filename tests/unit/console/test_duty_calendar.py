@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 import pytest
 from icalendar import Calendar
 
-from alerts.roster import CommunityDuty, DutyRoster, Person, Rule
+from alerts.duty.roster import CommunityDuty, DutyRoster, Person, Rule
 from console.duty.calendar import CalendarError, read_shifts, write_feed
 from kaimen.vocabulary import Role
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerts.readiness import Gap, GapReason, Need
+from alerts.duty.readiness import Gap, GapReason, Need
 from console.duty.shown import bare_spans
 from console.navigation import BAR_MAX, GROUPS, UNFOLDED_MAX, navigation
 from console.refusal_words import word_of

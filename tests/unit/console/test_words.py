@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import console
-from alerts.readiness import GapReason
-from alerts.reasons import NextAction, Reason, Refusal
+from alerts.duty.readiness import GapReason
+from alerts.rules.reasons import NextAction, Reason, Refusal
 from console import agreements, navigation, refusal_words, scope, visiting
 from console.api.scopes import Scope
 from console.identity.people import Kind

@@ -198,7 +198,7 @@ def test_every_service_with_figures_is_scraped(compose: dict[str, Any]) -> None:
 
 def test_every_alarm_is_about_a_figure_that_exists_and_says_what_to_do() -> None:
     import alerts.metrics
-    import alerts.watchdog_metrics  # noqa: F401
+    import alerts.watchdog.metrics  # noqa: F401
     import console.metrics  # noqa: F401
     import edge.metrics  # noqa: F401
     import ingest.metrics  # noqa: F401

@@ -11,7 +11,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 import alerts.metrics
-import alerts.watchdog_metrics  # noqa: F401
+import alerts.watchdog.metrics  # noqa: F401
 import console.metrics  # noqa: F401
 import edge.metrics  # noqa: F401
 import ingest.metrics  # noqa: F401

@@ -1,0 +1,1 @@
+"""Who is on duty, who stands in, and whether every minute has somebody."""

@@ -1,0 +1,1 @@
+"""The watchdog, a process of its own: what the database shows enters, findings somebody is told of leave."""
