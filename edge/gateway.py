@@ -106,6 +106,8 @@ class Gateway:
         self._source_epoch = 0
         self._source_ready = False
         self._full = False
+        self._retry_at = 0.0
+        self._refused_bytes = 0
         self._due: dict[str, float] = {}
         self._subscribed: list[tuple[str, int]] = []
         self._first_levels: set[str] = set()
@@ -239,7 +241,7 @@ class Gateway:
         beat_s = max(self._clock.wall_seconds(self._settings.edge_heartbeat_s * 1000), TURN_WAIT_S)
         if self._upstream.epoch and beat_s != float("inf") and self._is_due("beat", beat_s):
             self._beat(now_ms, uptime_ms)
-        if self._full and self._is_due("room", DISK_RETRY_S) and self._spool.has_room():
+        if self._full and self._may_listen_again():
             self._full = False
             metrics.SPOOL_FULL.set(0)
             self._log.info("spool has room again", size=self._spool.bytes_used)
@@ -326,12 +328,20 @@ class Gateway:
             return []
         return self._intake.take(frame, Receipt(now_ms, uptime_ms, retained=frame.retained, qos=frame.qos))
 
+    def _may_listen_again(self) -> bool:
+        """Say whether what was refused may fit now: room was made since, or a disk is to be tried again."""
+        if time.monotonic() >= self._retry_at:
+            self._retry_at = time.monotonic() + DISK_RETRY_S
+            return self._spool.has_room()
+        return self._spool.bytes_used < self._refused_bytes and self._spool.has_room()
+
     def _refuse(self, why: str) -> None:
         """Stop listening: what is not acknowledged stays with the source broker."""
         if not self._full:
             self._log.error("spool full: sources are not acknowledged", error=why)
         self._full = True
-        self._due["room"] = time.monotonic() + DISK_RETRY_S
+        self._retry_at = time.monotonic() + DISK_RETRY_S
+        self._refused_bytes = self._spool.bytes_used
         metrics.SPOOL_FULL.set(1)
         self._source.pause()
 

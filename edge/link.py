@@ -299,6 +299,8 @@ class Link:
                 return
             began = time.monotonic()
             self._once()
+            if not self._wanted.is_set():
+                continue  # we let go of it ourselves: nothing failed
             if time.monotonic() - began >= STABLE_S:
                 backoff_s = self._backoff_first_s
                 self._nodes.worked()

@@ -28,6 +28,8 @@ UNLISTED_SOURCES_MAX = 500
 UNLISTED_READINGS_MAX = 5_000
 UNLISTED_KEPT_MS = 7 * 86_400_000
 FETCH_MAX = 2_000
+#: What waits is sent at a pace: sources must not wait until a great part of a great spool is gone.
+ROOM_BYTES_MAX = 1024 * 1024
 FETCH_BYTES_MAX = 4 * 1024 * 1024
 #: What a row costs beside its payload, for the bound in bytes.
 _ROW_BYTES = 96
@@ -145,8 +147,8 @@ class Spool:
         return self._count
 
     def has_room(self) -> bool:
-        """Say whether a source may be listened to again: a tenth of the bytes is free."""
-        return self._bytes <= self._bytes_max - self._bytes_max // 10
+        """Say whether a source may be listened to again: a tenth of the bytes is free, or as much as many events take."""
+        return self._bytes <= self._bytes_max - min(self._bytes_max // 10, ROOM_BYTES_MAX)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -395,7 +395,8 @@ def test_canonical_frames_of_a_sites_own_broker_are_forwarded_as_they_are(site: 
 
 @pytest.mark.slow
 def test_a_full_spool_stops_acknowledging_and_loses_nothing(site: Site) -> None:
-    with Edge(site.settings(edge_spool_bytes_max=1_500)) as edge:
+    # Room for more than half: a broker brings again what was refused only after seconds, each time it was.
+    with Edge(site.settings(edge_spool_bytes_max=4_500)) as edge:
         site.sensor.say_timed(False)
         wait_until(lambda: site.listener.beats(), "the first check-in", within_s=20)
         site.central.program.kill()
