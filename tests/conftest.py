@@ -32,8 +32,9 @@ _LONG_FILES = (
     "test_alerts_kills.py",
     "test_watched_community.py",
     "test_ten_thousand_homes.py",
+    "test_keys_work.py",
+    "test_keys_home.py",
     "test_journeys.py",
-    "test_screens.py",
 )
 
 

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
 from console.audit import signals
+from console.audit.chain import CHAIN_CHECKED_MAX, verify
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
 from console.tickets import store
@@ -29,8 +30,23 @@ OUTSIDE_SHOWN = 20
 
 @router.get("/audit")
 def audit_page(seat: Guard) -> Response:
+    chain = _walk_chain(seat)
     with seat.transaction() as connection:
-        return _answer(connection, seat)
+        return _answer(connection, seat, chain=chain)
+
+
+def _walk_chain(seat: Seat) -> tickets_views.ChainStanding:
+    """Walk the chain for the auditor: she sees entries of her own community, and whether none anywhere is missing."""
+    with seat.services.transaction() as connection:
+        summary = connection.execute(queries("console")["audit_summary"]).fetchone()
+        assert summary is not None
+        if summary["count"] > CHAIN_CHECKED_MAX:
+            return tickets_views.ChainStanding(summary["count"], None, None, "", seat.services.wall_now())
+        verdict = verify(connection, key=seat.services.audit_key)
+    head = f"{verdict.head.entry_id} · {verdict.head.hash[:16]}" if verdict.head else ""
+    return tickets_views.ChainStanding(
+        summary["count"], verdict.sound, verdict.broken_id, head, seat.services.wall_now()
+    )
 
 
 def _answer(
@@ -39,6 +55,7 @@ def _answer(
     *,
     form: view_parts.Form | None = None,
     form_id: int = 0,
+    chain: tickets_views.ChainStanding | None = None,
     status: int = 200,
 ) -> Response:
     community, wall = seat.viewer.community_id, seat.services.wall_now()
@@ -62,6 +79,7 @@ def _answer(
         overdue=store.count_overdue(connection, community, seat.now),
         form=form or view_parts.Form(),
         form_id=form_id,
+        chain=chain,
     )  # fmt: skip
     return seat.answer(connection, "audit.html", page, section=Section.AUDIT, status=status, path="/audit")
 

@@ -57,6 +57,7 @@ async function refresh(place) {
   const known = new Set([...place.querySelectorAll("[data-row]")].map((row) => row.dataset.row));
   const focused = document.activeElement?.closest("[data-row]")?.dataset.row;
   const pressed = document.activeElement?.dataset?.result;
+  const held = place.contains(document.activeElement) ? controlOf(document.activeElement) : null;
   const open = unfolded(place);
   place.replaceChildren(...fresh.childNodes);
   unfold(place, open);
@@ -65,10 +66,21 @@ async function refresh(place) {
   }
   const again = focused && place.querySelector(`[data-row="${CSS.escape(focused)}"]`);
   if (again) ((pressed && again.querySelector(`[data-result="${CSS.escape(pressed)}"]`)) || again).focus({ preventScroll: true });
+  else if (held) refocus(place, held);
   if (newRows) {
     heldRows = null;
     announce();
   }
+}
+
+// Who works by keyboard stands on a control; its newer self takes the focus, or the page's main part where it is gone.
+const CONTROLS = "a[href], button, summary, input, select, textarea, [tabindex]";
+const controlOf = (control) => [control.tagName, control.id, control.getAttribute("href"), control.getAttribute("name"),
+  control.getAttribute("value"), control.form?.getAttribute("action"), control.matches("summary") ? titleOf(control) : ""].join("|");
+
+function refocus(place, held) {
+  const same = [...place.querySelectorAll(CONTROLS)].find((control) => controlOf(control) === held);
+  (same ?? document.querySelector("#main"))?.focus({ preventScroll: true });
 }
 
 const isBusy = (rows) => rows.matches(":hover") || rows.contains(document.activeElement);
@@ -310,11 +322,30 @@ function choose(place) {
   choice.focus();
   choice.scrollIntoView({ block: "nearest" });
 }
-if (document.querySelector(".strip-notice")) document.querySelector("[data-next-row] [data-row]")?.focus();
+
+// After an act the focus is where the work goes on: in the first field that was refused, on the next row, or before the
+// first control of the page's main part, which then says what was done. Nobody walks through the navigation again.
+function standAfterAct() {
+  const notice = document.querySelector(".strip-notice, [data-told]");
+  const refused = document.querySelector("main [aria-invalid=true], .aside [aria-invalid=true]");
+  const field = refused?.matches("fieldset") ? refused.querySelector("input") : refused;
+  const main = document.querySelector("#main");
+  if (field) return field.focus();
+  if (!notice || !main) return;
+  const row = document.querySelector("[data-next-row] [data-row]");
+  if (row) return row.focus();
+  if (document.querySelector("[autofocus]")) return;
+  notice.id = "notice";
+  main.setAttribute("aria-describedby", notice.id);
+  main.focus({ preventScroll: true });
+}
+standAfterAct();
 
 const press = (key) => document.querySelector(`main [data-key="${key}"], .aside [data-key="${key}"]`)?.click();
 
 document.addEventListener("keydown", (event) => {
+  // The panel is all there is while it is open: its one button keeps the focus.
+  if (event.key === "Tab" && !keysPanel.hidden) return event.preventDefault();
   if (event.target.matches("input:not([type=radio]), textarea, select") || event.metaKey || event.ctrlKey || event.altKey) return;
   if (event.key === "Escape" && !keysPanel.hidden) return toggleKeys(false);
   if (event.key === "?") return toggleKeys(keysPanel.hidden);
@@ -369,6 +400,11 @@ if (forgetting) {
     timer = setTimeout(startAgain, 1000 * Number(forgetting.dataset.forgetS));
   };
   for (const kind of ["keydown", "pointerdown", "input"]) document.addEventListener(kind, wait);
+  // A reader types like a keyboard: what it reads lands in the field for it, wherever the focus is.
+  document.addEventListener("keydown", (event) => {
+    const plain = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (plain && !event.target.matches("input:not([type=radio]), textarea")) forgetting.querySelector("[name=code]")?.focus();
+  });
   // A page that comes back out of the browser's memory must not show what was typed there.
   addEventListener("pageshow", (event) => { if (event.persisted) startAgain(); });
   wait();
@@ -378,6 +414,8 @@ if (forgetting) {
 
 const sheet = document.querySelector("[data-nav-bar] > details");
 document.addEventListener("click", (event) => { if (sheet?.open && !sheet.contains(event.target)) sheet.open = false; });
+// Nor does it cover what the focus has gone on to.
+sheet?.addEventListener("focusout", (event) => { if (event.relatedTarget && !sheet.contains(event.relatedTarget)) sheet.open = false; });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || !sheet?.open) return;
   sheet.open = false;
@@ -394,3 +432,6 @@ if (here && foot) {
   const hidden = here.getBoundingClientRect().bottom - end;
   if (hidden > 0) wideList.scrollTop += hidden + 8;
 }
+
+// From here on every key is heard.
+body.dataset.ready = "yes";

@@ -155,6 +155,17 @@ class OutsideRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ChainStanding:
+    """The chain of the audit as a walk along it just found it; ``sound`` is None where it is too long to walk here."""
+
+    count: int
+    sound: bool | None
+    broken_id: int | None
+    head: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AuditPage:
     """The auditor's page: looks drawn at random and what stands out; ``form`` belongs to ``form_id``."""
 
@@ -168,6 +179,7 @@ class AuditPage:
     overdue: int = 0
     form: Form | None = None
     form_id: int = 0
+    chain: ChainStanding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -968,6 +968,7 @@ AUDIT = tickets_views.AuditPage(
     1,
     view_parts.Form({"reason": "x"}, {"reason": "reason_is_missing", "mark": "not_an_answer"}),
     7,
+    tickets_views.ChainStanding(4_211, False, 3_807, "3806 · 91c5a0b2d7e4f613", NOW),
 )  # fmt: skip
 PUBLIC = tickets_views.TransparencyPage(
     "文昌花园",
@@ -1492,7 +1493,12 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "audit": ("audit.html", lambda: AUDIT, {"current": "audit", "role": Role.AUDITOR}),
     "audit-empty": (
         "audit.html",
-        lambda: tickets_views.AuditPage((), 0.05, form=view_parts.Form()),
+        lambda: tickets_views.AuditPage(
+            (),
+            0.05,
+            form=view_parts.Form(),
+            chain=tickets_views.ChainStanding(17, True, None, "17 · 91c5a0b2d7e4f613", NOW),
+        ),
         {"current": "audit", "role": Role.AUDITOR},
     ),
     "transparency": ("transparency.html", lambda: PUBLIC, {"user": None, "role": None}),

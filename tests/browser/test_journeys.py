@@ -1,30 +1,25 @@
-"""Whole journeys of a clerk, a helper, police, an auditor and a family member in a real browser on a real database.
+"""What a clerk, a helper and police meet besides their straight way, in a real browser on a real database.
 
-The console runs in this process on a clock that stands; what people type, press and read is all there is.
+The console runs in this process on a clock that stands. The straight ways are walked by keyboard, in ``test_keys_*``.
 """
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import uvicorn
 
-from console.app import create_app
 from kaimen.clock import ManualClock
-from kaimen.settings import ConsoleSettings
-from tests.fix_servers import free_port
-from tests.integration.console_world import PASSWORD, World, add_events, build_world
+from tests.browser.serving import serve_console
+from tests.integration.console_world import PASSWORD, World, build_world
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 Desk = Callable[[str], "Page"]
-START_WITHIN_S = 20
 
 
 @pytest.fixture
@@ -36,29 +31,8 @@ def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
 
 @pytest.fixture
 def console_url(world: World) -> Iterator[str]:
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    settings = ConsoleSettings(
-        database_url=world.url, public_url=url, console_secure_cookies=False, console_audited_share=1.0
-    )
-    app = create_app(settings, world.clock, world.app_pool, wall=world.wall)
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, timeout_graceful_shutdown=5))
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined,unused-ignore]
-    started = threading.Event()
-    start = server.startup
-
-    async def startup(*arguments: Any, **values: Any) -> None:
-        await start(*arguments, **values)
-        started.set()
-
-    server.startup = startup  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    assert started.wait(START_WITHIN_S)
-    yield url
-    app.state.services.hub.stop_soon()
-    server.should_exit = True
-    thread.join(START_WITHIN_S)
+    with serve_console(world) as url:
+        yield url
 
 
 @pytest.fixture
@@ -101,42 +75,6 @@ def _choose(page: Page, name: str, value: str) -> None:
 
 
 # --- The clerk at the desk ---------------------------------------------------------------------------------------
-
-
-def test_a_clerk_claims_calls_and_closes(world: World, console_url: str, desk: Desk) -> None:
-    page = desk("clerk")
-    page.wait_for_selector("body.is-live")
-    page.click(f"#case-{world.case_ids['zhao']}")
-    page.wait_for_selector(f".aside form[action='/cases/{world.case_ids['zhao']}/claim']")
-    page.keyboard.press("a")
-    page.wait_for_selector("[role=status]")
-    assert _case(world, "zhao")["holder_id"] == world.user_ids["clerk"]
-    page.click(".aside .next a.primary")
-    page.wait_for_url(f"**/tasks/{world.task_ids['zhao']}")
-    # The full name and the number are hers now, and that she read them is written down.
-    assert "赵建国" in page.inner_text("h1")
-    _choose(page, "outcome", "well")
-    _choose(page, "contacted", "spoke")
-    page.fill("[name=witness]", "")
-    page.click("form.outcome button")
-    error = page.locator("#error-witness")
-    error.wait_for()
-    assert error.is_visible()
-    assert page.get_attribute("[name=witness]", "aria-describedby") == "error-witness"
-    assert page.is_checked("[name=outcome][value=well]")
-    page.fill("[name=witness]", "李敏")
-    page.click("form.outcome button")
-    page.wait_for_url("**/tasks")
-    closed = _case(world, "zhao")
-    assert (closed["state"], closed["outcome"]) == ("closed", "well")
-    evidence = world.rows("SELECT witness, how FROM verified_contacts WHERE household_id = 'h-zhao'")
-    assert evidence == [{"witness": "李敏", "how": "spoke"}]
-    page.goto(f"{console_url}/alarms?tab=closed")
-    assert page.locator(f"#case-{world.case_ids['zhao']}").count() == 1
-    page.goto(f"{console_url}/looked")
-    seen = page.inner_text("main")
-    for words in ("认领", "查看任务", "登记结果"):
-        assert words in seen, words
 
 
 def test_a_clerk_confirms_what_an_opening_only_proposes(world: World, console_url: str, desk: Desk) -> None:
@@ -263,54 +201,6 @@ def test_two_who_press_at_once_are_told_apart(world: World, console_url: str, de
 # --- The police officer ------------------------------------------------------------------------------------------
 
 
-def test_police_look_up_once_a_supervisor_agreed_and_an_auditor_judges_it(
-    world: World, console_url: str, desk: Desk
-) -> None:
-    add_events(world, "d-h-wang", 3, credential="c-h-wang")
-    page = desk("police")
-    page.goto(f"{console_url}/police/look-up")
-    page.click("main form .primary")
-    for name in ("purpose", "case_number", "basis", "door"):
-        assert page.locator(f"#error-{name}").is_visible(), name
-    assert page.locator(".watermark").count() == 0
-    _choose(page, "purpose", "missing_person")
-    page.fill("[name=case_number]", "京公(2025)1121号")
-    page.select_option("[name=basis]", "case_file")
-    page.select_option("[name=door]", "d-h-wang")
-    page.fill("[name=subject]", "王秀英")
-    page.click("main form .primary")
-    page.wait_for_url("**/police/tickets/*")
-    ticket = page.url.rpartition("/")[2]
-    assert page.locator(f"a[href='/police/look-up?ticket={ticket}']").count() == 0
-    supervisor = desk("supervisor")
-    supervisor.click(f"main a[href='/police/tickets/{ticket}']")
-    supervisor.click("main button[value=grant]")
-    assert supervisor.locator("#error-reason").is_visible()
-    supervisor.fill("[name=reason]", "核实过案卷和家属的报案")
-    # By keyboard: from the reason one key to the button.
-    supervisor.keyboard.press("Tab")
-    supervisor.keyboard.press("Enter")
-    supervisor.wait_for_selector("[role=status]")
-    page.reload()
-    page.click(f"a[href='/police/look-up?ticket={ticket}']")
-    assert page.locator(".watermark tbody tr").count() == 3
-    assert "police display" in page.inner_text(".watermark")
-    with page.expect_download() as taken:
-        page.click("form[action$='/export'] button")
-    assert taken.value.suggested_filename == f"kaimen-L-{ticket}.zip"
-    clerk = desk("clerk")
-    clerk.goto(f"{console_url}/looked?household=h-wang")
-    seen = clerk.inner_text("main tbody")
-    assert "police display" in seen
-    assert "查找走失人员" in seen
-    auditor = desk("auditor")
-    card = auditor.locator("article:has(form)").first
-    card.locator("[name=reason]").fill("案卷、家属报案和走失时间相符")
-    card.locator("button[value=justified]").click()
-    auditor.wait_for_selector("[role=status]")
-    assert "案卷、家属报案和走失时间相符" in auditor.inner_text("main")
-
-
 def test_police_see_counts_before_the_third_stage_and_names_from_it(
     world: World, console_url: str, desk: Desk
 ) -> None:
@@ -344,23 +234,3 @@ def test_signing_out_ends_it_here_and_a_forgotten_sign_in_elsewhere(
     here.go_back()
     here.goto(f"{console_url}/police")
     here.wait_for_url("**/sign-in?next=/police")
-
-
-# --- The family --------------------------------------------------------------------------------------------------
-
-
-def test_a_daughter_says_that_she_spoke_with_her_mother(world: World, console_url: str, desk: Desk) -> None:
-    page = desk("family")
-    page.set_viewport_size({"width": 390, "height": 844})
-    assert "妈妈" in page.inner_text("h1")
-    page.click("details:has(form[action$='/spoke']) summary")
-    page.click("form[action$='/spoke'] .primary")
-    assert page.locator("#error-contacted").is_visible()
-    _choose(page, "contacted", "spoke")
-    page.click("form[action$='/spoke'] .primary")
-    page.wait_for_selector("[role=status]")
-    words = world.rows("SELECT action FROM audit_entries WHERE action = 'family_word'")
-    assert len(words) == 1
-    page.click("[name=language]")
-    page.wait_for_selector("html[lang=en]")
-    assert "Mum's door" in page.inner_text("h1")
