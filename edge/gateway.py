@@ -19,12 +19,13 @@ from edge.copies import CommittedFrames, format_marks
 from edge.device_table import DeviceTableError, WatchedTable
 from edge.faults import pass_point
 from edge.intake import Beat, Intake
-from edge.link import Frame, Inbox, Link, LinkDown, LinkReady, LinkUp, Published, Will
+from edge.link import Frame, Inbox, Item, Link, LinkDown, LinkReady, LinkUp, Published, Will
 from edge.spool import Spool, SpoolFullError
 from edge.topics import choose_topics
 from edge.tracker import Receipt
 from edge.upstream import Upstream
 from edge.vitals import GatewayVitals, new_boot
+from kaimen import wire
 from kaimen.broker import parse_broker_urls
 from kaimen.clock import Clock
 from kaimen.logs import get_logger
@@ -90,6 +91,7 @@ class Gateway:
         self._central = Link(
             CENTRAL, central, client_id=settings.edge_id, inbox=self._inbox,
             will=Will(self._vitals.state_topic, self._vitals.will()),
+            subscriptions=lambda: [(self._vitals.config_topic, 1)],
             on_attempt=metrics.RECONNECTS.labels(CENTRAL).inc, backoff_first_s=backoff_first_s,
         )  # fmt: skip
         self._source = Link(
@@ -157,7 +159,7 @@ class Gateway:
         now_ms, uptime_ms = self._clock.now_ms(), self._clock.uptime_ms()
         frames: list[Frame] = []
         for item in items:
-            if isinstance(item, Frame):
+            if isinstance(item, Frame) and item.link == SOURCE:
                 frames.append(item)
                 continue
             if frames:
@@ -172,9 +174,11 @@ class Gateway:
         self._upstream.leave_stalled_node()
         self._show()
 
-    def _control(self, item: LinkUp | LinkReady | LinkDown | Published, now_ms: int, uptime_ms: int) -> None:
+    def _control(self, item: Item, now_ms: int, uptime_ms: int) -> None:
         if isinstance(item, Published):
             self._upstream.published(item)
+        elif isinstance(item, Frame):
+            self._obey(item)
         elif isinstance(item, LinkUp):
             self._link_up(item, now_ms, uptime_ms)
         elif isinstance(item, LinkReady):
@@ -195,6 +199,19 @@ class Gateway:
         self._source_epoch = item.epoch
         self._intake.begin(resumed=item.session_present and self._away_s() <= AWAY_MAX_S)
         self._subscribed = self._subscriptions()
+
+    def _obey(self, order: Frame) -> None:
+        """Do what the server asks of us, and answer; what is not understood is said and left alone."""
+        try:
+            config = wire.parse_config(order.payload)
+        except wire.WireError as error:
+            self._log.error("what the server asks is not understood", error=str(error))
+        else:
+            self._upstream.obey(config.backlog_per_s, hold_s=config.hold_s)
+            metrics.BACKLOG_TOLD.set(-1 if config.backlog_per_s is None else config.backlog_per_s)
+            answer = wire.format_answer(wire.Answer(v=1, version=config.version))
+            self._central.publish(self._upstream.epoch, self._vitals.answer_topic, answer, qos=1)
+        self._central.ack(order)
 
     def _link_ready(self, item: LinkReady) -> None:
         if item.refused:

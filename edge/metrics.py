@@ -39,3 +39,7 @@ QUEUE_OVERFLOWS = Counter(
     "kaimen_edge_queue_overflows_total", "Times a source was let go because we fell behind"
 )
 TABLE_ERRORS = Counter("kaimen_edge_device_table_errors_total", "Device tables that could not be read")
+BACKLOG_TOLD = Gauge(
+    "kaimen_edge_backlog_told_per_second",
+    "The pace at which the server lets us send what waited; -1: our own",
+)

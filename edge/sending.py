@@ -2,7 +2,7 @@
 
 What a source says now goes first. What waited during an outage follows beside it, the newest first: today's opening
 decides whether somebody is called, last week's does not. The waiting part is paced (``per_s`` events after a first
-``BURST_EVENTS``), so that a hundred sites coming back at once do not stand between the server and what happens now, and
+``BURST_EVENTS``, or more slowly for as long as the server says so), so that a hundred sites coming back at once do not stand between the server and what happens now, and
 it never takes the last places in flight. Births and last wills are kept in their order, for brokers retain the last one.
 Nothing may be concluded from the order in which events arrive (``WIRE.md``), so nothing changes but when they do.
 """
@@ -42,6 +42,19 @@ class SendOrder:
         self._backlog_below = 1
         self._credit = 0.0
         self._credited_s = 0.0
+        #: The server's pace, and until when it holds.
+        self._told: tuple[float, float] | None = None
+
+    def obey(self, per_s: float | None, *, until_s: float) -> None:
+        """Go by the server's pace until an instant of the transport's time, never faster than our own; None: by our own."""
+        self._told = None if per_s is None else (min(per_s, self.per_s), until_s)
+
+    def _pace(self, now_s: float) -> tuple[float, float]:
+        """Return events a second, and how many may go at once."""
+        if self._told is None or now_s >= self._told[1]:
+            return self.per_s, float(BURST_EVENTS)
+        # Who is told a pace finds a server that has enough to do: no burst.
+        return self._told[0], max(1.0, self._told[0])
 
     def begin(self, now_s: float) -> None:
         """Start with everything that waits as the backlog; ``now_s`` is the transport's time."""
@@ -68,7 +81,8 @@ class SendOrder:
 
     def _may_replay(self, now_s: float) -> bool:
         # A publication may overdraw; the next one waits until that is earned again.
-        self._credit = min(float(BURST_EVENTS), self._credit + (now_s - self._credited_s) * self.per_s)
+        per_s, most = self._pace(now_s)
+        self._credit = min(most, self._credit + (now_s - self._credited_s) * per_s)
         self._credited_s = now_s
         return self._credit > 0
 

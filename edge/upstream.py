@@ -34,6 +34,10 @@ class Upstream:
         self._delivered: list[int] = []
         self._answered_at = 0.0
 
+    def obey(self, per_s: float | None, *, hold_s: float) -> None:
+        """Send what waits at the server's pace for so long; None: at our own."""
+        self._order.obey(per_s, until_s=time.monotonic() + hold_s)
+
     def begin(self, epoch: int) -> None:
         """Start anew on a connection, or with 0 on none: everything that waits is sent on the next."""
         self.epoch = epoch

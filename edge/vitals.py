@@ -24,6 +24,8 @@ class GatewayVitals:
         self._started_uptime_ms = started_uptime_ms
         self.state_topic = format_topic(site, device, "state")
         self.heartbeat_topic = format_topic(site, device, "hb")
+        self.config_topic = format_topic(site, device, "cfg")
+        self.answer_topic = format_topic(site, device, "ack")
 
     def birth(self) -> bytes:
         return format_state(State(v=1, status="online", boot=self.boot, fw=__version__))

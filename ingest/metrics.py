@@ -37,6 +37,11 @@ LAG_SECONDS = Gauge(
 PULSE_AGE_SECONDS = Gauge(
     "kaimen_ingest_pulse_age_seconds", "Community seconds by which the newest pulse is behind", ["group"]
 )
+EDGES_PER_SECOND = Gauge(
+    "kaimen_ingest_edges_per_second",
+    "Kept events a second that each edge was told to send; -1: its own pace",
+    ["group"],
+)
 QUEUE_MESSAGES = Gauge("kaimen_ingest_queue_messages", "Messages received and not yet taken", ["group"])
 QUEUE_MESSAGES_MAX = Gauge("kaimen_ingest_queue_messages_max", "Bound of the queue", ["group"])
 QUEUE_FULL = Counter("kaimen_ingest_queue_full", "Times the network thread waited for room in the queue")

@@ -16,22 +16,19 @@ from typing import Any, Protocol
 import psycopg
 
 from ingest import leases, metrics
-from ingest.admission import (
-    AdmittedHeartbeat,
-    Message,
-    admit,
-    refuse,
-)
+from ingest.admission import Message, refuse
 from ingest.book import is_of_group, load_book
 from ingest.causes import Causes, OutageCause
+from ingest.clock_trust import ClockTrust, OwnClockWrongError
 from ingest.detector import Detector
+from ingest.edge_pacing import EdgePacing
 from ingest.faults import pass_point
 from ingest.grace import Grace
 from ingest.group_state import PULSE_MS, GroupState
 from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Losses
-from ingest.own_clock import OwnClock
 from ingest.pace import Pace
+from ingest.settling import Settling
 from ingest.sharing import Sharing
 from ingest.store import (
     DataRefusedError,
@@ -44,7 +41,7 @@ from ingest.store import (
 )
 from ingest.unsaved import Coverage
 from kaimen import wire
-from kaimen.clock import Clock, FileClock, JumpGuard
+from kaimen.clock import Clock, FileClock
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.policy import DAY_MS
@@ -60,19 +57,14 @@ PACKED_PER_S = 20
 PACKED_PER_MESSAGES = 100
 #: Quarantined messages taken again in one turn.
 REPLAYED_PER_TURN_MAX = 2_000
-#: After a start the first pulse waits until what the broker kept has come, but not longer than this.
-SETTLE_S_MAX = 10.0
+#: After a start nothing came for so long: what the broker kept for us is in.
 SETTLED_AFTER_S = 0.25
 PROGRESS_EVERY_S = 1.0
 SCALED_PROGRESS_EVERY_S = 0.05
 SCALED_WAKE_S = 0.02
 REGISTRY_EVERY_S = 60.0
-#: What devices said of our clock counts for this long.
-CLOCK_VOTES_S = 300.0
-#: After our clock was found wrong: how long to stay away, and how long to wait for devices to confirm it.
+#: After our clock was found wrong: how long to stay away.
 CLOCK_RETRY_S = 30.0
-CLOCK_PROOF_S = 180.0
-CLOCK_KEPT_MESSAGES_MAX = 100_000
 
 
 class TakenBatch(Protocol):
@@ -93,6 +85,9 @@ class Source(Protocol):
     def is_connected(self) -> bool: ...
     @property
     def is_idle(self) -> bool: ...
+    @property
+    def waited_ms(self) -> int: ...
+    def tell(self, topic: str, payload: bytes) -> bool: ...
     def may_connect(self) -> bool: ...
     def connect(self) -> None: ...
     def disconnect(self) -> None: ...
@@ -118,10 +113,6 @@ class RebuiltState(Protocol):
 
 
 Rebuild = Callable[..., RebuiltState]
-
-
-class OwnClockWrongError(RuntimeError):
-    """Most devices disagree with our clock: nothing may be dated by it."""
 
 
 @dataclass(slots=True)
@@ -172,20 +163,14 @@ class GroupLoop:
         self._progress_at = 0.0
         self._progress_ms = 0
         self._written_ms = 0
-        self._settle_until: float | None = None
-        #: What a predecessor left unanswered has come by then; None until the session stands.
-        self._redelivered_at: float | None = 0.0
+        self._settling = Settling(settings.ingest_redelivery_s)
         self._forgot_day = 0
         self._early_rows_left = 0.0
         self._packed_at = 0.0
         self._packs_due = 0.0
         self._heard_until_ms: int | None = None
-        # On a scaled clock a moment's delay is minutes: only the machine's own clock can be outvoted.
-        self._own_clock = None if self._scaled else OwnClock()
-        self._jumps = JumpGuard(clock)
-        self._votes_until = 0.0
-        self._proof_until: float | None = None
-        self._kept: list[Any] = []
+        self._trust = ClockTrust(clock)
+        self._pacing = EdgePacing(source, self._group)
         self.health = Health()
 
     # -- lease ----------------------------------------------------------------------------------------------
@@ -197,7 +182,7 @@ class GroupLoop:
             if lease is None:
                 continue
             metrics.LEASE_HELD.labels(self._group).set(1)
-            self._redelivered_at = None if lease.abandoned else 0.0
+            self._settling.take_over(abandoned=lease.abandoned)
             pass_point("lease_taken")
             try:
                 self._serve(lease)
@@ -210,7 +195,7 @@ class GroupLoop:
                     gauge.labels(self._group).set(0)
                 self.source.disconnect()
                 self._throw_away()
-                self._held, self._kept = None, []
+                self._let_go()
         if self._sharing is not None and self._connection is not None:
             self._sharing.leave(self._connection)
         self._close_connection()
@@ -310,12 +295,10 @@ class GroupLoop:
         if away_s > self._settings.ingest_database_patience_s and not self.source.is_idle:
             log.error("leaving the broker until the database is back", group=self._group_no)
             self.source.disconnect()
-            self._held, self._kept = None, []
+            self._let_go()
 
     def _throw_away(self) -> None:
         self._state = None
-
-    # -- our own clock --------------------------------------------------------------------------------------
 
     def _distrust_clock(self, error: OwnClockWrongError) -> None:
         """Stop admitting and answering; a worker with a better clock may take over meanwhile."""
@@ -324,49 +307,22 @@ class GroupLoop:
         self.health = Health(str(error))
         self.source.disconnect()
         self._throw_away()
-        self._held, self._kept = None, []
+        self._let_go()
         self._stop.wait(CLOCK_RETRY_S)
-        assert self._own_clock is not None
-        self._own_clock.forget()
-        self._proof_until = time.monotonic() + CLOCK_PROOF_S
-
-    def _check_own_clock(self) -> None:
-        if self._own_clock is None:
-            return
-        if jump_ms := self._jumps.take_jump_ms():
-            # Before the first heartbeat says which of the two was right, everybody would be silent, or of tomorrow.
-            raise OwnClockWrongError(
-                f"our clock was set by {jump_ms // 1000} s: nothing is admitted until devices confirm it"
-            )
-        if self._own_clock.is_wrong():
-            skew_s = (self._own_clock.skew_ms() or 0) // 1000
-            raise OwnClockWrongError(
-                f"our clock is {skew_s} s ahead of most devices: set it, nothing is admitted"
-            )
-        if time.monotonic() >= self._votes_until:
-            self._own_clock.forget()
-            self._votes_until = time.monotonic() + CLOCK_VOTES_S
+        self._trust.doubt()
 
     def _await_proof(self, connection: Connection, lease: Lease, state: GroupState) -> bool:
         """Keep what comes, unanswered, until devices confirm our clock; say whether we may go on."""
-        if self._proof_until is None or self._own_clock is None:
+        if not self._trust.in_doubt:
             return True
         leases.renew(connection, lease)
-        batch = self._take_batch()
-        self._kept.append(batch)
-        for message in batch.messages:
-            for item in admit(message.topic, message.payload, message.received_ms, state.book.registry):
-                if isinstance(item, AdmittedHeartbeat):
-                    self._own_clock.observe(item.device_id, item.heartbeat, message.received_ms)
-        self._check_own_clock()
-        kept = sum(len(batch.messages) for batch in self._kept)
-        if (
-            self._own_clock.is_confirmed()
-            or time.monotonic() >= self._proof_until
-            or kept > CLOCK_KEPT_MESSAGES_MAX
-        ):
-            self._proof_until = None
+        self._trust.keep(self._take_batch(), state.book.registry)
         return False
+
+    def _let_go(self) -> None:
+        """Forget what was taken and not answered: the broker brings it again."""
+        self._held = None
+        self._trust.kept.clear()
 
     def _take_batch(self) -> Any:
         return self.source.take(
@@ -399,13 +355,13 @@ class GroupLoop:
         if not self._await_proof(connection, lease, state):
             return
         if self._held is None:
-            self._held = self._kept.pop(0) if self._kept else self._take_batch()
+            self._held = self._trust.kept.pop(0) if self._trust.kept else self._take_batch()
         batch = self._held
         begun = time.monotonic()
         load = "events" if any(not message.topic.endswith("/hb") for message in batch.messages) else ""
         pass_point("batch_taken", load)
         state.apply(batch.messages, batch.now_ms, may_pulse=self._may_pulse(batch))
-        self._check_own_clock()
+        self._trust.check()
         pass_point("batch_decoded", load)
         turn = state.draft(batch.now_ms)
         if self._must_write(turn, batch):
@@ -421,7 +377,13 @@ class GroupLoop:
         self._refused_events = frozenset()
         self._refusals_unexplained = 0
         self._report(state, batch)
+        self._pace_edges(state, len(turn.events) if batch.arrays_bytes else 0)
         self._pack(state, len(batch.messages))
+
+    def _pace_edges(self, state: GroupState, events: int) -> None:
+        if not self._scaled:  # there a wait of a moment is minutes
+            now_ms = self._clock.now_ms()
+            self._pacing.turn(state.book.wiring, now_s=time.monotonic(), now_ms=now_ms, events=events)
 
     def _pack(self, state: GroupState, messages: int) -> None:
         now = time.monotonic()
@@ -453,7 +415,7 @@ class GroupLoop:
             rebuilt.causes,
             self._coverage,
             pulse_ms=pulse_ms,
-            own_clock=self._own_clock,
+            own_clock=self._trust.votes,
             grace=rebuilt.grace,
             losses=rebuilt.losses,
         )
@@ -467,7 +429,7 @@ class GroupLoop:
         self._state = state
         pass_point("rebuilt")
         self._registry_changed = True  # what waited in quarantine is looked for
-        self._settle_until = time.monotonic() + SETTLE_S_MAX
+        self._settling.begin(time.monotonic())
         metrics.REBUILDS.inc()
         metrics.REBUILD_SECONDS.labels(self._group).set(time.monotonic() - started)
         log.info(
@@ -526,32 +488,16 @@ class GroupLoop:
     def _wait_s(self) -> float:
         if self._scaled:
             return SCALED_WAKE_S
-        if self._settle_until is not None:
+        if self._settling.is_under_way:
             return SETTLED_AFTER_S
         return (PULSE_MS - self._clock.now_ms() % PULSE_MS) / 1000 + 0.001
 
     def _may_pulse(self, batch: TakenBatch) -> bool:
         """After a start, hold the pulse until what the broker kept for us is in."""
-        if self._settle_until is None:
-            return True
-        if not self._is_redelivered():
-            return False
         only_heartbeats = all(message.topic.endswith("/hb") for message in batch.messages)
-        settled = self.source.is_connected and only_heartbeats
-        if not settled and time.monotonic() < self._settle_until:
-            return False
-        self._settle_until = None
-        return True
-
-    def _is_redelivered(self) -> bool:
-        """Say whether what a worker that died had in hand has come: later messages of a door may come before it."""
-        if self._redelivered_at is None:
-            if not self.source.is_connected:
-                return time.monotonic() >= (self._settle_until or 0.0)
-            span_s = self._settings.ingest_redelivery_s
-            self._redelivered_at = time.monotonic() + span_s
-            self._settle_until = self._redelivered_at + SETTLE_S_MAX
-        return time.monotonic() >= self._redelivered_at
+        return self._settling.may_pulse(
+            time.monotonic(), connected=self.source.is_connected, quiet=only_heartbeats
+        )
 
     def _must_write(self, turn: Turn, batch: TakenBatch) -> bool:
         if turn.has_news():

@@ -124,6 +124,21 @@ class Subscriber:
         """How many messages wait to be taken."""
         return len(self._queue)
 
+    @property
+    def waited_ms(self) -> int:
+        """For how long the oldest array that was not taken yet has waited here."""
+        with self._changed:
+            oldest_ms = self._queue.oldest_array_ms
+        return 0 if oldest_ms is None else max(0, self._clock.now_ms() - oldest_ms)
+
+    def tell(self, topic: str, payload: bytes) -> bool:
+        """Publish a retained message for a device; False while there is no session to do it through."""
+        with self._changed:
+            client = self._client if self._subscribed else None
+        if client is None:
+            return False
+        return client.publish(topic, payload, qos=1, retain=True).rc == mqtt.MQTT_ERR_SUCCESS
+
     def may_connect(self) -> bool:
         """Say whether the back-off is over and nothing is under way."""
         return self._ended and time.monotonic() >= self._retry_at

@@ -42,6 +42,11 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._single) + len(self._arrays)
 
+    @property
+    def oldest_array_ms(self) -> int | None:
+        """When the array that has waited longest was received."""
+        return self._arrays[0].message.received_ms if self._arrays else None
+
     def append(self, delivery: Delivery) -> None:
         """Let it wait behind those of its kind."""
         kind = self._arrays if delivery.message.topic.endswith("/evb") else self._single

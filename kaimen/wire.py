@@ -125,6 +125,22 @@ class State(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     fw: Text | None = None
 
 
+class Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the server wants of a gateway: at which pace it sends what had waited (None: its own), for how long from now."""
+
+    v: Literal[1]
+    version: Count
+    backlog_per_s: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] | None = None
+    hold_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A gateway's answer to a configuration: the version it goes by."""
+
+    v: Literal[1]
+    version: Count
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """Where a message came from, as its topic says."""
@@ -186,6 +202,7 @@ _event_list_decoder = msgspec.json.Decoder(list[Event])
 _raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _heartbeat_decoder = msgspec.json.Decoder(Heartbeat)
 _state_decoder = msgspec.json.Decoder(State)
+_config_decoder = msgspec.json.Decoder(Config)
 _encoder = msgspec.json.Encoder()
 
 
@@ -308,6 +325,23 @@ def parse_state(payload: bytes) -> State:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         _check_utf8(payload)
         raise _reason_of(error) from error
+
+
+def parse_config(payload: bytes) -> Config:
+    """Decode what a gateway is to do; raises ``WireError``."""
+    try:
+        return _config_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        _check_utf8(payload)
+        raise _reason_of(error) from error
+
+
+def format_config(config: Config) -> bytes:
+    return _encoder.encode(config)
+
+
+def format_answer(answer: Answer) -> bytes:
+    return _encoder.encode(answer)
 
 
 def format_event(event: Event) -> bytes:

@@ -1,6 +1,6 @@
 """The broker in the stack's directory: ports and passwords enter; its settings, its start line and sessions leave.
 
-nats-server with its MQTT listener. Every service has its own user: ingest hears everything and says nothing, the
+nats-server with its MQTT listener. Every service has its own user: ingest hears everything and says only ``cfg``, the
 edge speaks for foreign devices, the simulated street speaks below its own site alone.
 """
 
@@ -261,7 +261,8 @@ def open_nats(
     """Return the broker of a directory, not yet started; ``site_id`` is the simulated street's, in a demo."""
     site = site_id or "*"
     users = [
-        BrokerUser("ingest", secrets["broker_ingest"], (), ("kaimen.v1.>",)),
+        # Of what goes down to devices ingest says one thing: how fast edges may send what they had kept.
+        BrokerUser("ingest", secrets["broker_ingest"], ("kaimen.v1.*.*.*.*.cfg",), ("kaimen.v1.>",)),
         # The edge hears whatever foreign devices publish; what is already canonical it need not hear.
         BrokerUser("edge", secrets["broker_edge"], ("kaimen.v1.>",), (">",)),
         # Reads which sessions there are and what waits for them; no message, and it publishes nothing else.

@@ -97,3 +97,40 @@ def test_a_new_connection_sends_again_what_was_not_acknowledged(spool: Spool) ->
     spool.delete([1, 2])
     order.begin(60.0)
     assert sent_all(order, 60.0) == [(Lane.BACKLOG, [3, 4])]
+
+
+def events_in(publications: list[tuple[Lane, list[int]]]) -> int:
+    return sum(len(seqs) for _, seqs in publications)
+
+
+def queue_of_many_doors(spool: Spool, count: int) -> None:
+    with spool.transaction():
+        for number in range(1, count + 1):
+            spool.append(
+                topic=f"k/{number % 50}/evt", device="d", boot="b", seq=number, payload=b"1", created_ms=number,
+            )  # fmt: skip
+
+
+def test_the_server_slows_what_waited_for_as_long_as_it_said_and_never_what_happens_now(spool: Spool) -> None:
+    queue_of_many_doors(spool, 1_500)
+    order = SendOrder(spool, per_s=50)
+    order.begin(0.0)
+    order.obey(2.0, until_s=60.0)
+    first = events_in(sent_all(order, 0.0))
+    assert first <= 30, "one array of a door, and no burst"
+    later = sum(events_in(sent_all(order, float(second))) for second in range(1, 60))
+    assert later <= 2 * 60 + 30
+    queue(spool, 5_000, 5_003)
+    assert sent_all(order, 59.5)[0] == (Lane.LIVE, [5_000, 5_001, 5_002, 5_003])
+    assert sum(events_in(sent_all(order, 60.0 + second)) for second in range(20)) >= 50 * 18
+
+
+def test_the_server_never_makes_an_edge_faster_than_its_own_pace_and_can_let_it_go(spool: Spool) -> None:
+    queue_of_many_doors(spool, 1_500)
+    order = SendOrder(spool, per_s=5)
+    order.begin(0.0)
+    order.obey(1_000.0, until_s=60.0)
+    sent_all(order, 0.0)
+    assert sum(events_in(sent_all(order, float(second))) for second in range(1, 31)) <= 5 * 30 + 60
+    order.obey(None, until_s=60.0)
+    assert order._pace(31.0)[0] == 5
