@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from edge.link import Inbox, Link, LinkUp, Published
+from edge.link import BACKOFF_FIRST_S, Inbox, Link, LinkUp, Published
 from kaimen.broker import parse_broker_urls
 from kaimen.logs import set_up_logs
 from tests.experiments.stage import WALL, Outcome, outcome, say, world
@@ -39,6 +39,7 @@ class Gateways:
     up_at: dict[int, float] = field(default_factory=dict)
     answered: set[int] = field(default_factory=set)
     opened: int = 0
+    backoff_first_s: float = BACKOFF_FIRST_S
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -54,7 +55,7 @@ class Gateways:
         self._links = [
             Link(
                 "central", addresses, client_id=f"gw-{self.site}-{number}", inbox=self._inboxes[number],
-                on_attempt=lambda: self.attempts.append(time.monotonic()),
+                on_attempt=lambda: self.attempts.append(time.monotonic()), backoff_first_s=self.backoff_first_s,
             )
             for number in range(self.number)
         ]  # fmt: skip
