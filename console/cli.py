@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -20,6 +21,9 @@ from pydantic_settings import BaseSettings
 
 from kaimen import __version__
 
+#: What the client says of an address it cannot read.
+_ADDRESS_WORDS = re.compile("connection info|URI|connection option")
+
 _EXTRAS = {"edge": "edge", "ingest": "ingest", "alerts": "alerts", "console": "console"}
 
 
@@ -29,6 +33,16 @@ class LazyGroup(click.Group):
     def __init__(self, *args: Any, lazy: dict[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lazy = lazy or {}
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; a database that does not answer is told in a line, whatever the command."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            words = _why_no_database(error)
+            if words is None:
+                raise
+            raise click.ClickException(words) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *self._lazy})
@@ -67,6 +81,24 @@ class LazyGroup(click.Group):
             rows.append((name, text))
         with formatter.section("Commands"):
             formatter.write_dl(rows)
+
+
+def _why_no_database(error: Exception) -> str | None:
+    """Return what is wrong with the way to the database and how to mend it, None where the fault is another."""
+    # What never imported the client has asked no database, and need not load it.
+    client = sys.modules.get("psycopg")
+    if client is None:
+        return None
+    if isinstance(error, client.OperationalError):
+        return (
+            f"the database does not answer: {str(error).strip()}\nIs it started, and are address, user and"
+            " password right (--database-url, KAIMEN_DATABASE_URL or --dir)?"
+        )
+    # Without a state of a server none was asked: the client could not read the address.
+    said = str(error).strip()
+    if isinstance(error, client.ProgrammingError) and error.sqlstate is None and _ADDRESS_WORDS.search(said):
+        return f"that is no address of a database ({said}): write postgresql://USER@HOST:PORT/NAME"
+    return None
 
 
 _SHORT = {

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psycopg
 
 from console.backups.directory import LEDGER, read_settings, restore_directory, superuser_url, write_settings
 from console.backups.dump import Manifest, verify_backup, write_backup
@@ -42,8 +41,6 @@ def _told() -> Iterator[None]:
         yield
     except BackupError as error:
         raise click.ClickException(str(error)) from error
-    except psycopg.OperationalError as error:
-        raise click.ClickException(f"the database does not answer: {str(error).strip()}") from error
 
 
 def _read_key(path: Path) -> PrivateKey:

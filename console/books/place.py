@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import click
-import psycopg
 
 from console.audit.chain import Entry, append, hash_entry
 from console.stack.folder import StackFolder, read_json
@@ -76,16 +75,13 @@ def _look_into(folder: StackFolder) -> tuple[str, Path]:
 
 @contextmanager
 def entering(place: Place, *, service: str) -> Iterator[Connection]:
-    """One transaction on a database of this version, with faults of the database told as words."""
-    try:
-        version = max(migration.version for migration in list_migrations())
-        if schema_version(place.url) != version:
-            raise click.ClickException("the database is not of this version: run kaimen db migrate first")
-        with connect(place.url, service=service) as connection:
-            _check_key(connection, place.audit_key)
-            yield connection
-    except psycopg.OperationalError as error:
-        raise click.ClickException(f"the database does not answer: {str(error).strip()}") from error
+    """One transaction on a database of this version whose record of looks was kept with this key."""
+    version = max(migration.version for migration in list_migrations())
+    if schema_version(place.url) != version:
+        raise click.ClickException("the database is not of this version: run kaimen db migrate first")
+    with connect(place.url, service=service) as connection:
+        _check_key(connection, place.audit_key)
+        yield connection
 
 
 def _check_key(connection: Connection, key: bytes) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psycopg
 
 from console.audit import sealing
 from console.audit.chain import Checkpoint, Fault, Verdict, verify
@@ -77,19 +76,16 @@ def _read_all(files: tuple[Path, ...], key: bytes) -> list[Checkpoint]:
 
 def _walk(place: Place, checkpoints: list[Checkpoint]) -> tuple[Verdict, list[dict[str, Any]], list[int]]:
     """Return the verdict, readings the chain does not know, and entries whose reading is gone."""
-    try:
-        if schema_version(place.url) != max(migration.version for migration in list_migrations()):
-            raise click.ClickException("the database is not of this version: run kaimen db migrate first")
-        with connect(place.url, service="audit") as connection:
-            outside = connection.execute(_SQL["reads_outside_chain"], {"limit": NAMED_MAX}).fetchall()
-            lost = connection.execute(_SQL["reads_lost"], {"limit": NAMED_MAX}).fetchall()
-            return (
-                verify(connection, key=place.audit_key, checkpoints=checkpoints),
-                outside,
-                [r["id"] for r in lost],
-            )
-    except psycopg.OperationalError as error:
-        raise click.ClickException(f"the database does not answer: {str(error).strip()}") from error
+    if schema_version(place.url) != max(migration.version for migration in list_migrations()):
+        raise click.ClickException("the database is not of this version: run kaimen db migrate first")
+    with connect(place.url, service="audit") as connection:
+        outside = connection.execute(_SQL["reads_outside_chain"], {"limit": NAMED_MAX}).fetchall()
+        lost = connection.execute(_SQL["reads_lost"], {"limit": NAMED_MAX}).fetchall()
+        return (
+            verify(connection, key=place.audit_key, checkpoints=checkpoints),
+            outside,
+            [r["id"] for r in lost],
+        )
 
 
 def _say_chain(

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psycopg
 from tqdm import tqdm
 
 from console.books.place import Place, find_place, place_options
@@ -99,15 +98,12 @@ def command(
 @contextmanager
 def _reading(place: Place) -> Iterator[Connection]:
     """One state of a database of this version, for reading."""
-    try:
-        version = max(migration.version for migration in list_migrations())
-        if schema_version(place.url) != version:
-            raise click.ClickException("the database is not of this version: run kaimen db migrate first")
-        with connect(place.url, service="backtest") as connection:
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            yield connection
-    except psycopg.OperationalError as error:
-        raise click.ClickException(f"the database does not answer: {str(error).strip()}") from error
+    version = max(migration.version for migration in list_migrations())
+    if schema_version(place.url) != version:
+        raise click.ClickException("the database is not of this version: run kaimen db migrate first")
+    with connect(place.url, service="backtest") as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield connection
 
 
 def _look_back(connection: Connection, *, quiet: bool, **asked: Any) -> dict[str, Any]:

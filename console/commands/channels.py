@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-import psycopg
 
 from alerts.sending.addresses import AddressBook, AddressKeyError, open_address_book
 from console import binding
@@ -58,7 +57,7 @@ def command() -> None:
 @click.option("--database-url", envvar="KAIMEN_DATABASE_URL", required=True, help="postgresql://…")
 def status(database_url: str) -> None:
     """Say a line for every channel; ends with 1 where one that is in the settings is in trouble."""
-    with _connected(database_url) as connection:
+    with connect(database_url, service="channels") as connection:
         now = as_datetime(open_clock(ConsoleSettings().clock).now_ms())
         lines = channel_lines(connection, now=now, wall_ms=SystemClock().now_ms())
     for _, words in lines:
@@ -104,7 +103,7 @@ def import_file(file: Path, database_url: str, dry_run: bool) -> None:
     except AddressKeyError as error:
         raise click.ClickException(str(error)) from error
     now = as_datetime(open_clock(settings.clock).now_ms())
-    with _connected(database_url) as connection, connection.transaction():
+    with connect(database_url, service="channels") as connection, connection.transaction():
         lines, faults = read_lines(connection, _rows(file))
         if faults:
             for fault in faults[:FAULTS_SHOWN_MAX]:
@@ -193,7 +192,7 @@ def add_group(community: str, channel: str, database_url: str) -> None:
         raise click.ClickException(
             "write the robot's key, or for DingTalk and Feishu its token and secret, on one line"
         )
-    with _connected(database_url) as connection, connection.transaction():
+    with connect(database_url, service="channels") as connection, connection.transaction():
         if connection.execute(_SQL["known_community"], {"id": community}).fetchone() is None:
             raise click.ClickException(f"there is no community {community!r}")
         owner = Owner(community_id=community)
@@ -204,10 +203,3 @@ def add_group(community: str, channel: str, database_url: str) -> None:
         entry = audit.Entry(now, "import", "system", "address_added", "administration", "address", "", detail)
         audit.append(connection, entry, key=read_audit_key(settings))
     click.echo("added" if is_new else "it is there already")
-
-
-def _connected(url: str) -> Connection:
-    try:
-        return connect(url, service="channels")
-    except psycopg.OperationalError as error:
-        raise click.ClickException(f"the database is away: {type(error).__name__}") from error
