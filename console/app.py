@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from console import inbound, stream, voice_reports
 from console.api import description as openapi
 from console.api import routes as api
-from console.api import why as api_why
+from console.api.answering import error_response
+from console.api.kept import KeptListLayer
 from console.identity import sessions as identity
 from console.metrics import REQUEST_SECONDS, REQUESTS
 from console.pages import (
@@ -154,18 +155,19 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
     )
     app.state.services = services
     # Routes are tried in their order, and each costs: what is asked most often stands first.
-    app.include_router(api.router)
+    for part in api.ROUTERS:
+        app.include_router(part)
     app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
     _add_probes(app)
     for page in _PAGES:
         app.include_router(page.router)
     if settings.demo:
         _add_demo(app, services)
-    app.include_router(api_why.router)
     app.include_router(openapi.router)
     app.include_router(inbound.router)
     app.include_router(voice_reports.router)
     _add_error_handlers(app)
+    app.add_middleware(KeptListLayer, services=services)
     # The last one added is the outermost: headers and bounds hold for every answer, errors included.
     app.add_middleware(ErrorLayer)
     app.add_middleware(SecurityLayer, secure=secure_cookies(services))
@@ -269,7 +271,7 @@ def answer_error(
 ) -> Response:
     """An error as a page in the reader's language, or as JSON for programs."""
     if _wants_json(request):
-        return api.error_response(status, code, detail, mend)
+        return error_response(status, code, detail, mend)
     return error_page(request, status, code)
 
 
@@ -277,7 +279,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(SignInNeededError)
     def sign_in_needed(request: Request, _error: SignInNeededError) -> Response:
         if _wants_json(request) or request.url.path == "/stream" or "fragment" in request.query_params:
-            return api.error_response(401)
+            return error_response(401)
         after = (
             f"?next={_quoted(path_of(request))}"
             if request.method == "GET" and request.url.path != "/"
@@ -288,7 +290,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(MustFirstError)
     def must_first(request: Request, error: MustFirstError) -> Response:
         if _wants_json(request) or request.url.path == "/stream" or "fragment" in request.query_params:
-            return api.error_response(403, f"{error.must.value}_due")
+            return error_response(403, f"{error.must.value}_due")
         return RedirectResponse(MUST_URLS[error.must], 303)
 
     @app.exception_handler(RefusedError)

@@ -234,11 +234,17 @@ def language_of(request: Request, viewer: Viewer | None) -> str:
     return "en" if header.startswith("en") else "zh"
 
 
+def token_of(request: Request, services: Services) -> str | None:
+    """Return the token of a session's cookie; None where there is none that could be one."""
+    token = request.cookies.get(session_cookie(services))
+    return token if token and len(token) <= 100 else None
+
+
 def find_seat(request: Request) -> Seat | None:
     """Return the seat of a session cookie, or None."""
     services = services_of(request)
-    token = request.cookies.get(session_cookie(services))
-    if not token or len(token) > 100:
+    token = token_of(request, services)
+    if token is None:
         return None
     wall_now = services.wall_now()
     with single(services.pool) as connection:

@@ -13,7 +13,7 @@ from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES_MAX = 64 * 1024
@@ -50,7 +50,10 @@ class SecurityLayer:
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
-        self._secure = secure
+        headers = {**_HEADERS, "Cache-Control": "no-store"}
+        if secure:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -64,7 +67,7 @@ class SecurityLayer:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                self._add_headers(MutableHeaders(scope=message), state["request_id"])
+                self._add_headers(message, state["request_id"])
             await send(message)
 
         refusal = _refuse_size(scope)
@@ -78,13 +81,14 @@ class SecurityLayer:
                 raise
             await _refuse(scope, send_with_headers, 413, _too_large(scope["path"]))
 
-    def _add_headers(self, headers: MutableHeaders, request_id: str) -> None:
-        for name, value in _HEADERS.items():
-            headers.setdefault(name, value)
-        headers.setdefault("Cache-Control", "no-store")
-        headers.setdefault("X-Request-Id", request_id)
-        if self._secure:
-            headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    def _add_headers(self, message: Message, request_id: str) -> None:
+        given = message.setdefault("headers", [])
+        names = {name.lower() for name, _ in given}
+        message["headers"] = [
+            *given,
+            *(header for header in self._headers if header[0] not in names),
+            *([] if b"x-request-id" in names else [(b"x-request-id", request_id.encode())]),
+        ]
 
 
 def body_bytes_max(path: str) -> int:

@@ -10,7 +10,7 @@ from typing import cast
 
 from fastapi import FastAPI, Request
 
-from console.api.lists import KeptBodies
+from console.api.lists import KeptLists
 from console.identity.second_factor import FactorRule
 from console.opening import open_console
 from console.stream import Hub
@@ -31,7 +31,7 @@ class Services:
     hub: Hub
     audit_key: bytes
     factor_rule: FactorRule
-    bodies: KeptBodies = field(default_factory=KeptBodies)
+    lists: KeptLists = field(default_factory=KeptLists)
 
     def now(self) -> datetime:
         """Community time, to be read once per request and handed down."""

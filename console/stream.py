@@ -122,22 +122,6 @@ class Hub:
         self._clients_max = clients_max
         self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._version = 0
-        self._listening = False
-
-    @property
-    def version(self) -> int | None:
-        """Counts what was heard of cases; None while nobody listens, so that nothing kept may be trusted."""
-        return self._version if self._listening else None
-
-    def listening(self, yes: bool) -> None:
-        """Say whether the database's line stands; whatever happened while it did not may have changed anything."""
-        self._version += 1
-        self._listening = yes
-
-    def heard(self) -> None:
-        """Make old what was kept, before anybody is told why."""
-        self._version += 1
 
     def is_stopping(self) -> bool:
         return self._stopping.is_set()
@@ -260,13 +244,9 @@ async def listen(hub: Hub, url: str, secret: bytes) -> None:
                         psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel))
                     )
                 # Whatever happened while nobody listened is not in the ring.
-                hub.listening(True)
                 hub.refetch()
                 delay_s = RECONNECT_S
-                try:
-                    await _pass_on(hub, connection, secret)
-                finally:
-                    hub.listening(False)
+                await _pass_on(hub, connection, secret)
         except psycopg.OperationalError as error:
             STREAM_RECONNECTS.inc()
             log.warning("the stream lost the database", error=type(error).__name__, delay_s=delay_s)
@@ -280,10 +260,8 @@ async def _pass_on(hub: Hub, connection: psycopg.AsyncConnection[dict[str, Any]]
         if not heard:
             await connection.execute("SELECT 1")
             continue
-        hub.heard()
         # A pulse changes many states in one commit: gather what comes together and say each thing once.
         heard += [note async for note in connection.notifies(timeout=GATHER_S)]
-        hub.heard()
         pairs = list(dict.fromkeys((CHANNELS[note.channel], note.payload) for note in heard))
         async with connection.transaction():
             await connection.execute(OPEN_CONSOLE, {"key": console_key(secret)})

@@ -1,58 +1,187 @@
-"""The list of cases as JSON text: a scope and filters enter, the body of the answer leaves, made in the database.
+"""The list of cases as JSON text: a viewer and filters enter; a page with its version leaves, made in the database.
 
-A body is kept for as long as the line of notifications stands and says nothing of any case, and never longer than
-``KEPT_S``: whoever asks again meanwhile costs one look at her session. A key holds all that decides what is in it.
+Whoever asks is looked up, her scope is opened and the list is read in one statement, which tells of each case the stamp
+of its row: another stamp is another row. What was made of the same rows before is not made again, so a list in which
+nothing changed costs that statement, and one in which a case changed the JSON of that case. Nothing is ever told from
+here that this statement did not list for this viewer in this transaction.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from threading import Lock
+from typing import Any, TypeVar
 
+from psycopg.rows import tuple_row
+from starlette.responses import Response
+
+from console.scope import Viewer, causes_of
 from kaimen.database import Connection, queries
+from kaimen.vocabulary import CaseCause, Role, Stage
 
-KEPT_S = 2.0
-KEPT_MAX = 256
+PAGES_MAX, DOORS_MAX, ITEMS_MAX = 256, 2_000, 20_000
+#: A stamp comes round again after four thousand million transactions: what is kept lives no longer than this.
+KEPT_S = 600.0
 _SQL = queries("console", "api.sql")
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
-
-def case_items(connection: Connection, ids: list[int]) -> str:
-    """Return the items of these cases as JSON, newest first; whether they may be seen is the caller's business."""
-    row = connection.execute(_SQL["case_items"], {"ids": ids}).fetchone()
-    assert row is not None
-    return str(row["items"])
+#: For these roles the list itself decides who sees what, and whoever sees a case sees its household.
+LISTED_IS_SEEN = frozenset({Role.PROPERTY_CLERK, Role.ADMIN, Role.FAMILY})
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    version: int
-    until_s: float
+class Asked:
+    """What a page of the list is asked for."""
+
+    limit: int
+    after: int | None = None
+    stage: str | None = None
+    states: tuple[str, ...] | None = None
+    household: str | None = None
+    cause: CaseCause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The body of an answer, the stamps of what it was made from, and its name for whoever has it already."""
+
+    stamps: str
     body: bytes
+    etag: str
+
+    def answer(self, known: str | None) -> Response:
+        """Send the body, or say that ``known`` (If-None-Match) is it."""
+        headers = {"ETag": self.etag}
+        if known is not None and _is_among(self.etag, known):
+            return Response(status_code=304, headers=headers)
+        return Response(self.body, media_type="application/json", headers=headers)
+
+
+def _is_among(etag: str, known: str) -> bool:
+    names = [name.strip().removeprefix("W/") for name in known.split(",")]
+    return etag in names or "*" in names
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Who asked for what in words that were checked then: the same words of the same viewer need no second check."""
+
+    viewer: Viewer
+    asked: Asked
+
+
+def community_of(viewer: Viewer) -> str | None:
+    """The community a list is cut to; nobody but an administrator and a family stands outside of one."""
+    if viewer.role is Role.FAMILY or (viewer.role is Role.ADMIN and viewer.community_id is None):
+        return None
+    return viewer.community_id or ""
+
+
+def enter_list(connection: Connection, viewer: Viewer, asked: Asked, **who: Any) -> dict[str, Any]:
+    """Open the scope of ``token_hash`` at ``wall`` and read the list.
+
+    Returns ``open``, the row of the session if it is one, and ``stamps``.
+    """
+    causes = causes_of(viewer.role)
+    row = connection.execute(
+        _SQL["enter_case_list"],
+        {
+            **who,
+            "after": asked.after,
+            "community_id": community_of(viewer),
+            "households": sorted(viewer.household_ids) if viewer.role is Role.FAMILY else None,
+            "household_id": asked.household,
+            "stage": None if asked.stage is None else Stage[asked.stage.upper()].value,
+            "states": None if asked.states is None else list(asked.states),
+            "cause": None if asked.cause is None else asked.cause.value,
+            "causes": None if causes is None else sorted(cause.value for cause in causes),
+            "limit": asked.limit + 1,
+        },
+    ).fetchone()
+    assert row is not None
+    return row
+
+
+def case_items(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
+    """Return of these cases, as far as the open scope reaches, the stamp of the row and its item as JSON, by id."""
+    cursor = connection.cursor(row_factory=tuple_row)
+    rows = cursor.execute(_SQL["case_items"], {"ids": list(ids)}).fetchall()
+    return {case_id: (stamp, item) for case_id, stamp, item in rows}
 
 
 @dataclass(slots=True)
-class KeptBodies:
-    """Bodies by key, each with the version of the cases it was made from; the oldest make room."""
+class KeptLists:
+    """Pages, their items and who came for them; of each so many, the oldest make room, and nothing stays for long."""
 
-    bodies: OrderedDict[Hashable, _Kept] = field(default_factory=OrderedDict)
+    pages: OrderedDict[Hashable, Page] = field(default_factory=OrderedDict)
+    items: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    doors: OrderedDict[tuple[bytes, bytes], Door] = field(default_factory=OrderedDict)
     lock: Lock = field(default_factory=Lock)
+    until_s: float = field(default_factory=lambda: time.monotonic() + KEPT_S)
 
-    def get(self, key: Hashable, version: int | None, make: Callable[[], bytes]) -> bytes:
-        """Return the body of ``key``; ``version`` None says that nobody would hear of a change: it is made anew."""
-        if version is None:
-            return make()
+    def door(self, token_hash: bytes, query: bytes) -> Door | None:
+        """Return who asked this before; None: it has to be checked."""
         with self.lock:
-            kept = self.bodies.get(key)
-        if kept is not None and kept.version == version and time.monotonic() < kept.until_s:
-            return kept.body
-        # The version was read before the rows: what changes meanwhile makes this body old at once.
-        body = make()
+            self._forget()
+            return self.doors.get((token_hash, query))
+
+    def keep_door(self, token_hash: bytes, query: bytes, door: Door) -> None:
         with self.lock:
-            self.bodies[key] = _Kept(version, time.monotonic() + KEPT_S, body)
-            self.bodies.move_to_end(key)
-            while len(self.bodies) > KEPT_MAX:
-                self.bodies.popitem(last=False)
-        return body
+            _put(self.doors, (token_hash, query), door, DOORS_MAX)
+
+    def kept_page(self, door: Door, stamps: str | None) -> Page | None:
+        """Return the page if it was made of these very rows."""
+        with self.lock:
+            self._forget()
+            page = self.pages.get(_key(door))
+        return page if page is not None and page.stamps == (stamps or "") else None
+
+    def page(self, connection: Connection, door: Door, stamps: str | None) -> Page:
+        """Return the page of these rows; in the open scope only what changed is made."""
+        kept = self.kept_page(door, stamps)
+        if kept is not None:
+            return kept
+        limit, lines = door.asked.limit, stamps.split("\n") if stamps else []
+        ids = [int(line.partition(":")[0]) for line in lines]
+        with self.lock:
+            texts = [self.items.get(line) for line in lines[:limit]]
+        missing = [case_id for case_id, text in zip(ids, texts, strict=False) if text is None]
+        made = case_items(connection, missing) if missing else {}
+        for place, case_id in enumerate(ids[:limit]):
+            # A row that changed since it was listed is stamped as what was made of it.
+            if case_id in made:
+                lines[place], texts[place] = made[case_id]
+        following = json.dumps(ids[limit - 1] if len(ids) > limit else None)
+        items = ",".join(text for text in texts if text is not None)
+        body = f'{{"items":[{items}],"next":{following}}}'.encode()
+        page = Page("\n".join(lines), body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        with self.lock:
+            for stamp, item in made.values():
+                _put(self.items, stamp, item, ITEMS_MAX)
+            _put(self.pages, _key(door), page, PAGES_MAX)
+        return page
+
+    def _forget(self) -> None:
+        if time.monotonic() >= self.until_s:
+            self.pages.clear()
+            self.items.clear()
+            self.doors.clear()
+            self.until_s = time.monotonic() + KEPT_S
+
+
+def _key(door: Door) -> Hashable:
+    viewer = door.viewer
+    return viewer.role, viewer.community_id, viewer.household_ids, door.asked
+
+
+def _put(store: OrderedDict[_Key, _Value], key: _Key, value: _Value, size_max: int) -> None:
+    store[key] = value
+    store.move_to_end(key)
+    while len(store) > size_max:
+        store.popitem(last=False)

@@ -13,8 +13,9 @@ from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from alerts import acts
+from console.api.answering import Body, aware, error_response, instant
+from console.api.asking import Seated, Writing
 from console.api.models import Recorded, Why, answers
-from console.api.routes import Seated, Writing, _aware, _Body, error_response, instant
 from console.loaders.households import load_households
 from console.loaders.why import load_why
 from console.pages.why import record_word
@@ -38,7 +39,7 @@ def _check(connection: Connection, seat: Seat, household_id: str) -> None:
 @router.get("/api/households/{household_id}/why", **answers(Why))
 def why(seat: Seated, household_id: HouseholdId, at: Annotated[datetime, Query()]) -> dict[str, Any]:
     """Say what was known of a household at an instant of the past, from what had arrived by then."""
-    asked = _aware(at)
+    asked = aware(at)
     assert asked is not None
     if asked > seat.now:
         raise RefusedError(422, "not_valid")
@@ -70,7 +71,7 @@ def _evidence(item: KnownEvidence) -> dict[str, Any]:
     return {"at": instant(item.at), "kind": item.kind.value, "device": item.device, "witness": item.witness}
 
 
-class EvidenceBody(_Body):
+class EvidenceBody(Body):
     source: EvidenceSource
     who: str = Field(min_length=1, max_length=200)
     at: datetime | None = None
@@ -89,7 +90,7 @@ def evidence(seat: Writing, household_id: HouseholdId, body: EvidenceBody) -> Re
                     household_id,
                     source=body.source,
                     who=body.who,
-                    at=_aware(body.at) or seat.now,
+                    at=aware(body.at) or seat.now,
                 )
         except acts.ActRefused as error:
             return error_response(409, error.reason.value, error.reason.value.replace("_", " "))

@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from console.__main__ import CONNECTIONS_MAX, TRUSTED_S
+from console.api.asking import Seated
 from console.api.lists import case_items
-from console.api.routes import Seated
 from console.app import create_app
 from kaimen.clock import SystemClock
 from kaimen.database import open_pool, queries, transaction
@@ -79,8 +79,9 @@ def serve(url: str, port: int) -> None:
     def made_cases(limit: int) -> Response:
         with transaction(pool) as connection:
             rows = connection.execute(_SQL["plain_ids"], {"community_id": "c1", "limit": limit}).fetchall()
-            items = case_items(connection, [row["id"] for row in rows])
-        return Response(f'{{"items":{items}}}', media_type="application/json")
+            made = case_items(connection, [row["id"] for row in rows])
+        items = ",".join(made[row["id"]][1] for row in rows)
+        return Response(f'{{"items":[{items}]}}', media_type="application/json")
 
     uvicorn.run(
         app, host="127.0.0.1", port=port, log_config=None, access_log=False, limit_concurrency=CONNECTIONS_MAX

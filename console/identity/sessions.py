@@ -401,10 +401,18 @@ def find_session(connection: Connection, token: str, *, now: datetime, used: boo
     """
     sql = queries("console")
     row = connection.execute(sql["seat_find"], {"token_hash": hash_token(token)}).fetchone()
-    if row is None or not _lives(row, now):
+    session = None if row is None else session_of(row, token, now=now)
+    if row is None or session is None:
         return None
-    if used and now - row["seen_at"] >= SEEN_EVERY:
+    if used and is_to_be_marked(row, now):
         connection.execute(sql["session_seen"], {"token_hash": row["token_hash"], "now": now})
+    return session
+
+
+def session_of(row: dict[str, Any], token: str, *, now: datetime) -> Session | None:
+    """Return the session of a row of find_seat; None where it is over or idle too long."""
+    if not _lives(row, now):
+        return None
     return Session(
         _viewer(row, homes=row["homes"], blocked=row["blocked"], held=row["held"]),
         bytes(row["token_hash"]),
@@ -415,6 +423,11 @@ def find_session(connection: Connection, token: str, *, now: datetime, used: boo
         row["factor_due_at"],
         row["password_due"],
     )
+
+
+def is_to_be_marked(row: dict[str, Any], now: datetime) -> bool:
+    """Say whether it is time to write down that a session is used."""
+    return bool(now - row["seen_at"] >= SEEN_EVERY)
 
 
 def _lives(row: dict[str, Any], now: datetime) -> bool:

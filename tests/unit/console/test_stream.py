@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from console.api.routes import filter_for
+from console.api.live import filter_for
 from console.scope import Viewer
 from console.stream import QUEUE_LENGTH, Change, Hub, TooManyClientsError
 from kaimen.vocabulary import Role

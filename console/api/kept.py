@@ -1,0 +1,72 @@
+"""The list of cases for whoever asks for it again: a request enters; the same answer leaves, or the request goes on.
+
+Before the routes: guard, session, scope and list are one statement of the database, on one thread. Anything that is not
+exactly as it was when these words of this session were last checked goes the whole way: another role, place or home, a
+session that ended, that has to be marked as used, or of which something is asked first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from console.api import cases
+from console.api.lists import Door, Page, enter_list
+from console.identity import sessions as identity
+from console.seat import STATEMENT_TIMEOUT_MS, token_of
+from console.services import Services
+from kaimen.database import Connection, single, transaction
+
+
+class KeptListLayer:
+    """Answers from what is kept as long as the database says in the same moment that it may."""
+
+    def __init__(self, app: ASGIApp, *, services: Services) -> None:
+        self._app = app
+        self._services = services
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != "/api/cases" or scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        token = None if "authorization" in request.headers else token_of(request, self._services)
+        page = None
+        if token is not None:
+            door = self._services.lists.door(identity.hash_token(token), scope["query_string"])
+            if door is not None:
+                page = await run_in_threadpool(self._enter, token, door)
+        if page is None:
+            await self._app(scope, receive, send)
+            return
+        scope["endpoint"] = cases.cases
+        await page.answer(request.headers.get("if-none-match"))(scope, receive, send)
+
+    def _enter(self, token: str, door: Door) -> Page | None:
+        lists = self._services.lists
+        with single(self._services.pool) as connection:
+            row = self._asked_by_the_same(connection, token, door)
+        if row is None:
+            return None
+        page = lists.kept_page(door, row["stamps"])
+        if page is not None:
+            return page
+        # A scope ends with its transaction: what changed is made in another one, which asks all of it again.
+        with transaction(self._services.pool) as connection:
+            row = self._asked_by_the_same(connection, token, door)
+            return None if row is None else lists.page(connection, door, row["stamps"])
+
+    def _asked_by_the_same(self, connection: Connection, token: str, door: Door) -> dict[str, Any] | None:
+        services = self._services
+        now = services.wall_now()
+        row = enter_list(
+            connection, door.viewer, door.asked,
+            token_hash=identity.hash_token(token), wall=now, timeout=str(STATEMENT_TIMEOUT_MS),
+        )  # fmt: skip
+        session = identity.session_of(row, token, now=now) if row["open"] and row["token_hash"] else None
+        if session is None or identity.is_to_be_marked(row, now) or session.must(services.factor_rule, now):
+            return None
+        return row if session.viewer == door.viewer else None
