@@ -186,6 +186,15 @@ def test_the_focus_keeps_its_row_and_r_puts_the_list_in_order(desk: Page, street
     assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
 
 
+def test_a_part_that_renews_itself_leaves_the_focus_on_the_same_control(desk: Page, street: Street) -> None:
+    desk.mouse.move(5, 5)
+    desk.focus(".aside p a.btn")
+    before = desk.evaluate("() => { document.activeElement.old = true; return document.activeElement.href; }")
+    street.show(NEW_ROW, *samples.ALARMS.rows)
+    desk.wait_for_function("() => !document.activeElement.old && document.querySelector('#case-99')")
+    assert desk.evaluate("document.activeElement.href") == before
+
+
 def test_keys_move_open_and_help(desk: Page) -> None:
     desk.keyboard.press("j")
     desk.keyboard.press("j")
@@ -195,6 +204,8 @@ def test_keys_move_open_and_help(desk: Page) -> None:
     assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
     desk.keyboard.press("?")
     assert desk.locator("[data-keys]").is_visible()
+    desk.keyboard.press("Tab")  # nothing behind the panel is reached while it is open
+    assert desk.evaluate("document.activeElement.matches('[data-keys-close]')")
     desk.keyboard.press("Escape")
     assert desk.locator("[data-keys]").is_hidden()
     assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
