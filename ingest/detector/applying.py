@@ -26,8 +26,8 @@ from ingest.detector.columns import (
     Ints,
 )
 from ingest.detector.compiled import compiled
-from ingest.detector.kernel import list_due
-from ingest.detector.state import BLOCK, PULSE_MS, Seconds
+from ingest.detector.kernel import list_due, lowest_of, settled_until
+from ingest.detector.state import BLOCK, NEVER_S, PULSE_MS, Levels, Seconds
 from kaimen.policy import FUTURE_MAX_MS, PAST_MAX_MS, STEP_MAX_MS
 
 #: Words of a hot row, 8 bytes each: the boot; its base and what may be taken; the last instant, whether it was a
@@ -53,6 +53,8 @@ TELLING = EDGE | 1 << CLOSED | PASSAGE
 ALARMING = 1 << FORCED | 1 << TAMPER | 1 << FAULT
 #: Rows looked at ahead, so that the memory of the next ones is on its way while one is decided.
 AHEAD = 128
+#: So long after all households of a block were looked at, only those that are due are.
+SWEPT_EVERY_S = 60
 
 assert EDGE == 1, "an edge adds its bit to the counter"
 assert STEP_MAX_MS < DEVIATION_ZERO, "a deviation must fit its bits"
@@ -91,7 +93,10 @@ def take_rows(
         if row >= ahead:
             ahead = min(row + AHEAD, stop)
             for near in range(row, ahead):
-                warm |= rows[np.uint64(device[np.uint64(near)]), BASE]
+                soon = np.uint64(device[np.uint64(near)])
+                warm |= rows[soon, BASE]
+                # Only an event that may be an opening will write there; the others look where all look.
+                warm |= opened_ms[soon * np.uint64(kind[np.uint64(near)])]
         at = np.uint64(row)  # an index that cannot be negative needs no look at the array's length
         d = np.uint64(device[at])
         base_word, last, place = rows[d, BASE], rows[d, LAST], rows[d, PLACE]
@@ -145,10 +150,8 @@ def take_rows(
 
 
 @compiled
-def refresh_due(
-    pulse_s: int,
-    due_s: Seconds,
-    bound_s: Seconds,
+def refresh_one(
+    index: np.uint64,
     device_of: NDArray[np.int32],
     rows: Ints,
     opened_ms: Ints,
@@ -157,20 +160,74 @@ def refresh_due(
     origin_ms: Ints,
     known_until_ms: Ints,
 ) -> None:
-    """Bring what messages moved to the households that are due, before ``kernel.take_due`` looks at them.
+    """Bring what messages moved to one household, if one armed device decides about it."""
+    if device_of[index] < 0:
+        return
+    d = np.uint64(device_of[index])
+    if (rows[d, BASE] & ARMED) == 0:
+        return
+    known_until_ms[index] = (rows[d, LAST] >> LAST_SHIFT) + supervision_ms[d]
+    if opened_ms[d] > evidence_ms[index]:
+        evidence_ms[index] = opened_ms[d]
+        origin_ms[index] = opened_ms[d]
+
+
+@compiled
+def pulse_doors(
+    pulse_s: int,
+    due_s: Seconds,
+    bound_s: Seconds,
+    swept_s: Seconds,
+    device_of: NDArray[np.int32],
+    rows: Ints,
+    opened_ms: Ints,
+    supervision_ms: Ints,
+    level: Levels,
+    evidence_ms: Ints,
+    origin_ms: Ints,
+    known_until_ms: Ints,
+    other_due_ms: Ints,
+    policy: NDArray[np.uint16],
+    thresholds_ms: Ints,
+    found: Ints,
+) -> int:
+    """As ``kernel.take_due``, with what messages moved brought to the households before they are looked at.
 
     ``device_of`` (shape (H,)) is the one device whose messages decide about a household, -1 where it is not so simple.
+    The first look at a block in ``SWEPT_EVERY_S`` is at all its households (``swept_s``, shape (B,), says when that
+    was): most were heard since they were armed, and are not due again for as long as they may be silent. So a block is
+    gone through, in order, every few minutes, and not for one or another of its households every second. No pulse
+    goes through more than its share of the blocks, so that none has to wait for all.
     """
+    count = 0
+    sweeps_left = bound_s.shape[0] // SWEPT_EVERY_S + 1
+    now_ms = pulse_s * PULSE_MS
     near = np.empty(BLOCK + 1, np.int64)
     for block in range(bound_s.shape[0]):
         if bound_s[block] > pulse_s:
             continue
-        for position in range(list_due(np.uint32(pulse_s), block, due_s, near)):
-            index = near[position]
-            d = device_of[index]
-            if d < 0 or (rows[d, BASE] & ARMED) == 0:
-                continue
-            known_until_ms[index] = (rows[d, LAST] >> LAST_SHIFT) + supervision_ms[d]
-            if opened_ms[d] > evidence_ms[index]:
-                evidence_ms[index] = opened_ms[d]
-                origin_ms[index] = opened_ms[d]
+        first, end = block * BLOCK, (block + 1) * BLOCK
+        if sweeps_left > 0 and pulse_s - swept_s[block] >= SWEPT_EVERY_S:
+            sweeps_left -= 1
+            swept_s[block] = pulse_s
+            looked_at = BLOCK
+            for position in range(BLOCK):
+                near[position] = first + position
+        else:
+            looked_at = list_due(np.uint32(pulse_s), block, due_s, near)
+        for position in range(looked_at):
+            index = np.uint64(near[np.uint64(position)])
+            refresh_one(
+                index, device_of, rows, opened_ms, supervision_ms, evidence_ms, origin_ms, known_until_ms
+            )
+            next_ms = settled_until(
+                thresholds_ms, policy[index], now_ms, level[index], evidence_ms[index], origin_ms[index],
+                known_until_ms[index], other_due_ms[index],
+            )  # fmt: skip
+            if next_ms > now_ms:
+                due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
+            elif due_s[index] <= pulse_s:
+                found[count] = index
+                count += 1
+        bound_s[block] = lowest_of(due_s[first:end])
+    return count

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.detector import kernel
 from ingest.detector.applying import (
     ARMED,
     BASE,
@@ -31,11 +30,11 @@ from ingest.detector.applying import (
     POSITION_MAX,
     UNCOUNTED,
     WORDS,
-    refresh_due,
+    pulse_doors,
     take_rows,
 )
 from ingest.detector.columns import NO_COUNTER, Columns, Ints
-from ingest.detector.state import PULSE_MS, WatchState
+from ingest.detector.state import PULSE_MS, Seconds, WatchState
 from kaimen.policy import STEP_MAX_MS
 
 _MAGIC = int.from_bytes(b"KAIMENH1", "little")
@@ -74,6 +73,8 @@ class HotState:
         self.position = 0
         self._slow = np.empty(0, np.int64)
         self._found = np.empty(0, np.int64)
+        #: When all households of a block were last looked at, in seconds; what is forgotten here costs one look more.
+        self._swept_s: Seconds = np.zeros(0, np.uint32)
 
     @property
     def devices(self) -> int:
@@ -169,21 +170,20 @@ class HotState:
         reached, left = call(start, stop, *arrays, self.rows, self.opened_ms, self._slow, slow_max)
         return reached, left
 
-    def refresh(self, pulse_ms: int) -> None:
-        """Bring what messages moved to the households that are due at a pulse."""
-        watch = self.watch
-        refresh_due(
-            pulse_ms // PULSE_MS, watch.due_s, watch.bound_s, self.device_of, self.rows, self.opened_ms,
-            self.supervision_ms, watch.evidence_ms, watch.origin_ms, watch.known_until_ms,
-        )  # fmt: skip
-
     def pulse(self, pulse_ms: int) -> Ints:
         """Return the households that the plain rule must judge at ``pulse_ms``; every other due one is armed again."""
-        if len(self._found) < len(self.watch.due_s):
-            self._found = np.empty(len(self.watch.due_s), np.int64)
-        self.refresh(pulse_ms)
+        watch = self.watch
+        if len(self._found) < len(watch.due_s):
+            self._found = np.empty(len(watch.due_s), np.int64)
+        if len(self._swept_s) < len(watch.bound_s):
+            self._swept_s = np.zeros(len(watch.bound_s), np.uint32)
         self.pulse_ms = pulse_ms
-        return kernel.pulse(self.watch, pulse_ms, self._found)
+        count = pulse_doors(
+            pulse_ms // PULSE_MS, watch.due_s, watch.bound_s, self._swept_s, self.device_of, self.rows,
+            self.opened_ms, self.supervision_ms, watch.level, watch.evidence_ms, watch.origin_ms,
+            watch.known_until_ms, watch.other_due_ms, watch.policy, watch.thresholds_ms, self._found,
+        )  # fmt: skip
+        return self._found[:count].copy()
 
     # -- snapshots ------------------------------------------------------------------------------------------
 
@@ -243,6 +243,7 @@ class HotState:
         state.watch.count = households
         state.pulse_ms, state.position = pulse_ms, position
         state._slow, state._found = np.empty(0, np.int64), np.empty(0, np.int64)
+        state._swept_s = np.zeros(0, np.uint32)
         state._take_arrays(body, devices, len(WatchState(0).due_s), policies, copy)
         return state
 

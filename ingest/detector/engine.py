@@ -387,8 +387,10 @@ class Detector:
         self._pulse_ms = pulse_ms
         facts, self._pending = self._pending, []
         if self._lane is not None:
-            self._lane.hot.refresh(pulse_ms)
-        for index in kernel.pulse(self._state, pulse_ms, self._found):
+            found = self._lane.hot.pulse(pulse_ms)
+        else:
+            found = kernel.pulse(self._state, pulse_ms, self._found)
+        for index in found:
             self._catch_up(self._order[index], pulse_ms, facts)
         for household_id in sorted(self._dirty):
             watch = self._watches[household_id]

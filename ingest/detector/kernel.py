@@ -23,34 +23,40 @@ LOOKED_AT_ONCE = 64
 
 
 @compiled
-def count_stage(thresholds_ms: Instants, inactive_ms: int) -> int:
-    """Return how many of the ascending thresholds (shape (T,)) are passed."""
-    stage = 0
-    for threshold in thresholds_ms:
-        if threshold <= inactive_ms:
-            stage += 1
-    return stage
-
-
-@compiled
-def next_due(
+def settled_until(
     thresholds_ms: Instants,
+    policy: int,
     now_ms: int,
+    level: int,
     evidence_ms: int,
     origin_ms: int,
     known_until_ms: int,
     other_due_ms: int,
 ) -> int:
-    """Return the next instant at which a growing household may change by itself; all in milliseconds."""
-    due = min(known_until_ms + 1, other_due_ms)
-    for threshold in thresholds_ms:
+    """Return until when a household needs no look, were nothing more received; ``now_ms`` where it needs one now.
+
+    It needs none where its stage is what was announced, its door is still known and no check is to be made.
+    ``thresholds_ms`` (shape (P, T)) are ascending, padded with ``FOREVER``; ``policy`` is its row of them.
+    """
+    if level == PLAIN or now_ms > known_until_ms or now_ms >= other_due_ms:
+        return now_ms
+    stage, elapsed = 0, 0
+    next_ms = min(known_until_ms + 1, other_due_ms)
+    for number in range(thresholds_ms.shape[1]):
+        # Row and column, not the row as an array: to make one costs more than to look through it.
+        threshold = thresholds_ms[np.uint64(policy), np.uint64(number)]
         if threshold == FOREVER:
             break
-        if origin_ms + threshold > now_ms:
-            due = min(due, origin_ms + threshold)
-        if evidence_ms + threshold > now_ms:
-            due = min(due, evidence_ms + threshold)
-    return due
+        crossing_ms, due_ms = origin_ms + threshold, evidence_ms + threshold
+        if crossing_ms <= now_ms:
+            stage += 1
+        else:
+            next_ms = min(next_ms, crossing_ms)
+        if due_ms <= now_ms:
+            elapsed += 1
+        else:
+            next_ms = min(next_ms, due_ms)
+    return next_ms if stage == level and elapsed == stage else now_ms
 
 
 @compiled
@@ -104,24 +110,19 @@ def take_due(
     for block in range(bound_s.shape[0]):
         if bound_s[block] > pulse_s:
             continue
-        due = list_due(np.uint32(pulse_s), block, due_s, near)
-        for position in range(due):
+        for position in range(list_due(np.uint32(pulse_s), block, due_s, near)):
             index = near[position]
-            still = False
-            limits = thresholds_ms[policy[index]]
-            if level[index] != PLAIN and now_ms <= known_until_ms[index] and now_ms < other_due_ms[index]:
-                stage = count_stage(limits, now_ms - origin_ms[index])
-                elapsed = count_stage(limits, now_ms - evidence_ms[index])
-                still = stage == level[index] and elapsed == stage
-            if still:
-                next_ms = next_due(
-                    limits,
-                    now_ms,
-                    evidence_ms[index],
-                    origin_ms[index],
-                    known_until_ms[index],
-                    other_due_ms[index],
-                )
+            next_ms = settled_until(
+                thresholds_ms,
+                policy[index],
+                now_ms,
+                level[index],
+                evidence_ms[index],
+                origin_ms[index],
+                known_until_ms[index],
+                other_due_ms[index],
+            )
+            if next_ms > now_ms:
                 due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
             else:
                 found[count] = index

@@ -18,12 +18,25 @@ def plain_stage(limits: list[int], inactive: int) -> int:
     return sum(1 for limit in limits if limit <= inactive)
 
 
-@given(thresholds, st.integers(0, 600))
-def test_the_stage_is_the_number_of_thresholds_passed(limits: list[int], inactive: int) -> None:
-    padded = np.full(8, FOREVER, np.int64)
-    padded[: len(limits)] = limits
-    assert kernel.count_stage(padded, inactive) == plain_stage(limits, inactive)
-    assert kernel.count_stage.py_func(padded, inactive) == plain_stage(limits, inactive)
+FAR = 1 << 40
+
+
+def padded(limits: list[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Return a table of two policies; the limits are the second."""
+    table = np.full((2, 8), FOREVER, np.int64)
+    table[0, 0] = 7
+    table[1, : len(limits)] = limits
+    return table
+
+
+@given(thresholds, st.integers(0, 600), st.integers(0, 600), st.integers(0, 4))
+def test_a_household_is_settled_where_stage_and_elapsed_thresholds_are_what_was_announced(
+    limits: list[int], inactive: int, elapsed: int, level: int
+) -> None:
+    for settled_until in (kernel.settled_until, kernel.settled_until.py_func):
+        until = settled_until(padded(limits), 1, 1000, level, 1000 - elapsed, 1000 - inactive, FAR, FAR)
+        assert (until > 1000) == (plain_stage(limits, inactive) == level == plain_stage(limits, elapsed))
+        assert settled_until(padded(limits), 1, 1000, PLAIN, 1000, 1000, FAR, FAR) == 1000
 
 
 @settings(max_examples=200, deadline=None)
@@ -37,12 +50,10 @@ def test_the_stage_is_the_number_of_thresholds_passed(limits: list[int], inactiv
 def test_nothing_changes_before_the_next_due_instant(
     limits: list[int], inactive: int, now: int, known_for: int, other: int
 ) -> None:
-    padded = np.full(8, FOREVER, np.int64)
-    padded[: len(limits)] = limits
     origin = now - inactive
-    due = kernel.next_due(padded, now, origin, origin, now + known_for, now + other)
-    assert due > now
     before = plain_stage(limits, inactive)
+    due = kernel.settled_until(padded(limits), 1, now, before, origin, origin, now + known_for, now + other)
+    assert due > now
     for instant in range(now, min(due, now + 1100)):
         assert plain_stage(limits, instant - origin) == before
         assert instant <= now + known_for

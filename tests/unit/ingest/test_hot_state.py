@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,9 @@ from ingest.detector.columns import (
     TAMPER,
     Columns,
 )
+from ingest.detector.state import BLOCK, PLAIN
 from kaimen.policy import DAY_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_MAX_MS
+from tests.seeds import slow_seeds
 
 BEGIN = 1_763_712_000_000
 BOOT = 0xF00D_0000_0000_0001
@@ -170,6 +173,65 @@ def test_a_due_household_whose_door_was_heard_is_armed_again_and_one_not_heard_i
     assert state.pulse(BEGIN + 181_000).tolist() == [1]
     assert state.watch.due_pulse_ms(0) == BEGIN + 241_000
     assert state.watch.evidence_ms[:2].tolist() == [BEGIN + 60_000, BEGIN]
+
+
+def looked_at_by_the_rule(state: HotState, pulse_ms: int, level: list[int]) -> list[int]:
+    """Say by the plain rule who must be looked at: who fell silent, or stands at another stage than was announced."""
+    found = []
+    for household in range(state.households):
+        heard, opened = state.heard_ms(household), max(int(state.opened_ms[household]), BEGIN)
+        stage = sum(pulse_ms - opened >= limit for limit in LIMITS)
+        silent = pulse_ms > heard + int(state.supervision_ms[household])
+        if level[household] != PLAIN and (silent or stage != level[household]):
+            found.append(household)
+    return found
+
+
+LIMITS = (400_000, 700_000)
+
+
+@pytest.mark.parametrize("seed", [0, *slow_seeds(range(1, 4))])
+def test_whole_blocks_looked_at_at_once_miss_nobody_and_find_nobody_else(seed: int) -> None:
+    chance = Random(seed)
+    count = 2 * BLOCK + 7
+    state = armed(count)
+    level = [0] * count
+    seq, opens = np.full(count, 7), np.full(count, 40)
+    for household in range(count):
+        state.watch.set_thresholds(household, LIMITS)
+        state.watch.evidence_ms[household] = state.watch.origin_ms[household] = BEGIN
+        state.device_of[household] = household
+        state.supervision_ms[household] = chance.choice([90_000, 180_000, 500_000])
+        state.watch.known_until_ms[household] = BEGIN + int(state.supervision_ms[household])
+        state.watch.level[household] = 0
+        state.watch.set_due(household, BEGIN + 1000 * chance.randrange(1, 90))
+    pulse_ms, seen, swept = BEGIN, 0, 0
+    while pulse_ms < BEGIN + 900_000:
+        pulse_ms += chance.choice([1, 1, 1, 7, 40]) * 1000
+        said = []
+        for device in sorted(chance.sample(range(count), k=chance.choice([0, 30, count // 4]))):
+            opening = level[device] == 0 and chance.random() < 0.2  # else the plain rule takes it
+            seq[device] += opening
+            opens[device] += opening
+            at = pulse_ms - chance.randrange(1, 900)
+            said.append(
+                {"device": device, "seq": int(seq[device]), "opens": int(opens[device]), "ts": at,
+                 "up": UP + at - BEGIN, "received": at + 50, "kind": EVENT if opening else HEARTBEAT,
+                 "type": OPEN if opening else OTHER}
+            )  # fmt: skip
+        if said:
+            assert len(state.apply(rows(*said))) == 0
+        expected = looked_at_by_the_rule(state, pulse_ms, level)
+        assert state.pulse(pulse_ms).tolist() == expected
+        seen += len(expected)
+        swept += int((state._swept_s == pulse_ms // 1000).sum())
+        for household in expected:  # what the plain rule would do, in short
+            stage = sum(pulse_ms - max(int(state.opened_ms[household]), BEGIN) >= limit for limit in LIMITS)
+            silent = pulse_ms > state.heard_ms(household) + int(state.supervision_ms[household])
+            level[household] = PLAIN if silent else stage
+            state.watch.level[household] = level[household]
+            state.watch.set_due(household, 1 << 60 if silent else pulse_ms + 1000)
+    assert seen > 100 and swept > 10, "nobody to be found, or no block gone through, proves nothing"
 
 
 def filled() -> HotState:
