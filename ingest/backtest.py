@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.detector.coverage import Interval, subtract
-from ingest.detector.gaps import NEVER, find_long_gaps, judge_spans, padded_thresholds
+from ingest.detector.gaps import NEVER, find_long_spans, judge_spans, minutes_between, padded_thresholds
 from ingest.detector.rule import HouseholdRule
-from ingest.detector.state import PULSE_MS, Instants
+from ingest.detector.state import Instants
+from kaimen.policy import MINUTE_MS
 
 #: The three mandated stages; a policy with more has them counted as well, by number.
 STAGES = ("warning", "call", "visit")
@@ -121,6 +122,7 @@ class Past:
         self._marks_ms = _joined([item.marks for item in households])
         self._begins = _joined([item.begins for item in households]).astype(bool)
         self._offsets = _offsets([len(item.marks) for item in households])
+        self._minutes = minutes_between(self._marks_ms, self._offsets, minute=MINUTE_MS)
         self._watched = _joined([item.watched for item in households]).reshape(-1, 2)
         self._watched_from = np.ascontiguousarray(self._watched[:, 0])
         self._watched_to = np.ascontiguousarray(self._watched[:, 1])
@@ -135,10 +137,10 @@ class Past:
         if not self.households:
             return [self._empty(policy) for policy in policies]
         shortest_ms = min(int(limits.min()) for limits, _ in tables)
-        # Whole seconds round a span down by less than one: one less to look for keeps every span that matters.
-        least_s = max(shortest_ms // PULSE_MS - 1, 0)
-        seconds = (self._marks_ms // PULSE_MS).astype(np.uint32)
-        found, _ = find_long_gaps(seconds, self._offsets, least_s)
+        if shortest_ms >= MINUTE_MS:
+            found = find_long_spans(self._minutes, shortest_ms // MINUTE_MS)
+        else:
+            found = np.setdiff1d(np.arange(len(self._marks_ms)), self._offsets[1:] - 1)
         found = found[self._begins[found]]
         owner = np.searchsorted(self._offsets, found, side="right") - 1
         spans = (owner, self._marks_ms[found], self._marks_ms[found + 1] - 1)

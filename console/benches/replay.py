@@ -18,7 +18,7 @@ from console.benches.measuring import Peer, Report, precise, seconds, seconds_co
 from console.benches.peers import load_peer, temporary_postgres
 from console.benches.synthesis import Year, year_of_openings
 from ingest.detector.compiled import compiled
-from ingest.detector.gaps import count_crossings, find_long_gaps
+from ingest.detector.gaps import MINUTE_S, Minutes, count_crossings, find_long_spans, minutes_between
 from kaimen.database import queries
 
 _SQL = queries("console.benches")
@@ -70,12 +70,16 @@ def bench_replay(households: int, report: Report) -> None:
     for used, limit in limits.items():
         took = _time_ladders(year, [LADDER_S], used)
         report.add(f"{words}, {_threads(used)}", million / took, _UNIT, limit, peers, seconds=precise(took))
+    minutes = _bench_minutes(year, words, limits[threads], threads, peers, report)
     part = year.first(_TEN_HOUSEHOLDS)
     ten_in_numpy = Peer("numpy diff, ten policies", _rate(part, _numpy(part, TEN_LADDERS_S)), _of(part))
     took = _time_ladders(year, TEN_LADDERS_S, threads)
     name = f"{words}, ten policies in one pass, {_threads(threads)}"
     report.add(name, million / took, _UNIT, limits[threads], [ten_in_numpy], seconds=precise(took))
-    del year, part
+    took = _time_ladders(year, TEN_LADDERS_S, threads, minutes)
+    name = f"{words}, ten policies in one pass, kept in minutes, {_threads(threads)}"
+    report.add(name, million / took, _UNIT, 2 * limits[threads], [ten_in_numpy], seconds=precise(took))
+    del year, part, minutes
     with report.preparing("the same, with a long span every ten days as in recordings"):
         year = year_of_openings(households, away_one_in=_OFTEN, threads=threads)
     took = _time_ladders(year, [LADDER_S], threads)
@@ -83,21 +87,42 @@ def bench_replay(households: int, report: Report) -> None:
     report.add(name, million / took, _UNIT, limits[threads], peers[:1], seconds=precise(took))
 
 
+def _bench_minutes(
+    year: Year, words: str, limit: float, threads: int, peers: list[Peer], report: Report
+) -> Minutes:
+    """Measure the question as a look back asks it: of the spans in whole minutes, made once, half as many bytes."""
+    with report.preparing("the spans between openings in whole minutes, once for all questions"):
+        minutes = minutes_between(year.instants_s, year.offsets, threads=threads)
+    million = len(year.instants_s) / 1e6
+    if not np.array_equal(_count(year, [LADDER_S], threads, minutes), _count(year, [LADDER_S], threads)):
+        raise PeersDisagreeError("minutes count something else than seconds")
+
+    def in_numpy() -> Counts:
+        # As ours: what may be long enough by its minutes is looked at to the second.
+        found = np.flatnonzero(minutes >= LADDER_S[0] // MINUTE_S)
+        gaps = year.instants_s[found + 1] - year.instants_s[found]
+        return tuple(int(np.count_nonzero(gaps > limit)) for limit in LADDER_S)
+
+    peers = [*peers, _peer("numpy on the same minutes", year, in_numpy, report)]
+    took = _time_ladders(year, [LADDER_S], threads, minutes)
+    name = f"{words}, kept in minutes, {_threads(threads)}"
+    report.add(name, million / took, _UNIT, 2 * limit, peers, seconds=precise(took))
+    return minutes
+
+
 def _limit(year: Year, threads: int) -> float:
     return len(year.instants_s) / 1e6 / seconds(lambda: _scan_all(year, threads))
 
 
-def _time_ladders(year: Year, ladders_s: Any, threads: int) -> float:
-    return seconds(
-        lambda: count_crossings(
-            year.instants_s,
-            year.offsets,
-            from_s=0,
-            until_s=year.until_s,
-            thresholds_s=ladders_s,
-            threads=threads,
-        )
-    )
+def _time_ladders(year: Year, ladders_s: Any, threads: int, minutes: Minutes | None = None) -> float:
+    return seconds(lambda: _count(year, ladders_s, threads, minutes))
+
+
+def _count(year: Year, ladders_s: Any, threads: int, minutes: Minutes | None = None) -> NDArray[np.int64]:
+    return count_crossings(
+        year.instants_s, year.offsets, from_s=0, until_s=year.until_s, thresholds_s=ladders_s, minutes=minutes,
+        threads=threads,
+    )  # fmt: skip
 
 
 def _threads(used: int) -> str:
@@ -148,7 +173,8 @@ def _peer(
 
 def _expected(part: Year) -> Counts:
     """Count between neighbours alone, as the peers do: ours also judges the first and the last span of each."""
-    _, gap_s = find_long_gaps(part.instants_s, part.offsets, LADDER_S[0] + 1)
+    found = find_long_spans(minutes_between(part.instants_s, part.offsets), LADDER_S[0] // MINUTE_S)
+    gap_s = part.instants_s[found + 1] - part.instants_s[found]
     return tuple(int((gap_s > limit).sum()) for limit in LADDER_S)
 
 

@@ -1,14 +1,20 @@
 """Households' instants of evidence enter, sorted; the spans between them that are long enough to matter leave.
 
 A stage cannot be reached sooner than its threshold after the evidence, whatever was watched. So one pass over all
-instants finds the few spans longer than the shortest threshold, for any number of policies at once; only those are
-judged, with the coverage they had. Where everything was watched the length of the span is the inactivity itself.
+spans finds the few longer than the shortest threshold, for any number of policies at once; only those are judged,
+with the coverage they had. Where everything was watched the length of the span is the inactivity itself.
+
+Who asks more than once keeps the spans in whole minutes (``minutes_between``): two bytes for an instant, of which a
+question reads nothing else but where a span may be long enough. Rounded down they never hide one; whoever asks looks
+at the instants of what is found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,93 +25,138 @@ from ingest.detector.state import FOREVER, Instants, Seconds
 #: Spans whose longest is found without a branch before one of them is looked at: more is faster where long ones are
 #: rare, fewer where every household has one in ten days.
 _GAPS_AT_ONCE = 128
-#: Instants one thread takes at a time: bounds the room for what it finds.
-_SLICE = 1 << 22
+#: The same of spans in whole minutes, and how many of those are then looked at together.
+_SPANS_AT_ONCE, _SPANS_OF_THOSE = 256, 64
+#: Spans one thread takes at a time: bounds the room for what it finds.
+_SLICE = 1 << 20
 #: In the answers: the stage was not reached.
 NEVER = -1
+MINUTE_S = 60
+#: What is as long or longer says so much: 45 days.
+MINUTES_MAX = (1 << 16) - 1
 
 Indices = NDArray[np.int64]
+Minutes = NDArray[np.uint16]
 
 
 @compiled
-def _find_long_gaps(
-    instants_s: Seconds, from_index: int, to_index: int, least_s: int, found: Indices, gap_s: Seconds
-) -> int:
-    """Write each index in ``[from_index, to_index)`` whose next instant is ``least_s`` or more later, and by how much.
-
-    A difference wraps where an instant is before its neighbour, as between two households: such a pair is found,
-    and thrown away by whoever knows the households.
-    """
-    count = 0
-    index = from_index
-    while index < to_index:
-        stop = min(index + _GAPS_AT_ONCE, to_index)
-        # Slices, because an index that might be negative keeps the compiler from taking sixteen at a time.
-        before, after = instants_s[index:stop], instants_s[index + 1 : stop + 1]
-        longest = np.uint32(0)
-        for position in range(before.shape[0]):
-            longest = max(longest, np.uint32(after[position] - before[position]))
-        if longest >= least_s:
-            for position in range(before.shape[0]):
-                gap = np.uint32(after[position] - before[position])
-                if gap >= least_s:
-                    found[count] = index + position
-                    gap_s[count] = gap
-                    count += 1
-        index = stop
-    return count
+def _fill_minutes(
+    instants: NDArray[Any],
+    from_household: int,
+    to_household: int,
+    offsets: Indices,
+    minute: int,
+    minutes: Minutes,
+) -> None:
+    for household in range(from_household, to_household):
+        end = offsets[household + 1]
+        for index in range(offsets[household], end - 1):
+            whole = (np.int64(instants[index + 1]) - np.int64(instants[index])) // minute
+            minutes[index] = min(int(whole), MINUTES_MAX)
+        if end > offsets[household]:
+            minutes[end - 1] = 0
 
 
-@compiled
-def _drop_between_households(found: Indices, gap_s: Seconds, offsets: Indices) -> int:
-    """Keep what was found within a household; return how many. Both are ascending, so one walk will do."""
-    kept, household = 0, 0
-    for position in range(found.shape[0]):
-        while household < offsets.shape[0] and offsets[household] <= found[position]:
-            household += 1
-        if household < offsets.shape[0] and offsets[household] == found[position] + 1:
-            continue
-        found[kept] = found[position]
-        gap_s[kept] = gap_s[position]
-        kept += 1
-    return kept
-
-
-def find_long_gaps(
-    instants_s: Seconds, offsets: Indices, least_s: int, *, threads: int = 1
-) -> tuple[Indices, Seconds]:
-    """Return the indices after which nothing came for ``least_s`` seconds or more, ascending, and for how long.
+def minutes_between(
+    instants: Instants | Seconds, offsets: Indices, *, minute: int = MINUTE_S, threads: int = 1
+) -> Minutes:
+    """Return for how many whole minutes nothing came after each instant, at most ``MINUTES_MAX``; shape (N,).
 
     Parameters
     ----------
-    instants_s
+    instants
         All households' instants, each household's ascending, one household after the other; shape (N,).
     offsets
-        Where each household begins, and N; shape (H + 1,). A household's last instant begins no gap.
+        Where each household begins, and N; shape (H + 1,). A household's last instant begins no span: it has 0.
+    minute
+        A minute in the unit of the instants.
     """
-    last = max(len(instants_s) - 1, 0)
-    slices = [(low, min(low + _SLICE, last)) for low in range(0, last, _SLICE)]
-    share = -(-len(slices) // max(threads, 1)) or 1
+    minutes = np.empty(len(instants), np.uint16)
+    households = len(offsets) - 1
+    bounds = [households * part // threads for part in range(threads + 1)]
 
-    def search(mine: Sequence[tuple[int, int]]) -> list[tuple[Indices, Seconds]]:
-        room, lengths = np.empty(min(_SLICE, last), np.int64), np.empty(min(_SLICE, last), np.uint32)
-        parts = []
-        for low, high in mine:
-            count = _find_long_gaps(instants_s, low, high, least_s, room, lengths)
-            parts.append((room[:count].copy(), lengths[:count].copy()))
-        return parts
+    def fill(part: int) -> None:
+        _fill_minutes(instants, bounds[part], bounds[part + 1], offsets, minute, minutes)
 
-    shares = [slices[begin : begin + share] for begin in range(0, len(slices), share)]
+    if threads == 1:
+        fill(0)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, range(threads)))
+    return minutes
+
+
+@compiled
+def _longest(minutes: Minutes) -> np.uint16:
+    """Return the longest of some spans, without a branch: thirty-two at a time."""
+    longest = np.uint16(0)
+    for position in range(minutes.shape[0]):
+        longest = max(longest, minutes[position])
+    return longest
+
+
+@compiled
+def _find_long(minutes: Minutes, from_index: int, to_index: int, least: int, found: Indices) -> int:
+    """Write each index in ``[from_index, to_index)`` whose span has ``least`` minutes or more; return how many.
+
+    ``found`` has room for one more than there are. Many are looked at together, of those fewer, of those each.
+    """
+    count = np.uint64(0)
+    for many in range(from_index, to_index, _SPANS_AT_ONCE):
+        end = min(many + _SPANS_AT_ONCE, to_index)
+        if _longest(minutes[many:end]) < least:
+            continue
+        for few in range(many, end, _SPANS_OF_THOSE):
+            part = minutes[few : min(few + _SPANS_OF_THOSE, end)]
+            if _longest(part) < least:
+                continue
+            for position in range(part.shape[0]):
+                found[count] = few + position
+                count += np.uint64(part[position] >= least)
+    return int(count)
+
+
+def find_long_spans(minutes: Minutes, least: int, *, threads: int = 1) -> Indices:
+    """Return the indices after which nothing came for ``least`` (above zero) whole minutes or more, ascending."""
+    assert least > 0, "a household's last instant begins no span"
+    least = min(least, MINUTES_MAX)
+    shares = _shares(len(minutes), threads)
+
+    def search(mine: Sequence[tuple[int, int]]) -> list[Indices]:
+        room = np.empty(min(_SLICE, len(minutes)) + 1, np.int64)
+        return [room[: _find_long(minutes, low, high, least, room)].copy() for low, high in mine]
+
     if len(shares) <= 1:
         parts = [part for mine in shares for part in search(mine)]
     else:
         with ThreadPoolExecutor(len(shares)) as pool:
             parts = [part for found in pool.map(search, shares) for part in found]
-    if not parts:
-        return np.empty(0, np.int64), np.empty(0, np.uint32)
-    found, gap_s = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    kept = _drop_between_households(found, gap_s, offsets)
-    return found[:kept], gap_s[:kept]
+    return np.concatenate(parts) if parts else np.empty(0, np.int64)
+
+
+def _shares(spans: int, threads: int) -> list[list[tuple[int, int]]]:
+    """Return the slices of so many spans that each thread takes."""
+    slices = [(low, min(low + _SLICE, spans)) for low in range(0, spans, _SLICE)]
+    bounds = [len(slices) * part // threads for part in range(threads + 1)]
+    return [slices[begin:end] for begin, end in pairwise(bounds) if begin < end]
+
+
+@compiled
+def _count_found(found: Indices, instants_s: Seconds, limits_s: Indices, counts: Indices) -> None:
+    """Count what was found by whole minutes, to the second."""
+    for position in range(found.shape[0]):
+        at = found[position]
+        _count_gap(np.int64(instants_s[at + 1]) - np.int64(instants_s[at]), limits_s, counts)
+
+
+@compiled
+def _count_gap(gap: np.int64, limits_s: Indices, counts: Indices) -> None:
+    """Count one span under how many of the ascending limits it is longer than."""
+    passed = 0
+    while passed < limits_s.shape[0] and gap > limits_s[passed]:
+        passed += 1
+    if passed > 0:
+        counts[passed] += 1
 
 
 @compiled
@@ -125,10 +176,7 @@ def _count_long_gaps(
             for position in range(before.shape[0]):
                 gap = np.int64(np.uint32(after[position] - before[position]))
                 if gap > shortest:
-                    passed = 1
-                    while passed < limits_s.shape[0] and gap > limits_s[passed]:
-                        passed += 1
-                    counts[passed] += 1
+                    _count_gap(gap, limits_s, counts)
         index = stop
 
 
@@ -139,20 +187,32 @@ def count_crossings(
     from_s: int,
     until_s: int,
     thresholds_s: Sequence[Sequence[int]],
+    minutes: Minutes | None = None,
     threads: int = 1,
 ) -> Indices:
     """Count the crossings of households that were watched throughout, by policy and stage; shape (P, T).
 
     ``thresholds_s`` has P policies of T ascending thresholds each; all are counted in one pass. Inactivity begins at
-    ``from_s`` with the watch, and ends at ``until_s`` (included). Instants lie within.
+    ``from_s`` with the watch, and ends at ``until_s`` (included). Instants lie within. ``minutes`` are their
+    ``minutes_between``, where those were kept; the counts are the same, to the second, if no threshold is shorter
+    than a minute.
     """
     limits = np.unique(np.asarray(thresholds_s, np.int64))
+    assert minutes is None or limits[0] >= MINUTE_S, "a span of less than a minute has none"
     last = max(len(instants_s) - 1, 0)
     bounds = [last * part // threads for part in range(threads + 1)]
+    shares = _shares(len(instants_s), threads)
 
     def count(part: int) -> Indices:
         counts = np.zeros(len(limits) + 1, np.int64)
-        _count_long_gaps(instants_s, bounds[part], bounds[part + 1], limits, counts)
+        if minutes is None:
+            _count_long_gaps(instants_s, bounds[part], bounds[part + 1], limits, counts)
+            return counts
+        least = min(int(limits[0]) // MINUTE_S, MINUTES_MAX)
+        room = np.empty(min(_SLICE, len(minutes)) + 1, np.int64)
+        for low, high in shares[part] if part < len(shares) else ():
+            found = room[: _find_long(minutes, low, high, least, room)]
+            _count_found(found, instants_s, limits, counts)
         return counts
 
     if threads == 1:
@@ -167,8 +227,9 @@ def count_crossings(
     never = np.full(int((~has_any).sum()), until_s - from_s + 1, np.int64)
     for spans in (until_first, since_newest, never):
         passed += _passed(spans, limits)
-    # Between two households there is no span, whatever the difference of their instants wrapped to.
-    passed -= _passed((first[1:] - newest[:-1]).astype(np.int64), limits)
+    if minutes is None:
+        # Between two households there is no span, whatever the difference of their instants wrapped to.
+        passed -= _passed((first[1:] - newest[:-1]).astype(np.int64), limits)
     longer = np.cumsum(passed[::-1])[::-1]
     counts: Indices = longer[1 + np.searchsorted(limits, np.asarray(thresholds_s, np.int64))]
     return counts
