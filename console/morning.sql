@@ -2,11 +2,8 @@
 
 -- name: morning_states
 -- every watched household of a community in walking order
-SELECT h.id, h.grid, s.stage, s.known, s.absent_until, s.check_step
-FROM households h JOIN sites si ON si.id = h.site_id JOIN household_states s ON s.household_id = h.id
-WHERE si.community_id = %(community_id)s AND (%(grid)s = '' OR h.grid = %(grid)s)
-  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
-ORDER BY s.stage DESC, s.evidence_at, h.id
+SELECT id, grid, stage, known, absent_until, check_step FROM watched_homes(%(community_id)s, %(grid)s)
+ORDER BY stage DESC, evidence_at, id
 
 -- name: grids
 SELECT DISTINCT h.grid FROM households h JOIN sites si ON si.id = h.site_id

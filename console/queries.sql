@@ -13,6 +13,10 @@ SELECT is_owner() AS yes
 -- lets a signed-in person in, in this transaction, and bounds its statements in time
 SELECT set_config('statement_timeout', %(timeout)s, true), open_scope(%(token_hash)s, %(wall)s) AS open
 
+-- name: plan
+-- how statements that come again are planned until the end of this transaction: anew (auto) or once
+SELECT set_config('plan_cache_mode', %(mode)s, true)
+
 -- name: user_add
 -- the new person's id
 INSERT INTO users (name, display_name, password_hash, role, community_id, language, created_at)
@@ -676,10 +680,7 @@ SELECT at FROM service_progress WHERE service = %(service)s
 
 -- name: watched_count
 -- how many households of a community are watched
-SELECT count(*) AS count FROM households h JOIN sites si ON si.id = h.site_id
-JOIN household_states s ON s.household_id = h.id
-WHERE si.community_id = %(community_id)s
-  AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
+SELECT count_watched(%(community_id)s) AS count
 
 -- name: person_names
 -- names of some persons, for a look-up with a ticket

@@ -378,7 +378,8 @@ INSERT INTO wanted_functions (role, name) VALUES
 ('kaimen_console', 'audit_end'), ('kaimen_console', 'calling_counts'), ('kaimen_console', 'look_up_events'),
 ('kaimen_console', 'read_device_events'), ('kaimen_console', 'read_household_openings'),
 ('kaimen_console', 'read_evidence_events'), ('kaimen_console', 'read_signs'), ('kaimen_console', 'read_denials'),
-('kaimen_console', 'read_log'), ('kaimen_console', 'is_owner'), ('kaimen_console', 'governs');
+('kaimen_console', 'read_log'), ('kaimen_console', 'is_place_seen'), ('kaimen_console', 'count_watched'),
+('kaimen_console', 'watched_homes'), ('kaimen_console', 'stairwell_gateways'), ('kaimen_console', 'building_counts'), ('kaimen_console', 'is_owner'), ('kaimen_console', 'governs');
 
 DO $$
 DECLARE

@@ -28,17 +28,19 @@ def load_devices(
     offset: int = 0,
 ) -> LoadedDevices:
     """Return devices of the reader's community, troubled first."""
-    rows = connection.execute(
-        queries("console")["device_rows"],
-        {
-            "community_id": reader.viewer.community_id,
-            "ids": None if ids is None else list(ids),
-            "troubled": troubled,
-            "now": reader.now,
-            "limit": PAGE,
-            "offset": offset,
-        },
-    ).fetchall()
+    sql = queries("console")
+    values = {
+        "community_id": reader.viewer.community_id,
+        "ids": None if ids is None else list(ids),
+        "troubled": troubled,
+        "now": reader.now,
+        "limit": PAGE,
+        "offset": offset,
+    }
+    # For a few devices the plan would be made each time, and that takes ten times as long as carrying it out.
+    connection.execute(sql["plan"], {"mode": "auto" if ids is None else "force_generic_plan"})
+    rows = connection.execute(sql["device_rows"], values).fetchall()
+    connection.execute(sql["plan"], {"mode": "auto"})
     return LoadedDevices(tuple(_device(row) for row in rows), rows[0]["total"] if rows else 0)
 
 
