@@ -41,12 +41,10 @@ def _walk_chain(seat: Seat) -> tickets_views.ChainStanding:
         summary = connection.execute(queries("console")["audit_summary"]).fetchone()
         assert summary is not None
         if summary["count"] > CHAIN_CHECKED_MAX:
-            return tickets_views.ChainStanding(summary["count"], None, None, "", seat.services.wall_now())
+            return tickets_views.ChainStanding(summary["count"], None, None, "", seat.now)
         verdict = verify(connection, key=seat.services.audit_key)
     head = f"{verdict.head.entry_id} · {verdict.head.hash[:16]}" if verdict.head else ""
-    return tickets_views.ChainStanding(
-        summary["count"], verdict.sound, verdict.broken_id, head, seat.services.wall_now()
-    )
+    return tickets_views.ChainStanding(summary["count"], verdict.sound, verdict.broken_id, head, seat.now)
 
 
 def _answer(

@@ -15,7 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
+from tests.browser.keys import Keyboard
 from tests.browser.pictures import ARGUMENTS, few_colours
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ CLICKS_MAX = 3
 BYTES_MAX = 80_000
 DESK = (1440, 900)
 PHONE = (390, 844)
+NARROW = (360, 740)
 DESK_SHOWN_WIDTH = 960
 
 
@@ -74,7 +77,14 @@ def reduce(path: Path) -> None:
 
 @contextmanager
 def person(
-    browser: Browser, url: str, out: Path, name: str, user: str, size: tuple[int, int] = DESK
+    browser: Browser,
+    url: str,
+    out: Path,
+    name: str,
+    user: str,
+    size: tuple[int, int] = DESK,
+    *,
+    pictures: bool = True,
 ) -> Iterator[Walk]:
     """Sit down at the sign-in page and choose who one is: the first click."""
     context = browser.new_context(
@@ -86,7 +96,8 @@ def person(
     walk = Walk(page, name, out)
     walk.click(f"form:has(input[name=name][value={user}]) button", picture=False)
     page.wait_for_url(lambda where: "/sign-in" not in where)
-    walk.take()
+    if pictures:
+        walk.take()
     yield walk
     context.close()
 
@@ -134,8 +145,49 @@ def committee(browser: Browser, url: str, out: Path) -> None:
         pass
 
 
+def auditor(browser: Browser, url: str, out: Path) -> None:
+    with person(browser, url, out, "auditor", "auditor"):
+        pass
+
+
+def supervisor(browser: Browser, url: str, out: Path) -> None:
+    """Nothing waits on the demo's first morning: an officer asks first, by keyboard."""
+    with person(browser, url, out, "asking", "officer", pictures=False) as asking:
+        hands = Keyboard(asking.page, url, "zh")
+        hands.begin("/police/look-up")
+        hands.choose("purpose", "missing_person")
+        hands.write("京公(2026)1105号", name="case_number")
+        hands.pick("basis", "case_file")
+        hands.to(name="door", tag="select")
+        hands.press("ArrowDown")
+        hands.write("未永福", name="subject")
+        hands.to(tag="button", action="/police/look-up")
+        hands.enter("/police/tickets/*")
+    with person(browser, url, out, "supervisor", "supervisor", NARROW, pictures=False) as walk:
+        walk.click("main a[href^='/police/tickets/']", then="[name=reason]", picture=False)
+        walk.page.locator("[name=reason]").scroll_into_view_if_needed()
+        walk.take()
+
+
+def terminal(browser: Browser, url: str, out: Path) -> None:
+    """The terminal of the hall, in English on the narrowest window; what a card is held to has the focus."""
+    with person(browser, url, out, "installing", "admin", pictures=False) as installing:
+        page = installing.page
+        hands = Keyboard(page, url, "zh")
+        hands.begin("/admin/kiosks")
+        hands.write("1 栋大堂", name="place")
+        hands.to(tag="button", action="/admin/kiosks")
+        hands.enter("/admin/kiosks")
+        path = urlsplit(page.inner_text("main code")).path
+    context = browser.new_context(viewport={"width": NARROW[0], "height": NARROW[1]})
+    walk = Walk(context.new_page(), "terminal", out)
+    Keyboard(walk.page, url, "en").begin(f"{path}?language=en")
+    walk.click("a[href*='/away']", then="[name=days]")
+    context.close()
+
+
 WALKS: tuple[Callable[[Browser, str, Path], None], ...] = (
-    clerk, officer, family, helper, elder, installer, director, committee,
+    clerk, officer, family, helper, elder, installer, director, committee, auditor, supervisor, terminal,
 )  # fmt: skip
 
 
