@@ -31,6 +31,9 @@ from ingest.detector.points import (
 from kaimen import wire
 from kaimen.policy import CLONE_SPREAD_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_DRIFT_DIVISOR, STEP_MAX_MS
 
+#: Points of a boot in memory: hundreds of bytes each, where an event packed takes sixty.
+POINTS_KEPT_MAX = 16
+
 
 class EventMark(msgspec.Struct, gc=False):
     """One content under one (boot, seq), with the receipts of its copies."""
@@ -86,6 +89,7 @@ class BootTrack:
         #: position, counter and uptime of each stretch's first
         self._begins: set[tuple[int, int, int]] = set()
         self.unsaved_from: int | None = None
+        #: The newest points, two at the least where there are two: nothing is concluded from older ones again.
         self._points: list[Point] = []
         self._runs: list[Interval] = []
         self._counter_openings: list[int] = []
@@ -272,6 +276,7 @@ class BootTrack:
                 self._points[-1] = point
             else:
                 self._points.append(point)
+        self.let_old_points_go()
         if self.beats is not None:
             self.past_beats.append(past.beats)
 
@@ -314,7 +319,13 @@ class BootTrack:
             points[-1] = point
         else:
             points.append(point)
+            self.let_old_points_go()
         return added
+
+    def let_old_points_go(self) -> None:
+        """Keep what the next point is compared with; now and then, for it costs more than a point."""
+        if len(self._points) > POINTS_KEPT_MAX:
+            del self._points[:-2]
 
     def _fold(self, beat: Beat, instant: int) -> None:
         """Keep the heartbeats that a restart needs: first and last of each stretch."""
@@ -393,6 +404,7 @@ class BootTrack:
                     kept.pop()
             kept.append(point)
             last = point
+        del kept[:-2]
         self._runs = united(runs)
         self._counter_openings.sort()
         if self.cloned():

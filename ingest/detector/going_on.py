@@ -1,6 +1,6 @@
 """Events of one device in the order they came enter; how far they plainly go on, and what follows for its homes, leave.
 
-What ``DeviceTrack.take_event`` ends in, for the events that nearly all events are: the next of the boot heard last, by
+What ``DeviceTrack.take_event`` ends in, for the events that nearly all events are: the next of their boot, by
 a synchronised clock, with the counter it should have. They are taken here in one loop; the first that is anything
 else is left to ``take_event``, which knows every case. Pure.
 """
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ingest.detector.boots import BootTrack, EventMark
 from ingest.detector.coverage import TAMPER_TYPES, DeviceTrack
-from ingest.detector.points import EVENT, NO_COUNTER
+from ingest.detector.points import EVENT, NO_COUNTER, united
 from kaimen import wire
 from kaimen.policy import CLONE_SPREAD_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_DRIFT_DIVISOR, STEP_MAX_MS
 from kaimen.vocabulary import EventType
@@ -105,12 +105,24 @@ def go_on(
         if received_ms - up < received_base:
             received_base = received_ms - up
     if reached > start:
+        boot.let_old_points_go()
         boot.ntp_base_min_ms, boot.ntp_base_max_ms = low, high
         boot.newest_received_ms, boot.received_base_ms = newest, received_base
-        boot._runs[-1] = (boot._runs[-1][0], instant)
+        tells = _note_watched(track, boot, position_ms=boot._runs[-1][1], instant=instant) or tells
+    return Gone(reached, tells, known_until_ms)
+
+
+def _note_watched(track: DeviceTrack, boot: BootTrack, *, position_ms: int, instant: int) -> bool:
+    """Lengthen what was watched from the boot's last word on; say whether more than its end changed."""
+    boot._runs[-1] = (boot._runs[-1][0], instant)
+    if track._heard_ms == track._watched[-1][1] == position_ms:
         track._watched[-1] = (track._watched[-1][0], instant)
         track._heard_ms = instant
-    return Gone(reached, tells, known_until_ms)
+        return False
+    # Another start of the device was heard later: what this one says now belongs between.
+    track._watched = united([*track._watched, boot._runs[-1]])
+    track._heard_ms = instant if track._heard_ms is None else max(track._heard_ms, instant)
+    return True
 
 
 def is_worth_refreshing(track: DeviceTrack, left: int) -> bool:
@@ -124,12 +136,11 @@ def is_worth_refreshing(track: DeviceTrack, left: int) -> bool:
 
 
 def _stands_ready(track: DeviceTrack, boot: BootTrack, seq: int) -> bool:
-    """Say whether the device was watched up to this boot's last word, and all that is kept of both is up to date."""
+    """Say whether the device was watched up to this boot's last word in it, and all that is kept of both is up to date."""
     if track._stale or boot._stale or track.tampers or boot.ntp_up_ms is None:
         return False
     if boot.received_base_ms is None or boot.cloned() or not boot._runs or not track._watched:
         return False
     if boot.packed is not None and seq <= boot.packed.last_seq:
         return False
-    heard_ms = boot._points[-1][3]
-    return track._heard_ms == track._watched[-1][1] == boot._runs[-1][1] == heard_ms
+    return boot._runs[-1][1] == boot._points[-1][3]

@@ -68,7 +68,7 @@ def measure(homes: int, folder: Path) -> None:
 def start(url: str, broker_url: str, folder: Path, words: str) -> float:
     """Let a worker start; return the most memory it held, in MB."""
     began = time.monotonic()
-    with ingest(url, broker_url, folder, {"KAIMEN_INGEST_LEASE_S": "600"}) as service:
+    with ingest(url, broker_url, folder, {"KAIMEN_INGEST_LEASE_S": "600"}, within_s=3_600) as service:
         took_s = time.monotonic() - began
         time.sleep(15)  # the first pulse judges everybody
         process = service.program.process

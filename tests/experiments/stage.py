@@ -97,7 +97,12 @@ class Ingest:
 
 @contextlib.contextmanager
 def ingest(
-    database_url: str, broker_url: str, folder: Path, environment: Mapping[str, str] | None = None
+    database_url: str,
+    broker_url: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    within_s: float = 180,
 ) -> Iterator[Ingest]:
     port = free_port()
     given = {
@@ -115,7 +120,7 @@ def ingest(
     program.start()
     found = Ingest(program, port)
     try:
-        program.wait_until(lambda: found.health() == "listening", within_s=180)
+        program.wait_until(lambda: found.health() == "listening", within_s=within_s)
         yield found
     finally:
         if program.is_alive():
