@@ -145,3 +145,9 @@ def is_number_near(connection: Connection, change_id: int, *, community_id: str 
     """Return the home through which somebody is reached whose number changed; None where it is nobody's of here."""
     row = connection.execute(_SQL["number_home"], {"id": change_id, "community_id": community_id}).fetchone()
     return None if row is None else str(row["id"])
+
+
+def refuse_number(connection: Connection, change_id: int, *, at: At) -> bool:
+    """Ring the number before again: she says she never changed it. False where no change waits there for the reader."""
+    row = connection.execute(_SQL["refuse_number"], {"id": change_id, "now": at.now}).fetchone()
+    return row is not None and row["person"] is not None

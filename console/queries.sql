@@ -223,8 +223,12 @@ ORDER BY mine.rank DESC, mine.technical, mine.stage_at, mine.id
 LIMIT %(limit)s
 
 -- name: cases_by_id
--- cases with their holder, their next open task, and what decides who may see them
+-- cases with their holder and for whom she stands in now, their next open task, and what decides who may see them
 SELECT c.*, u.display_name AS holder_name, u.role AS holder_role,
+       CASE WHEN c.holder_id IN (SELECT d.deputy_id FROM duty_deputies d WHERE d.ended_at IS NULL AND d.from_at <= %(now)s
+                                 AND d.to_at > %(now)s)
+       THEN (SELECT e.args->>'people' FROM case_entries e WHERE e.case_id = c.id AND e.words = 'acting_for'
+             AND e.user_id = c.holder_id ORDER BY e.id DESC LIMIT 1) END AS holder_for,
        t.id AS task_id, t.kind AS task_kind, t.due_at AS task_due_at, t.start_at AS task_start_at,
        t.state AS task_state, t.role AS task_role, t.claimed_at AS task_claimed_at, t.begun_at AS task_begun_at,
        a.display_name AS assignee_name, a.role AS assignee_role, t.assignee_id AS task_assignee_id,
@@ -346,6 +350,10 @@ SELECT h.no, h.id, h.label, h.building, h.unit, h.floor, h.room, h.grid, h.tenur
        EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch'
                AND k.withdrawn_at IS NULL) AS watch_consent,
        c.id AS case_id, c.number AS case_number, u.display_name AS case_holder, c.check_step AS case_check_step,
+       CASE WHEN c.holder_id IN (SELECT d.deputy_id FROM duty_deputies d WHERE d.ended_at IS NULL AND d.from_at <= %(now)s
+                                 AND d.to_at > %(now)s)
+       THEN (SELECT e.args->>'people' FROM case_entries e WHERE e.case_id = c.id AND e.words = 'acting_for'
+             AND e.user_id = c.holder_id ORDER BY e.id DESC LIMIT 1) END AS case_holder_for,
        c.evidence_at AS case_evidence_at, ed.no AS evidence_device_no
 FROM households h
 JOIN sites si ON si.id = h.site_id

@@ -41,7 +41,7 @@ def quiet_day(found: LoadedHousehold, reader: Reader) -> LoadedHousehold:
     row: dict[str, Any] = {
         **found.row, "stage": 0, "known": True, "not_known_since": None, "absent_until": None, "evidence_at": at,
         "evidence": {"kind": "opening"}, "base_ms": passed_ms, "settled_ms": passed_ms, "anchor_at": reader.seen_until,
-        "check_step": 0, "case_id": None, "case_number": None, "case_holder": None,
+        "check_step": 0, "case_id": None, "case_number": None, "case_holder": None, "case_holder_for": None,
     }  # fmt: skip
     return LoadedHousehold(row, found.name, line_of(row, reader), None)
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BODY_BYTES_MAX = 64 * 1024
 #: A recording of half a minute as a telephone makes it, or a photo, for the forms that take one.
 SOUND_BYTES_MAX = 6 * 1024 * 1024 + BODY_BYTES_MAX
-SOUND_PATHS = re.compile(r"^/(households|family)/[^/]+/voice$|^/tasks/[0-9]+/photos$")
+SOUND_PATHS = re.compile(r"^/(households|family)/[^/]+/voice$|^/tasks/[0-9]+/photos$|^/field/photos$")
 QUERY_BYTES_MAX = 8 * 1024
 
 CONTENT_SECURITY_POLICY = "; ".join(

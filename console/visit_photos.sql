@@ -6,7 +6,7 @@ SELECT 1 FROM consents WHERE household_id = %(household_id)s AND purpose = 'visi
 -- name: photo_add
 -- nothing where the home does not agree (any more), or a visit has as many as it may
 INSERT INTO visit_photos (task_id, case_id, household_id, user_id, at, picture, width, height)
-SELECT %(task_id)s, %(case_id)s, %(household_id)s, %(user_id)s, %(now)s, %(picture)s, %(width)s, %(height)s
+SELECT %(task_id)s, %(case_id)s, %(household_id)s, %(user_id)s, %(at)s, %(picture)s, %(width)s, %(height)s
 WHERE EXISTS (SELECT 1 FROM consents k WHERE k.household_id = %(household_id)s AND k.purpose = 'visit_photo'
               AND k.withdrawn_at IS NULL)
   AND (SELECT count(*) FROM visit_photos f WHERE f.task_id = %(task_id)s) < %(count_max)s
@@ -29,4 +29,4 @@ WHERE f.id = %(id)s AND f.task_id = %(task_id)s AND EXISTS (
 DELETE FROM visit_photos WHERE id = %(id)s AND task_id = %(task_id)s AND user_id = %(user_id)s RETURNING household_id
 
 -- name: photo_entry
-INSERT INTO case_entries (case_id, at, words, args, user_id) VALUES (%(case_id)s, %(now)s, %(words)s, '{}', %(user_id)s)
+INSERT INTO case_entries (case_id, at, words, args, user_id) VALUES (%(case_id)s, %(at)s, %(words)s, '{}', %(user_id)s)

@@ -95,7 +95,10 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
 ('early_states', 'people', 'SELECT, DELETE', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('resident_codes', 'people', 'SELECT, INSERT, UPDATE', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('call_profiles', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)', NULL),
-('phone_changes', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)', NULL),
+('phone_changes', 'people', 'SELECT, UPDATE (told_at, told_by, told_how, confirmed_at, confirmed_by, trusted_from, old_phone)',
+ 'EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)',
+ '(SELECT scope_word(''role'')) = ''property_clerk'' AND EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)
+  AND (trusted_from IS NULL OR trusted_from >= confirmed_at + interval ''72 hours'')'),
 -- What the watching found.
 ('stage_crossings', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('crossing_withdrawals', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM stage_crossings c WHERE c.id = crossing_id)', NULL),
@@ -379,7 +382,8 @@ INSERT INTO wanted_functions (role, name) VALUES
 ('kaimen_console', 'read_device_events'), ('kaimen_console', 'read_household_openings'),
 ('kaimen_console', 'read_evidence_events'), ('kaimen_console', 'read_signs'), ('kaimen_console', 'read_denials'),
 ('kaimen_console', 'read_log'), ('kaimen_console', 'is_place_seen'), ('kaimen_console', 'count_watched'),
-('kaimen_console', 'watched_homes'), ('kaimen_console', 'stairwell_gateways'), ('kaimen_console', 'building_counts'), ('kaimen_console', 'is_owner'), ('kaimen_console', 'governs');
+('kaimen_console', 'watched_homes'), ('kaimen_console', 'stairwell_gateways'), ('kaimen_console', 'building_counts'), ('kaimen_console', 'is_owner'), ('kaimen_console', 'governs'),
+('kaimen_console', 'refuse_phone_change');
 
 DO $$
 DECLARE

@@ -32,6 +32,18 @@ def away_since(duty: CommunityDuty, person: int, role: str, at: datetime) -> dat
     return max(item.from_at for item in duty.deputies if item.person == person and item.holds_at(at))
 
 
+def overlaps(duty: CommunityDuty, wanted: Deputy) -> bool:
+    """Say whether somebody stands in already, in a role the wanted deputy would stand in for and at some of her hours."""
+    roles = set(duty.people[wanted.person].roles) & set(duty.people[wanted.deputy].roles)
+    return any(
+        item.person == wanted.person
+        and max(item.from_at, wanted.from_at) < min(item.to_at, wanted.to_at)
+        and item.deputy in duty.people
+        and not roles.isdisjoint(duty.people[item.deputy].roles)
+        for item in duty.deputies
+    )
+
+
 def closes_circle(deputies: Collection[Deputy], wanted: Deputy) -> bool:
     """Say whether, at some instant of ``wanted``, everybody of a row of deputies would stand in for the next one."""
     return _reaches(deputies, wanted.deputy, wanted.person, wanted.from_at, wanted.to_at, {wanted.deputy})

@@ -181,9 +181,11 @@ WHERE c.id = h.case_id AND h.ended_at IS NULL
   AND (c.state = 'closed' OR c.holder_id IS DISTINCT FROM h.from_user_id)
 
 -- name: handovers_open
--- Offers that concern somebody: made by her, or to her.
+-- Offers that concern somebody: made by her, or to her; with for whom the giver had taken the case.
 SELECT h.id, h.case_id, c.number, c.cause, c.stage, h.note, h.offered_at, h.from_user_id, f.display_name AS from_name,
-  h.to_user_id, t.display_name AS to_name
+  h.to_user_id, t.display_name AS to_name,
+  (SELECT e.args->>'people' FROM case_entries e WHERE e.case_id = c.id AND e.words = 'acting_for' AND e.user_id = h.from_user_id
+   ORDER BY e.id DESC LIMIT 1) AS from_for
 FROM duty_handovers h JOIN cases c ON c.id = h.case_id
 JOIN users f ON f.id = h.from_user_id JOIN users t ON t.id = h.to_user_id
 WHERE h.ended_at IS NULL AND c.community_id = %(community_id)s AND %(user_id)s IN (h.from_user_id, h.to_user_id)
@@ -191,8 +193,11 @@ ORDER BY h.offered_at, h.id
 
 -- name: cases_in_hand
 -- Open cases that somebody holds.
-SELECT id, number, cause, stage, lease_expires_at FROM cases
-WHERE state <> 'closed' AND holder_id = %(user_id)s AND lease_expires_at > %(now)s ORDER BY id
+SELECT c.id, c.number, c.cause, c.stage, c.lease_expires_at,
+  (SELECT e.args->>'people' FROM case_entries e WHERE e.case_id = c.id AND e.words = 'acting_for' AND e.user_id = c.holder_id
+   ORDER BY e.id DESC LIMIT 1) AS holder_for
+FROM cases c
+WHERE c.state <> 'closed' AND c.holder_id = %(user_id)s AND c.lease_expires_at > %(now)s ORDER BY c.id
 
 -- name: live_tests_open_month
 -- One test a month for everybody of a role that answers at the door or the desk, where there are rosters.

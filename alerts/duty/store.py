@@ -14,7 +14,7 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from alerts.ahead import Question, Reads
-from alerts.duty.deputies import closes_circle
+from alerts.duty.deputies import closes_circle, overlaps
 from alerts.duty.holidays import HolidayTable, make_year, own_holidays
 from alerts.duty.readiness import Gap, find_gaps, without_known
 from alerts.duty.roster import CommunityDuty, Deputy, DutyRoster, Override, Person, Rule, Shift, Swap
@@ -333,6 +333,8 @@ def add_deputy(change: Change, deputy: Deputy, *, reason: str) -> int:
     _check_span(change, deputy.from_at, deputy.to_at)
     if duty is not None and closes_circle(duty.deputies, deputy):
         raise RosterWordsError("deputy_circle")
+    if duty is not None and overlaps(duty, deputy):
+        raise RosterWordsError("deputy_overlaps")
     row = change.connection.execute(
         _SQL["deputy_insert"],
         {

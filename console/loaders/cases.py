@@ -102,7 +102,10 @@ def load_cases(connection: Connection, reader: Reader, ids: Sequence[int]) -> li
     if not ids:
         return []
     sql = queries("console")
-    rows = {row["id"]: row for row in connection.execute(sql["cases_by_id"], {"ids": list(ids)}).fetchall()}
+    rows = {
+        row["id"]: row
+        for row in connection.execute(sql["cases_by_id"], {"ids": list(ids), "now": reader.now}).fetchall()
+    }
     tasks: dict[int, list[Row]] = {}
     for task in connection.execute(sql["case_tasks"], {"ids": list(ids)}).fetchall():
         tasks.setdefault(task["case_id"], []).append(task)
@@ -208,6 +211,7 @@ def row_of(
         due_at=row["task_due_at"] or row["next_action_at"],
         holder=row["holder_name"] or row["assignee_name"],
         holder_role=_role(row["holder_role"] or row["assignee_role"]),
+        holder_for=row["holder_for"] or "",
         held_until=held,
         held_reason=row["held_reason"] if held else None,
         proposal_at=_proposed_at(row),

@@ -52,6 +52,7 @@ class LoadedHousehold:
             case_url=None if case_id is None else f"/cases/{case_id}",
             case_number=self.row["case_number"],
             holder=self.row["case_holder"],
+            holder_for=self.row["case_holder_for"] or "",
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form
@@ -22,6 +23,17 @@ router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.HOUSEHOLDS, Section.ADMIN))]
 Word = Annotated[str, Form(max_length=200)]
 _PAGE = "/agreements"
+
+
+class HowTold(StrEnum):
+    """How an old number was told that another one shall count; the words stand below ``how_told.``."""
+
+    PHONED = "phoned"
+    WROTE = "wrote"
+    MET = "met"
+    DEAD = "dead"
+
+
 _FIELDS: dict[str, str] = {
     AskRefusal.NO_REASON: "reason",
     MoveRefusal.NO_HOME: "home",
@@ -34,10 +46,13 @@ _FIELDS: dict[str, str] = {
 @router.get(_PAGE)
 def waiting(seat: Guard) -> Response:
     with seat.transaction() as connection:
-        return _show(connection, seat, view_parts.Form())
+        return show(connection, seat, view_parts.Form())
 
 
-def _show(connection: Connection, seat: Seat, form: view_parts.Form, *, status: int = 200) -> Response:
+def show(
+    connection: Connection, seat: Seat, form: view_parts.Form, *, status: int = 200, shown: int | None = None
+) -> Response:
+    """Show what waits; the numbers of the change ``shown`` stand there in full."""
     at, community_id = at_of(seat), seat.viewer.community_id
     numbers = agreements_homes.load_numbers(connection, community_id=community_id, at=at)
     page = AgreementsPage(
@@ -45,11 +60,12 @@ def _show(connection: Connection, seat: Seat, form: view_parts.Form, *, status: 
             _move(row, seat.viewer.user_id)
             for row in agreements.load_open(connection, Kind.HOUSEHOLD, community_id=community_id, at=at)
         ),
-        tuple(_number(row) for row in numbers),
+        tuple(_number(row, seat.viewer.user_id, shown) for row in numbers),
         tuple(row["id"] for row in agreements.load_policies(connection, now=at.now)),
         agreements_homes.load_categories(connection),
         seat.viewer.role is Role.PROPERTY_CLERK,
         form,
+        tuple(HowTold),
     )
     section = Section.HOUSEHOLDS if page.may_open else Section.ADMIN
     if numbers:
@@ -71,11 +87,14 @@ def _move(row: dict[str, Any], reader: int) -> WaitingMove:
     )  # fmt: skip
 
 
-def _number(row: dict[str, Any]) -> ChangedNumber:
+def _number(row: dict[str, Any], reader: int, shown: int | None) -> ChangedNumber:
+    full = row["id"] == shown
+    said = (lambda words: words) if full else mask_phone
     return ChangedNumber(
-        row["id"], row["label"], f"/households/{row['household_id']}", mask_name(row["name"] or ""),
-        mask_phone(row["new_phone"] or ""), mask_phone(row["old_phone"] or ""), row["told_at"], row["teller"] or "",
-        row["confirmed_at"], row["trusted_from"],
+        row["id"], f"{_PAGE}/numbers/{row['id']}", row["label"], f"/households/{row['household_id']}",
+        (row["name"] or "") if full else mask_name(row["name"] or ""),
+        said(row["new_phone"] or ""), said(row["old_phone"] or ""), row["told_at"], row["teller"] or "",
+        row["confirmed_at"], row["trusted_from"], row["told_by"] == reader, full,
     )  # fmt: skip
 
 
@@ -103,7 +122,7 @@ def ask(seat: Guard, home: Word = "", policy: Word = "", category: Word = "", re
                 _note(connection, seat, "household_move_asked", move.household_id, move.asked(), asked)
         if isinstance(asked, AskRefusal | MoveRefusal):
             form = view_parts.Form(typed, {_FIELDS[asked]: asked.value})
-            return _show(connection, seat, form, status=422)
+            return show(connection, seat, form, status=422)
     return seat.go(_PAGE, "notice.agreement_waits")
 
 
@@ -129,7 +148,7 @@ def _decide(seat: Seat, move_id: int, *, agreed: bool) -> Response:
             _note(connection, seat, f"household_move_{word}", row["household_id"], row["asked"], move_id)
     except StaleMoveError:
         with seat.transaction() as connection:
-            return _show(connection, seat, view_parts.Form({}, {"": "move_stale"}), status=409)
+            return show(connection, seat, view_parts.Form({}, {"": "move_stale"}), status=409)
     return seat.go(_PAGE, f"notice.request_{word}")
 
 

@@ -47,6 +47,7 @@ RESULTS_MAX = 40
 Word = Annotated[str, Form(max_length=40)]
 Note = Annotated[str, Form(max_length=2_000)]
 Person = Annotated[str, Form(max_length=200)]
+Doer = Callable[[Connection, Row, LoadedCase, Doing], str | None]
 
 
 def _open(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase, case_views.TaskView]:
@@ -250,7 +251,9 @@ class SentAct(BaseModel):
 
     key: UUID
     task_id: int = Field(ge=1, le=2**63 - 1)
-    kind: str = Field(pattern="^(begin|outcome|form|step)$")
+    kind: str = Field(
+        pattern="^(begin|outcome|form|step)$"
+    )  # a photo comes as a form: console/pages/visit_photos.py
     fields: dict[str, Annotated[str, Field(max_length=2_000)]] = Field(default_factory=dict, max_length=20)
     done_ms: int = Field(ge=0, le=2**53)
     sent_ms: int = Field(ge=0, le=2**53)
@@ -266,20 +269,40 @@ def field_session(request: Request, seat: Guard) -> Response:
 @router.post("/field/acts")
 def field_act(request: Request, seat: Guard, act: Annotated[SentAct, Body()]) -> Response:
     """Do one act once, dated by its own time; the answer says so in words a person reads."""
+    check_phone(request)
+    doers: dict[str, Doer] = {
+        "begin": lambda connection, task, _case, doing: notice_of(
+            acts.begin_visit(connection, task_id=task["id"], user_id=doing.user_id, now=doing.at)
+        ),
+        "outcome": lambda connection, task, _case, doing: notice_of(
+            record(connection, seat, task, dict(act.fields), doing)
+        ),
+        "form": lambda connection, _task, _case, doing: _form_done(connection, act, doing),
+        "step": lambda connection, _task, _case, doing: _step_done(connection, act, doing),
+    }
+    return do_sent(seat, act, doers[act.kind])
+
+
+def check_phone(request: Request) -> None:
+    """Refuse what no page of ours sent in this person's name."""
     services = services_of(request)
     check_origin(request, services)
     token = request.cookies.get(session_cookie(services), "")
     if not identity.same_token(request.headers.get("x-kaimen-csrf", ""), identity.csrf_of(token)):
         raise RefusedError(403, "stale_form")
+
+
+def do_sent(seat: Seat, act: SentAct, doer: Doer) -> Response:
+    """Do what a phone sent, or say in words why not; ``doer`` does it and returns what is to be told."""
     with seat.transaction() as connection:
         task, case = tasks.load(connection, seat, act.task_id)
         try:
             at = visiting.done_at(
                 done_ms=act.done_ms, sent_ms=act.sent_ms, now=seat.now, task_created_at=task["created_at"],
-                clock=services.clock,
+                clock=seat.services.clock,
             )  # fmt: skip
             with connection.transaction():
-                return _do_once(connection, seat, act, task, case, at)
+                return _do_once(connection, seat, act, task, case, at, doer)
         except VisitRefusedError as error:
             return _not_taken(seat, {"": error.refusal.value}, 409)
         except NotTakenError as error:
@@ -291,7 +314,7 @@ def field_act(request: Request, seat: Guard, act: Annotated[SentAct, Body()]) ->
 
 
 def _do_once(
-    connection: Connection, seat: Seat, act: SentAct, task: Row, case: LoadedCase, at: datetime
+    connection: Connection, seat: Seat, act: SentAct, task: Row, case: LoadedCase, at: datetime, doer: Doer
 ) -> Response:
     household = task["household_id"] or case.row["household_id"]
     doing = Doing(task["id"], case.id, household, seat.viewer.user_id, at, seat.now, str(act.key))
@@ -301,20 +324,13 @@ def _do_once(
         return _taken(seat, act, earlier, "repeated", None)
     # Asked only now: an act that is there already is no longer asked whether it may be.
     doing_of(seat, task, case)
-    doers: dict[str, Callable[[], str | None]] = {
-        "begin": lambda: notice_of(
-            acts.begin_visit(connection, task_id=task["id"], user_id=doing.user_id, now=at)
-        ),
-        "outcome": lambda: notice_of(record(connection, seat, task, dict(act.fields), doing)),
-        "form": lambda: _form_done(connection, act, doing),
-        "step": lambda: _step_done(connection, act, doing),
-    }
-    notice = doers[act.kind]()
+    notice = doer(connection, task, case, doing)
     action = {
         "begin": Act.BEGIN_VISIT.value,
         "outcome": Act.OUTCOME.value,
         "form": "visit_form",
         "step": "entry_step",
+        "photo": "visit_photo_taken",
     }
     audit_task(connection, seat, action[act.kind], task, doing)
     ACTS.labels(act=f"field_{act.kind}", result="done").inc()
@@ -338,7 +354,10 @@ def _step_done(connection: Connection, act: SentAct, doing: Doing) -> str:
     return "notice.entry_step"
 
 
-_AFTER = {"begin": "/tasks/{id}", "outcome": "/tasks", "form": "/tasks/{id}", "step": "/tasks/{id}/entry"}
+_AFTER = {
+    "begin": "/tasks/{id}", "outcome": "/tasks", "form": "/tasks/{id}", "step": "/tasks/{id}/entry",
+    "photo": "/tasks/{id}/photos",
+}  # fmt: skip
 
 
 def _taken(seat: Seat, act: SentAct, at: datetime, result: str, notice: str | None) -> Response:

@@ -1,26 +1,28 @@
 """Photos of a visit: a JPEG enters where the home agrees to it; it is shown to who may see the case, after a purpose.
 
-A photo needs a connection: unlike the form of four parts it is never kept on the phone until there is one.
+A phone without signal keeps a photo until there is one, at most three of a visit and for a day, and sends it once.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import APIRouter, File, Form, Path, UploadFile
+from fastapi import APIRouter, Depends, File, Form, Path, UploadFile
 from starlette.responses import Response
 
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.households import Row
 from console.pages import tasks
-from console.pages.recording import audit_task, doing_of
-from console.pages.visit import Guard
+from console.pages.recording import NotTakenError, audit_task, doing_of
+from console.pages.visit import Guard, SentAct, check_phone, do_sent
 from console.pictures import PICTURE_BYTES_MAX, PictureError, bare_picture
 from console.scope import RevealPurpose, Section, Sight
 from console.seat import CheckedForm, RefusedError, Seat, not_here
 from console.views import parts as view_parts
 from console.views.visits import PhotoRow, PhotosPage
+from console.visiting import Doing
 from kaimen.database import Connection, notify, queries
 from kaimen.vocabulary import TaskKind
 
@@ -36,10 +38,14 @@ _PURPOSES = (RevealPurpose.VISIT, RevealPurpose.CALL_BACK, RevealPurpose.EMERGEN
 def _open(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase, str]:
     """Return a visit with its case and home; photos are of homes, and for who sees more of the case than that it is."""
     task, case = tasks.load(connection, seat, task_id)
+    return task, case, _home_of(task, case)
+
+
+def _home_of(task: Row, case: LoadedCase) -> str:
     home = task["household_id"] or case.row["household_id"]
     if home is None or task["kind"] != TaskKind.VISIT or case.sight < Sight.MASKED:
         raise not_here()
-    return task, case, str(home)
+    return str(home)
 
 
 @router.get("/tasks/{task_id}/photos")
@@ -82,27 +88,67 @@ def _show(
 @router.post("/tasks/{task_id}/photos", dependencies=[CheckedForm])
 def add(seat: Guard, task_id: TaskId, photo: Annotated[UploadFile | None, File()] = None) -> Response:
     """Keep a photo of this visit, bare of everything but the picture."""
-    data = b"" if photo is None else photo.file.read(PICTURE_BYTES_MAX + 1)
     with seat.transaction() as connection:
         task, case, home = _open(connection, seat, task_id)
         doing = doing_of(seat, task, case)
         try:
-            picture = bare_picture(data)
+            _keep(connection, photo, home, doing)
         except PictureError as error:
             form = view_parts.Form({}, {"photo": str(error)})
             return _show(connection, seat, task, case, home, form, status=422)
-        values = {
-            "task_id": task_id, "case_id": case.id, "household_id": home, "user_id": seat.viewer.user_id,
-            "now": seat.now, "picture": picture.data, "width": picture.width, "height": picture.height,
-            "count_max": PHOTOS_MAX,
-        }  # fmt: skip
-        if connection.execute(_SQL["photo_add"], values).fetchone() is None:
-            form = view_parts.Form({}, {"": "photo_not_agreed"})
-            return _show(connection, seat, task, case, home, form, status=409)
-        connection.execute(_SQL["photo_entry"], {**values, "words": "visit_photo"})
-        notify(connection, "kaimen_cases", str(case.id))
+        except NotTakenError as error:
+            form = view_parts.Form({}, error.errors)
+            return _show(connection, seat, task, case, home, form, status=error.status)
         audit_task(connection, seat, "visit_photo_taken", task, doing)
     return seat.go(f"/tasks/{task_id}/photos", "notice.visit_photo")
+
+
+def _keep(connection: Connection, photo: UploadFile | None, home: str, doing: Doing) -> None:
+    """Keep a photo of a visit with the instant it was taken.
+
+    Raises
+    ------
+    PictureError
+        If it is no photo that is taken.
+    NotTakenError
+        If the home does not agree, or there are enough.
+    """
+    data = b"" if photo is None else photo.file.read(PICTURE_BYTES_MAX + 1)
+    picture = bare_picture(data)
+    values = {
+        "task_id": doing.task_id, "case_id": doing.case_id, "household_id": home, "user_id": doing.user_id,
+        "at": doing.at, "picture": picture.data, "width": picture.width, "height": picture.height,
+        "count_max": PHOTOS_MAX,
+    }  # fmt: skip
+    if connection.execute(_SQL["photo_add"], values).fetchone() is None:
+        raise NotTakenError({"": "photo_not_agreed"}, 409)
+    connection.execute(_SQL["photo_entry"], {**values, "words": "visit_photo"})
+    notify(connection, "kaimen_cases", str(doing.case_id))
+
+
+@router.post("/field/photos", dependencies=[Depends(check_phone)])
+def add_sent(
+    seat: Guard,
+    key: Annotated[UUID, Form()],
+    task_id: Annotated[int, Form(ge=1, le=2**63 - 1)],
+    done_ms: Annotated[int, Form(ge=0, le=2**53)],
+    sent_ms: Annotated[int, Form(ge=0, le=2**53)],
+    photo: Annotated[UploadFile | None, File()] = None,
+) -> Response:
+    """Keep a photo that a phone had while it had no signal: once, dated by its own time."""
+
+    def keep(connection: Connection, task: Row, case: LoadedCase, doing: Doing) -> str:
+        home = _home_of(task, case)
+        try:
+            _keep(connection, photo, home, doing)
+        except PictureError as error:
+            raise NotTakenError({"photo": str(error)}, 422) from error
+        return "notice.visit_photo"
+
+    act = SentAct.model_construct(
+        key=key, task_id=task_id, kind="photo", fields={}, done_ms=done_ms, sent_ms=sent_ms
+    )
+    return do_sent(seat, act, keep)
 
 
 @router.post("/tasks/{task_id}/photos/{photo_id}", dependencies=[CheckedForm])
@@ -137,7 +183,7 @@ def remove(seat: Guard, task_id: TaskId, photo_id: PhotoId) -> Response:
             raise not_here()
         entry = {
             "case_id": case.id,
-            "now": seat.now,
+            "at": seat.now,
             "words": "visit_photo_removed",
             "user_id": seat.viewer.user_id,
         }

@@ -8,7 +8,7 @@ const NETWORK_WITHIN_MS = 6_000;
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 
-const isPage = (url) => url.origin === location.origin && /^\/tasks(\/\d+(\/(visit|entry))?)?$/.test(url.pathname) && !url.search;
+const isPage = (url) => url.origin === location.origin && /^\/tasks(\/\d+(\/(visit|entry|photos))?)?$/.test(url.pathname) && !url.search;
 const isStatic = (url) => url.origin === location.origin && url.pathname.startsWith("/static/");
 
 async function put(request, answer) {

@@ -1,11 +1,20 @@
 // Keeps what is done at a door while there is no signal, and sends it once, with its own time.
-// What enters: forms with data-act. What leaves: one POST per act to /field/acts, under a key of its own.
+// What enters: forms with data-act. What leaves: one POST per act to /field/acts or, with a photo, to /field/photos,
+// under a key of its own. Written for browsers from Chromium 80 on: nothing newer than ES2020 stands here.
 
 const place = document.querySelector("[data-field]");
 const words = place.dataset;
 const CACHE = "kaimen-field";
 const ANSWER_WITHIN_MS = 8_000;
+const PHOTO_ANSWER_WITHIN_MS = 60_000;
 const AGAIN_MS = 30_000;
+// What one phone keeps of a visit, and for how long; the server takes no act that is older.
+const PHOTOS_MAX = 3;
+const PHOTO_BYTES_MAX = 6 * 1024 * 1024;
+const KEPT_MS = 24 * 3600 * 1000;
+// Larger ones are made smaller: they are for showing what was found, over the network of a stairwell.
+const PHOTO_BYTES_PLAIN = 1024 * 1024;
+const PHOTO_SIDE = 2048;
 
 // --- The store: one row per act, until the server has it --------------------------------------------------------
 
@@ -35,8 +44,14 @@ const all = async () => (await store("readonly", (acts) => acts.getAll())).sort(
 let session = null;
 let signedOut = false;
 
-async function ask(url, options = {}) {
-  return fetch(url, { cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(ANSWER_WITHIN_MS), ...options });
+async function ask(url, options = {}, withinMs = ANSWER_WITHIN_MS) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), withinMs);
+  try {
+    return await fetch(url, { cache: "no-store", redirect: "manual", signal: late.signal, ...options });
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 async function openSession() {
@@ -49,11 +64,12 @@ async function openSession() {
 }
 
 async function send(act) {
-  const { key, task_id, kind, fields, done_ms } = act;
-  const answer = await ask("/field/acts", {
+  const { key, task_id, kind, fields, done_ms, photo } = act;
+  const own = { key, task_id, done_ms, sent_ms: Date.now() };
+  const answer = photo ? await sendPhoto(own, photo) : await ask("/field/acts", {
     method: "POST",
     headers: { "content-type": "application/json", "x-kaimen-csrf": session.csrf },
-    body: JSON.stringify({ key, task_id, kind, fields, done_ms, sent_ms: Date.now() }),
+    body: JSON.stringify({ ...own, kind, fields }),
   });
   if (answer.ok) {
     await drop(key);
@@ -61,8 +77,15 @@ async function send(act) {
   }
   if (answer.status >= 500 || answer.status === 401 || answer.status === 0) return { state: "waiting" };
   const told = await answer.json().catch(() => ({}));
-  await keep({ ...act, state: "refused", words: told.words ?? String(answer.status) });
+  await keep({ ...act, photo: undefined, state: "refused", words: told.words ?? String(answer.status) });
   return { state: "refused", ...told };
+}
+
+function sendPhoto(own, photo) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(own)) body.append(name, String(value));
+  body.append("photo", photo, "photo.jpg");
+  return ask("/field/photos", { method: "POST", headers: { "x-kaimen-csrf": session.csrf }, body }, PHOTO_ANSWER_WITHIN_MS);
 }
 
 // What became of each act: the turn that sends it need not be the one that its form began.
@@ -122,21 +145,102 @@ function line(act) {
 
 async function show() {
   const acts = await all();
-  place.replaceChildren(...sent.map(line), ...acts.map(line));
+  place.textContent = "";
+  place.append(...sent.map(line), ...acts.map(line));
+  if (said) place.append(Object.assign(document.createElement("p"), { textContent: said }));
   place.dataset.count = String(acts.length);
-  place.hidden = acts.length + sent.length === 0;
+  place.hidden = acts.length + sent.length === 0 && !said;
+}
+
+// What this page has to say that is no act: why a photo cannot be kept.
+let said = "";
+
+async function say(text) {
+  said = text;
+  await show().catch(() => { place.textContent = text; place.hidden = false; });
+  place.scrollIntoView({ block: "nearest" });
+}
+
+// A photo of somebody's home does not lie on a phone for longer than it would be taken.
+async function forgetOld() {
+  for (const act of await all()) {
+    if (act.photo && Date.now() - act.done_ms > KEPT_MS) {
+      await keep({ ...act, photo: undefined, state: "refused", words: words.wordPhotoOld });
+    }
+  }
 }
 
 // --- A form is pressed: first it is kept, then it is sent -------------------------------------------------------
 
-async function submit(form, submitter) {
-  const data = new FormData(form, submitter);
+// A key of its own for every act; written out where the browser makes none.
+function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
+}
+
+function actOf(form, submitter) {
+  const data = new FormData(form);
+  if (submitter && submitter.name) data.append(submitter.name, submitter.value);
   data.delete("csrf");
-  const act = {
-    key: crypto.randomUUID(), task_id: Number(form.dataset.task), kind: form.dataset.act,
-    fields: Object.fromEntries([...data].map(([name, value]) => [name, String(value)])),
+  return {
+    key: newKey(), task_id: Number(form.dataset.task), kind: form.dataset.act,
+    fields: Object.fromEntries([...data].filter(([, value]) => typeof value === "string")),
     done_ms: Date.now(), state: "waiting", user: localStorage.getItem("field-user") ?? "",
   };
+}
+
+// The picture made small enough to be kept and sent; as it is where this browser cannot, or it would grow.
+async function smaller(file) {
+  if (file.size <= PHOTO_BYTES_PLAIN || !globalThis.createImageBitmap) return file;
+  try {
+    const drawn = await createImageBitmap(file, { imageOrientation: "from-image" }).catch(() => createImageBitmap(file));
+    const part = Math.min(1, PHOTO_SIDE / Math.max(drawn.width, drawn.height));
+    const canvas = document.createElement("canvas");
+    canvas.width = Math.max(1, Math.round(drawn.width * part));
+    canvas.height = Math.max(1, Math.round(drawn.height * part));
+    canvas.getContext("2d").drawImage(drawn, 0, 0, canvas.width, canvas.height);
+    const made = await new Promise((done) => canvas.toBlob(done, "image/jpeg", 0.82));
+    return made && made.size < file.size ? made : file;
+  } catch {
+    return file;
+  }
+}
+
+async function submitPhoto(form) {
+  const file = form.querySelector("input[type=file]").files[0];
+  if (!file) { HTMLFormElement.prototype.submit.call(form); return; }
+  const act = actOf(form, null);
+  const photo = await smaller(file);
+  if (photo.size > PHOTO_BYTES_MAX) { await say(words.wordPhotoLarge); return; }
+  const waiting = (await all()).filter((kept) => kept.photo && kept.task_id === act.task_id);
+  if (waiting.length >= PHOTOS_MAX) { await say(words.wordPhotoEnough); return; }
+  said = "";
+  pressed.add(act.key);
+  try {
+    await keep({ ...act, photo });
+  } catch {
+    // The phone is full, or keeps no files: only what is sent at once is not lost.
+    const result = (await openSession()) ? await send({ ...act, photo }) : null;
+    if (result?.state === "sent") location.assign(result.url);
+    else await say(words.wordPhotoFull);
+    return;
+  }
+  await sync();
+  const result = await resultOf(act);
+  pressed.delete(act.key);
+  if (result?.state === "sent") { location.assign(result.url); return; }
+  // It waits, or it was refused in words that stand there; the form is free for the next one.
+  form.reset();
+  delete form.dataset.touched;
+  place.scrollIntoView({ block: "nearest" });
+}
+
+async function submit(form, submitter) {
+  const act = actOf(form, submitter);
   pressed.add(act.key);
   await keep(act);
   await sync();
@@ -160,15 +264,24 @@ async function submit(form, submitter) {
   place.scrollIntoView({ block: "nearest" });
 }
 
+// Which button was pressed, where the browser does not say so with the form.
+let lastPressed = null;
+document.addEventListener("click", (event) => { lastPressed = event.target.closest && event.target.closest("button"); }, true);
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
+  const submitter = event.submitter ?? (lastPressed && lastPressed.form === form ? lastPressed : null);
   // Who has never been known here cannot be sent for: the form goes the plain way.
   if (!form.dataset.act || !localStorage.getItem("field-user") || !globalThis.indexedDB) return;
   event.preventDefault();
   event.stopPropagation();
   if (form.dataset.kept || form.hasAttribute("aria-busy")) return;
   form.setAttribute("aria-busy", "true");
-  submit(form, event.submitter)
+  if (form.dataset.act === "photo") {
+    submitPhoto(form).catch(() => say(words.wordPhotoFull)).finally(() => form.removeAttribute("aria-busy"));
+    return;
+  }
+  submit(form, submitter)
     .catch(() => HTMLFormElement.prototype.submit.call(form)) // a phone that keeps nothing: the plain way
     .finally(() => form.removeAttribute("aria-busy"));
 }, true);
@@ -182,7 +295,7 @@ async function keepPages() {
   const task = location.pathname.match(/^\/tasks\/\d+/)?.[0];
   if (!task) return;
   const wanted = [...document.querySelectorAll("link[rel=stylesheet], script[src]")].map((item) => item.href || item.src);
-  const pages = document.querySelector("form[data-act]") ? [`${task}/visit`, `${task}/entry`] : [];
+  const pages = document.querySelector("form[data-act]") ? [`${task}/visit`, `${task}/entry`, `${task}/photos`] : [];
   const here = navigator.serviceWorker.controller ? [] : [location.pathname];
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = ({ data }) => { place.dataset.pages = data.failed ? "partly" : "kept"; };
@@ -191,8 +304,14 @@ async function keepPages() {
 
 window.addEventListener("online", sync);
 setInterval(async () => { if ((await all()).length) sync(); }, AGAIN_MS);
-await show();
-await openSession().catch(() => null);
-await sync();
-keepPages().catch(() => null);
-place.dataset.ready = "yes";
+
+async function begin() {
+  await forgetOld().catch(() => null);
+  await show();
+  await openSession().catch(() => null);
+  await sync();
+  keepPages().catch(() => null);
+  place.dataset.ready = "yes";
+}
+
+begin();

@@ -5,6 +5,12 @@ const body = document.body;
 const words = body.dataset;
 const list = () => document.querySelector("[data-rows]");
 
+// Written for browsers from Chromium 80 on: nothing newer than ES2020 stands here.
+function fill(place, fresh) {
+  place.textContent = "";
+  place.append(...fresh.childNodes);
+}
+
 // --- The clock: community time at its own pace, from the page's own instant ----------------------------------
 
 const startedAt = performance.now();
@@ -59,7 +65,7 @@ async function refresh(place) {
   const pressed = document.activeElement?.dataset?.result;
   const held = place.contains(document.activeElement) ? controlOf(document.activeElement) : null;
   const open = unfolded(place);
-  place.replaceChildren(...fresh.childNodes);
+  fill(place, fresh);
   unfold(place, open);
   if (known.size) {
     for (const row of place.querySelectorAll("[data-row]")) if (!known.has(row.dataset.row)) row.classList.add("is-new");
@@ -146,7 +152,7 @@ function putInOrder() {
   const rows = list();
   if (!heldRows || !rows) return;
   const focused = document.activeElement?.dataset?.row;
-  rows.replaceChildren(...heldRows.childNodes);
+  fill(rows, heldRows);
   heldRows = null;
   if (focused) rows.querySelector(`[data-row="${CSS.escape(focused)}"]`)?.focus();
   announce();
@@ -169,7 +175,7 @@ let tookMs = 0;
 function refreshAll() {
   if (asking) { askAgain = true; return; }
   const gap = Math.max(document.hidden ? GAP_HIDDEN_MS : GAP_MS, 4 * tookMs);
-  planned ??= setTimeout(ask, Math.max(150, askedAt + gap - performance.now()));
+  if (planned === null) planned = setTimeout(ask, Math.max(150, askedAt + gap - performance.now()));
 }
 
 async function ask() {
@@ -228,7 +234,7 @@ function heard() {
 }
 
 function lose() {
-  lostSince ??= Date.now() - (performance.now() - heardAt);
+  if (lostSince === null) lostSince = Date.now() - (performance.now() - heardAt);
   showAge();
 }
 

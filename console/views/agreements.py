@@ -91,9 +91,12 @@ class WaitingMove:
 
 @dataclass(frozen=True, slots=True)
 class ChangedNumber:
-    """A telephone number that was changed and does not count yet; numbers and names are masked."""
+    """A telephone number that was changed and does not count yet; numbers and names are masked but where they were
+    asked for (``shown``). ``own``: the reader told the old number, and somebody else confirms.
+    """
 
     id: int
+    url: str
     label: str
     home_url: str
     name: str
@@ -103,6 +106,8 @@ class ChangedNumber:
     teller: str
     confirmed_at: datetime | None
     trusted_from: datetime | None
+    own: bool = False
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class AgreementsPage:
     categories: tuple[str, ...]
     may_open: bool
     form: Form = field(default_factory=Form)
+    how_told: tuple[str, ...] = ()
 
 
 TEMPLATES["agreements.html"] = (AgreementsPage, "/agreements")

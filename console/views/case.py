@@ -43,6 +43,7 @@ class CaseRow:
     due_at: datetime | None = None
     holder: str | None = None
     holder_role: Role | None = None
+    holder_for: str = ""  # for whom the holder stands in now, and took it
     held_until: datetime | None = None
     held_reason: str | None = None
     proposal_at: datetime | None = None  # when the evidence was, or the word, that proposes closing

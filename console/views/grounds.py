@@ -102,3 +102,4 @@ class HouseholdLine:
     case_url: str | None = None
     case_number: str | None = None
     holder: str | None = None
+    holder_for: str = ""

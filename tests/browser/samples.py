@@ -1251,14 +1251,14 @@ AGREEMENTS = agreements_views.AgreementsPage(
     ),
     (
         agreements_views.ChangedNumber(
-            3, "3-1-1201", "/households/h-wang", "王*", "139****2222", "138****1234", None, "", None, None
+            3, "/agreements/numbers/3", "3-1-1201", "/households/h-wang", "王*", "139****2222", "138****1234", None, "", None, None
         ),
         agreements_views.ChangedNumber(
-            4, "7-2-302", "/households/h-zhao", "赵*", "137****3333", "136****4444", ago(hours=3), "周洁",
+            4, "/agreements/numbers/4", "7-2-302", "/households/h-zhao", "赵*", "137****3333", "136****4444", ago(hours=3), "周洁",
             None, None,
         ),
         agreements_views.ChangedNumber(
-            5, "1-3-601", "/households/h-sun", "孙*", "135****5555", "", ago(hours=30), "周洁",
+            5, "/agreements/numbers/5", "1-3-601", "/households/h-sun", "孙*", "135****5555", "", ago(hours=30), "周洁",
             ago(hours=20), NOW + timedelta(hours=52),
         ),
     ),
@@ -1266,6 +1266,7 @@ AGREEMENTS = agreements_views.AgreementsPage(
     ("高龄独居",),
     True,
     view_parts.Form({"home": "3-9"}, {"home": "no_such_home"}),
+    ("phoned", "wrote", "met", "dead"),
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,69 @@ def test_a_page_she_has_opened_can_be_read_and_filled_in_without_signal(
     page.context.set_offline(False)
     page.wait_for_selector("[data-field][data-count='0']", state="attached")
     assert len(world.rows("SELECT 1 FROM visit_forms")) == 1
+
+
+def test_a_photo_waits_on_the_phone_goes_once_in_its_own_time_and_is_looked_at_for_a_purpose(
+    world: World, console_url: str, desk: Desk
+) -> None:
+    world.write(
+        "INSERT INTO consents (household_id, purpose, given_by, given_at) VALUES ('h-wang', 'visit_photo', '本人', %s)",
+        world.now,
+    )
+    page = _open(world, console_url, desk)
+    page.click("form[data-act=begin] button")
+    page.wait_for_selector(".strip-notice")
+    page.click("a[href$='/photos']")
+    page.wait_for_selector("[data-field][data-ready]", state="attached")
+    # What her camera takes: a drawing of the page itself, larger than is kept as it is.
+    made = page.evaluate(
+        "async () => { const c = document.createElement('canvas'); c.width = 2100; c.height = 700;"
+        " const p = c.getContext('2d'); const d = p.createImageData(2100, 700); let n = 1;"
+        " for (let i = 0; i < d.data.length; i++) { n = n * 1103515245 + 12345 | 0; d.data[i] = i % 4 == 3 ? 255 : n >>> 24; }"
+        " p.putImageData(d, 0, 0); const b = await new Promise((t) => c.toBlob(t, 'image/jpeg', 0.9));"
+        " const a = new Uint8Array(await b.arrayBuffer()); let s = ''; for (const x of a) s += String.fromCharCode(x);"
+        " return btoa(s); }"
+    )
+    taken = {"name": "IMG_1.jpg", "mimeType": "image/jpeg", "buffer": base64.b64decode(made)}
+    assert len(taken["buffer"]) > 2**20
+    page.context.set_offline(True)
+    for count in (1, 2, 3):
+        page.set_input_files("#f-photo", taken)
+        page.click("form[data-act=photo] button")
+        page.wait_for_selector(f"[data-field][data-count='{count}']")
+    assert "照片" in page.inner_text("[data-field]")
+    page.set_input_files("#f-photo", taken)
+    page.click("form[data-act=photo] button")
+    page.wait_for_function("() => document.querySelector('[data-field]').innerText.includes('不再接收')")
+    assert world.rows("SELECT 1 FROM visit_photos") == []
+    _later(page, AWAY_MS)
+    page.context.set_offline(False)
+    page.wait_for_selector("[data-field][data-count='0']:visible")
+    kept = world.rows("SELECT p.width, p.height, f.recorded_at - f.at AS age FROM visit_photos p"
+                      " JOIN field_acts f ON f.at = p.at AND f.kind = 'photo' AND f.task_id = p.task_id")  # fmt: skip
+    assert [(row["width"], row["height"]) for row in kept] == [(2048, 683)] * 3
+    assert all(timedelta(minutes=40) <= row["age"] < timedelta(minutes=42) for row in kept)
+    # A full phone without signal says so and keeps nothing.
+    world.write("DELETE FROM visit_photos")
+    page.reload()
+    page.wait_for_selector("[data-field][data-ready]", state="attached")
+    page.evaluate(
+        "() => { IDBObjectStore.prototype.put = () => { throw new DOMException('', 'QuotaExceededError'); }; }"
+    )
+    page.context.set_offline(True)
+    page.set_input_files("#f-photo", taken)
+    page.click("form[data-act=photo] button")
+    page.wait_for_function("() => document.querySelector('[data-field]').innerText.includes('照片未保存')")
+    # With a signal it goes at once, and the clerk looks at it for a purpose.
+    page.context.set_offline(False)
+    page.click("form[data-act=photo] button")
+    page.wait_for_selector(".strip-notice")
+    clerk = desk("clerk")
+    clerk.goto(f"{console_url}/tasks/{world.task_ids['wang']}/photos")
+    clerk.click("main section.card form button")
+    clerk.wait_for_selector("img")
+    (trace,) = world.rows("SELECT purpose FROM audit_entries WHERE action = 'visit_photo_seen'")
+    assert trace == {"purpose": "visit"}
 
 
 def test_an_act_that_another_turn_sends_first_still_leads_to_the_page_that_says_so(

@@ -149,6 +149,9 @@ def test_whoever_is_away_names_a_deputy_and_what_she_holds_goes_to_her_by_name(w
     assert world.post(clerk, "/duty/deputy", deputy=str(ids["second"]), **typed).status_code == 303
     circle = world.post(second, "/duty/deputy", deputy=str(ids["clerk"]), **typed)
     assert (circle.status_code, "循环" in circle.text) == (422, True)
+    # Pressed twice, or a second one for some of the same hours: said, and nothing is made.
+    again = world.post(clerk, "/duty/deputy", deputy=str(ids["second"]), **typed)
+    assert (again.status_code, "已有人代班" in again.text) == (422, True)
     (made,) = world.rows("SELECT id, user_id, deputy_id, made_by FROM duty_deputies")
     assert (made["user_id"], made["deputy_id"], made["made_by"]) == (
         ids["clerk"], ids["second"], f"user:{ids['clerk']}",
@@ -161,11 +164,19 @@ def test_whoever_is_away_names_a_deputy_and_what_she_holds_goes_to_her_by_name(w
     assert world.post(clerk, f"/cases/{case_id}/release").status_code == 303
     assert world.post(second, f"/cases/{case_id}/claim").status_code == 303
     assert "second display代clerk display处理" in second.get(f"/cases/{case_id}").text
+    # Also where nobody reads a timeline: the head, the list, the board, the printed list, the hand-over.
+    named = "second display代clerk display"
+    assert f"{named} 处理中" in second.get(f"/cases/{case_id}").text
+    assert f"{named}（" in second.get("/alarms?tab=working&fragment=list").text
+    for path in ("/morning", "/morning/print"):
+        assert f"{named} 处理中" in second.get(path).text, path
+    assert "代clerk display接手" in second.get("/duty").text
     # Only she herself is back before; then nobody acts for her any more.
     assert world.post(second, f"/duty/deputy/{made['id']}/end").status_code == 404
     assert world.post(clerk, f"/duty/deputy/{made['id']}/end").status_code == 303
     with transaction(world.pool) as connection:
         assert load_shift_ends(connection, now=world.now) == []
+    assert named not in second.get("/alarms?tab=working&fragment=list").text, "she is back"
     trace = world.rows("SELECT action FROM audit_entries WHERE action LIKE 'duty_deputy_%%' ORDER BY id")
     assert [row["action"] for row in trace] == ["duty_deputy_made", "duty_deputy_ended"]
 

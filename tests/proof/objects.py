@@ -33,7 +33,7 @@ MISSING: Values = {
     **dict.fromkeys(
         ("case_id", "task_id", "row_id", "ticket_id", "entry_id", "absence_id", "swap_id", "handover_id", "span_id",
          "test_id", "user_id", "note_id", "hold_id", "review_id", "kiosk_id", "address_id", "token_id", "request_id", "position_id", "agreement_id", "proposal_id", "deputy_id",
-         "move_id", "photo_id"),
+         "move_id", "photo_id", "change_id"),
         987_654_321,
     ),
     "household_id": "h-none", "person_id": "p-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
@@ -196,6 +196,11 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
             " VALUES ('household', %s, %s, '{\"what\": \"policy\", \"from\": \"mandated\", \"to\": \"frail\"}', '高龄', %s, %s)"
             " RETURNING id",
             community, home, wall, wall + timedelta(days=1),
+        ),
+        "change_id": add(
+            "INSERT INTO phone_changes (person_id, old_phone, new_phone) VALUES (%s, '13812341234', '13800000000')"
+            " RETURNING id",
+            person,
         ),
         "request_id": add(
             "INSERT INTO people_requests (kind, user_id, asked_by, asked_at, expires_at)"

@@ -23,6 +23,12 @@ FIELDS: dict[str, dict[str, str]] = {
     "/place": {"community": "wenchang"},
     "/duty/rosters/{role}/{kind}/{span_id}/end": {"community": "{community}"},
     "/duty/tests/{test_id}/{result}": {"community": "{community}"},
+    "/field/photos": {
+        "key": "0b0e7f0a-3c53-4d0e-9d0a-000000000001",
+        "task_id": "1",
+        "done_ms": "0",
+        "sent_ms": "0",
+    },
 }
 JSON: dict[str, dict[str, object]] = {
     "/confirm-closing": {"confirmed": True},

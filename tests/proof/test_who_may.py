@@ -49,8 +49,8 @@ def _ask(world: World, asker: Asker, who: str, method: str, path: str, values: V
     headers = {}
     if body is not None:
         headers = {"content-type": "application/json"}
-        if who:
-            headers["x-csrf-token"] = headers["x-kaimen-csrf"] = csrf_of(asker.tokens[who])
+    if (body is not None or path.startswith("/field/")) and who:
+        headers["x-csrf-token"] = headers["x-kaimen-csrf"] = csrf_of(asker.tokens[who])
     answer = asker.ask(
         who, method, address(path + query_of(path), chosen), fields=fields, body=body, headers=headers
     )
