@@ -32,6 +32,7 @@ class MoveRefusal(StrEnum):
     NO_HOME = "no_such_home"
     NO_POLICY = "no_such_policy"
     SEVERAL = "move_several"
+    NOBODY = "move_nobody"
     SAME = "move_same"
 
 
@@ -55,9 +56,19 @@ class Move:
 
 
 def find_move(
-    connection: Connection, *, home: str, policy: str, category: str, community_id: str | None, at: At
+    connection: Connection,
+    *,
+    home: str,
+    policy: str,
+    category: str,
+    community_id: str | None,
+    at: At,
+    person: str = "",
 ) -> Move | MoveRefusal:
-    """Return the move that a form asks for: to a policy or, where that is empty, to a care category."""
+    """Return the move that a form asks for: to a policy or, where that is empty, to a care category.
+
+    The category is ``person``'s; who lives alone need not be named.
+    """
     row = connection.execute(_SQL["home_to_move"], {"home": home, "community_id": community_id}).fetchone()
     if row is None:
         return MoveRefusal.NO_HOME
@@ -67,14 +78,25 @@ def find_move(
         if connection.execute(_SQL["policy_is_there"], values).fetchone() is None:
             return MoveRefusal.NO_POLICY
         move = Move(**found, what=What.POLICY, before=row["policy_id"], after=policy)
-    elif row["person_id"] is None:
-        return MoveRefusal.SEVERAL
     else:
-        person = connection.execute(_SQL["category_of"], {"person": row["person_id"]}).fetchone()
-        before = None if person is None else person["category"]
+        residents = {item["id"]: item for item in load_residents(connection, row["id"])}
+        whose = residents.get(row["person_id"] or person)
+        if whose is None:
+            return MoveRefusal.SEVERAL if residents else MoveRefusal.NOBODY
         after = category[:CATEGORY_LENGTH_MAX] or None
-        move = Move(**found, what=What.CATEGORY, before=before, after=after, person=row["person_id"])
+        move = Move(**found, what=What.CATEGORY, before=whose["category"], after=after, person=whose["id"])
     return MoveRefusal.SAME if move.before == move.after else move
+
+
+def load_residents(connection: Connection, household_id: str) -> list[dict[str, Any]]:
+    """Return who lives in a home, eldest first."""
+    return connection.execute(_SQL["home_residents"], {"household_id": household_id}).fetchall()
+
+
+def residents_of(connection: Connection, home: str, *, community_id: str | None) -> list[dict[str, Any]]:
+    """Return who lives in a home that a form names by its id or label; nobody where it is out of reach."""
+    row = connection.execute(_SQL["home_to_move"], {"home": home, "community_id": community_id}).fetchone()
+    return [] if row is None else load_residents(connection, row["id"])
 
 
 def load_categories(connection: Connection) -> tuple[str, ...]:

@@ -8,8 +8,10 @@ FROM households h JOIN sites si ON si.id = h.site_id
 WHERE (h.id = %(home)s OR h.label = %(home)s) AND (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
 ORDER BY h.id LIMIT 1
 
--- name: category_of
-SELECT category FROM persons WHERE id = %(person)s
+-- name: home_residents
+-- who lives in a home
+SELECT p.id, i.name, p.birth_year, p.category FROM persons p LEFT JOIN person_identities i ON i.person_id = p.id
+WHERE p.household_id = %(household_id)s AND p.relation = 'resident' ORDER BY p.birth_year NULLS LAST, p.id LIMIT 40
 
 -- name: policy_is_there
 SELECT 1 WHERE %(policy)s = 'mandated' OR EXISTS (SELECT 1 FROM policies WHERE id = %(policy)s AND valid_from <= %(now)s)

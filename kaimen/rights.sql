@@ -74,7 +74,7 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
 ('household_contacts', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('household_states', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('household_presence', 'people', 'SELECT, DELETE', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
-('persons', 'people', 'SELECT, UPDATE (category)',
+('persons', 'people', 'SELECT, UPDATE (category, hard_of_hearing)',
  'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id) OR EXISTS (SELECT 1 FROM household_contacts c WHERE c.person_id = persons.id)',
  '(SELECT scope_word(''role'')) IN (''property_clerk'', ''admin'') AND EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)'),
 ('person_identities', 'people', 'SELECT',
@@ -94,7 +94,8 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
 ('leases', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('early_states', 'people', 'SELECT, DELETE', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
 ('resident_codes', 'people', 'SELECT, INSERT, UPDATE', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),
-('call_profiles', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)', NULL),
+('call_profiles', 'people', 'SELECT, INSERT, UPDATE', 'EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)',
+ '(SELECT scope_word(''role'')) IN (''property_clerk'', ''resident'') AND EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)'),
 ('phone_changes', 'people', 'SELECT, UPDATE (told_at, told_by, told_how, confirmed_at, confirmed_by, trusted_from, old_phone)',
  'EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)',
  '(SELECT scope_word(''role'')) = ''property_clerk'' AND EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)

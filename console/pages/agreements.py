@@ -37,7 +37,8 @@ class HowTold(StrEnum):
 _FIELDS: dict[str, str] = {
     AskRefusal.NO_REASON: "reason",
     MoveRefusal.NO_HOME: "home",
-    MoveRefusal.SEVERAL: "category",
+    MoveRefusal.SEVERAL: "person",
+    MoveRefusal.NOBODY: "home",
     MoveRefusal.NO_POLICY: "policy",
     MoveRefusal.SAME: "policy",
 }
@@ -57,7 +58,7 @@ def show(
     numbers = agreements_homes.load_numbers(connection, community_id=community_id, at=at)
     page = AgreementsPage(
         tuple(
-            _move(row, seat.viewer.user_id)
+            _move(row, seat.viewer.user_id, _whose(connection, row))
             for row in agreements.load_open(connection, Kind.HOUSEHOLD, community_id=community_id, at=at)
         ),
         tuple(_number(row, seat.viewer.user_id, shown) for row in numbers),
@@ -66,6 +67,7 @@ def show(
         seat.viewer.role is Role.PROPERTY_CLERK,
         form,
         tuple(HowTold),
+        _residents(connection, form, community_id),
     )
     section = Section.HOUSEHOLDS if page.may_open else Section.ADMIN
     if numbers:
@@ -78,12 +80,36 @@ def show(
     )
 
 
-def _move(row: dict[str, Any], reader: int) -> WaitingMove:
+def _residents(
+    connection: Connection, form: view_parts.Form, community_id: str | None
+) -> tuple[view_parts.Choice, ...]:
+    """Who lives in the home a refused form named, where it must be said whose category is meant."""
+    if not (form.values.get("person") or form.errors.get("person")):
+        return ()
+    rows = agreements_homes.residents_of(connection, form.values.get("home", ""), community_id=community_id)
+    return tuple(view_parts.Choice(row["id"], _resident(row)) for row in rows)
+
+
+def _resident(row: dict[str, Any]) -> str:
+    """Enough to tell those of one home apart, masked: a name where the reader may see one, the year she was born."""
+    parts = (mask_name(row["name"] or ""), str(row["birth_year"] or ""), row["category"] or "")
+    return " · ".join(part for part in parts if part) or str(row["id"])
+
+
+def _whose(connection: Connection, row: dict[str, Any]) -> str:
+    """Whose care category is asked about, where several live there."""
+    if row["asked"].get("person") is None:
+        return ""
+    rows = agreements_homes.load_residents(connection, row["household_id"])
+    return next((_resident(one) for one in rows if one["id"] == row["asked"]["person"] and len(rows) > 1), "")
+
+
+def _move(row: dict[str, Any], reader: int, whose: str) -> WaitingMove:
     asked = row["asked"]
     return WaitingMove(
         row["id"], f"{_PAGE}/moves/{row['id']}", row["label"] or row["household_id"],
         f"/households/{row['household_id']}", asked["what"], asked["from"] or "", asked["to"] or "", row["reason"],
-        row["asker"] or "", row["asked_at"], row["expires_at"], row["asked_by"] == reader,
+        row["asker"] or "", row["asked_at"], row["expires_at"], row["asked_by"] == reader, whose,
     )  # fmt: skip
 
 
@@ -99,19 +125,22 @@ def _number(row: dict[str, Any], reader: int, shown: int | None) -> ChangedNumbe
 
 
 @router.post(_PAGE, dependencies=[CheckedForm])
-def ask(seat: Guard, home: Word = "", policy: Word = "", category: Word = "", reason: Word = "") -> Response:
+def ask(
+    seat: Guard, home: Word = "", policy: Word = "", category: Word = "", reason: Word = "", person: Word = ""
+) -> Response:
     """Ask that a home be moved to another policy, or to a care category; nothing changes until another person agrees."""
     typed = {
         "home": home.strip(),
         "policy": policy.strip(),
         "category": category.strip(),
         "reason": reason.strip(),
+        "person": person,
     }
     at = at_of(seat)
     with seat.transaction() as connection:
         move = agreements_homes.find_move(
             connection, home=typed["home"], policy=typed["policy"], category=typed["category"],
-            community_id=seat.viewer.community_id, at=at,
+            community_id=seat.viewer.community_id, at=at, person=person,
         )  # fmt: skip
         asked: object = move
         if isinstance(move, agreements_homes.Move):

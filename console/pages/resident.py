@@ -9,8 +9,10 @@ from fastapi import APIRouter, Depends, Form, Path, Query
 from starlette.responses import Response
 
 from alerts import acts
+from alerts.voice import people
 from console import residents
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
+from console.pages import home_phone
 from console.pages.absences import write_absence
 from console.pages.case import refusal_word
 from console.pages.consents import PURPOSES, settle_withdrawn
@@ -28,6 +30,7 @@ from console.views.screens import (
     ResidentConsentsPage,
     ResidentLookedPage,
     ResidentPage,
+    RungRow,
 )
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import EvidenceSource
@@ -179,6 +182,11 @@ def consents(seat: Guard) -> Response:
                 )
                 for row in rows
             ),
+            rung=tuple(
+                RungRow(row["id"], row["name"] or "", row["automatic_from"], row["shown_number"])
+                for row in home_phone.load_people(connection, seat, home)
+                if row["lives_here"] and row["automatic_from"] is not None
+            ),
         )
         return seat.answer(connection, "resident_consents.html", page, section=Section.RESIDENT_CONSENTS)
 
@@ -206,6 +214,19 @@ def _change_consent(seat: Seat, purpose: str, statement: str, action: str) -> Re
                 settle_withdrawn(connection, home_of(seat.viewer), purpose, seat.now)
             _note(connection, seat, action, "consent", consent=purpose)
     return seat.go("/resident/consents", f"notice.{action}" if changed else None)
+
+
+@router.post("/resident/phone/{person_id}/withdraw", dependencies=[CheckedForm])
+def ring_no_more(seat: Guard, person_id: Annotated[str, Path(max_length=100)]) -> Response:
+    """Let no machine ring her any more, at once; the desk, where she agreed to it, writes it down anew."""
+    with seat.transaction() as connection:
+        home = home_of(seat.viewer)
+        rows = home_phone.load_people(connection, seat, home)
+        if not any(row["id"] == person_id and row["lives_here"] for row in rows):
+            raise not_here()
+        people.withdraw(connection, person_id=person_id)
+        home_phone.note(connection, seat, "phone_withdrawn", home, person_id)
+    return seat.go("/resident/consents", "notice.phone_withdrawn")
 
 
 @router.post("/resident/relatives/{user_id}/block", dependencies=[CheckedForm])

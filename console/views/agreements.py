@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from console.views.parts import Form
+from console.views.parts import Choice, Form
 from console.views.registry import TEMPLATES
 
 
@@ -87,6 +87,7 @@ class WaitingMove:
     asked_at: datetime
     expires_at: datetime
     own: bool
+    person: str = ""  # whose care category, where several live there; masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,9 @@ class AgreementsPage:
     may_open: bool
     form: Form = field(default_factory=Form)
     how_told: tuple[str, ...] = ()
+    residents: tuple[
+        Choice, ...
+    ] = ()  # of whom one is to be chosen, where several live in the home asked about
 
 
 TEMPLATES["agreements.html"] = (AgreementsPage, "/agreements")

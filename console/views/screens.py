@@ -141,9 +141,20 @@ class RelativeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class RungRow:
+    """Somebody of the home whom a machine may ring, from when and which number."""
+
+    person_id: str
+    name: str
+    since: datetime
+    shown_number: str
+
+
+@dataclass(frozen=True, slots=True)
 class ResidentConsentsPage:
     purposes: tuple[PurposeRow, ...]
     relatives: tuple[RelativeRow, ...]
+    rung: tuple[RungRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

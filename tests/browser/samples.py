@@ -29,6 +29,7 @@ from console.views import sign_in as sign_in_views
 from console.views import tasks as tasks_views
 from console.views import tickets as tickets_views
 from console.views.doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
+from console.views.phones import HomePhonePage, PhonePerson
 from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from kaimen.vocabulary import (
     CaseState,
@@ -1270,6 +1271,19 @@ AGREEMENTS = agreements_views.AgreementsPage(
 )  # fmt: skip
 
 
+def home_phone_page() -> object:
+    person = PhonePerson(
+        "p-h-wang", "/households/h-wang/phone/p-h-wang", "王*英", "resident", "138****1234", True, True, True,
+        ago(hours=900), "李敏，5月3日纸质同意书", "0571-8888", False, view_parts.Form(),
+    )  # fmt: skip
+    wrong = view_parts.Form({"agreed_by": "", "shown_number": "hello"}, {"shown_number": "no_phone_number"})
+    son = replace(
+        person, id="p-son", url="/households/h-wang/phone/p-son", name="王*明", relation="family", lives_here=False,
+        has_phone=False, rung_from=None, number_changed=True, form=wrong,
+    )  # fmt: skip
+    return HomePhonePage(WANG, (person, son))
+
+
 PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "device-tests": ("device_tests.html", lambda: TESTS, {"current": "devices"}),
     "device-tests-empty": (
@@ -1289,6 +1303,8 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
         lambda: agreements_views.AgreementsPage((), (), ("mandated",), (), False),
         {"current": "admin", "role": Role.ADMIN},
     ),
+    "home-phone": ("home_phone.html", home_phone_page, {"current": "households"}),
+    "home-phone-empty": ("home_phone.html", lambda: HomePhonePage(WANG, ()), {"current": "households"}),
     "alarms": ("alarms.html", lambda: ALARMS, {"current": "alarms", "demo": False}),
     "alarms-odd": ("alarms.html", lambda: ODD_ALARMS, {"current": "alarms", "behind_ms": 480_000}),
     "alarms-many": ("alarms.html", lambda: MANY_ALARMS, {"current": "alarms"}),

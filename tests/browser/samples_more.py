@@ -175,6 +175,8 @@ CALL_LIST = guard_views.CallListPage(
 LEFT = Left(CHEN, "chenwei", NAMES[CHEN], False, 2, 1, 1, 2, ("2026-1121-006",), 3, GAPS[:3])
 
 ADMIN = {"current": "admin", "role": Role.ADMIN}
+
+
 PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     **samples.PAGES,
     "duty": ("duty.html", duty_page, {"current": "duty"}),

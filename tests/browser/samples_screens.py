@@ -100,6 +100,7 @@ CONSENTS = screens_views.ResidentConsentsPage(
         screens_views.RelativeRow(3, "王小明", "儿子", False),
         screens_views.RelativeRow(4, "王大明", "侄子", True),
     ),
+    (screens_views.RungRow("p-h-wang", "王秀英", NOW - 900 * HOUR, "0571-8888"),),
 )
 LOOKS = screens_views.ResidentLookedPage(
     (

@@ -166,8 +166,23 @@ def test_a_home_is_moved_by_two_people_and_changed_numbers_stand_beside_what_hol
     world.write("UPDATE persons SET category = NULL WHERE id = 'p-h-wang'")
     assert world.post(second, f"{path}/agree").status_code == 303
     assert world.rows("SELECT category FROM persons WHERE id = 'p-h-wang'") == [{"category": "高龄独居"}]
+    # Where several live, it is said whose it is; nobody else's may be named.
+    world.write(
+        "INSERT INTO persons (id, household_id, relation, birth_year) VALUES ('p-two', 'h-wang', 'resident', 1950)"
+    )
+    several = world.post(clerk, "/agreements", home="h-wang", category="失能", reason="出院回家")
+    assert (several.status_code, "p-two" in several.text, "p-son" in several.text) == (422, True, False)
+    assert ask(policy="", category="失能", person="p-son") == 422
+    assert ask(policy="", category="失能", person="p-two") == 303
+    assert "1950" in second.get("/agreements").text
+    assert world.post(second, f"/agreements/moves/{_request(world)}/agree").status_code == 303
+    assert world.rows("SELECT category FROM persons WHERE id IN ('p-h-wang', 'p-two') ORDER BY id") == [
+        {"category": "高龄独居"}, {"category": "失能"},
+    ]  # fmt: skip
+    world.write("UPDATE persons SET relation = 'family' WHERE household_id = 'h-wang'")
+    assert ask(policy="", category="失能") == 422, "nobody lives there"
     actions = [row["action"] for row in world.rows("SELECT action FROM audit_entries ORDER BY id")]
-    assert actions == ["household_move_asked", "household_move_agreed"] * 2
+    assert actions == ["household_move_asked", "household_move_agreed"] * 3
     # Changed numbers that do not count yet stand there too, masked, beside what happens meanwhile.
     world.write(
         "UPDATE person_identities SET phone = '13700001111' WHERE person_id IN ('p-h-wang', 'p-h-other')"

@@ -82,3 +82,45 @@ def test_early_watch_is_shown_without_telling_that_a_home_is_empty(world: World)
         text = clerk.get(PATH).text
         texts.add(text.split("early_watch", 2)[1].split("</section>")[0].split("<form")[0])
     assert len(texts) == 1
+
+
+def test_how_a_home_is_rung_is_written_at_the_desk_and_taken_back_by_herself(world: World) -> None:
+    clerk, resident = world.browser("clerk"), world.browser("resident")
+    base = "/households/h-wang/phone"
+    path = f"{base}/p-h-wang"
+    for name in ("clerk-b", "family", "watcher", "police", "auditor", "director", "admin"):
+        who = world.browser(name)
+        assert who.get(base).status_code in (403, 404), name
+        assert world.post(who, f"{path}/agree", agreed_by="x", shown_number="0571 8888").status_code in (
+            403,
+            404,
+        )
+    assert world.post(clerk, f"{base}/p-h-other/withdraw").status_code == 404, "nobody of this home"
+    wrong = world.post(clerk, f"{path}/agree", agreed_by=" ", shown_number="call me")
+    assert wrong.status_code == 422 and "error-agreed_by" in wrong.text and "error-shown_number" in wrong.text
+    assert world.post(clerk, f"{path}/agree", agreed_by="李女士", shown_number="0571-8888").status_code == 303
+    page = clerk.get(base).text
+    assert "李女士" in page and "138****1234" in page and "13812341234" not in page
+    # On the second day the machine rings her now; a planned call goes to nobody once she takes it back.
+    world.write(
+        "INSERT INTO outbox (idempotency_key, case_id, step, person, channel, template, state, created_at, not_before)"
+        " VALUES ('k', %s, 'call', 'person:p-h-wang', 'voice', 'call', 'planned', %s, %s)",
+        world.case_ids["wang"], world.now, world.now,
+    )  # fmt: skip
+    assert "0571-8888" in resident.get("/resident/consents").text
+    assert world.post(world.browser("resident-b"), "/resident/phone/p-h-wang/withdraw").status_code == 404
+    assert world.post(resident, "/resident/phone/p-son/withdraw").status_code == 404, "not hers to take back"
+    assert world.post(resident, "/resident/phone/p-h-wang/withdraw").status_code == 303
+    assert world.rows("SELECT state FROM outbox WHERE idempotency_key = 'k'") == [{"state": "superseded"}]
+    assert world.rows("SELECT automatic_from FROM call_profiles") == [{"automatic_from": None}]
+    # Who cannot telephone, or hears badly, is visited; it holds where the ladder reads it.
+    assert world.post(clerk, f"{path}/profile", has_phone="maybe").status_code == 422
+    assert world.post(clerk, f"{path}/profile", has_phone="no", hearing="yes").status_code == 303
+    row = world.rows(
+        "SELECT f.has_phone, p.hard_of_hearing FROM persons p JOIN call_profiles f ON f.person_id = p.id"
+    )
+    assert row == [{"has_phone": False, "hard_of_hearing": True}]
+    assert "听力不好" in clerk.get(base).text
+    trace = world.rows("SELECT action FROM audit_entries WHERE action LIKE 'phone%%' ORDER BY id")
+    acts = [row["action"] for row in trace if row["action"] != "phone_profiles_read"]
+    assert acts == ["phone_agreed", "phone_withdrawn", "phone_profile"]
