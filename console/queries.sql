@@ -436,9 +436,16 @@ SELECT t.*, c.community_id FROM tasks t JOIN cases c ON c.id = t.case_id WHERE t
 
 -- name: contacts
 -- whom to ask for some households, in order
-SELECT k.household_id, k.person_id, k.role, k.position, k.relation_words, i.name, i.phone
+SELECT k.household_id, k.person_id, k.role, k.position, k.relation_words, i.name, i.phone,
+       EXISTS (SELECT 1 FROM phone_changes x WHERE x.person_id = k.person_id AND NOT x.settled
+               AND (x.trusted_from IS NULL OR x.trusted_from > %(now)s)) AS number_changed
 FROM household_contacts k LEFT JOIN person_identities i ON i.person_id = k.person_id
 WHERE k.household_id = ANY(%(ids)s) ORDER BY k.household_id, k.position, k.person_id
+
+-- name: number_changed
+-- one row where somebody's number was changed and does not count yet
+SELECT 1 FROM phone_changes x WHERE x.person_id = %(person_id)s AND NOT x.settled
+  AND (x.trusted_from IS NULL OR x.trusted_from > %(now)s)
 
 -- name: absences
 -- declared absences of a household, newest first

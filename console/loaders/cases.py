@@ -334,7 +334,7 @@ def load_case_view(
         policy_version=int(case.row["policy"].get("version", 1)),
         next_step=next_step(case, viewer),
         timeline=load_timeline(connection, case),
-        contacts=load_contacts(connection, case),
+        contacts=load_contacts(connection, reader, case),
         tasks=tuple(
             task_view(task, case, reader) for task in case.tasks if task["kind"] != TaskKind.CONFIRM_CLOSING
         ),
@@ -441,11 +441,12 @@ def _instant(text: str) -> datetime | str:
     return at if at.tzinfo is not None else text
 
 
-def load_contacts(connection: Connection, case: LoadedCase) -> tuple[Contact, ...]:
+def load_contacts(connection: Connection, reader: Reader, case: LoadedCase) -> tuple[Contact, ...]:
     """Whom to ask, in order; telephone numbers stand on the task's page only, for whoever has the task."""
     if case.row["household_id"] is None:
         return ()
-    rows = connection.execute(queries("console")["contacts"], {"ids": [case.row["household_id"]]}).fetchall()
+    values = {"ids": [case.row["household_id"]], "now": reader.now}
+    rows = connection.execute(queries("console")["contacts"], values).fetchall()
     return tuple(contact_of(row, named=case.sight >= Sight.NAMED, with_phone=False) for row in rows)
 
 
@@ -458,6 +459,7 @@ def contact_of(row: Mapping[str, Any], *, named: bool, with_phone: bool) -> Cont
         relation=row["relation_words"],
         phone=row["phone"] if with_phone else None,
         phone_kept=bool(row["phone"]) and not with_phone,
+        phone_changed=bool(row["phone"]) and row["number_changed"],
     )
 
 

@@ -114,7 +114,9 @@ def answer_household(
     device_rows = connection.execute(
         queries("console")["household_devices"], {"household_id": row["id"]}
     ).fetchall()
-    contacts = connection.execute(queries("console")["contacts"], {"ids": [row["id"]]}).fetchall()
+    contacts = connection.execute(
+        queries("console")["contacts"], {"ids": [row["id"]], "now": reader.now}
+    ).fetchall()
     grounds = found.grounds
     has_case = row["case_id"] is not None
     if grounds is not None and not has_case:

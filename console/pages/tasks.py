@@ -116,7 +116,7 @@ def _field_page(
         hard_of_hearing=bool(household and household.row["hard_of_hearing"] and case.sight >= Sight.MASKED),
         begin_url=f"/tasks/{view.id}/begin" if may_begin else None,
         take_url=f"/tasks/{view.id}/take" if may_take else None,
-        contacts=contacts_of(connection, case, near=near, with_elder=view.kind is TaskKind.CALL),
+        contacts=contacts_of(connection, reader, case, near=near, with_elder=view.kind is TaskKind.CALL),
         back_url="/tasks",
     )
 
@@ -131,19 +131,23 @@ def address_words(connection: Connection, reader: Reader, name: view_parts.House
 
 
 def contacts_of(
-    connection: Connection, case: LoadedCase, *, near: bool, with_elder: bool
+    connection: Connection, reader: Reader, case: LoadedCase, *, near: bool, with_elder: bool
 ) -> tuple[view_parts.Contact, ...]:
     """Whom to ring: on a call task she herself first, then the others in order."""
     if case.row["household_id"] is None or case.sight < Sight.MASKED:
         return ()
-    rows = connection.execute(queries("console")["contacts"], {"ids": [case.row["household_id"]]}).fetchall()
+    sql = queries("console")
+    values = {"ids": [case.row["household_id"]], "now": reader.now}
+    rows = connection.execute(sql["contacts"], values).fetchall()
     others = tuple(loader.contact_of(row, named=near, with_phone=near) for row in rows)
     elder = case.household.row if case.household else None
     if not with_elder or elder is None or not elder["name"]:
         return others
+    asked = {"person_id": elder["person_id"], "now": reader.now}
     herself = view_parts.Contact(
         name=elder["name"] if near else show_name(elder["name"], case.sight), role="resident",
         phone=elder["phone"] if near else None,
+        phone_changed=near and connection.execute(sql["number_changed"], asked).fetchone() is not None,
     )  # fmt: skip
     return (herself, *others)
 

@@ -157,7 +157,7 @@ def _show_entry(
         ),
         visiting.is_key_out(names),
         tasks.address_words(connection, seat.reader(connection), _name(seat, task, case)),
-        tasks.contacts_of(connection, case, near=near, with_elder=False),
+        tasks.contacts_of(connection, seat.reader(connection), case, near=near, with_elder=False),
         f"/tasks/{task['id']}",
     )  # fmt: skip
     return seat.answer(

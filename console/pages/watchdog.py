@@ -98,7 +98,7 @@ def _load_calls(
     ).fetchall()
     ids = [row["household_id"] for row in rows if row["household_id"]]
     contacts: dict[str, list[view_parts.Contact]] = defaultdict(list)
-    for row in connection.execute(queries("console")["contacts"], {"ids": ids}).fetchall():
+    for row in connection.execute(queries("console")["contacts"], {"ids": ids, "now": seat.now}).fetchall():
         contacts[row["household_id"]].append(loader.contact_of(row, named=True, with_phone=True))
     return [(row, tuple(contacts[row["household_id"] or ""])) for row in rows]
 

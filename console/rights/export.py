@@ -28,10 +28,10 @@ EVENTS_MAX = 200_000
 #: Sections of the package in the order of the page; each is a statement ``export_NAME``.
 SECTIONS = (
     "consents", "contacts", "cards", "channels", "absences", "words", "cases", "entries", "tasks", "visits", "messages",
-    "calls", "leases", "signals", "crossings", "state", "notes", "looks", "events",
+    "calls", "telephone", "leases", "signals", "crossings", "state", "notes", "looks", "events",
 )  # fmt: skip
 #: Of a home others live in too, only what is of the person alone leaves with her.
-_OF_HER_ALONE = frozenset({"cards", "channels", "calls", "events", "looks", "messages"})
+_OF_HER_ALONE = frozenset({"cards", "channels", "calls", "events", "looks", "messages", "telephone"})
 
 
 class NoSuchPersonError(LookupError):

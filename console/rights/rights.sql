@@ -105,6 +105,16 @@ ORDER BY o.id
 SELECT a.placed_at, a.answered_at, a.digit, a.result FROM call_attempts a JOIN calls k ON k.id = a.call_id
 JOIN outbox o ON o.id = k.outbox_id WHERE o.person = 'person:' || %(person_id)s ORDER BY a.placed_at
 
+-- name: export_telephone
+-- how she is rung, and the numbers that were changed
+SELECT 'profile' AS kind, f.has_phone, f.automatic_from AS rung_by_machine_from, f.automatic_agreed_by AS agreed_before,
+       f.shown_number, NULL::text AS old_phone, NULL::text AS new_phone, NULL::timestamptz AS told_at,
+       NULL::timestamptz AS counts_from
+FROM call_profiles f WHERE f.person_id = %(person_id)s
+UNION ALL
+SELECT 'number_change', NULL, NULL, NULL, NULL, x.old_phone, x.new_phone, x.told_at, x.trusted_from
+FROM phone_changes x WHERE x.person_id = %(person_id)s
+
 -- name: export_channels
 SELECT channel, added_at, confirmed_at, ended_at FROM contact_channels WHERE person_id = %(person_id)s ORDER BY added_at
 

@@ -154,3 +154,4 @@ class Contact:
     relation: str = ""
     phone: str | None = None
     phone_kept: bool = False  # there is a number, and it is not shown here
+    phone_changed: bool = False  # it was changed and does not count yet

@@ -218,6 +218,12 @@ def test_a_changed_number_counts_by_two_people_and_three_days_and_goes_back_wher
     shown = world.post(clerk, f"{path}/show").text
     assert "13700001111" in shown
     assert "13812341234" in shown
+    # Whoever rings her meanwhile is told that somebody else may answer.
+    world.write(
+        "UPDATE tasks SET kind = 'call', role = 'property_clerk' WHERE id = %s", world.task_ids["wang"]
+    )
+    assert world.post(clerk, f"/tasks/{world.task_ids['wang']}/take").status_code == 303
+    assert "号码有变更" in clerk.get(f"/tasks/{world.task_ids['wang']}").text
     assert post(clerk, "confirm") == 409, "the old number is told first"
     assert post(clerk, "told", how="<b>") == 422
     assert post(clerk, "told", how="phoned") == 303
