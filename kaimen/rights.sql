@@ -185,7 +185,7 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
  '(SELECT scope_word(''role'')) IN (''resident'', ''property_clerk'') AND EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)'),
 ('user_communities', 'people', 'SELECT, DELETE', 'user_id::text = (SELECT scope_word(''user'')) OR community_id = ANY ((SELECT scope_list(''places''))::text[])',
  '(SELECT scope_word(''role'')) = ''admin'' AND community_id = ANY ((SELECT scope_list(''places''))::text[])'),
-('staff_phones', 'people', 'SELECT, UPDATE', '(SELECT scope_word(''role'')) NOT IN (''family'', ''resident'') AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id)',
+('staff_phones', 'people', 'SELECT, INSERT, UPDATE', '(SELECT scope_word(''role'')) NOT IN (''family'', ''resident'') AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id)',
  '(SELECT scope_word(''role'')) = ''admin'' AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id)'),
 ('duty_feeds', 'people', 'SELECT, INSERT, UPDATE',
  'user_id::text = (SELECT scope_word(''user'')) OR (SELECT scope_word(''kind'')) = ''console''

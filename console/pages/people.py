@@ -23,7 +23,15 @@ from console.pages.sign_in import outer_name
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
 from console.views import parts as view_parts
-from console.views.identity import HeldPosition, NewPersonPage, PeoplePage, PersonPage, PersonRow, RequestRow
+from console.views.identity import (
+    HeldPosition,
+    NewPersonPage,
+    PeoplePage,
+    PersonPage,
+    PersonRow,
+    RequestRow,
+    StaffPhone,
+)
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
 
@@ -35,6 +43,7 @@ Word = Annotated[str, Form(max_length=300)]
 
 _SQL = queries("console", "identity.sql")
 _CONSOLE = queries("console")
+_PHONES = queries("console", "staff_phones.sql")
 ROWS_MAX = 200
 _NAME = re.compile(r"[^\s/]{1,64}")
 _GIVEN = tuple(role.value for role in GIVEN_HERE)
@@ -146,15 +155,15 @@ def add(
             connection, name=name, display_name=shown, role=chosen, community_id=place,
             language=seat.language, by=seat.viewer.user_id, now=seat.services.wall_now(),
         )  # fmt: skip
-        response = _show(connection, seat, name, password=done.password)
-        _note(connection, seat, "user_added", user_id, given=chosen.value, place=place, waits=done.waits)
+        response = show(connection, seat, name, password=done.password)
+        note(connection, seat, "user_added", user_id, given=chosen.value, place=place, waits=done.waits)
         return response
 
 
 # --- One person --------------------------------------------------------------------------------------------------
 
 
-def _find(connection: Connection, seat: Seat, name: str, *, acting: bool = True) -> dict[str, Any]:
+def find(connection: Connection, seat: Seat, name: str, *, acting: bool = True) -> dict[str, Any]:
     """Return a person in reach of this administrator; to act on oneself is to act on nobody."""
     values = {"name": name, "community_id": seat.viewer.community_id, "now": seat.services.wall_now()}
     row = connection.execute(_SQL["person"], values).fetchone()
@@ -163,13 +172,14 @@ def _find(connection: Connection, seat: Seat, name: str, *, acting: bool = True)
     return row
 
 
-def _note(connection: Connection, seat: Seat, action: str, user_id: int, **detail: Any) -> None:
+def note(connection: Connection, seat: Seat, action: str, user_id: int, **detail: Any) -> None:
+    """Write down what was done about a person who signs in."""
     seat.audit(
         connection, action, purpose="administration", object_kind="user", object_id=str(user_id), **detail
     )
 
 
-def _show(
+def show(
     connection: Connection,
     seat: Seat,
     name: str,
@@ -179,7 +189,8 @@ def _show(
     password: str = "",
     status: int = 200,
 ) -> Response:
-    row = _find(connection, seat, name, acting=False)
+    """Show a person's page; ``password`` is one that is shown this once."""
+    row = find(connection, seat, name, acting=False)
     of_her = {"user_id": row["id"], "now": seat.services.wall_now()}
     base = f"/admin/people/{quote(name, safe='')}"
     page = PersonPage(
@@ -204,6 +215,7 @@ def _show(
         requests=_requests(connection, seat, row["id"]),
         roles=_GIVEN,
         all_places=_places(connection, seat),
+        phone=_phone(connection, row),
         may_act=row["id"] != seat.viewer.user_id,
         shown_password=password,
     )
@@ -212,15 +224,23 @@ def _show(
     )
 
 
+def _phone(connection: Connection, row: Mapping[str, Any]) -> StaffPhone | None:
+    """On which number a member of staff is rung; None: of whom nobody in the house rings."""
+    if row["role"] in (Role.FAMILY, Role.RESIDENT):
+        return None
+    found = connection.execute(_PHONES["staff_phone"], {"user_id": row["id"]}).fetchone()
+    return StaffPhone("", 1) if found is None else StaffPhone(found["phone"], found["position"])
+
+
 @router.get("/admin/people/{name}")
 def person(seat: Guard, name: UserName) -> Response:
     with seat.transaction() as connection:
-        return _show(connection, seat, name)
+        return show(connection, seat, name)
 
 
 def _ask(connection: Connection, seat: Seat, asked: Asked) -> Done:
     done = people.ask(connection, asked, by=seat.viewer.user_id, now=seat.services.wall_now())
-    _note(
+    note(
         connection, seat, f"user_{asked.kind.value}", asked.user_id, waits=done.waits,
         given=asked.role.value if asked.role else None, place=asked.community_id,
     )  # fmt: skip
@@ -236,12 +256,12 @@ def _after(seat: Seat, name: str, done: Done) -> Response:
 def change_role(seat: Guard, name: UserName, role: Word = "", community: Word = "") -> Response:
     """Another first position: positions beside it, tokens and sessions end with the old one."""
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         chosen, place, wrong = _choose(connection, seat, role, community)
         if row["role"] in (Role.FAMILY, Role.RESIDENT):
             wrong = "not_together"
         if wrong is not None or chosen is None:
-            return _show(connection, seat, name, errors={"role": wrong or "no_such_role"}, status=422)
+            return show(connection, seat, name, errors={"role": wrong or "no_such_role"}, status=422)
         done = _ask(connection, seat, Asked(Kind.CHANGE_ROLE, row["id"], chosen, place))
     return _after(seat, name, done)
 
@@ -250,14 +270,14 @@ def change_role(seat: Guard, name: UserName, role: Word = "", community: Word = 
 def give_position(seat: Guard, name: UserName, role: Word = "", community: Word = "") -> Response:
     """One more position; she chooses among hers, and one is active at a time."""
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         chosen, place, wrong = _choose(connection, seat, role, community)
         if wrong is None and chosen is not None:
             held = connection.execute(_SQL["positions"], {"user_id": row["id"]}).fetchall()
             refusal = refuse_position(Role(row["role"]), [Role(one["role"]) for one in held], chosen)
             wrong = None if refusal is None else refusal.value
         if wrong is not None or chosen is None:
-            return _show(connection, seat, name, errors={"position": wrong or "no_such_role"}, status=422)
+            return show(connection, seat, name, errors={"position": wrong or "no_such_role"}, status=422)
         done = _ask(connection, seat, Asked(Kind.GIVE_POSITION, row["id"], chosen, place))
     return _after(seat, name, done)
 
@@ -266,12 +286,12 @@ def give_position(seat: Guard, name: UserName, role: Word = "", community: Word 
 def end_position(seat: Guard, name: UserName, position_id: RowId) -> Response:
     """Take a position away; whoever works in it at this moment is signed out."""
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         values = {"user_id": row["id"], "position_id": position_id}
         connection.execute(_SQL["sessions_of_position_end"], values)
         if connection.execute(_SQL["position_end"], values).rowcount == 0:
             raise not_here()
-        _note(connection, seat, "user_position_ended", row["id"])
+        note(connection, seat, "user_position_ended", row["id"])
     return _after(seat, name, Done(False))
 
 
@@ -279,10 +299,10 @@ def end_position(seat: Guard, name: UserName, position_id: RowId) -> Response:
 def reset_password(seat: Guard, name: UserName) -> Response:
     """A new password, shown once; of whoever holds a role with far sight a second administrator agrees first."""
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         done = _ask(connection, seat, Asked(Kind.RESET_PASSWORD, row["id"]))
         if done.password:
-            return _show(connection, seat, name, password=done.password)
+            return show(connection, seat, name, password=done.password)
     return _after(seat, name, done)
 
 
@@ -290,7 +310,7 @@ def reset_password(seat: Guard, name: UserName) -> Response:
 def reset_factor(seat: Guard, name: UserName) -> Response:
     """Take a lost second factor away; it is set up anew at the next sign-in where the role needs one."""
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         done = _ask(connection, seat, Asked(Kind.RESET_FACTOR, row["id"]))
     return _after(seat, name, done)
 
@@ -299,20 +319,20 @@ def reset_factor(seat: Guard, name: UserName) -> Response:
 def end_sessions(seat: Guard, name: UserName) -> Response:
     """End every session of a person."""
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         connection.execute(_CONSOLE["sessions_of_user_end"], {"user_id": row["id"]})
-        _note(connection, seat, "user_sessions_ended", row["id"])
+        note(connection, seat, "user_sessions_ended", row["id"])
     return _after(seat, name, Done(False))
 
 
 @router.post("/admin/people/{name}/tokens/{token_id}/revoke", dependencies=[CheckedForm])
 def revoke_token(seat: Guard, name: UserName, token_id: RowId) -> Response:
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         values = {"token_id": token_id, "user_id": row["id"], "now": seat.services.wall_now()}
         if connection.execute(_SQL["token_revoke"], values).rowcount == 0:
             raise not_here()
-        _note(connection, seat, "token_revoked", row["id"])
+        note(connection, seat, "token_revoked", row["id"])
     return _after(seat, name, Done(False))
 
 
@@ -320,13 +340,13 @@ def revoke_token(seat: Guard, name: UserName, token_id: RowId) -> Response:
 def train(seat: Guard, name: UserName, until: Word = "") -> Response:
     """Until which day an officer's training for look-ups counts; without it she looks nothing up."""
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         day = _day(until)
         if day is None and until.strip():
-            return _show(connection, seat, name, errors={"until": "not_a_date"}, status=422)
+            return show(connection, seat, name, errors={"until": "not_a_date"}, status=422)
         if connection.execute(_SQL["person_trained"], {"user_id": row["id"], "until": day}).rowcount == 0:
             raise not_here()
-        _note(connection, seat, "user_trained", row["id"], until=None if day is None else day.isoformat())
+        note(connection, seat, "user_trained", row["id"], until=None if day is None else day.isoformat())
     return _after(seat, name, Done(False))
 
 
@@ -342,9 +362,9 @@ def tie_identity(seat: Guard, name: UserName, subject: Word = "") -> Response:
     """Say who this person is at the identity provider; nobody comes in by a provider's word alone."""
     issuer, subject = seat.services.settings.oidc_issuer, subject.strip()
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         if not issuer or not subject or not subject.isprintable() or len(subject) > 255:
-            return _show(connection, seat, name, errors={"subject": "required"}, status=422)
+            return show(connection, seat, name, errors={"subject": "required"}, status=422)
         asked = Asked(Kind.TIE_IDENTITY, row["id"], issuer=issuer, subject=subject)
         done = _ask(connection, seat, asked)
     return _after(seat, name, done)
@@ -353,12 +373,12 @@ def tie_identity(seat: Guard, name: UserName, subject: Word = "") -> Response:
 @router.post("/admin/people/{name}/outer/end", dependencies=[CheckedForm])
 def untie_identity(seat: Guard, name: UserName, subject: Word = "") -> Response:
     with seat.transaction() as connection:
-        row = _find(connection, seat, name)
+        row = find(connection, seat, name)
         values = {"user_id": row["id"], "subject": subject}
         if connection.execute(_SQL["outer_end"], values).rowcount == 0:
             raise not_here()
         connection.execute(_CONSOLE["sessions_of_user_end"], values)
-        _note(connection, seat, "user_identity_ended", row["id"])
+        note(connection, seat, "user_identity_ended", row["id"])
     return _after(seat, name, Done(False))
 
 
@@ -386,7 +406,7 @@ def decide(seat: Guard, request_id: RowId, answer: Annotated[str, Path(max_lengt
             decided_by=None if own else viewer.user_id,
             now=wall_now,
         )
-        _note(connection, seat, past, row["user_id"], kind=row["kind"], asked_by=row["asked_by"])
+        note(connection, seat, past, row["user_id"], kind=row["kind"], asked_by=row["asked_by"])
         if password:
-            return _show(connection, seat, row["name"], password=password)
+            return show(connection, seat, row["name"], password=password)
     return seat.go("/admin/people", f"notice.{past}")

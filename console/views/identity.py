@@ -117,6 +117,14 @@ class HeldPosition:
 
 
 @dataclass(frozen=True, slots=True)
+class StaffPhone:
+    """On which number somebody is rung, and where in the order; empty: on none."""
+
+    number: str
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class PersonPage:
     """One person who signs in. ``may_act`` False: the reader herself, or nobody this reader changes."""
 
@@ -135,6 +143,7 @@ class PersonPage:
     requests: tuple[RequestRow, ...] = ()
     roles: tuple[str, ...] = ()
     all_places: tuple[Choice, ...] = ()
+    phone: StaffPhone | None = None
     may_act: bool = True
     shown_password: str = ""
 

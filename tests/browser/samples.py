@@ -1638,6 +1638,7 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
             outer_name="企业微信",
             requests=(REQUEST,),
             roles=("admin", "guard"),
+            phone=identity_views.StaffPhone("05718001", 2),
             all_places=(view_parts.Choice("w", "文昌花园"),),
             shown_password="sample-password",
         ),

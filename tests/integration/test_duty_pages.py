@@ -181,6 +181,42 @@ def test_whoever_is_away_names_a_deputy_and_what_she_holds_goes_to_her_by_name(w
     assert [row["action"] for row in trace] == ["duty_deputy_made", "duty_deputy_ended"]
 
 
+def test_staff_are_given_the_number_they_are_rung_on_and_lose_it_only_where_nobody_is_left_alone(
+    world: World,
+) -> None:
+    admin, path = world.browser("admin"), "/admin/people/clerk/phone"
+    world.write("UPDATE users SET disabled_at = %s WHERE name IN ('gate', 'second')", world.now)
+    world.write(
+        "INSERT INTO channel_states (channel, opened_at, personal) VALUES ('voice', %s, true)", world.now
+    )
+    for wrong in (
+        {"phone": "call me"},
+        {"phone": "8001", "position": "0"},
+        {"phone": "8001", "position": "９"},
+    ):
+        answer = world.post(admin, path, **wrong)
+        assert (answer.status_code, "error-" in answer.text) == (422, True), wrong
+    assert world.post(admin, "/admin/people/family/phone", phone="8001").status_code == 422
+    assert world.post(world.browser("clerk"), path, phone="8001").status_code == 403
+    assert world.post(admin, path, phone="0571 8001", position="2").status_code == 303
+    assert world.rows("SELECT phone, position, rings FROM staff_phones") == [
+        {"phone": "05718001", "position": 2, "rings": True}
+    ]
+    assert save(world) == 303
+    # She alone is on duty, and by her number alone she is reached.
+    refused = world.post(admin, path, phone="")
+    assert (refused.status_code, "无人可联系" in refused.text) == (409, True)
+    world.write("UPDATE users SET disabled_at = NULL WHERE name = 'second'")
+    assert world.post(admin, "/admin/people/second/phone", phone="8002").status_code == 303
+    assert save(world, **{"people-0": "clerk、second"}) == 303
+    assert world.post(admin, path, phone="").status_code == 303
+    assert world.rows("SELECT rings FROM staff_phones WHERE phone = '05718001'") == [{"rings": False}]
+    trace = world.rows(
+        "SELECT detail->>'rings' AS rings FROM audit_entries WHERE action = 'staff_phone' ORDER BY id"
+    )
+    assert [row["rings"] for row in trace] == ["true", "true", "false"]
+
+
 def test_a_case_is_handed_over_by_name(world: World) -> None:
     case_id = world.case_ids["zhao"]
     world.post(world.browser("clerk"), f"/cases/{case_id}/claim")
