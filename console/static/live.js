@@ -393,7 +393,24 @@ for (const button of document.querySelectorAll("[data-print]")) {
 if (document.querySelector("[data-voice]")) import(`./voice.js${new URL(import.meta.url).search}`);
 if (document.querySelector("[data-field]")) import(`./field.js${new URL(import.meta.url).search}`);
 // Whoever signs in next on this phone finds no page of whoever was here before.
-if (location.pathname === "/sign-in") globalThis.caches?.delete("kaimen-field");
+if (location.pathname === "/sign-in") {
+  globalThis.caches?.delete("kaimen-field");
+  if (globalThis.indexedDB) forgetOldPhotos();
+}
+
+// A photo of somebody's home that nobody sent within a day is no longer taken: it does not stay on the phone either.
+function forgetOldPhotos() {
+  const asked = indexedDB.open("kaimen-field", 1);
+  asked.onupgradeneeded = () => asked.result.createObjectStore("acts", { keyPath: "key" });
+  asked.onsuccess = () => {
+    const acts = asked.result.transaction("acts", "readwrite").objectStore("acts");
+    acts.openCursor().onsuccess = ({ target: { result: at } }) => {
+      if (!at) return;
+      if (at.value.photo && Date.now() - at.value.done_ms > 24 * 3600 * 1000) at.delete();
+      at.continue();
+    };
+  };
+}
 
 // --- Terminals: what was typed is forgotten some seconds after the last key or touch ---------------------------
 
