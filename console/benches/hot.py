@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from console.benches.detect_peers import BATCH_MAX, START_MS, Peers
-from console.benches.measuring import Peer, Report, precise, seconds, seconds_cold
+from console.benches.measuring import Peer, Report, least_mean, precise, seconds, seconds_cold
 from console.benches.pulses import watching
 from ingest.detector.applying import (
     ARMED,
@@ -36,8 +38,10 @@ from kaimen.policy import DAY_MS
 SUPERVISION_MS = 180_000
 _UP_MS = 30 * DAY_MS
 _FIRST_SEQ = 1_000
+#: Messages that came after the snapshot was written, and in what time ten million doors say so many.
+_TAIL, _TAIL_MS = 1_000_000, 6_000
 #: Seconds of service until pulses are as they stay, and those whose mean and longest are told.
-_WARMED_UP_FOR_S, _MEASURED_FOR_S = 180, 180
+_WARMED_UP_FOR_S, _MEASURED_FOR_S = 180, 240
 
 
 class LeftOverError(AssertionError):
@@ -92,11 +96,11 @@ class Stream:
             received=up + (START_MS - _UP_MS) + 40,
         )
 
-    def advance(self) -> Columns:
+    def advance(self, by_ms: int = 60_000) -> Columns:
         """Return the next batch."""
         columns = self.columns
         for column in (columns.up, columns.ts, columns.received):
-            column += 60_000
+            column += by_ms
         if self._is_event:
             columns.seq[:] += 1
             columns.opens[:] += 1
@@ -118,7 +122,7 @@ def _bench_coverage_pulse(state: HotState, report: Report) -> None:
             spans.append(time.perf_counter() - start)
         if left:
             raise LeftOverError(f"{left} households")
-    took = sum(spans) / len(spans)
+    took = least_mean(spans, 2)
     limit = seconds(lambda: int(watch.due_s.sum()))
     million = count / 1e6
     due_s = watch.due_s[:count]
@@ -188,28 +192,39 @@ def _touch(device: NDArray[np.int32], rows: NDArray[np.int64]) -> int:
 
 
 def _bench_apply(state: HotState, report: Report, peers: Peers) -> None:
-    size = min(state.devices, BATCH_MAX)
+    """One thread over all doors; then two threads, each over a state of its own with half of the doors."""
+    _bench_messages([state], state.households, report, peers)
+    if (os.cpu_count() or 1) > 1:
+        halves = [armed_state(state.devices // 2) for _ in range(2)]
+        _bench_messages(halves, state.households, report, peers)
+
+
+def _bench_messages(shares: list[HotState], households: int, report: Report, peers: Peers) -> None:
+    threads = len(shares)
+    size = min(shares[0].devices, BATCH_MAX // threads)
     for kind, what in ((HEARTBEAT, "heartbeats"), (EVENT, "openings")):
-        stream = Stream(state, kind, size=size, seed=17)
-        took = min(_time_batch(state, stream) for _ in range(5))
-        scratch = np.zeros_like(state.rows)
-        limit = seconds(lambda scratch=scratch, stream=stream: _touch(stream.columns.device, scratch))  # type: ignore[misc]
-        name = f"{what} with coverage, {size:,} in no order, {state.households:,} households"
-        million = size / 1e6
+        streams = [Stream(share, kind, size=size, seed=17 + number) for number, share in enumerate(shares)]
+        scratch = [np.zeros_like(share.rows) for share in shares]
+        with ThreadPoolExecutor(threads) as pool:
+            took = min(_time_batches(pool, shares, streams) for _ in range(5))
+            devices = [stream.columns.device for stream in streams]
+            limit = seconds(lambda devices=devices, scratch=scratch: list(pool.map(_touch, devices, scratch)))  # type: ignore[misc]
+        of = "1 thread" if threads == 1 else f"{threads} threads, a share of the doors each"
+        name = f"{what} with coverage, {size * threads:,} in no order, {households:,} households, {of}"
+        million = size * threads / 1e6
         report.add(name, million / took, "M messages/s", million / limit, peers.apply, seconds=precise(took))
 
 
-def _time_batch(state: HotState, stream: Stream) -> float:
-    columns = stream.advance()
-    left: Any = None
+def _time_batches(pool: ThreadPoolExecutor, shares: list[HotState], streams: list[Stream]) -> float:
+    batches = [stream.advance() for stream in streams]
+    left: list[Any] = []
 
     def work() -> None:
-        nonlocal left
-        left = state.apply(columns)
+        left[:] = pool.map(HotState.apply, shares, batches)
 
     took = seconds_cold(work)
-    if len(left):
-        raise LeftOverError(f"{len(left)} of {len(columns)} messages")
+    if any(map(len, left)):
+        raise LeftOverError(f"{sum(map(len, left))} messages")
     return took
 
 
@@ -220,14 +235,21 @@ def _bench_restart(state: HotState, report: Report, peers: Peers) -> None:
             for part in state.snapshot_parts():
                 part.tofile(file)
 
+        tail = Stream(state, HEARTBEAT, size=min(state.devices, _TAIL), seed=23).advance(_TAIL_MS)
+
         def ready() -> None:
             mapped = np.memmap(path, dtype=np.uint8, mode="c")
-            found = HotState.from_snapshot(mapped, copy=False)
+            found = HotState.from_snapshot(mapped, copy=False, copy_rows=True)
             assert found.households == state.households
-            found.pulse(state.pulse_ms + 1000)
+            left = len(found.apply(tail)) + len(found.pulse(state.pulse_ms + _TAIL_MS + 1000))
+            if left:
+                raise LeftOverError(f"{left} after the restart")
 
         took = seconds(ready, 3)
         limit = seconds(lambda: int(np.memmap(path, np.int64, mode="r").sum()), 3)
     million = state.households / 1e6
-    name = f"restart from a snapshot to the first pulse, checked, {state.households:,} households"
+    name = (
+        f"restart from a snapshot, checked, with the {len(tail):,} messages since, to the first pulse, "
+        f"{state.households:,} households"
+    )
     report.add(name, million / took, "M households/s", million / limit, peers.ready, seconds=precise(took))

@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,6 +44,13 @@ def seconds_cold(work: Callable[[], Any], repeats: int = 1) -> float:
         work()
         spans.append(time.perf_counter() - start)
     return max(min(spans), 1e-9)
+
+
+def least_mean(spans_s: Sequence[float], parts: int = 4) -> float:
+    """Return the least of the means of a few stretches: of work that is now more, now less, the least disturbed."""
+    size = -(-len(spans_s) // parts)
+    stretches = [spans_s[begin : begin + size] for begin in range(0, len(spans_s), size)]
+    return min(sum(stretch) / len(stretch) for stretch in stretches)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from numpy.typing import NDArray
 
 from console.benches.detect_peers import START_MS, Peers
-from console.benches.measuring import REPEATS, Peer, Report, precise, seconds, seconds_cold
+from console.benches.measuring import REPEATS, Peer, Report, least_mean, precise, seconds, seconds_cold
 from ingest.detector import kernel
+from ingest.detector.arrays import HotState
 from ingest.detector.state import BLOCK, WatchState
 from kaimen.policy import DAY_MS, THRESHOLDS_DEFAULT_MS
 
 _AT_ONCE = 1 << 20
 _ONE_IN = 1_000
+_OPENINGS_A_DAY = 10
+_WARMED_UP_MINUTES, _MEASURED_FOR_S = 480, 120
 
 
 def watching(watch: WatchState, count: int, seed: int = 7) -> None:
@@ -45,6 +50,7 @@ def bench_pulse(households: int, report: Report, peers: Peers) -> None:
     name = f"pulse, nothing due, {households:,} households"
     report.add(name, million / took, "M households/s", million / limit, peers.pulse, seconds=precise(took))
     _bench_some_due(watch, households, found, report)
+    _bench_openings(watch, households, report)
 
 
 def _bench_some_due(watch: WatchState, households: int, found: NDArray[np.int64], report: Report) -> None:
@@ -74,4 +80,45 @@ def _bench_some_due(watch: WatchState, households: int, found: NDArray[np.int64]
     report.add(
         f"pulse, one in {_ONE_IN:,} looked at, {households:,} households", million / took, "M households/s",
         million / limit, [Peer("numpy, the same", million / peer)], seconds=precise(took),
+    )  # fmt: skip
+
+
+def _bench_openings(watch: WatchState, households: int, report: Report) -> None:
+    """Seconds of a day in which every household opens its door ten times, at any time: what the rule alone costs."""
+    state = HotState(0, 0)
+    state.watch, state.device_of = watch, np.full(len(watch.due_s), -1, np.int32)
+    chance = np.random.default_rng(37)
+    now_ms = START_MS + 2 * DAY_MS
+    for low in range(0, households, _AT_ONCE):
+        part = slice(low, min(low + _AT_ONCE, households))
+        ago_ms = chance.exponential(DAY_MS / _OPENINGS_A_DAY, part.stop - low).astype(np.int64) % DAY_MS
+        watch.evidence_ms[part] = watch.origin_ms[part] = now_ms - ago_ms
+        watch.due_s[part] = (now_ms - ago_ms + DAY_MS) // 1000 + 1
+    watch.bound_s[:] = watch.due_s.reshape(len(watch.bound_s), BLOCK).min(axis=1)
+
+    def live(seconds_long: int) -> float:
+        """Let so many seconds pass, with their openings; return how long the pulse at their end took."""
+        nonlocal now_ms
+        now_ms += seconds_long * 1000
+        who = chance.integers(0, households, households * _OPENINGS_A_DAY * seconds_long // 86_400)
+        watch.evidence_ms[who] = watch.origin_ms[who] = now_ms - 1
+        start = time.perf_counter()
+        found = state.pulse(now_ms)
+        took = time.perf_counter() - start
+        # Whoever reached a stage is left to the plain rule; here somebody opens.
+        watch.evidence_ms[found] = watch.origin_ms[found] = now_ms
+        watch.due_s[found] = (now_ms + DAY_MS) // 1000
+        return took
+
+    with report.preparing("hours of openings, until pulses are as they stay"):
+        for _ in range(_WARMED_UP_MINUTES):
+            live(60)
+    spans = [live(1) for _ in range(_MEASURED_FOR_S)]
+    took, million = least_mean(spans), households / 1e6
+    limit = seconds(lambda: int(watch.bound_s.sum()))
+    in_numpy = seconds(lambda: np.flatnonzero(watch.due_s <= now_ms // 1000), 3)
+    report.add(
+        f"pulse of one second, {_OPENINGS_A_DAY} openings a day of each, {households:,} households", million / took,
+        "M households/s", million / limit, [Peer("numpy, who is due", million / in_numpy)], seconds=precise(took),
+        longest_s=precise(max(spans)),
     )  # fmt: skip

@@ -55,6 +55,8 @@ ALARMING = 1 << FORCED | 1 << TAMPER | 1 << FAULT
 AHEAD = 128
 #: So long after all households of a block were looked at, only those that are due are.
 SWEPT_EVERY_S = 60
+#: In so many pulses all blocks may be gone through whole: a pulse's share.
+SWEPT_WITHIN_S = 100
 
 assert EDGE == 1, "an edge adds its bit to the counter"
 assert STEP_MAX_MS < DEVIATION_ZERO, "a deviation must fit its bits"
@@ -200,7 +202,7 @@ def pulse_doors(
     goes through more than its share of the blocks, so that none has to wait for all.
     """
     count = 0
-    sweeps_left = bound_s.shape[0] // SWEPT_EVERY_S + 1
+    sweeps_left = bound_s.shape[0] // SWEPT_WITHIN_S + 1
     now_ms = pulse_s * PULSE_MS
     near = np.empty(BLOCK + 1, np.int64)
     for block in range(bound_s.shape[0]):

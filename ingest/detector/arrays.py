@@ -218,10 +218,14 @@ class HotState:
         return [header, *parts]
 
     @classmethod
-    def from_snapshot(cls, stored: Any, *, copy: bool = True, verify: bool = True) -> HotState:
+    def from_snapshot(
+        cls, stored: Any, *, copy: bool = True, copy_rows: bool | None = None, verify: bool = True
+    ) -> HotState:
         """Return the state of a snapshot (bytes, or anything with their buffer).
 
-        With ``copy=False`` the arrays are views: give a private, writable buffer (``numpy.memmap(mode="c")``).
+        With ``copy=False`` the arrays are views: give a private, writable buffer (``numpy.memmap(mode="c")``). The
+        rows may be copied even so (``copy_rows=True``): messages in no order would have the system copy each page of
+        them by itself.
 
         Raises
         ------
@@ -244,14 +248,18 @@ class HotState:
         state.pulse_ms, state.position = pulse_ms, position
         state._slow, state._found = np.empty(0, np.int64), np.empty(0, np.int64)
         state._swept_s = np.zeros(0, np.uint32)
-        state._take_arrays(body, devices, len(WatchState(0).due_s), policies, copy)
+        state._take_arrays(
+            body, devices, len(WatchState(0).due_s), policies, copy, copy if copy_rows is None else copy_rows
+        )
         return state
 
-    def _take_arrays(self, body: Ints, devices: int, block: int, policies: int, copy: bool) -> None:
+    def _take_arrays(
+        self, body: Ints, devices: int, block: int, policies: int, copy: bool, copy_rows: bool
+    ) -> None:
         size = max(1, -(-self.watch.count // block)) * block
         watch = self.watch
         reader = _Reader(body, copy)
-        self.rows = reader.take_rows(devices)
+        self.rows = reader.take_rows(devices, copy_rows)
         self.opened_ms, self.supervision_ms = reader.take(np.int64, devices), reader.take(np.int64, devices)
         watch.evidence_ms, watch.origin_ms = reader.take(np.int64, size), reader.take(np.int64, size)
         watch.known_until_ms, watch.other_due_ms = reader.take(np.int64, size), reader.take(np.int64, size)
@@ -280,14 +288,14 @@ class _Reader:
         self._at += length
         return found.copy() if self._copy else found
 
-    def take_rows(self, devices: int) -> Ints:
+    def take_rows(self, devices: int, copy: bool) -> Ints:
         """Return the devices' rows, in a buffer that lies as it should."""
         length = devices * WORDS
         if self._at + length > len(self._body):
             raise SnapshotError("the snapshot's arrays are longer than it: it is of another form")
         found = self._body[self._at : self._at + length].reshape(devices, WORDS)
         self._at += length
-        if not self._copy:
+        if not copy:
             return found
         rows = blank_rows(devices)
         rows[:] = found

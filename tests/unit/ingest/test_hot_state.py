@@ -278,6 +278,10 @@ def test_a_snapshot_may_be_used_where_a_file_is_mapped(tmp_path: Path) -> None:
         assert again.apply(rows({"device": 1})).tolist() == []
         del again
     assert path.read_bytes() == filled().snapshot()
+    stored = bytearray(filled().snapshot())
+    again = HotState.from_snapshot(stored, copy=False, copy_rows=True)
+    assert again.apply(rows({"device": 1})).tolist() == []
+    assert_alike(HotState.from_snapshot(stored), filled())
 
 
 def test_what_is_no_whole_snapshot_is_refused() -> None:
