@@ -3,8 +3,10 @@
 -- name: enter_case_list
 -- Who asks, and the stamps of the list in the scope just opened for her, newest first, one case beyond it. A stamp is
 -- another as soon as anything of the row is, or the name that is shown of its holder; each stands on a line of its own.
+-- What is asked in this transaction afterwards is planned once: making the plan takes longer than making an item.
 WITH opened AS MATERIALIZED (
-  SELECT set_config('statement_timeout', %(timeout)s, true) AS timeout, open_scope(%(token_hash)s, %(wall)s) AS open
+  SELECT set_config('statement_timeout', %(timeout)s, true) AS timeout,
+         set_config('plan_cache_mode', 'force_generic_plan', true) AS mode, open_scope(%(token_hash)s, %(wall)s) AS open
 )
 SELECT o.open, s.*, l.stamps
 FROM opened o

@@ -37,7 +37,11 @@ StageName = Literal["warning", "call", "visit"]
 StateName = Literal["open", "notified", "owned", "working", "closed"]
 
 
-@router.get("/api/cases", **answers(CasePage))
+_LISTED = answers(CasePage)
+_LISTED["responses"][304] = {"description": "nothing changed since the ETag that If-None-Match names"}
+
+
+@router.get("/api/cases", **_LISTED)
 def cases(
     seat: Seated,
     limit: Limit = LIMIT_DEFAULT,

@@ -160,7 +160,9 @@ class KeptLists:
         following = json.dumps(ids[limit - 1] if len(ids) > limit else None)
         items = ",".join(text for text in texts if text is not None)
         body = f'{{"items":[{items}],"next":{following}}}'.encode()
-        page = Page("\n".join(lines), body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+        made_of = "\n".join(lines)
+        # Of one address the rows alone decide what is in the body.
+        page = Page(made_of, body, f'"{hashlib.sha256(made_of.encode()).hexdigest()[:32]}"')
         with self.lock:
             for stamp, item in made.values():
                 _put(self.items, stamp, item, ITEMS_MAX)

@@ -1,14 +1,15 @@
 """``kaimen bench console``: a number of stored events enters; how long pages, the API and the stream take leaves.
 
 A community of 5,000 homes with 200 open cases (fewer where there are few events) is laid out on a PostgreSQL of this
-run's own; one worker serves the console as in service, in a process of its own, and this one asks. The list of cases
-is asked beside a plain route of the framework with the same guard and rows and a response model.
+run's own; one worker serves the console as in service, with the console's own login and its row-level security, in a
+process of its own, and this one asks.
 """
 
 from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import secrets
 import statistics
 import time
 from collections.abc import Callable
@@ -20,18 +21,20 @@ from urllib.parse import quote
 import httpx
 import psycopg
 
+from console.benches.lists import bench_lists
 from console.benches.measuring import Peer, Report
-from console.benches.pages_server import OPEN_OURS_PATH, OPEN_PEER_PATH, PEER_PATH, serve
+from console.benches.pages_server import serve
 from console.benches.peers import temporary_postgres
 from console.identity import sessions as identity
+from console.opening import console_key
 from console.stack.services import free_port
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect, notify, open_pool, queries, transaction
+from kaimen.rights import introduce_console, set_passwords
 from kaimen.schema import migrate
 
 HOMES, CASES, VIEWERS = 5_000, 200, 1_000
 DAYS = 90
-LIST_LIMIT = 200
 PAGE_LIMIT_S, API_LIMIT_S, STREAM_LIMIT_S = 1.0, 0.25, 1.0
 _READY_WITHIN_S = 120.0
 _HEARD_WITHIN_S = 60.0
@@ -52,7 +55,12 @@ def bench_console(events: int, report: Report) -> None:
         with report.preparing(f"{homes:,} homes, {cases} open cases, {events:,} events"):
             token = _lay_out(url, homes=homes, cases=cases, events=events)
         port = free_port()
-        server = multiprocessing.get_context("spawn").Process(target=serve, args=(url, port), daemon=True)
+        password = secrets.token_hex(16)
+        with psycopg.connect(url, autocommit=True) as connection:
+            set_passwords(connection, {"kaimen_console": password})
+            introduce_console(connection, console_key(b""))
+        own_url = f"postgresql://kaimen_console:{password}@{info.host}:{info.port}/bench"
+        server = multiprocessing.get_context("spawn").Process(target=serve, args=(own_url, port), daemon=True)
         server.start()
         try:
             cookie = {"cookie": f"kaimen_session={token}"}
@@ -60,7 +68,8 @@ def bench_console(events: int, report: Report) -> None:
                 _wait(client)
                 size = f"{homes:,} homes, {cases} open cases, {events:,} events"
                 _bench_pages(client, report, asks=asks, size=size)
-                _bench_list(client, report, asks=asks, size=size)
+            assert server.pid is not None
+            bench_lists(port, token, server.pid, url, report, rounds=max(1, asks // 3), size=size)
             _bench_stream(url, port, token, report, viewers=viewers, rounds=5 if events < 100_000 else 20)
         finally:
             server.terminate()
@@ -137,39 +146,6 @@ def _bench_pages(client: httpx.Client, report: Report, *, asks: int, size: str) 
         name = path.replace(str(case_id), "{id}").replace("/h1", "/{id}")
         for word, share in (("p50", 0.5), ("p99", 0.99)):
             report.add_span(f"{name}, {word}, {size}", _percentile(spans, share), limit_s, [peer])
-
-
-def _bench_list(client: httpx.Client, report: Report, *, asks: int, size: str) -> None:
-    """The list of cases, kept and made anew, beside a response model; asked in turn, so that load meets all alike."""
-    ways = {
-        "kept": f"/api/cases?limit={LIST_LIMIT}",
-        # A page that nobody asked for before is a body that nobody keeps.
-        "made anew": f"/api/cases?limit={LIST_LIMIT}&after=",
-        "model": f"{PEER_PATH}?limit={LIST_LIMIT}",
-        "open made": f"{OPEN_OURS_PATH}?limit={LIST_LIMIT}",
-        "open model": f"{OPEN_PEER_PATH}?limit={LIST_LIMIT}",
-    }
-    kept, plain = client.get(ways["kept"]).json()["items"], client.get(ways["model"]).json()["items"]
-    if [item["id"] for item in kept] != [item["id"] for item in plain]:
-        raise RuntimeError("the peer lists other cases")
-    after = 10**12
-    spans: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(asks * 2):
-        for way, path in ways.items():
-            after += 1
-            begun = time.perf_counter()
-            _get(client, path + str(after) if way == "made anew" else path)()
-            spans[way].append(time.perf_counter() - begun)
-    peer = Peer("FastAPI response model, same guard and rows", 1 / statistics.median(spans["model"]))
-    for way in ("made anew", "kept"):
-        rate = 1 / statistics.median(spans[way])
-        report.add(f"list of {len(kept)} cases, {way}, {size}", rate, "lists/s", peer.rate * 4, [peer])
-    rates = {way: 1 / statistics.median(taken) for way, taken in spans.items()}
-    bare = Peer("FastAPI response model without guard", rates["open model"])
-    report.add(
-        f"list of {len(kept)} cases, made in the database, without guard, {size}",
-        rates["open made"], "lists/s", bare.rate * 4, [bare],
-    )  # fmt: skip
 
 
 # --- the stream ------------------------------------------------------------------------------------------------

@@ -63,3 +63,15 @@ WHERE c.community_id = %(community_id)s ORDER BY c.id DESC LIMIT %(limit)s
 -- name: plain_ids
 -- The ids of that list.
 SELECT c.id FROM cases c WHERE c.community_id = %(community_id)s ORDER BY c.id DESC LIMIT %(limit)s
+
+-- name: change_one
+-- One case changed.
+UPDATE cases SET version = version + 1 WHERE id = (SELECT max(id) - 7 FROM cases)
+
+-- name: change_all
+-- Every case changed.
+UPDATE cases SET version = version + 1
+
+-- name: console_backends
+-- The processes that work for the console.
+SELECT pid FROM pg_stat_activity WHERE usename = 'kaimen_console' AND datname = current_database()

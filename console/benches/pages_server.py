@@ -1,7 +1,7 @@
 """One worker of the console for the bench: an address of a database and a port enter; served until it is ended.
 
 Beside the console's own routes stands the peer: the list of cases as the framework's documentation teaches it, with
-the console's guard before it, so that both know who asks.
+the guard and the scope that every other route of the console has, so that both know who asks and see what she may.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from console.__main__ import CONNECTIONS_MAX, TRUSTED_S
 from console.api.asking import Seated
 from console.api.lists import case_items
 from console.app import create_app
+from console.services import Services
 from kaimen.clock import SystemClock
-from kaimen.database import open_pool, queries, transaction
+from kaimen.database import open_pool, queries
 from kaimen.settings import ConsoleSettings
 
 PEER_PATH = "/bench/cases"
@@ -62,6 +63,7 @@ def serve(url: str, port: int) -> None:
     settings = ConsoleSettings(database_url=url, console_port=port, console_secure_cookies=False)
     pool = open_pool(url, service="console", trusted_s=TRUSTED_S)
     app = create_app(settings, SystemClock(), pool)
+    services: Services = app.state.services
 
     @app.get(PEER_PATH, response_model=PlainPage)
     def cases(seat: Seated, limit: int) -> Any:
@@ -71,13 +73,14 @@ def serve(url: str, port: int) -> None:
 
     @app.get(OPEN_PEER_PATH, response_model=PlainPage)
     def open_cases(limit: int) -> Any:
-        with transaction(pool) as connection:
+        with services.transaction() as connection:
             values = {"community_id": "c1", "limit": limit}
             return {"items": connection.execute(_SQL["plain_cases"], values).fetchall()}
 
     @app.get(OPEN_OURS_PATH)
     def made_cases(limit: int) -> Response:
-        with transaction(pool) as connection:
+        with services.transaction() as connection:
+            connection.execute(queries("console")["plan"], {"mode": "force_generic_plan"})
             rows = connection.execute(_SQL["plain_ids"], {"community_id": "c1", "limit": limit}).fetchall()
             made = case_items(connection, [row["id"] for row in rows])
         items = ",".join(made[row["id"]][1] for row in rows)
