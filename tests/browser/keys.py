@@ -111,6 +111,21 @@ class Keyboard:
         self.press("Enter")
         self.page.wait_for_function("() => location.hash === '#main'")
 
+    def go_to_row(self, name: str) -> None:
+        """Down the list by its own key until a row has the focus."""
+        for _ in range(STOPS_MAX):
+            if self.at().get("row") == name:
+                assert self.at()["lit"] and self.at()["open"], self.at()
+                return
+            self.press("j")
+        raise AssertionError(f"no way by J to {name} on {self.page.url}")
+
+    def hear(self, key: str, then: str = "*") -> None:
+        """Press one of the page's own keys, which does what leads to another page."""
+        self._mark()
+        self.press(key)
+        self.arrive(then)
+
     def follow(self, then: str, **wanted: str) -> None:
         """Tab to a link, Enter, and wait for the page it leads to."""
         self.to(**wanted)

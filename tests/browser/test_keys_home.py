@@ -203,8 +203,6 @@ def test_a_grid_worker_takes_a_visit_fills_the_form_in_four_parts_and_closes(
     # What is done is no longer hers to read.
     hands.begin(f"/tasks/{task}")
     assert "王秀英" not in hands.page.content()
-    hands.begin("/tasks")
-    hands.leave()
 
 
 def test_an_outsider_is_refused_at_the_page_of_each_and_finds_the_way_back(street: Street, sit: Sit) -> None:
@@ -228,4 +226,3 @@ def test_an_outsider_is_refused_at_the_page_of_each_and_finds_the_way_back(stree
             hands.ready()
             hands.to(href="/")
     hands.enter("/alarms")
-    hands.leave()

@@ -88,17 +88,13 @@ def test_a_clerk_takes_a_case_notes_the_call_and_hands_over(street: Street, sit:
     case, task = world.case_ids["zhao"], world.task_ids["zhao"]
     hands.sign_in("clerk", then="/alarms")
     hands.page.wait_for_selector("body.is-live")
-    while hands.at().get("row") != f"case-{case}":
-        hands.press("j")
-    assert hands.at()["lit"]
+    hands.go_to_row(f"case-{case}")
     claim = f"form[action='/cases/{case}/claim']"
     if street.width > 1080:
         hands.page.wait_for_selector(f".aside {claim}")
     else:
         hands.enter(f"/cases/{case}")
-    hands._mark()
-    hands.press("a")
-    hands.arrive("*")
+    hands.hear("a")
     hands.page.wait_for_selector("[role=status]")
     assert (
         world.rows("SELECT holder_id FROM cases WHERE id = %s", case)[0]["holder_id"]
@@ -120,8 +116,7 @@ def test_a_clerk_takes_a_case_notes_the_call_and_hands_over(street: Street, sit:
     done = world.rows("SELECT outcome, note FROM tasks WHERE id = %s", task)
     assert done == [{"outcome": "no_answer", "note": "响了很久"}]
     hands.follow("/alarms", href="/alarms")
-    while hands.at().get("row") != f"case-{case}":
-        hands.press("j")
+    hands.go_to_row(f"case-{case}")
     hands.enter(f"/cases/{case}")
     hands.open(f"/cases/{case}/hand-over")
     hands.pick("to_role", "grid_worker")
@@ -142,7 +137,10 @@ def test_a_director_compares_her_communities_and_asks_for_a_report(street: Stree
     for private in ("秀英", "3-1-1201"):
         assert private not in hands.page.content()
     hands.follow("/look-back", href="/look-back")
+    hands.stops = 0
+    hands.skip()
     hands.choose("purpose", "report")
+    assert hands.stops < 4  # days, purpose: nobody walks through the navigation
     for name, hours in (("warning", "20"), ("call", "40"), ("visit", "60")):
         hands.write(hours, name=name)
     hands.to(tag="button", action="/look-back")
@@ -154,7 +152,6 @@ def test_a_director_compares_her_communities_and_asks_for_a_report(street: Stree
     assert "20 · 40 · 60" in hands.main()
     # The drawing is wider than a phone: by keyboard it is reached, and scrolls.
     hands.to(tag="div")
-    hands.leave()
 
 
 def test_the_committee_reads_the_numbers_of_its_grids(street: Street, sit: Sit) -> None:
@@ -165,7 +162,6 @@ def test_the_committee_reads_the_numbers_of_its_grids(street: Street, sit: Sit) 
     assert {"zh": "少于 300 户", "en": "fewer than 300"}[street.language] in told
     for private in ("秀英", "3-1-1201", "滨河苑"):
         assert private not in hands.page.content()
-    hands.leave()
 
 
 def test_an_installer_finds_a_silent_door_asks_for_a_test_and_hears_it(street: Street, sit: Sit) -> None:
@@ -195,7 +191,6 @@ def test_an_installer_finds_a_silent_door_asks_for_a_test_and_hears_it(street: S
     hands.follow("/devices", href="/devices")
     hands.follow("/devices?only=troubled", href="/devices?only=troubled")
     assert hands.page.locator("tr:has-text('d-new')").count() == 0
-    hands.leave()
 
 
 def test_an_officer_asks_a_supervisor_agrees_and_the_officer_takes_the_sealed_export(
@@ -249,7 +244,6 @@ def test_a_supervisor_judges_an_emergency_afterwards(street: Street, sit: Sit) -
     hands.send("*")
     judged = world.rows("SELECT review FROM look_up_tickets WHERE id = %s", urgent["id"])
     assert judged == [{"review": "justified"}]
-    hands.leave()
 
 
 def test_an_auditor_sees_the_chain_whole_a_closing_too_quick_and_judges_a_look(
@@ -267,4 +261,3 @@ def test_an_auditor_sees_the_chain_whole_a_closing_too_quick_and_judges_a_look(
     hands.to(tag="button", value="justified")
     hands.send("/audit*")
     assert "案卷和时间相符" in hands.main()
-    hands.leave()
