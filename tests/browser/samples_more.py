@@ -52,7 +52,7 @@ DUTY = CommunityDuty(
 )
 GAPS = tuple(find_gaps(DUTY, now=NOW))
 COMMUNITIES = (view_parts.Choice("wenchang", "文昌花园"), view_parts.Choice("liuhe", "六合里"))
-IN_HAND = ({"id": 7, "number": "2026-1121-007"},)
+IN_HAND = ({"id": 7, "number": "2026-1121-007", "holder_for": None},)
 
 
 def duty_page(**further: Any) -> object:
@@ -67,7 +67,7 @@ def duty_in_use() -> object:
         "back_from_at": NOW + timedelta(days=5), "back_to_at": NOW + timedelta(days=5, hours=9),
     }  # fmt: skip
     offer = {
-        "id": 4, "case_id": 7, "number": "2026-1121-007", "from_name": NAMES[CHEN], "to_name": NAMES[LI],
+        "id": 4, "case_id": 7, "number": "2026-1121-007", "from_name": NAMES[CHEN], "from_for": NAMES[ZHOU], "to_name": NAMES[LI],
         "to_user_id": LI, "offered_at": ago(hours=1), "note": "女儿 10 点回电话",
     }  # fmt: skip
     test = {
