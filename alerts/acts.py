@@ -169,8 +169,9 @@ def record_outcome(
     ------
     ActRefused
         ``how_is_missing``, ``witness_is_missing``, ``absence_needs_end``, ``absence_too_long``, ``task_ended``,
-        ``case_closed``, ``wrong_task``, ``not_an_outcome``, ``note_too_long``, ``unknown``.
+        ``case_closed``, ``wrong_task``, ``not_an_outcome``, ``note_too_long``, ``unknown``, ``number_is_new``.
     """
+    _refuse_new_number(connection, outcome, contacted, now, task_id=task_id)
     act = RecordOutcome(user_id, task_id, outcome, contacted, witness, note, absence_until)
     drawn = _CHANCE.random() if lot is None else lot
     return _act(connection, _case_of(connection, task_id), act, now, lot=drawn)
@@ -193,6 +194,7 @@ def record_early(
     ActRefused
         ``not_early``: somebody was asked meanwhile, or it is no case of a first day; otherwise as an outcome's.
     """
+    _refuse_new_number(connection, outcome, contacted, now, case_id=case_id)
     act = EarlyResult(user_id, outcome, contacted, witness)
     return _act(connection, case_id, act, now, lot=_CHANCE.random())
 
@@ -273,6 +275,23 @@ def record_met(
     decision = decide_met(MetHer(how.value, witness, at, recorded_by), now)
     save(connection, None, decision, surroundings, now=now)
     return decision
+
+
+def _refuse_new_number(
+    connection: Connection,
+    outcome: Outcome,
+    contacted: Contacted | None,
+    now: datetime,
+    *,
+    task_id: int | None = None,
+    case_id: int | None = None,
+) -> None:
+    """Refuse a voice on the telephone as hers where every number of the home was changed and none counts yet."""
+    if contacted is not Contacted.SPOKE or outcome not in (Outcome.WELL, Outcome.HELPED):
+        return
+    values = {"task_id": task_id, "case_id": case_id, "now": now}
+    if connection.execute(queries("alerts")["home_is_rung_on_new_numbers"], values).fetchone() is not None:
+        raise ActRefused(Refusal.NUMBER_IS_NEW)
 
 
 def _case_of(connection: Connection, task_id: int) -> int:

@@ -677,3 +677,15 @@ SELECT count(*) AS count FROM happenings WHERE handled_at IS NULL AND retry_at I
 -- name: ingest_progress
 -- Up to which instant ingest has done its work.
 SELECT at FROM service_progress WHERE service = 'ingest'
+
+-- name: home_is_rung_on_new_numbers
+-- one row where a call, or a first day's case, is about a home all of whose residents' numbers were changed and none counts
+SELECT 1 FROM (
+  SELECT coalesce(t.household_id, c.household_id) AS household_id FROM tasks t JOIN cases c ON c.id = t.case_id
+  WHERE t.id = %(task_id)s AND t.kind = 'call'
+  UNION ALL SELECT c.household_id FROM cases c WHERE c.id = %(case_id)s
+) o
+JOIN persons p ON p.household_id = o.household_id AND p.relation = 'resident'
+LEFT JOIN person_identities i ON i.person_id = p.id
+LEFT JOIN phone_changes x ON x.person_id = p.id AND NOT x.settled AND (x.trusted_from IS NULL OR x.trusted_from > %(now)s)
+HAVING count(x.id) > 0 AND count(*) FILTER (WHERE x.id IS NULL AND i.phone IS NOT NULL) = 0

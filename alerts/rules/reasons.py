@@ -108,6 +108,7 @@ class Refusal(StrEnum):
     REMOTE_TOO_OFTEN = "remote_too_often"
     NOT_A_TIME = "not_a_time"
     WHO_IS_MISSING = "who_is_missing"
+    NUMBER_IS_NEW = "number_is_new"
 
 
 class ActRefused(Exception):  # noqa: N818 - a refusal is an answer, not a fault

@@ -185,6 +185,7 @@ def _perform(
 _TAKEN = frozenset({TaskKind.CALL, TaskKind.RESPOND, TaskKind.LOOK_INTO})
 FIELD_OF_REFUSAL = {
     "how_is_missing": "contacted",
+    "number_is_new": "contacted",
     "witness_is_missing": "witness",
     "absence_needs_end": "absence_until",
     "absence_too_long": "absence_until",

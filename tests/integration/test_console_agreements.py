@@ -223,7 +223,13 @@ def test_a_changed_number_counts_by_two_people_and_three_days_and_goes_back_wher
         "UPDATE tasks SET kind = 'call', role = 'property_clerk' WHERE id = %s", world.task_ids["wang"]
     )
     assert world.post(clerk, f"/tasks/{world.task_ids['wang']}/take").status_code == 303
-    assert "号码有变更" in clerk.get(f"/tasks/{world.task_ids['wang']}").text
+    task = f"/tasks/{world.task_ids['wang']}"
+    assert "号码有变更" in clerk.get(task).text
+    # A voice on it resets nothing, whoever rang; to have seen her does.
+    voice = {"outcome": "well", "contacted": "spoke", "witness": "李敏"}
+    refused = world.post(clerk, f"{task}/outcome", **voice)
+    assert (refused.status_code, 'id="error-contacted"' in refused.text) == (409, True)
+    assert world.rows("SELECT 1 FROM verified_contacts") == []
     assert post(clerk, "confirm") == 409, "the old number is told first"
     assert post(clerk, "told", how="<b>") == 422
     assert post(clerk, "told", how="phoned") == 303
@@ -232,6 +238,7 @@ def test_a_changed_number_counts_by_two_people_and_three_days_and_goes_back_wher
     assert post(second, "confirm") == 409
     (row,) = world.rows("SELECT trusted_from, told_how FROM phone_changes WHERE id = %s", change)
     assert row == {"trusted_from": world.now + timedelta(hours=72), "told_how": "phoned"}
+    assert world.post(clerk, f"{task}/outcome", **voice).status_code == 409, "confirmed is not three days old"
     # Within the three days she may still say that it is wrong: no number is left, and whoever has none is visited.
     assert post(clerk, "refuse") == 303
     assert world.rows("SELECT phone FROM person_identities WHERE person_id = 'p-h-wang'") == [{"phone": None}]
