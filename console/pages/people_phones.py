@@ -29,14 +29,14 @@ def set_phone(
     seat: Guard,
     name: UserName,
     phone: Annotated[str, Form(max_length=100)] = "",
-    position: Annotated[str, Form(max_length=20)] = "1",
+    order: Annotated[str, Form(max_length=20)] = "1",
 ) -> Response:
     """Ring her on a number; without one she is rung no more."""
-    typed = {"phone": phone.strip(), "position": position.strip()}
-    place = int(typed["position"]) if typed["position"].isascii() and typed["position"].isdigit() else 0
+    typed = {"phone": phone.strip(), "order": order.strip()}
+    place = int(typed["order"]) if typed["order"].isascii() and typed["order"].isdigit() else 0
     errors = {}
     if place not in POSITIONS:
-        errors["position"] = "phone_position"
+        errors["order"] = "phone_position"
     try:
         number = dialled(typed["phone"]) if typed["phone"] else ""
     except InvalidNumberError:

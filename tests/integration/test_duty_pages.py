@@ -198,7 +198,7 @@ def test_staff_are_given_the_number_they_are_rung_on_and_lose_it_only_where_nobo
         assert (answer.status_code, "error-" in answer.text) == (422, True), wrong
     assert world.post(admin, "/admin/people/family/phone", phone="8001").status_code == 422
     assert world.post(world.browser("clerk"), path, phone="8001").status_code == 403
-    assert world.post(admin, path, phone="0571 8001", position="2").status_code == 303
+    assert world.post(admin, path, phone="0571 8001", order="2").status_code == 303
     assert world.rows("SELECT phone, position, rings FROM staff_phones") == [
         {"phone": "05718001", "position": 2, "rings": True}
     ]
