@@ -191,8 +191,8 @@ def test_staff_are_given_the_number_they_are_rung_on_and_lose_it_only_where_nobo
     )
     for wrong in (
         {"phone": "call me"},
-        {"phone": "8001", "position": "0"},
-        {"phone": "8001", "position": "９"},
+        {"phone": "8001", "order": "0"},
+        {"phone": "8001", "order": "９"},
     ):
         answer = world.post(admin, path, **wrong)
         assert (answer.status_code, "error-" in answer.text) == (422, True), wrong
