@@ -6,7 +6,6 @@ pulses, writes, and only then answers the broker.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from ingest.edge_pacing import EdgePacing
 from ingest.faults import pass_point
 from ingest.grace import Grace
 from ingest.group_state import PULSE_MS, GroupState
+from ingest.holding import Holding
 from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Losses
 from ingest.pace import Pace
@@ -139,20 +139,20 @@ class GroupLoop:
         sharing: Sharing | None = None,
     ) -> None:
         self._settings = settings
-        self._sharing = sharing
         self._group_no = group_no
         self._group = str(group_no)
         self._clock = clock
         self._scaled = isinstance(clock, FileClock)
         self.source = source
-        self._open_connection = open_connection
+        self._holding = Holding(
+            settings, group_no, open_connection=open_connection, sharing=sharing, say=self._say,
+            registry_changed=self._note_registry_change,
+        )  # fmt: skip
         self._rebuild = rebuild
         self._stop = stop
-        self._worker = leases.name_worker(settings.ingest_worker)
         self._store = Store()
         self._pace = Pace(settings.ingest_batch_events_max, most=settings.ingest_queue_max)
         self._coverage = Coverage(settings.ingest_coverage_flush_s * 1000)
-        self._connection: Connection | None = None
         self._state: GroupState | None = None
         self._held: Any = None
         self._refused_events: frozenset[tuple[str, bytes]] = frozenset()
@@ -196,68 +196,19 @@ class GroupLoop:
                 self.source.disconnect()
                 self._throw_away()
                 self._let_go()
-        if self._sharing is not None and self._connection is not None:
-            self._sharing.leave(self._connection)
-        self._close_connection()
+        self._holding.leave()
 
     def _await_lease(self) -> Lease | None:
-        try:
-            connection = self._connected()
-            leases.provision(connection, self._settings.ingest_groups)
-            lease = None
-            if self._is_our_share(connection):
-                lease = leases.acquire(
-                    connection,
-                    group_no=self._group_no,
-                    groups=self._settings.ingest_groups,
-                    worker=self._worker,
-                    duration_s=self._settings.ingest_lease_s,
-                )
-        except psycopg.OperationalError as error:
-            self.health = Health(f"the database is away: {type(error).__name__}")
-            self._close_connection()
-            lease = None
-        else:
-            if lease is None:
-                self.health = Health("standing by: another worker serves this group", good=True)
+        lease = self._holding.take_lease()
         if lease is None:
             self._stop.wait(min(1.0, self._settings.ingest_lease_s / 3))
         return lease
 
-    def _is_our_share(self, connection: Connection) -> bool:
-        if self._sharing is None:
-            return True
-        self._sharing.look(connection)
-        return self._sharing.may_take(self._group_no)
-
-    def _must_give_back(self, connection: Connection) -> bool:
-        """Say, between two turns, whether another worker is there that this group is rather for."""
-        if self._sharing is None:
-            return False
-        self._sharing.look(connection)
-        if not self._sharing.must_give_back(self._group_no):
-            return False
-        log.info("giving the group to another worker", group=self._group_no)
-        metrics.GROUPS_GIVEN_BACK.inc()
-        return True
-
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            connection = self._open_connection()
-            connection.add_notify_handler(lambda _notify: self._note_registry_change())
-            connection.execute("LISTEN kaimen_registry")
-            self._connection = connection
-            self._registry_changed = True
-        return self._connection
+    def _say(self, words: str, good: bool) -> None:
+        self.health = Health(words, good)
 
     def _note_registry_change(self) -> None:
         self._registry_changed = True
-
-    def _close_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                connection.close()
 
     # -- serving --------------------------------------------------------------------------------------------
 
@@ -266,12 +217,12 @@ class GroupLoop:
         failures = 0
         while not self._stop.is_set():
             try:
-                if self._connection is None:
+                if not self._holding.is_open:
                     # Somebody may have taken the group over while the database was away from us.
-                    leases.renew(self._connected(), lease)
-                self._turn(self._connected(), lease)
+                    leases.renew(self._holding.connected(), lease)
+                self._turn(self._holding.connected(), lease)
                 away_since, failures = None, 0
-                if self._held is None and self._must_give_back(self._connected()):
+                if self._held is None and self._holding.must_give_back():
                     break
             except OwnClockWrongError as error:
                 self._distrust_clock(error)
@@ -290,7 +241,7 @@ class GroupLoop:
         self.health = Health(f"the database is away: {type(error).__name__}")
         if self._state is not None:
             self._heard_until_ms = self._state.pulse_ms
-        self._close_connection()
+        self._holding.close()
         self._throw_away()
         if away_s > self._settings.ingest_database_patience_s and not self.source.is_idle:
             log.error("leaving the broker until the database is back", group=self._group_no)
@@ -335,7 +286,7 @@ class GroupLoop:
     def _finish(self, lease: Lease) -> None:
         """Write what waits, give the lease back."""
         try:
-            connection = self._connected()
+            connection = self._holding.connected()
             if self._state is not None and self._held is None:
                 turn = self._state.draft(max(self._state.pulse_ms, self._written_ms))
                 self._coverage.fill(turn, everything=True)
@@ -406,7 +357,7 @@ class GroupLoop:
             now_ms=now_ms,
             group_no=self._group_no,
             unsaved=self._coverage.points.everything(),
-            alive=lambda: self._keep_lease(lease),
+            alive=lambda: self._holding.renew_beside(lease),
         )
         pulse_ms = max(now_ms, rebuilt.pulse_ms or 0) // PULSE_MS * PULSE_MS
         state = GroupState(
@@ -437,11 +388,6 @@ class GroupLoop:
             duration_ms=int((time.monotonic() - started) * 1000),
         )  # fmt: skip
         return state
-
-    def _keep_lease(self, lease: Lease) -> None:
-        # The rebuild reads one snapshot on the loop's connection; the lease is renewed on another.
-        with self._open_connection() as connection:
-            leases.renew(connection, lease)
 
     def _look_after_session(self, connection: Connection, lease: Lease, state: GroupState) -> None:
         if self.source.is_connected:

@@ -1,0 +1,114 @@
+"""Settings and the other workers enter; the lease of one group, and the connection it is held through, leave."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+
+import psycopg
+
+from ingest import leases, metrics
+from ingest.leases import Lease
+from ingest.sharing import Sharing
+from kaimen.database import Connection
+from kaimen.logs import get_logger
+from kaimen.settings import IngestSettings
+
+log = get_logger()
+
+
+class Holding:
+    """Holds a group, or waits for it; ``say`` takes what to tell ``/healthz`` and whether that is good."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        group_no: int,
+        *,
+        open_connection: Callable[[], Connection],
+        sharing: Sharing | None,
+        say: Callable[[str, bool], None],
+        registry_changed: Callable[[], None],
+    ) -> None:
+        self._settings = settings
+        self._group_no = group_no
+        self._open_connection = open_connection
+        self._sharing = sharing
+        self._say = say
+        self._registry_changed = registry_changed
+        self._worker = leases.name_worker(settings.ingest_worker)
+        self._connection: Connection | None = None
+
+    # -- the connection -------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None
+
+    def connected(self) -> Connection:
+        """Return the connection, made anew where there is none; it hears of changes of the registry."""
+        if self._connection is None:
+            connection = self._open_connection()
+            connection.add_notify_handler(lambda _notify: self._registry_changed())
+            connection.execute("LISTEN kaimen_registry")
+            self._connection = connection
+            self._registry_changed()
+        return self._connection
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                connection.close()
+
+    # -- the lease ------------------------------------------------------------------------------------------
+
+    def take_lease(self) -> Lease | None:
+        """Take the group's lease if it is free and our share; None where it is not, or the database is away."""
+        try:
+            connection = self.connected()
+            leases.provision(connection, self._settings.ingest_groups)
+            lease = None
+            if self._is_our_share(connection):
+                lease = leases.acquire(
+                    connection,
+                    group_no=self._group_no,
+                    groups=self._settings.ingest_groups,
+                    worker=self._worker,
+                    duration_s=self._settings.ingest_lease_s,
+                )
+        except psycopg.OperationalError as error:
+            self._say(f"the database is away: {type(error).__name__}", False)
+            self.close()
+            return None
+        if lease is None:
+            self._say("standing by: another worker serves this group", True)
+        return lease
+
+    def _is_our_share(self, connection: Connection) -> bool:
+        if self._sharing is None:
+            return True
+        self._sharing.look(connection)
+        return self._sharing.may_take(self._group_no)
+
+    def must_give_back(self) -> bool:
+        """Say, between two turns, whether another worker is there that this group is rather for."""
+        if self._sharing is None:
+            return False
+        self._sharing.look(self.connected())
+        if not self._sharing.must_give_back(self._group_no):
+            return False
+        log.info("giving the group to another worker", group=self._group_no)
+        metrics.GROUPS_GIVEN_BACK.inc()
+        return True
+
+    def renew_beside(self, lease: Lease) -> None:
+        """Renew the lease on a connection of its own: a rebuild reads one snapshot on ours."""
+        with self._open_connection() as connection:
+            leases.renew(connection, lease)
+
+    def leave(self) -> None:
+        """Tell the other workers that we go, and close."""
+        if self._sharing is not None and self._connection is not None:
+            self._sharing.leave(self._connection)
+        self.close()
