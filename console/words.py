@@ -137,6 +137,8 @@ class Words:
         return forms[0] if forms else plain
 
     def _fill(self, text: str, values: Mapping[str, object]) -> str:
+        if "{" not in text:
+            return text
         return _PLACEHOLDER.sub(lambda found: self._value(found[1], values.get(found[1], "")), text)
 
     def _value(self, name: str, value: object) -> str:

@@ -26,6 +26,7 @@ from console.api.models import (
 )
 from console.loaders import cases as case_loader
 from console.loaders.cases import LoadedCase
+from console.loaders.timeline import load_timeline
 from console.scope import Act, Sight, Viewer, may_act
 from console.seat import STATEMENT_TIMEOUT_MS, RefusedError, Seat, SignInNeededError
 from kaimen.database import Connection, queries
@@ -158,7 +159,7 @@ def detail_of(connection: Connection, seat: Seat, case: LoadedCase) -> dict[str,
     detail = _item_of(case)
     if case.sight <= Sight.PLACE or seat.viewer.role is Role.FAMILY:
         return detail
-    timeline = case_loader.load_timeline(connection, case)
+    timeline = load_timeline(connection, case)
     return {
         **detail,
         "evidence": case.row["evidence"],

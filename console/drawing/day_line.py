@@ -30,15 +30,23 @@ _DAY_STEPS = (1, 2, 5, 10, 30, 90, 10_000)
 
 def number(value: float) -> str:
     """A coordinate with at most one decimal: small files, stable tests."""
+    if type(value) is int:
+        return str(value)
     return f"{value:.1f}".rstrip("0").rstrip(".")
 
 
 def attributes(**values: object) -> str:
     """``class_`` and friends as escaped SVG attributes, in the order given."""
+    # A page has thousands of them.
     return " ".join(
-        f'{_name(name)}="{number(value) if isinstance(value, float | int) else escape(str(value))}"'
-        for name, value in values.items()
+        [
+            f'{_name(name)}="{number(value) if isinstance(value, _NUMBERS) else escape(str(value))}"'
+            for name, value in values.items()
+        ]
     )
+
+
+_NUMBERS = (float, int)
 
 
 @cache

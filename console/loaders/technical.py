@@ -8,6 +8,7 @@ from typing import Any
 from alerts.rules.checks import Resident, Unseen, frailty_of, in_order
 from console.loaders import Reader
 from console.loaders import cases as case_loader
+from console.loaders.case_rows import load_technical
 from console.loaders.households import LoadedHousehold, load_households
 from console.scope import Section, may_enter
 from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
@@ -57,7 +58,7 @@ def load_page(connection: Connection, reader: Reader) -> TechnicalPage:
 
 def _load_causes(connection: Connection, reader: Reader, ids: list[int]) -> tuple[CauseCard, ...]:
     cases = case_loader.load_cases(connection, reader, ids)
-    technical = case_loader.load_technical(connection, reader, cases)
+    technical = load_technical(connection, reader, cases)
     return tuple(
         CauseCard(
             number=case.row["number"],

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
 from console.loaders import cases as loader
+from console.loaders.case_pages import load_case_view
+from console.loaders.case_rows import load_technical, row_of
 from console.scope import Section
 from console.seat import Seat, entering, load_progress, not_here
 from console.views import case as case_views
@@ -28,7 +30,7 @@ def alarms(
         ids = loader.load_alarm_ids(connection, reader, tab, after)
         more = len(ids) > loader.CASES_PAGE
         shown = loader.load_cases(connection, reader, ids[: loader.CASES_PAGE])
-        technical = loader.load_technical(connection, reader, shown)
+        technical = load_technical(connection, reader, shown)
         selected = next((item for item in shown if item.id == case), None)
         if case is not None and selected is None:
             selected = loader.load_case(connection, reader, case)
@@ -42,12 +44,8 @@ def alarms(
         page = case_views.AlarmsPage(
             tab=tab,
             tabs=loader.load_tabs(connection, reader),
-            rows=tuple(
-                loader.row_of(item, reader, technical=technical.get(item.id), tab=tab) for item in shown
-            ),
-            selected=None
-            if selected is None
-            else loader.load_case_view(connection, reader, selected, tab=tab),
+            rows=tuple(row_of(item, reader, technical=technical.get(item.id), tab=tab) for item in shown),
+            selected=None if selected is None else load_case_view(connection, reader, selected, tab=tab),
             chosen=case is not None,
             more_url=f"/alarms?tab={tab.value}&after={shown[-1].id}" if more and shown else None,
             watched_count=watched["count"] if watched else 0,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from alerts import acts
 from console.loaders import cases as loader
+from console.loaders.case_pages import load_case_view
 from console.loaders.cases import LoadedCase
 from console.metrics import ACTS
 from console.scope import Act, RevealPurpose, Section, Sight, may_act, may_enter
@@ -72,7 +73,7 @@ def _answer(
     status: int = 200,
     live: bool = True,
 ) -> Response:
-    view = loader.load_case_view(connection, seat.reader(connection), case, full=True)
+    view = load_case_view(connection, seat.reader(connection), case, full=True)
     if form is not None:
         view = replace(view, **cast(Any, {form_name: form}))
     section = next((item for item in _BACK if may_enter(seat.viewer, item)), Section.ALARMS)

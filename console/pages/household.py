@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from console.loaders import Reader
 from console.loaders import cases as case_loader
+from console.loaders.case_rows import row_of
+from console.loaders.contacts import contact_of
 from console.loaders.devices import load_devices
 from console.loaders.evidence import load_chart, load_openings, load_usual
 from console.loaders.households import LoadedHousehold, hide_presence, load_households, thresholds_ms
@@ -142,7 +144,7 @@ def answer_household(
         source_form=source_form or FormView() if found.line is not None else None,
         consents=_consents(connection, row["id"]),
         devices=load_devices(connection, reader, ids=[item["device_id"] for item in device_rows]).rows,
-        contacts=tuple(case_loader.contact_of(item, named=False, with_phone=False) for item in contacts),
+        contacts=tuple(contact_of(item, named=False, with_phone=False) for item in contacts),
         case_url=None if row["case_id"] is None else f"/cases/{row['case_id']}",
         case_number=row["case_number"],
         past_cases=_past_cases(connection, reader, row["id"]),
@@ -166,7 +168,7 @@ def _log_url(device_rows: list[dict[str, Any]]) -> str | None:
 def _past_cases(connection: Connection, reader: Reader, household_id: str) -> tuple[case_views.CaseRow, ...]:
     rows = connection.execute(queries("console")["past_case_ids"], {"household_id": household_id}).fetchall()
     cases = case_loader.load_cases(connection, reader, [row["id"] for row in rows])
-    return tuple(case_loader.row_of(case, reader) for case in cases)
+    return tuple(row_of(case, reader) for case in cases)
 
 
 def _absences(

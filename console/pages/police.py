@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from console.loaders import Reader
 from console.loaders import cases as case_loader
+from console.loaders.case_rows import row_of
 from console.scope import Section
 from console.seat import Seat, entering
 from console.tickets import store
@@ -75,4 +76,4 @@ def _pressing(case: case_loader.LoadedCase) -> tuple[int, datetime]:
 
 
 def _case_row(case: case_loader.LoadedCase, reader: Reader) -> case_views.CaseRow:
-    return replace(case_loader.row_of(case, reader), url=f"/cases/{case.id}")
+    return replace(row_of(case, reader), url=f"/cases/{case.id}")

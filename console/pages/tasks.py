@@ -14,7 +14,9 @@ from alerts import acts
 from console.loaders import Reader
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
+from console.loaders.contacts import contact_of
 from console.loaders.households import Row
+from console.loaders.tasks import load_tasks, task_view
 from console.metrics import ACTS
 from console.pages.absences import ABSENCE_MAX
 from console.pages.case import notice_of, refusal_word
@@ -36,8 +38,8 @@ def tasks(seat: Annotated[Seat, Depends(entering(Section.TASKS))], fragment: str
     with seat.transaction() as connection:
         reader = seat.reader(connection)
         page = tasks_views.TasksPage(
-            loader.load_tasks(connection, reader, done=False),
-            loader.load_tasks(connection, reader, done=True),
+            load_tasks(connection, reader, done=False),
+            load_tasks(connection, reader, done=True),
         )
         return seat.answer(connection, "tasks.html", page, section=Section.TASKS, fragment=fragment)
 
@@ -79,7 +81,7 @@ def _answer(
     status: int = 200,
 ) -> Response:
     reader = seat.reader(connection)
-    view = loader.task_view(task, case, reader)
+    view = task_view(task, case, reader)
     if form is not None and view.form is not None:
         view = replace(view, form=form)
     near = is_near(seat, task, case)
@@ -139,7 +141,7 @@ def contacts_of(
     sql = queries("console")
     values = {"ids": [case.row["household_id"]], "now": reader.now}
     rows = connection.execute(sql["contacts"], values).fetchall()
-    others = tuple(loader.contact_of(row, named=near, with_phone=near) for row in rows)
+    others = tuple(contact_of(row, named=near, with_phone=near) for row in rows)
     elder = case.household.row if case.household else None
     if not with_elder or elder is None or not elder["name"]:
         return others

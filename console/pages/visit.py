@@ -18,6 +18,7 @@ from console.identity import sessions as identity
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.households import Row
+from console.loaders.tasks import load_tasks, task_view
 from console.metrics import ACTS
 from console.pages import tasks
 from console.pages.case import notice_of, refusal_word
@@ -52,7 +53,7 @@ Doer = Callable[[Connection, Row, LoadedCase, Doing], str | None]
 
 def _open(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase, case_views.TaskView]:
     task, case = tasks.load(connection, seat, task_id)
-    return task, case, loader.task_view(task, case, seat.reader(connection))
+    return task, case, task_view(task, case, seat.reader(connection))
 
 
 def _name(seat: Seat, task: Row, case: LoadedCase) -> view_parts.HouseholdName:
@@ -199,7 +200,7 @@ def _show_results(
 ) -> Response:
     found = [
         view
-        for view in loader.load_tasks(connection, seat.reader(connection), done=False)
+        for view in load_tasks(connection, seat.reader(connection), done=False)
         if view.kind in (TaskKind.VISIT, TaskKind.CALL)
         and view.form is not None
         and view.household is not None

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.households import Row
+from console.loaders.tasks import task_view
 from console.pages import tasks
 from console.pages.recording import NotTakenError, audit_task, doing_of
 from console.pages.visit import Guard, SentAct, check_phone, do_sent
@@ -57,7 +58,7 @@ def photos(seat: Guard, task_id: TaskId) -> Response:
 def _show(
     connection: Connection, seat: Seat, task: Row, case: LoadedCase, home: str, form: view_parts.Form, *, status: int = 200
 ) -> Response:  # fmt: skip
-    view = loader.task_view(task, case, seat.reader(connection))
+    view = task_view(task, case, seat.reader(connection))
     agreed = connection.execute(_SQL["photo_consent"], {"household_id": home}).fetchone() is not None
     found = connection.execute(_SQL["photos"], {"task_id": task["id"]}).fetchall()
     may = loader.may_record(seat.viewer, task, case) and view.done_at is None

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from alerts.watchdog.rules import Check
 from alerts.watchdog.words import mend, title
-from console.loaders import cases as loader
+from console.loaders.contacts import contact_of
 from console.scope import Section
 from console.seat import WATCHDOG_SILENT_AFTER, Seat, entering
 from console.views import guard as guard_views
@@ -99,7 +99,7 @@ def _load_calls(
     ids = [row["household_id"] for row in rows if row["household_id"]]
     contacts: dict[str, list[view_parts.Contact]] = defaultdict(list)
     for row in connection.execute(queries("console")["contacts"], {"ids": ids, "now": seat.now}).fetchall():
-        contacts[row["household_id"]].append(loader.contact_of(row, named=True, with_phone=True))
+        contacts[row["household_id"]].append(contact_of(row, named=True, with_phone=True))
     return [(row, tuple(contacts[row["household_id"] or ""])) for row in rows]
 
 

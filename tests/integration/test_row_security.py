@@ -245,6 +245,26 @@ def test_events_without_a_scope_are_not_read_and_the_try_is_written_down(
         assert ask(hostile, log) == []
 
 
+def test_a_whole_place_is_told_to_its_own_viewers_alone(world: World, hostile: Hostile) -> None:
+    asked = (
+        "SELECT count_watched('wenchang') AS found",
+        "SELECT count(*) AS found FROM watched_homes('wenchang', '')",
+        "SELECT count(*) AS found FROM building_counts('wenchang')",
+        "SELECT count(*) AS found FROM stairwell_gateways('wenchang', NULL)",
+    )
+
+    def found(name: str | None) -> list[int]:
+        with hostile.transaction():
+            if name is not None:
+                ask(hostile, "SELECT open_scope(%s, %s)", *_session(world, name))
+            return [ask(hostile, cast(LiteralString, text))[0]["found"] for text in asked]
+
+    own = world.rows("SELECT count_watched('wenchang') AS found")[0]["found"]
+    assert own > 0 and found("clerk")[:2] == [own, own] and found("clerk")[2] > 0
+    for name in (None, "clerk-b", "family", "resident"):
+        assert found(name) == [0, 0, 0, 0], name
+
+
 def test_nobody_reads_under_anothers_ticket(world: World, hostile: Hostile) -> None:
     world.write(
         "INSERT INTO look_up_tickets (community_id, asked_by, asked_at, purpose, document_number, basis, door, from_at,"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from console.loaders.cases import fold_entries
+from console.loaders.timeline import fold_entries
 from console.views.case import TimelineEntry
 from console.views.parts import Phrase
 

@@ -1,0 +1,209 @@
+"""A case in a list: a loaded case enters; its row with the one next step and what it stands for leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from alerts.rules.case import OWN_RULES
+from console.loaders import Reader
+from console.loaders.cases import LoadedCase, outcome_in, role_of
+from console.loaders.households import Row, load_households
+from console.loaders.timeline import instant_in
+from console.scope import (
+    Act,
+    Viewer,
+    may_act,
+)
+from console.views import parts as view_parts
+from console.views.case import CaseRow, NextStep, Tab
+from console.views.grounds import Incident, Technical
+from console.views.parts import Mark
+from kaimen.database import Connection, queries
+from kaimen.policy import CAUSE_LADDERS
+from kaimen.vocabulary import (
+    CaseCause,
+    CaseState,
+    Grade,
+    Stage,
+    TaskKind,
+)
+
+MARKS = {0: Mark.UNKNOWN, 1: Mark.LOW, 2: Mark.MID, 3: Mark.HIGH}
+
+
+_TASK_ACTS = {
+    TaskKind.CALL: ("call", "c"),
+    TaskKind.VISIT: ("record_visit", ""),
+    TaskKind.DEVICE_CHECK: ("record_device", ""),
+    TaskKind.CONFIRM_BACK: ("answer_back", ""),
+    TaskKind.REVIEW: ("review", ""),
+}
+
+
+def load_technical(
+    connection: Connection, reader: Reader, cases: Sequence[LoadedCase]
+) -> dict[int, Technical]:
+    """Return what each technical case stands for."""
+    ids = [case.id for case in cases if case.facts.cause is CaseCause.TECHNICAL]
+    if not ids:
+        return {}
+    counts = {
+        row["case_id"]: row
+        for row in connection.execute(queries("console")["case_household_counts"], {"ids": ids}).fetchall()
+    }
+    places = _load_places(connection, cases)
+    longest = [row["longest_unseen"] for row in counts.values() if row["longest_unseen"]]
+    homes = load_households(connection, reader, longest)
+    community = places.get("", "")
+    found = {}
+    for case in cases:
+        if case.facts.cause is not CaseCause.TECHNICAL:
+            continue
+        cause, _, cause_id = (case.row["cause_key"] or "own").partition(":")
+        count = counts.get(case.id)
+        home = homes.get(count["longest_unseen"]) if count else None
+        found[case.id] = Technical(
+            cause=cause,
+            cause_id=cause_id,
+            place=places.get(cause_id) or cause_id or community,
+            since=case.row["stage_at"],
+            household_count=count["household_count"] if count else 0,
+            check_count=count["check_count"] if count else 0,
+            never_heard=case.row["never_heard"],
+            longest=None if home is None or case.facts.state is CaseState.CLOSED else home.in_list(),
+        )
+    return found
+
+
+def _load_places(connection: Connection, cases: Sequence[LoadedCase]) -> dict[str, str]:
+    """Return where the causes are: a device's place, a site's name; "" is the community."""
+    ids = [(case.row["cause_key"] or "").partition(":")[2] for case in cases]
+    community_id = cases[0].row["community_id"] if cases else None
+    rows = connection.execute(
+        queries("console")["places"], {"ids": ids, "community_id": community_id}
+    ).fetchall()
+    return {row["id"]: row["place"] for row in rows}
+
+
+def row_of(
+    case: LoadedCase,
+    reader: Reader,
+    *,
+    technical: Technical | None = None,
+    tab: Tab = Tab.ALL,
+    full: bool = False,
+) -> CaseRow:
+    """Make a console row of a case; ``full`` for the case's own page, whose reading is written down."""
+    row = case.row
+    now = reader.now
+    held = row["held_until"] if row["held_until"] is not None and row["held_until"] > now else None
+    closed = case.facts.state is CaseState.CLOSED
+    of_inactivity = case.facts.cause is CaseCause.INACTIVITY
+    rank = row["priority"]
+    incident = _incident_of(case)
+    # Nobody learns from a list which home is declared empty: whose door it is stands on the case's own page.
+    named = case.facts.cause is not CaseCause.ABSENCE or full
+    return CaseRow(
+        id=case.id,
+        number=row["number"],
+        mark=MARKS[min(row["stage"] if incident is None else rank, 3)],
+        state=case.facts.state,
+        url=f"/alarms?tab={tab.value}&case={case.id}",
+        page_url=f"/cases/{case.id}",
+        household=None if case.household is None or not named else case.household.name,
+        technical=technical,
+        incident=incident,
+        grade=Grade(row["grade"]) if of_inactivity else None,
+        line=None if case.household is None or not of_inactivity else _line_of(case, closed),
+        grounds=None if case.household is None or not of_inactivity else case.household.grounds,
+        act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
+        begun_at=row["task_begun_at"],
+        next_action="" if row["task_kind"] is not None else row["next_action"] or "",
+        due_at=row["task_due_at"] or row["next_action_at"],
+        holder=row["holder_name"] or row["assignee_name"],
+        holder_role=role_of(row["holder_role"] or row["assignee_role"]),
+        holder_for=row["holder_for"] or "",
+        held_until=held,
+        held_reason=row["held_reason"] if held else None,
+        proposal_at=_proposed_at(row),
+        proposal_by=str((row["proposal"] or {}).get("kind", "")),
+        closed_at=row["closed_at"],
+        outcome=outcome_in(row["outcome"]),
+        unacknowledged=not closed and row["holder_id"] is None and held is None and rank >= Stage.CALL,
+        next_act=None if closed else _primary(case, reader.viewer),
+    )
+
+
+def _incident_of(case: LoadedCase) -> Incident | None:
+    """Say what a case of another cause is about; None for inactivity and technical ones."""
+    row, cause = case.row, case.facts.cause
+    if cause in OWN_RULES:
+        return None
+    ladder = CAUSE_LADDERS[cause.value]
+    return Incident(
+        cause=cause,
+        at=row["opened_at"] if row["evidence_at"] is None else row["evidence_at"],
+        place=row["door_place"] or "",
+        count=max(1, row["signal_count"]),
+        silent=ladder.hides_place,
+    )
+
+
+def _line_of(case: LoadedCase, closed: bool) -> view_parts.DayLine | None:
+    """The household's line; a closed case no longer colours it."""
+    assert case.household is not None
+    line = case.household.line
+    if line is None or closed:
+        return line
+    return replace(line, stage=max(line.stage, Stage(min(case.row["stage"], Stage.VISIT))))
+
+
+def _proposed_at(row: Row) -> datetime | None:
+    """The instant of the evidence itself, which is what a person is asked about."""
+    found = instant_in(str((row["proposal"] or {}).get("evidence_at", "")))
+    return found if isinstance(found, datetime) else row["proposal_at"]
+
+
+def _act(case: LoadedCase, name: str, path: str, key: str = "") -> view_parts.Act:
+    return view_parts.Act(name=name, url=f"/cases/{case.id}/{path}", post=True, key=key)
+
+
+def _primary(case: LoadedCase, viewer: Viewer) -> view_parts.Act | None:
+    """The one thing to do next: claim what nobody has, then call, go, or record what was found."""
+    row = case.row
+    task_id = row["task_id"]
+    if row["proposal"] is not None and may_act(viewer, Act.CONFIRM_CLOSING, case.facts):
+        return view_parts.Act(name="confirm_closing", url=f"/cases/{case.id}#confirm")
+    if row["holder_id"] is None and may_act(viewer, Act.CLAIM, case.facts):
+        return _act(case, "claim", "claim", key="a")
+    if task_id is None or not may_act(viewer, Act.OUTCOME, case.facts):
+        return None
+    name, key = _TASK_ACTS.get(row["task_kind"], ("record_outcome", ""))
+    return view_parts.Act(name=name, url=f"/tasks/{task_id}", key=key)
+
+
+def next_step(case: LoadedCase, viewer: Viewer) -> NextStep | None:
+    """The box with the one primary button and what else may be done."""
+    row = case.row
+    if case.facts.state is CaseState.CLOSED:
+        return None
+    others = []
+    if row["holder_id"] == viewer.user_id and may_act(viewer, Act.RELEASE, case.facts):
+        others.append(_act(case, "release", "release"))
+    if may_act(viewer, Act.HAND_OVER, case.facts):
+        others.append(view_parts.Act(name="hand_over", url=f"/cases/{case.id}#hand-over"))
+    if may_act(viewer, Act.HOLD, case.facts):
+        others.append(view_parts.Act(name="hold", url=f"/cases/{case.id}#hold"))
+    return NextStep(
+        act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
+        due_at=row["task_due_at"] or row["next_action_at"],
+        assignee=row["assignee_name"] or row["holder_name"],
+        assignee_role=role_of(row["assignee_role"] or row["holder_role"]),
+        accepted_at=row["task_claimed_at"],
+        begun_at=row["task_begun_at"],
+        starts_at=row["task_start_at"],
+        primary=_primary(case, viewer),
+        others=tuple(others),
+    )

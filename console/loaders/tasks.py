@@ -1,0 +1,97 @@
+"""Tasks: a loaded case or a reader enters; what is to be done, and what may be recorded of it, leaves."""
+
+from __future__ import annotations
+
+from alerts.rules.case import OWN_RULES
+from console.loaders import Reader
+from console.loaders.case_rows import MARKS
+from console.loaders.cases import LoadedCase, load_cases, may_record, outcome_in
+from console.loaders.households import Row
+from console.views.case import TaskView
+from console.views.parts import Form
+from kaimen.database import Connection, queries
+from kaimen.vocabulary import (
+    CaseCause,
+    Contacted,
+    Outcome,
+    TaskKind,
+    TaskState,
+)
+
+#: What may be recorded for each kind of task; what closes without a person is not in it.
+OUTCOMES = {
+    TaskKind.CALL: (
+        Outcome.WELL, Outcome.HELPED, Outcome.NO_ANSWER, Outcome.AWAY, Outcome.HOSPITAL, Outcome.OTHER,
+    ),
+    TaskKind.VISIT: (
+        Outcome.WELL, Outcome.HELPED, Outcome.NO_ANSWER, Outcome.AWAY, Outcome.HOSPITAL,
+        Outcome.SENSOR_FAULT, Outcome.DECEASED, Outcome.OTHER,
+    ),
+    TaskKind.DEVICE_CHECK: (Outcome.RESTORED, Outcome.SENSOR_FAULT),
+    TaskKind.CONFIRM_CLOSING: (),
+}  # fmt: skip
+
+
+def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
+    """Make the view of a task; the form is there where this reader may record an outcome now."""
+    kind, state = TaskKind(task["kind"]), TaskState(task["state"])
+    is_open = state in (TaskState.OPEN, TaskState.CLAIMED)
+    may = is_open and may_record(reader.viewer, task, case)
+    return TaskView(
+        id=task["id"],
+        kind=kind,
+        state=state,
+        role=task["role"],
+        due_at=task["due_at"],
+        start_at=task["start_at"],
+        household=None
+        if case.household is None or case.facts.cause is CaseCause.ABSENCE
+        else case.household.name,
+        case_number=case.row["number"],
+        mark=MARKS[min(case.row["stage"] if case.facts.cause in OWN_RULES else case.row["priority"], 3)],
+        url=f"/tasks/{task['id']}",
+        assignee=task["assignee_name"],
+        begun_at=task["begun_at"],
+        done_at=task["done_at"],
+        done_by=task["done_by_name"],
+        outcome=outcome_in(task["outcome"]),
+        contacted=None if task["contacted"] is None else Contacted(task["contacted"]),
+        witness=task["witness"],
+        note=task["note"],
+        outcomes=outcomes_of(case, kind) if may else (),
+        form=Form() if may else None,
+    )
+
+
+def outcomes_of(case: LoadedCase, kind: TaskKind) -> tuple[Outcome, ...]:
+    """Return what may be recorded of a task: of a cause with a ladder what its snapshot says."""
+    if case.facts.cause in OWN_RULES:
+        return OUTCOMES[kind]
+    stored = case.row["policy"].get("causes", {}).get(case.facts.cause.value, {})
+    return tuple(Outcome(word) for word in stored.get("outcomes", ()))
+
+
+def load_tasks(connection: Connection, reader: Reader, *, done: bool) -> tuple[TaskView, ...]:
+    """Return the tasks the reader may be shown: what is most pressing first."""
+    rows = connection.execute(
+        queries("console")["task_ids"],
+        {
+            "community_id": reader.viewer.community_id,
+            "user_id": reader.viewer.user_id,
+            "role": reader.viewer.role.value,
+            "all": not reader.viewer.is_helper,
+            "done": done,
+            "since": reader.day_begin,
+        },
+    ).fetchall()
+    views_found: list[TaskView] = []
+    cases = {
+        case.id: case for case in load_cases(connection, reader, list({row["case_id"]: 0 for row in rows}))
+    }
+    for row in rows:
+        case = cases.get(row["case_id"])
+        task = next((task for task in case.tasks if task["id"] == row["id"]), None) if case else None
+        if case is None or task is None:
+            continue
+        views_found.append(task_view(task, case, reader))
+    return tuple(views_found)
