@@ -19,13 +19,6 @@ def _end_connection_of(pool: Pool, url: str) -> None:
     assert ended == (True,)
 
 
-def test_an_ended_connection_is_not_handed_out(database_url: str) -> None:
-    with open_pool(database_url, service="test", size_max=1) as pool:
-        _end_connection_of(pool, database_url)
-        with transaction(pool) as connection:
-            assert connection.execute("SELECT 1 AS one").fetchone() == {"one": 1}
-
-
 def test_a_trusted_connection_fails_once_and_is_replaced(database_url: str) -> None:
     with open_pool(database_url, service="test", size_max=1, trusted_s=3600) as pool:
         _end_connection_of(pool, database_url)
