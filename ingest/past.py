@@ -15,8 +15,8 @@ from psycopg.rows import tuple_row
 from ingest.backtest import HouseholdPast, household_past
 from ingest.book import Book, load_book
 from ingest.detector.coverage import DeviceTrack
-from ingest.detector.engine import beats_of
 from ingest.detector.rule import HouseholdRule, tokens_by_household
+from ingest.detector.stretches import beats_of
 from ingest.event_columns import StoredEvent, read_columns
 from ingest.event_rows import boot_text
 from ingest.replay import base_of, event_of, point_of

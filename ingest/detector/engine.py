@@ -15,11 +15,10 @@ import numpy as np
 
 from ingest.detector import kernel
 from ingest.detector.batches import Batch, FastLane
-from ingest.detector.coverage import NO_COUNTER, Beat, BootTrack, DeviceTrack, EventVerdict
+from ingest.detector.coverage import BootTrack, DeviceTrack, EventVerdict
 from ingest.detector.facts import (
     BootBase,
     CheckDue,
-    CheckEnded,
     CoveragePoint,
     Crossing,
     Evidence,
@@ -28,15 +27,16 @@ from ingest.detector.facts import (
     OutageBegan,
     OutageEnded,
     Taken,
-    Withdrawal,
 )
 from ingest.detector.going_on import LIVES, REFRESHED_MAX, TELLS, Gone, go_on, is_worth_refreshing
 from ingest.detector.packed import PackedEvents
 from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
 from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
+from ingest.detector.stretches import base_of, beats_of, point_of
+from ingest.detector.watches import Watch, announce, check_ended, note_checks, view_of, withdraw, withdrawal
 from kaimen import wire
 from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, LATE_AFTER_MS
-from kaimen.vocabulary import Admission, Credential, Device, DoorRole, EvidenceKind, Household
+from kaimen.vocabulary import Admission, Credential, Device, DoorRole, Household
 
 #: A device with fewer events as they were said is left alone: packing it would gain nothing.
 PACKED_FROM_EVENTS = 64
@@ -58,24 +58,6 @@ def pulse_at_or_after(instant_ms: int) -> int:
     return -(-instant_ms // PULSE_MS) * PULSE_MS
 
 
-class _Watch:
-    """What the detector remembers of one household beside the arrays."""
-
-    __slots__ = (
-        "checks", "household_id", "index", "judgement", "not_known_runs", "not_known_since", "rule", "standing",
-    )  # fmt: skip
-
-    def __init__(self, index: int, rule: HouseholdRule) -> None:
-        self.index = index
-        self.rule = rule
-        self.household_id = rule.household.household_id
-        self.standing: dict[int, Crossing] = {}
-        self.checks: dict[int, CheckDue] = {}
-        self.judgement: Judgement | None = None
-        self.not_known_since: int | None = None
-        self.not_known_runs: list[tuple[int, int]] = []
-
-
 class Detector:
     """Watches the households of a registry.
 
@@ -87,7 +69,7 @@ class Detector:
         self._pulse_ms = pulse_at_or_after(now_ms)
         self._registry = registry
         self._tracks: dict[str, DeviceTrack] = {}
-        self._watches: dict[str, _Watch] = {}
+        self._watches: dict[str, Watch] = {}
         self._outages: dict[str, OutageBegan] = {}
         self._dirty: set[str] = set()
         self._changed_views: set[str] = set()
@@ -119,14 +101,14 @@ class Detector:
         self._state = WatchState(len(watched))
         self._found = np.empty(len(self._state.due_s), np.int64)
         self._watches = {}
-        self._order: list[_Watch] = []
-        self._dwellers: dict[str, list[_Watch]] = {}
-        self._sharers: dict[str, list[_Watch]] = {}
+        self._order: list[Watch] = []
+        self._dwellers: dict[str, list[Watch]] = {}
+        self._sharers: dict[str, list[Watch]] = {}
         tokens = tokens_by_household(self._registry.credentials)
         for index, household in enumerate(watched):
             own = tokens.get(household.household_id, ())
             rule = HouseholdRule(household, self._tracks, self._registry.credentials, own)
-            watch = _Watch(index, rule)
+            watch = Watch(index, rule)
             old = before.pop(household.household_id, None)
             if old is not None:
                 watch.standing, watch.checks = old.standing, old.checks
@@ -143,13 +125,13 @@ class Detector:
             self._let_go(gone)
         self._dirty &= set(self._watches)
 
-    def _let_go(self, watch: _Watch) -> None:
+    def _let_go(self, watch: Watch) -> None:
         """A household is no longer watched (consent withdrawn, moved): nothing may stand for it."""
         cause: Evidence = {"kind": "not_watched"}
         for crossing in watch.standing.values():
-            self._pending.append(_withdrawal(crossing, self._pulse_ms, self._pulse_ms, cause))
+            self._pending.append(withdrawal(crossing, self._pulse_ms, self._pulse_ms, cause))
         for check in watch.checks.values():
-            self._pending.append(_check_ended(check, self._pulse_ms, self._pulse_ms, cause))
+            self._pending.append(check_ended(check, self._pulse_ms, self._pulse_ms, cause))
 
     def replace_registry(self, registry: Registry) -> None:
         """Take over changed devices, households, absences, words of witnesses and policies."""
@@ -325,7 +307,7 @@ class Detector:
             for boot in self._lane.settle(device_id):
                 self._changed_boots[(device_id, boot.boot)] = boot
 
-    def _settle_watch(self, watch: _Watch) -> None:
+    def _settle_watch(self, watch: Watch) -> None:
         if self._lane is not None:
             for _, track in watch.rule.doors:
                 self._settle(track.device_id)
@@ -407,7 +389,7 @@ class Detector:
         """Return the instant before which no pulse without messages can change anything."""
         return int(self._state.bound_s.min()) * PULSE_MS
 
-    def _catch_up(self, watch: _Watch, pulse_ms: int, facts: list[Fact]) -> None:
+    def _catch_up(self, watch: Watch, pulse_ms: int, facts: list[Fact]) -> None:
         """Judge the household at each instant it was due at, in order, up to the pulse."""
         due = self._state.due_pulse_ms(watch.index)
         while due <= pulse_ms:
@@ -415,7 +397,7 @@ class Detector:
             after = self._state.due_pulse_ms(watch.index)
             due = max(after, due + PULSE_MS)
 
-    def _judge(self, watch: _Watch, pulse_ms: int, facts: list[Fact]) -> None:
+    def _judge(self, watch: Watch, pulse_ms: int, facts: list[Fact]) -> None:
         household = watch.rule.household
         self._settle_watch(watch)
         if pulse_ms < household.watched_from_ms:
@@ -425,85 +407,20 @@ class Detector:
             return
         judgement = watch.rule.judge(pulse_ms)
         watch.judgement = judgement
-        self._withdraw(watch, judgement, facts)
-        self._announce(watch, judgement, facts)
-        self._check(watch, judgement, facts)
+        withdraw(watch, judgement, facts)
+        announce(watch, judgement, facts)
+        note_checks(watch, judgement, facts)
         self._note_known(watch, judgement, facts)
         self._arm(watch, judgement)
         self._let_go_on(watch)
         self._changed_views.add(household.household_id)
 
-    def _let_go_on(self, watch: _Watch) -> None:
+    def _let_go_on(self, watch: Watch) -> None:
         if self._lane is not None:
             for _, track in watch.rule.dwelling:
                 self._enter_lane(track.device_id)
 
-    def _withdraw(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
-        evidence = judgement.evidence
-        for stage, crossing in list(watch.standing.items()):
-            newer = judgement.absent_until_ms is not None or evidence.instant_ms > crossing.evidence_ms
-            if newer and judgement.stage < stage:
-                del watch.standing[stage]
-                instant, cause = evidence.instant_ms, evidence.as_dict()
-                if judgement.absent_until_ms is not None:
-                    instant, cause = judgement.pulse_ms, {"kind": "absence"}
-                facts.append(_withdrawal(crossing, judgement.pulse_ms, instant, cause))
-
-    def _announce(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
-        household = watch.rule.household
-        since = judgement.evidence.instant_ms
-        for stage in range(1, judgement.stage + 1):
-            if stage in watch.standing:
-                continue
-            threshold = household.thresholds_ms[stage - 1]
-            at = watch.rule.crossing_ms(since, judgement.pulse_ms, judgement.pulse_ms, threshold)
-            assert at is not None, "the stage was counted from the same coverage"
-            crossing = Crossing(
-                household.household_id,
-                stage,
-                at,
-                judgement.pulse_ms,
-                since,
-                judgement.evidence.as_dict(),
-                judgement.inactive_ms,
-                judgement.pulse_ms - since,
-                household.thresholds_ms,
-            )
-            watch.standing[stage] = crossing
-            facts.append(crossing)
-
-    def _check(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
-        evidence = judgement.evidence
-        for step, check in list(watch.checks.items()):
-            if judgement.absent_until_ms is not None or evidence.instant_ms > check.evidence_ms:
-                del watch.checks[step]
-                instant, cause = evidence.instant_ms, evidence.as_dict()
-                if judgement.absent_until_ms is not None:
-                    instant, cause = judgement.pulse_ms, {"kind": "absence"}
-                facts.append(_check_ended(check, judgement.pulse_ms, instant, cause))
-        if judgement.absent_until_ms is not None:
-            return
-        for step, threshold in enumerate(watch.rule.household.thresholds_ms, start=1):
-            at = evidence.instant_ms + threshold
-            if at > judgement.pulse_ms:
-                return
-            if step in watch.checks:
-                continue
-            inactive = watch.rule.inactive_ms(evidence.instant_ms, at, judgement.pulse_ms)
-            if inactive < threshold:
-                due = CheckDue(
-                    watch.rule.household.household_id,
-                    step,
-                    at,
-                    judgement.pulse_ms,
-                    evidence.instant_ms,
-                    evidence.as_dict(),
-                    inactive,
-                )
-                watch.checks[step] = due
-                facts.append(due)
-
-    def _note_known(self, watch: _Watch, judgement: Judgement, facts: list[Fact]) -> None:
+    def _note_known(self, watch: Watch, judgement: Judgement, facts: list[Fact]) -> None:
         pulse_ms = judgement.pulse_ms
         if not judgement.known and watch.not_known_since is None:
             watch.not_known_since = pulse_ms
@@ -529,7 +446,7 @@ class Detector:
                 del self._outages[track.device_id]
                 facts.append(OutageEnded(track.device_id, standing.began_ms, pulse_ms))
 
-    def _silent_elsewhere(self, track: DeviceTrack, watch: _Watch, pulse_ms: int) -> bool:
+    def _silent_elsewhere(self, track: DeviceTrack, watch: Watch, pulse_ms: int) -> bool:
         """Say whether another household still requires this silent device."""
         until = track.known_until()
         if until is not None and pulse_ms <= until:
@@ -539,7 +456,7 @@ class Detector:
             for other in self._dwellers.get(track.device_id, ())
         )
 
-    def _arm(self, watch: _Watch, judgement: Judgement) -> None:
+    def _arm(self, watch: Watch, judgement: Judgement) -> None:
         state, index, rule = self._state, watch.index, watch.rule
         state.level[index] = PLAIN
         if self._is_simple(watch, judgement):
@@ -555,7 +472,7 @@ class Detector:
             )
         state.set_due(index, judgement.due_ms)
 
-    def _is_simple(self, watch: _Watch, judgement: Judgement) -> bool:
+    def _is_simple(self, watch: Watch, judgement: Judgement) -> bool:
         """Say whether nothing but time, heartbeats and one door decide about the household until a message comes."""
         rule = watch.rule
         if len(rule.dwelling) != 1 or rule.bounds or watch.checks or not judgement.grows:
@@ -580,58 +497,21 @@ class Detector:
         for (device_id, boot), track in self._changed_boots.items():
             if track.unsaved_from is not None:
                 stretches = track.folded[track.unsaved_from :]
-                points.extend(_point_of(device_id, boot, first, last) for first, last in stretches)
+                points.extend(point_of(device_id, boot, first, last) for first, last in stretches)
                 track.unsaved_from = None
         return points
 
     def take_changed_boots(self) -> list[BootBase]:
         """Return the bases of boots that were spoken for since the last call; call after ``take_changed_points``."""
-        bases = [
-            BootBase(
-                device_id,
-                boot,
-                track.ntp_up_ms,
-                track.ntp_ts_ms,
-                track.ntp_base_min_ms,
-                track.ntp_base_max_ms,
-                track.received_base_ms,
-                track.rtc_base_ms,
-                track.newest_received_ms,
-            )
-            for (device_id, boot), track in self._changed_boots.items()
-        ]
+        bases = [base_of(device_id, boot, track) for (device_id, boot), track in self._changed_boots.items()]
         self._changed_boots.clear()
         return bases
 
     def take_changed_views(self) -> list[HouseholdView]:
         """Return the households judged since the last call; batches may have said more than is in their views."""
-        views = [
-            self._view(self._watches[key]) for key in sorted(self._changed_views) if key in self._watches
-        ]
+        views = [view_of(self._watches[key]) for key in sorted(self._changed_views) if key in self._watches]
         self._changed_views.clear()
         return [view for view in views if view is not None]
-
-    def _view(self, watch: _Watch) -> HouseholdView | None:
-        judgement = watch.judgement
-        if judgement is None:
-            return None
-        opened = [track.door_open_since() for _, track in watch.rule.dwelling]
-        return HouseholdView(
-            household_id=watch.rule.household.household_id,
-            as_of_ms=judgement.pulse_ms,
-            known=judgement.known and (judgement.grows or judgement.absent_until_ms is not None),
-            not_known_since_ms=watch.not_known_since,
-            stage=max(watch.standing, default=0),
-            check_step=max(watch.checks, default=0),
-            evidence_ms=judgement.evidence.instant_ms,
-            evidence=judgement.evidence.as_dict(),
-            base_ms=judgement.inactive_ms,
-            anchor_ms=judgement.pulse_ms,
-            settled_ms=judgement.inactive_ms,
-            absent_until_ms=judgement.absent_until_ms,
-            door_open_since_ms=min((at for at in opened if at is not None), default=None),
-            in_fault=any(track.in_fault() for _, track in watch.rule.dwelling),
-        )
 
     def restore(
         self,
@@ -720,46 +600,3 @@ class Detector:
 
     def watched_households(self) -> list[str]:
         return list(self._watches)
-
-
-def _withdrawal(crossing: Crossing, pulse_ms: int, evidence_ms: int, evidence: Evidence) -> Withdrawal:
-    late = evidence.get("kind") != "absence" and evidence_ms < crossing.announced_ms
-    return Withdrawal(
-        crossing.household_id,
-        crossing.stage,
-        crossing.evidence_ms,
-        crossing.announced_ms,
-        pulse_ms,
-        evidence_ms,
-        evidence,
-        late and evidence.get("kind") != EvidenceKind.VERIFIED.value,
-    )
-
-
-def _check_ended(check: CheckDue, pulse_ms: int, evidence_ms: int, evidence: Evidence) -> CheckEnded:
-    return CheckEnded(check.household_id, check.step, check.evidence_ms, pulse_ms, evidence_ms, evidence)
-
-
-def _point_of(device_id: str, boot: str, first: Beat, last: Beat) -> CoveragePoint:
-    return CoveragePoint(
-        device_id, boot, first[3], first[4],
-        first[0], first[1], first[5], first[2],
-        last[0], last[1], last[5], last[2],
-        first[6] or last[6],
-    )  # fmt: skip
-
-
-def beats_of(point: CoveragePoint) -> Iterable[Beat]:
-    """Yield the heartbeats a folded stretch stands for: its first and, where there was another, its last."""
-    yield (
-        point.first_up_ms, point.first_ts_ms, point.first_clock, point.seq_last, point.opens,
-        point.first_received_ms, point.by_check_in,
-    )  # fmt: skip
-    if (point.last_up_ms, point.last_ts_ms) != (point.first_up_ms, point.first_ts_ms):
-        yield (
-            point.last_up_ms, point.last_ts_ms, point.last_clock, point.seq_last, point.opens,
-            point.last_received_ms, point.by_check_in,
-        )  # fmt: skip
-
-
-assert NO_COUNTER == -1, "the column comment of coverage_points.opens says so"
