@@ -1,13 +1,14 @@
 -- What the outbox is filled with, and the queues it is compared with.
 
 -- name: fill_outbox
--- Messages for the console, in two lanes; what an earlier run sent is gone.
+-- Messages for the console of all open cases in turn, in two lanes, each due at an instant of its own; what an earlier
+-- run sent is gone.
 TRUNCATE outbox CASCADE;
 INSERT INTO outbox (case_id, step, person, channel, repetition, idempotency_key, template, args, state, created_at,
   not_before, lane)
-SELECT c.id, 'call', 'community:c1/property_clerk', 'console', 1000 + n, gen_random_uuid()::text, 'case', '{}', 'planned',
-  %(now)s, %(now)s, n %% 2
-FROM generate_series(1, %(messages)s) n, (SELECT min(id) AS id FROM cases) c
+SELECT c.ids[n %% cardinality(c.ids) + 1], 'call', 'community:c1/property_clerk', 'console', 1000 + n,
+  gen_random_uuid()::text, 'case', '{}', 'planned', %(now)s, %(now)s::timestamptz - n * interval '1 millisecond', n %% 2
+FROM generate_series(1, %(messages)s) n, (SELECT array_agg(id ORDER BY id) AS ids FROM cases WHERE state <> 'closed') c
 
 -- name: count_waiting
 SELECT count(*) AS count FROM outbox WHERE state IN ('planned', 'leased')
