@@ -417,7 +417,7 @@ def _read_out(stack: Stack, homes: Sequence[Home]) -> dict[str, Any]:
             " WHERE cause = 'inactivity' ORDER BY opened_at, household_id"
         ).fetchall()
         deliveries = connection.execute(
-            "SELECT c.number, o.step, o.person, o.channel, o.repetition, o.state, count(d.id) AS attempts"
+            "SELECT c.number, o.step, o.person, o.channel, o.repetition, o.state, count(d.attempt) AS attempts"
             " FROM outbox o JOIN cases c ON c.id = o.case_id LEFT JOIN deliveries d ON d.outbox_id = o.id"
             " WHERE c.cause = 'inactivity' GROUP BY c.number, o.id ORDER BY c.number, o.id"
         ).fetchall()
