@@ -68,7 +68,7 @@ def test_one_door_in_columns_has_the_plain_history(case: Case) -> None:
     assert_same(case)
 
 
-@pytest.mark.parametrize("seed", [*range(8), 166, 364, 526, 663, 1349])
+@pytest.mark.parametrize("seed", [*range(4), 166, 364, 526, 663, 1349])
 def test_seeded_streams_in_columns_have_the_plain_history(seed: int) -> None:
     assert_same(random_case(seed))
 
