@@ -12,7 +12,7 @@ from console.views.grounds import Grounds, Incident, Technical
 from console.views.parts import DayLine, LifeSign, Presumed
 from console.views.screens import ResidentPage
 from console.words import Words
-from kaimen.vocabulary import EvidenceKind, Grade
+from kaimen.vocabulary import EvidenceKind, Grade, TaskKind
 
 #: Watched and wall-clock age are both told where they differ by more than a tenth.
 _DIFFERENCE_TOLD = 10
@@ -214,7 +214,14 @@ def _on_it(home: FamilyHome, words: Words) -> str:
     if home.act is None or home.result_by is None:
         return words.say(f"family.ground.act.{act}")
     who = words.say("family.ground.worker", name=home.worker) if home.worker else ""
-    return words.say(f"family.ground.act.{act}", worker=who, by=words.date_time(home.result_by))
+    by = words.date_time(home.result_by)
+    if home.act is not TaskKind.CONFIRM_BACK:
+        # Nobody is on the way before somebody has taken it, and no word is promised for an hour that is over.
+        if home.result_by < words.now:
+            return words.say("family.ground.late", worker=who or words.say("family.ground.nobody"), by=by)
+        if not home.worker:
+            return words.say("family.ground.asked", by=by)
+    return words.say(f"family.ground.act.{act}", worker=who, by=by)
 
 
 def resident_headline(page: ResidentPage, words: Words) -> str:
