@@ -18,7 +18,7 @@ from console.api.asking import (
     RowId,
     Seated,
 )
-from console.api.lists import LISTED_IS_SEEN, Asked, Door, community_of, enter_list
+from console.api.lists import LISTED_IS_SEEN, Asked, Door, enter_list
 from console.api.models import (
     CaseDetail,
     CasePage,
@@ -84,24 +84,18 @@ def _page_one_by_one(seat: Seat, asked: Asked) -> bytes:
 
 
 def _load_ids(connection: Connection, viewer: Viewer, asked: Asked) -> list[int]:
-    states = None if asked.states is None else list(asked.states)
+    values = asked.filters(viewer)
     if viewer.role is Role.POLICE_OFFICER:
-        states = [item for item in states or list(_OPEN_STATES) if item != "closed"]
+        values["states"] = [item for item in asked.states or _OPEN_STATES if item != "closed"]
     rows = connection.execute(
         queries("console")["api_case_ids"],
         {
-            "after": asked.after,
-            "community_id": community_of(viewer),
+            **values,
             "households": None,
-            "household_id": asked.household,
-            "stage": None if asked.stage is None else Stage[asked.stage.upper()].value,
-            "states": states,
-            "cause": None if asked.cause is None else asked.cause.value,
             "causes": None,
             "only_visit": viewer.role is Role.POLICE_OFFICER,
             "task_role": viewer.role.value if viewer.is_helper else None,
             "user_id": viewer.user_id,
-            "limit": asked.limit + 1,
         },
     ).fetchall()
     return [row["id"] for row in rows]

@@ -46,6 +46,18 @@ class Asked:
     household: str | None = None
     cause: CaseCause | None = None
 
+    def filters(self, viewer: Viewer) -> dict[str, Any]:
+        """Return what every statement of the list is cut to, with one row more than asked for: whether more follow."""
+        return {
+            "after": self.after,
+            "community_id": community_of(viewer),
+            "household_id": self.household,
+            "stage": None if self.stage is None else Stage[self.stage.upper()].value,
+            "states": None if self.states is None else list(self.states),
+            "cause": None if self.cause is None else self.cause.value,
+            "limit": self.limit + 1,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -93,15 +105,9 @@ def enter_list(connection: Connection, viewer: Viewer, asked: Asked, **who: Any)
         _SQL["enter_case_list"],
         {
             **who,
-            "after": asked.after,
-            "community_id": community_of(viewer),
+            **asked.filters(viewer),
             "households": sorted(viewer.household_ids) if viewer.role is Role.FAMILY else None,
-            "household_id": asked.household,
-            "stage": None if asked.stage is None else Stage[asked.stage.upper()].value,
-            "states": None if asked.states is None else list(asked.states),
-            "cause": None if asked.cause is None else asked.cause.value,
             "causes": None if causes is None else sorted(cause.value for cause in causes),
-            "limit": asked.limit + 1,
         },
     ).fetchone()
     assert row is not None

@@ -14,8 +14,6 @@ from console.scope import (
 from console.views.parts import Contact
 from kaimen.database import Connection, queries
 
-CONTACT_ROLES = ("family", "neighbour_watcher", "stairwell_liaison", "safety_guardian", "grid_worker")
-
 
 def load_contacts(connection: Connection, reader: Reader, case: LoadedCase) -> tuple[Contact, ...]:
     """Whom to ask, in order; telephone numbers stand on the task's page only, for whoever has the task."""

@@ -296,8 +296,11 @@ def open_street(
         server.drop(name)
 
 
+Sit = Callable[[], Keyboard]
+
+
 @contextmanager
-def sit_down(browser: Browser, street: Street) -> Iterator[Callable[[], Keyboard]]:
+def sit_down(browser: Browser, street: Street) -> Iterator[Sit]:
     """Give each who sits down a browser of her own; every complaint of a browser fails the test."""
     contexts, complaints = [], []
 
@@ -324,3 +327,10 @@ def look(request: pytest.FixtureRequest) -> tuple[int, str]:
     """How wide the window is, and the language."""
     found: tuple[int, str] = request.param
     return found
+
+
+@pytest.fixture
+def sit(chromium: Browser, street: Street) -> Iterator[Sit]:
+    """Let somebody sit down before the street of the file that asks."""
+    with sit_down(chromium, street) as one:
+        yield one

@@ -7,21 +7,16 @@ and one street serve the whole file: each journey is about a home of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.keys import Keyboard, Street, look, open_street, sit_down
+from tests.browser.keys import Sit, Street, look, open_street, sit
 from tests.fix_database import DatabaseServer
 from tests.integration.console_world import World
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-__all__ = ["look"]
-Sit = Callable[[], Keyboard]
+__all__ = ["look", "sit"]
 NAMES = ("王秀英", "赵建国", "孙兰", "李四妹", "3-1-1201")
 
 
@@ -70,12 +65,6 @@ def street(
 ) -> Iterator[Street]:
     with open_street(database_server, _database_template, look, _furnish) as opened:
         yield opened
-
-
-@pytest.fixture
-def sit(chromium: Browser, street: Street) -> Iterator[Sit]:
-    with sit_down(chromium, street) as one:
-        yield one
 
 
 def test_a_daughter_sees_how_her_mother_is_and_says_that_she_goes_away(street: Street, sit: Sit) -> None:

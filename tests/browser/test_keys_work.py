@@ -6,23 +6,18 @@ and one street serve the whole file: each journey is about a home of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pytest
 
 from ingest.look_back_reader import Reader
 from kaimen.database import connect
-from tests.browser.keys import Keyboard, Street, look, open_street, sit_down
+from tests.browser.keys import Sit, Street, look, open_street, sit
 from tests.fix_database import DatabaseServer
 from tests.integration.console_world import World, add_events
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
-
-__all__ = ["look"]
-Sit = Callable[[], Keyboard]
+__all__ = ["look", "sit"]
 QUICK = "2025-1121-quick"
 
 
@@ -75,12 +70,6 @@ def street(
 ) -> Iterator[Street]:
     with open_street(database_server, _database_template, look, _furnish) as opened:
         yield opened
-
-
-@pytest.fixture
-def sit(chromium: Browser, street: Street) -> Iterator[Sit]:
-    with sit_down(chromium, street) as one:
-        yield one
 
 
 def test_a_clerk_takes_a_case_notes_the_call_and_hands_over(street: Street, sit: Sit) -> None:
