@@ -42,9 +42,10 @@ class AwayError extends Error {}
 
 async function refresh(place) {
   const answer = await fetch(fragmentUrl(place.dataset.fragment), { headers: { accept: "text/html" } });
-  if (answer.status === 401) location.assign(pagePath);
-  // What is no longer there, or no longer this reader's, is said by the whole page.
-  if (answer.status === 403 || answer.status === 404) location.assign(pagePath);
+  // What is no longer there, or no longer this reader's, is said by the whole page; not while a form is on its way,
+  // whose own answer says what came of it: signing out ends what this asks for as well.
+  const isSending = document.querySelector("form[data-sent]") !== null;
+  if ([401, 403, 404].includes(answer.status) && !isSending) location.assign(pagePath);
   if (!answer.ok) throw new AwayError(String(answer.status));
   const fresh = document.createElement("div");
   fresh.innerHTML = new DOMParser().parseFromString(await answer.text(), "text/html").body.innerHTML;

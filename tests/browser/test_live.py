@@ -263,6 +263,22 @@ def test_a_list_that_cannot_be_fetched_looks_old_until_it_can(desk: Page, street
     desk.wait_for_selector("body.is-live")
 
 
+def test_a_list_that_is_refused_asks_for_the_page_but_not_while_a_form_is_on_its_way(
+    desk: Page, street: Street
+) -> None:
+    asked: list[str] = []
+    desk.on("request", lambda one: asked.append(one.url) if one.is_navigation_request() else None)
+    desk.route("**fragment=**", lambda route: route.fulfill(status=401))
+    desk.mouse.move(5, 5)
+    desk.evaluate("document.querySelector('form[action=\"/sign-out\"]').dataset.sent = 'yes'")
+    street.show(NEW_ROW, *samples.ALARMS.rows)
+    desk.wait_for_selector("body.is-stale")
+    assert asked == []
+    with desk.expect_request(lambda one: one.is_navigation_request()):
+        desk.evaluate("delete document.querySelector('form[action=\"/sign-out\"]').dataset.sent")
+        street.show(*samples.ALARMS.rows)
+
+
 def test_a_half_written_form_is_never_swapped_away(desk: Page, street: Street) -> None:
     desk.evaluate(
         "document.querySelector('.aside .stack').insertAdjacentHTML('beforeend', '<textarea id=draft></textarea>')"
