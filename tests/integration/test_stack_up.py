@@ -190,7 +190,7 @@ def a_quiet_home(demo: Stack) -> str:
             continue
         found = demo.ask(f"/api/households/{home.household_id}")
         is_quiet = found["known"] and found["stage"] in (None, "normal") and found["absent_until"] is None
-        if is_quiet and found["inactive_s"] < 12 * 3600 and demo.open_case(home.household_id) is None:
+        if is_quiet and found["inactive_s"] < 22 * 3600 and demo.open_case(home.household_id) is None:
             quiet[home.household_id] = found["inactive_s"]
     assert quiet, "no quiet home in the whole street"
     return max(quiet, key=lambda household_id: quiet[household_id])
