@@ -1,20 +1,22 @@
 -- Statements of the JSON API whose answer is made in the database: the text leaves as it is sent.
 
 -- name: enter_case_list
--- Who asks, and the stamps of the list in the scope just opened for her, newest first, one case beyond it. A stamp is
+-- Who asks (seat: the same as one text), and the stamps of the list in the scope just opened for her, newest first, one case beyond it. A stamp is
 -- another as soon as anything of the row is, or the name that is shown of its holder; each stands on a line of its own.
 -- What is asked in this transaction afterwards is planned once: making the plan takes longer than making an item.
 WITH opened AS MATERIALIZED (
   SELECT set_config('statement_timeout', %(timeout)s, true) AS timeout,
          set_config('plan_cache_mode', 'force_generic_plan', true) AS mode, open_scope(%(token_hash)s, %(wall)s) AS open
 )
-SELECT o.open, s.*, l.stamps
+SELECT o.open, s::text AS seat, s.*, l.stamps
 FROM opened o
 LEFT JOIN LATERAL (SELECT * FROM find_seat(%(token_hash)s) WHERE o.open) s ON true
 LEFT JOIN LATERAL (
   SELECT string_agg(x.stamp, chr(10)) AS stamps FROM (
-    SELECT c.id || ':' || c.xmin::text || coalesce(':' || translate(u.display_name, chr(10), ' '), '') AS stamp
-    FROM cases c LEFT JOIN users u ON u.id = c.holder_id
+    -- Most cases have no holder: who holds one is looked up for that one alone.
+    SELECT c.id || ':' || c.xmin::text || CASE WHEN c.holder_id IS NULL THEN '' ELSE coalesce(':' || (
+             SELECT translate(u.display_name, chr(10), ' ') FROM users u WHERE u.id = c.holder_id), '') END AS stamp
+    FROM cases c
     WHERE o.open
       AND (%(after)s::bigint IS NULL OR c.id < %(after)s)
       AND (%(community_id)s::text IS NULL OR c.community_id = %(community_id)s)

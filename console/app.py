@@ -7,7 +7,6 @@ import contextlib
 import time
 import traceback
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import psycopg
 from fastapi import FastAPI, Request
@@ -16,7 +15,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from psycopg_pool import PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console import inbound, stream, voice_reports
@@ -99,13 +97,13 @@ from console.seat import (
 )
 from console.security import SecurityLayer, is_loopback
 from console.services import Services, read_factor_rule, services_of
+from console.static_files import STATIC_FOLDER, CachedStaticFiles
 from kaimen import __version__
 from kaimen.clock import Clock, SystemClock
 from kaimen.database import Pool, queries
 from kaimen.logs import get_logger
 from kaimen.settings import ConsoleSettings
 
-STATIC_FOLDER = Path(__file__).parent / "static"
 FRESH_WITHIN_S = 30.0
 FRESH_WITHIN_MS = 2_000
 FORGET_EVERY_S = 600.0
@@ -139,6 +137,7 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
         tasks_running = [
             asyncio.create_task(stream.listen(hub, settings.database_url, services.audit_key), name="stream"),
             asyncio.create_task(_forget_expired(services), name="forget"),
+            asyncio.create_task(services.lane.keep_open(), name="lists"),
         ]
         try:
             yield
@@ -160,7 +159,7 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
     # Routes are tried in their order, and each costs: what is asked most often stands first.
     for part in api.ROUTERS:
         app.include_router(part)
-    app.mount("/static", CachedStaticFiles(directory=STATIC_FOLDER, check_dir=False), name="static")
+    app.mount("/static", CachedStaticFiles(STATIC_FOLDER), name="static")
     _add_probes(app)
     for page in _PAGES:
         app.include_router(page.router)
@@ -204,19 +203,6 @@ async def _forget_expired(services: Services) -> None:
         except (psycopg.OperationalError, PoolTimeout, OSError, LedgerError) as error:
             log.warning("expired sessions or the ledger of rights wait", error=type(error).__name__)
         await asyncio.sleep(FORGET_EVERY_S)
-
-
-class CachedStaticFiles(StaticFiles):
-    """Our own files: for ever where the address names the version, asked again otherwise."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        versioned = b"v=" in scope.get("query_string", b"")
-        fresh = "public, max-age=31536000, immutable" if versioned else "no-cache"
-        response.headers["Cache-Control"] = fresh
-        if path == "live.js" or path.endswith("worker.js"):
-            response.headers["Service-Worker-Allowed"] = "/"
-        return response
 
 
 # --- Probes ----------------------------------------------------------------------------------------------------

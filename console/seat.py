@@ -24,6 +24,7 @@ from console.identity import sessions as identity
 from console.identity.sessions import Must, Session
 from console.loaders import Reader
 from console.navigation import navigation
+from console.packing import pack_page
 from console.rendering import UnknownFragmentError, render
 from console.scope import Section, Viewer, may_enter
 from console.services import Services, services_of
@@ -191,7 +192,8 @@ class Seat:
             text = render(template, shell=shell, page=page, fragment=fragment)
         except UnknownFragmentError as error:
             raise not_here() from error
-        response = HTMLResponse(text, status)
+        body, said = pack_page(text, self.request.headers, self.request.url.query)
+        response = HTMLResponse(body, status, headers=said)
         if fragment is None and NOTICE_COOKIE in self.request.cookies and not self.is_kept_for_later:
             response.delete_cookie(NOTICE_COOKIE, path="/")
         return response

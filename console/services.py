@@ -10,8 +10,9 @@ from typing import cast
 
 from fastapi import FastAPI, Request
 
-from console.api.lists import KeptLists
+from console.api.lists import KeptLists, prepare_list
 from console.identity.second_factor import FactorRule
+from console.lane import Lane
 from console.opening import open_console
 from console.stream import Hub
 from kaimen.clock import Clock, as_datetime
@@ -32,6 +33,11 @@ class Services:
     audit_key: bytes
     factor_rule: FactorRule
     lists: KeptLists = field(default_factory=KeptLists)
+    #: Where lists that are kept are asked for; open while the console is served.
+    lane: Lane = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lane", Lane(self.settings.database_url, [prepare_list()]))
 
     def now(self) -> datetime:
         """Community time, to be read once per request and handed down."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -18,12 +19,13 @@ from console.api.asking import (
     RowId,
     Seated,
 )
-from console.api.lists import LISTED_IS_SEEN, Asked, Door, enter_list
+from console.api.lists import LISTED_IS_SEEN, Asked, Door, enter_list, list_question
 from console.api.models import (
     CaseDetail,
     CasePage,
     answers,
 )
+from console.identity.sessions import same_until
 from console.loaders import cases as case_loader
 from console.loaders.cases import LoadedCase
 from console.loaders.timeline import load_timeline
@@ -54,22 +56,24 @@ def cases(
 ) -> Response:
     """List the cases the viewer may see, newest first; ``next`` goes into ``after`` for the following page."""
     asked = Asked(limit, after, stage, None if state is None else tuple(sorted(state)), household, cause)
-    viewer, known = seat.viewer, seat.request.headers.get("if-none-match")
+    viewer, headers = seat.viewer, seat.request.headers
     if viewer.role not in LISTED_IS_SEEN:
         # What a helper is shown of a task hangs on its start, what police are shown on consents: asked anew each time.
         return Response(_page_one_by_one(seat, asked), media_type="application/json")
     door, lists = Door(viewer, asked), seat.services.lists
+    wall, timeout = seat.services.wall_now(), str(STATEMENT_TIMEOUT_MS)
     with seat.transaction() as connection:
-        row = enter_list(
-            connection, viewer, asked,
-            token_hash=seat.token_hash, wall=seat.services.wall_now(), timeout=str(STATEMENT_TIMEOUT_MS),
-        )  # fmt: skip
+        row = enter_list(connection, viewer, asked, token_hash=seat.token_hash, wall=wall, timeout=timeout)
         if not row["open"]:
             raise SignInNeededError
         page = lists.page(connection, door, row["stamps"])
+        until = same_until(row, viewer, seat.services.factor_rule, now=wall)
+        if until is not None:
+            question = list_question(connection, viewer, asked, token_hash=seat.token_hash, timeout=timeout)
+            door = replace(door, seat=row["seat"].encode(), same_until=until, question=question)
     if seat.session is not None:
         lists.keep_door(seat.token_hash, seat.request.scope["query_string"], door)
-    return page.answer(known)
+    return page.answer(headers.get("if-none-match"), headers.get("accept-encoding"))
 
 
 def _page_one_by_one(seat: Seat, asked: Asked) -> bytes:

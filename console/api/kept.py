@@ -1,8 +1,9 @@
 """The list of cases for whoever asks for it again: a request enters; the same answer leaves, or the request goes on.
 
-Before the routes: guard, session, scope and list are one statement of the database, on one thread. Anything that is not
-exactly as it was when these words of this session were last checked goes the whole way: another role, place or home, a
-session that ended, that has to be marked as used, or of which something is asked first.
+Before the routes: guard, session, scope and list are one statement of the database. Where its answer is to the letter
+what it was, the loop itself asks and sends what is kept; where a case changed, one thread makes what is new. Anything of
+the session that is not exactly as it was when these words were last checked goes the whole way: another role, place or
+home, a session that ended, that has to be marked as used, or of which something is asked first.
 """
 
 from __future__ import annotations
@@ -38,12 +39,25 @@ class KeptListLayer:
         if token is not None:
             door = self._services.lists.door(identity.hash_token(token), scope["query_string"])
             if door is not None:
-                page = await run_in_threadpool(self._enter, token, door)
+                page = await self._same(door) or await run_in_threadpool(self._enter, token, door)
         if page is None:
             await self._app(scope, receive, send)
             return
         scope["endpoint"] = cases.cases
-        await page.answer(request.headers.get("if-none-match"))(scope, receive, send)
+        await page.answer(request.headers.get("if-none-match"), request.headers.get("accept-encoding"))(
+            scope, receive, send
+        )
+
+    async def _same(self, door: Door) -> Page | None:
+        """Return the page if the database says, word for word, what it said when it was made."""
+        page, now = self._services.lists.last_page(door), self._services.wall_now()
+        if page is None or door.same_until is None or now >= door.same_until:
+            return None
+        row = await self._services.lane.ask(door.question_at(now))
+        if row is None:
+            return None
+        opened, seat, *_, stamps = row
+        return page if opened == b"t" and seat == door.seat and (stamps or b"") == page.raw_stamps else None
 
     def _enter(self, token: str, door: Door) -> Page | None:
         lists = self._services.lists
@@ -66,7 +80,6 @@ class KeptListLayer:
             connection, door.viewer, door.asked,
             token_hash=identity.hash_token(token), wall=now, timeout=str(STATEMENT_TIMEOUT_MS),
         )  # fmt: skip
-        session = identity.session_of(row, token, now=now) if row["open"] and row["token_hash"] else None
-        if session is None or identity.is_to_be_marked(row, now) or session.must(services.factor_rule, now):
+        if not row["open"] or identity.same_until(row, door.viewer, services.factor_rule, now=now) is None:
             return None
-        return row if session.viewer == door.viewer else None
+        return row

@@ -12,14 +12,17 @@ import hashlib
 import json
 import time
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from threading import Lock
 from typing import Any, TypeVar
 
 from psycopg.rows import tuple_row
 from starlette.responses import Response
 
+from console.lane import prepared, words
+from console.packing import pack_kept, takes_packed
 from console.scope import Viewer, causes_of
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import CaseCause, Role, Stage
@@ -59,33 +62,85 @@ class Asked:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Page:
-    """The body of an answer, the stamps of what it was made from, and its name for whoever has it already."""
+    """The body of an answer, the stamps of what it was made from, and its name for whoever has it already.
+
+    It is kept packed as well, from the first time somebody takes it so. Packing tells an eavesdropper nothing here that
+    the length of a text does not: no word of a request and no secret of a session is in the body.
+    """
 
     stamps: str
     body: bytes
     etag: str
+    packed: bytes | None = None
+    raw_stamps: bytes = field(init=False)
 
-    def answer(self, known: str | None) -> Response:
-        """Send the body, or say that ``known`` (If-None-Match) is it."""
-        headers = {"ETag": self.etag}
-        if known is not None and _is_among(self.etag, known):
+    def __post_init__(self) -> None:
+        self.raw_stamps = self.stamps.encode()
+
+    def answer(self, known: str | None, taken: str | None) -> Response:
+        """Send the body as ``taken`` (Accept-Encoding) says, or say that ``known`` (If-None-Match) is it."""
+        is_packed = takes_packed(taken)
+        etag = f'{self.etag[:-1]}-gzip"' if is_packed else self.etag
+        headers = {"ETag": etag, "Vary": "Accept-Encoding"}
+        if known is not None and _is_among((self.etag, f'{self.etag[:-1]}-gzip"'), known):
             return Response(status_code=304, headers=headers)
-        return Response(self.body, media_type="application/json", headers=headers)
+        body = self.body
+        if is_packed:
+            headers["Content-Encoding"] = "gzip"
+            if self.packed is None:
+                self.packed = pack_kept(body)
+            body = self.packed
+        return Response(body, media_type="application/json", headers=headers)
 
 
-def _is_among(etag: str, known: str) -> bool:
+def _is_among(etags: Sequence[str], known: str) -> bool:
     names = [name.strip().removeprefix("W/") for name in known.split(",")]
-    return etag in names or "*" in names
+    return "*" in names or any(etag in names for etag in etags)
 
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Who asked for what in words that were checked then: the same words of the same viewer need no second check."""
+    """Who asked for what in words that were checked then: the same words of the same viewer need no second check.
+
+    Until ``same_until`` of the machine's clock a row of her session that reads like ``seat`` says the same of it;
+    ``question`` is what the database is asked with, before and after the instant.
+    """
 
     viewer: Viewer
     asked: Asked
+    seat: bytes = b""
+    same_until: datetime | None = None
+    question: tuple[bytes, bytes] = (b"", b"")
+
+    def question_at(self, wall: datetime) -> bytes:
+        """Return the statement that asks the prepared one at an instant of the machine's clock."""
+        before, after = self.question
+        return b"%b'%b'%b" % (before, wall.isoformat().encode(), after)
+
+
+#: The order of the values of the prepared statement; the instant of the machine's clock stands second.
+_VALUES = (
+    "token_hash", "wall", "timeout", "after", "community_id", "households", "household_id", "stage", "states", "cause",
+    "causes", "limit",
+)  # fmt: skip
+_PREPARED_NAME = "case_list"
+
+
+def prepare_list() -> bytes:
+    """Return what prepares the reading of the list, for ``question_at``."""
+    return prepared(_PREPARED_NAME, _SQL["enter_case_list"], _VALUES)
+
+
+def list_question(
+    connection: Connection, viewer: Viewer, asked: Asked, *, token_hash: bytes, timeout: str
+) -> tuple[bytes, bytes]:
+    """Return the parts of the statement that reads this list, before and after the instant."""
+    values = {**_filters(viewer, asked), "token_hash": token_hash, "timeout": timeout}
+    rest = words(connection, [values[name] for name in _VALUES[2:]])
+    hashed = words(connection, [token_hash])
+    return f"EXECUTE {_PREPARED_NAME}(".encode() + hashed + b", ", b", " + rest + b")"
 
 
 def community_of(viewer: Viewer) -> str | None:
@@ -100,18 +155,18 @@ def enter_list(connection: Connection, viewer: Viewer, asked: Asked, **who: Any)
 
     Returns ``open``, the row of the session if it is one, and ``stamps``.
     """
-    causes = causes_of(viewer.role)
-    row = connection.execute(
-        _SQL["enter_case_list"],
-        {
-            **who,
-            **asked.filters(viewer),
-            "households": sorted(viewer.household_ids) if viewer.role is Role.FAMILY else None,
-            "causes": None if causes is None else sorted(cause.value for cause in causes),
-        },
-    ).fetchone()
+    row = connection.execute(_SQL["enter_case_list"], {**who, **_filters(viewer, asked)}).fetchone()
     assert row is not None
     return row
+
+
+def _filters(viewer: Viewer, asked: Asked) -> dict[str, Any]:
+    causes = causes_of(viewer.role)
+    return {
+        **asked.filters(viewer),
+        "households": sorted(viewer.household_ids) if viewer.role is Role.FAMILY else None,
+        "causes": None if causes is None else sorted(cause.value for cause in causes),
+    }
 
 
 def case_items(connection: Connection, ids: Iterable[int]) -> dict[int, tuple[str, str]]:
@@ -141,11 +196,15 @@ class KeptLists:
         with self.lock:
             _put(self.doors, (token_hash, query), door, DOORS_MAX)
 
-    def kept_page(self, door: Door, stamps: str | None) -> Page | None:
-        """Return the page if it was made of these very rows."""
+    def last_page(self, door: Door) -> Page | None:
+        """Return the page as it was made last; whether it is still made of these rows is to be asked."""
         with self.lock:
             self._forget()
-            page = self.pages.get(_key(door))
+            return self.pages.get(_key(door))
+
+    def kept_page(self, door: Door, stamps: str | None) -> Page | None:
+        """Return the page if it was made of these very rows."""
+        page = self.last_page(door)
         return page if page is not None and page.stamps == (stamps or "") else None
 
     def page(self, connection: Connection, door: Door, stamps: str | None) -> Page:

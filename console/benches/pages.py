@@ -63,8 +63,9 @@ def bench_console(events: int, report: Report) -> None:
         server = multiprocessing.get_context("spawn").Process(target=serve, args=(own_url, port), daemon=True)
         server.start()
         try:
-            cookie = {"cookie": f"kaimen_session={token}"}
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=cookie, timeout=60) as client:
+            # As a browser asks that comes from one of our pages: answers are packed for it.
+            headers = {"cookie": f"kaimen_session={token}", "sec-fetch-site": "same-origin"}
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
                 _wait(client)
                 size = f"{homes:,} homes, {cases} open cases, {events:,} events"
                 _bench_pages(client, report, asks=asks, size=size)

@@ -30,10 +30,12 @@ INSERT INTO household_states (household_id, as_of, known, stage, check_step, evi
   FROM generate_series(1, %(homes)s) n;
 INSERT INTO service_progress SELECT s, %(now)s, 7 FROM unnest(ARRAY['ingest', 'alerts']) s;
 INSERT INTO cases (number, community_id, household_id, cause, stage, priority, state, opened_at, stage_at, deadline_at,
-    evidence_at, next_action, next_action_at, policy, grade)
+    evidence_at, next_action, next_action_at, policy, grade, holder_id)
   SELECT 'bench-' || n, 'c1', 'h' || n, 'inactivity', 1 + n %% 3, 1 + n %% 3, 'notified', %(now)s, %(now)s,
          %(now)s::timestamptz + interval '1 hour', %(now)s::timestamptz - interval '30 hours', 'call_due',
-         %(now)s::timestamptz + interval '1 hour', '{"version": 1}', 'low'
+         %(now)s::timestamptz + interval '1 hour', '{"version": 1}', 'low',
+         -- Somebody has taken one in four.
+         CASE WHEN n %% 4 = 0 THEN (SELECT id FROM users WHERE name = 'clerk') END
   FROM generate_series(1, %(cases)s) n;
 INSERT INTO tasks (case_id, household_id, kind, role, state, created_at, start_at, due_at)
   SELECT c.id, c.household_id, CASE c.stage WHEN 3 THEN 'visit' ELSE 'call' END, 'property_clerk', 'open', %(now)s, %(now)s,
@@ -59,6 +61,22 @@ SELECT c.id, c.number, c.household_id AS household,
        u.display_name AS holder, nullif(c.next_action, '') AS next_action, c.next_action_at, c.outcome, c.closed_at
 FROM cases c LEFT JOIN users u ON u.id = c.holder_id
 WHERE c.community_id = %(community_id)s ORDER BY c.id DESC LIMIT %(limit)s
+
+-- name: plain_count
+-- How many there are.
+SELECT count(*) AS total FROM cases c WHERE c.community_id = %(community_id)s
+
+-- name: ordinary_session
+-- A session by its token.
+SELECT * FROM find_session(%(token_hash)s)
+
+-- name: ordinary_scope
+-- Opens her scope.
+SELECT open_scope(%(token_hash)s, %(wall)s)
+
+-- name: ordinary_user
+-- Who she is.
+SELECT id, name, display_name, role, community_id, language FROM users WHERE id = %(user_id)s
 
 -- name: plain_ids
 -- The ids of that list.

@@ -430,6 +430,22 @@ def is_to_be_marked(row: dict[str, Any], now: datetime) -> bool:
     return bool(now - row["seen_at"] >= SEEN_EVERY)
 
 
+def same_until(row: dict[str, Any], viewer: Viewer, rule: FactorRule, *, now: datetime) -> datetime | None:
+    """Say until when a row of find_seat that reads the same says the same: her session lives, nothing is due of it.
+
+    None where it does not say so now: nobody's or another's, over, to be marked as used, or something has to be done
+    first.
+    """
+    session = session_of(row, "", now=now) if row["token_hash"] else None
+    if session is None or session.viewer != viewer or is_to_be_marked(row, now) or session.must(rule, now):
+        return None
+    ends = [row["expires_at"], row["seen_at"] + min(SEEN_EVERY, limits_of(viewer.role).idle)]
+    if session.factor_due_at is not None:
+        ends.append(session.factor_due_at)
+    until: datetime = min(ends)
+    return until if now < until else None
+
+
 def _lives(row: dict[str, Any], now: datetime) -> bool:
     idle: timedelta = now - row["seen_at"]
     return bool(row["expires_at"] > now) and idle <= limits_of(Role(row["role"])).idle

@@ -52,11 +52,14 @@ ROLES = {
 
 
 class AppTransport(httpx.BaseTransport):
-    """The application without a socket; every request is one run of an event loop."""
+    """The application without a socket; every request is one run of an event loop, or goes to the one that runs."""
 
-    def __init__(self, app: FastAPI, address: str = "192.0.2.7") -> None:
+    def __init__(
+        self, app: FastAPI, address: str = "192.0.2.7", loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
         self._app = app
         self._address = address
+        self._loop = loop
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         async def ask() -> httpx.Response:
@@ -66,10 +69,12 @@ class AppTransport(httpx.BaseTransport):
             content = request.read()
             sent = httpx.Request(request.method, request.url, headers=request.headers, content=content)
             answer = await transport.handle_async_request(sent)
-            body = await answer.aread()
+            body = b"".join([part async for part in answer.aiter_raw()])
             return httpx.Response(answer.status_code, headers=answer.headers, content=body)
 
-        return asyncio.run(ask())
+        if self._loop is None:
+            return asyncio.run(ask())
+        return asyncio.run_coroutine_threadsafe(ask(), self._loop).result(60)
 
 
 @dataclass
@@ -86,6 +91,7 @@ class World:
     clients: dict[str, httpx.Client] = field(default_factory=dict)
     case_ids: dict[str, int] = field(default_factory=dict)
     task_ids: dict[str, int] = field(default_factory=dict)
+    loop: asyncio.AbstractEventLoop | None = None
 
     def close(self) -> None:
         self.app_pool.close()
@@ -97,7 +103,7 @@ class World:
 
     def browser(self, name: str | None = None, *, address: str = "192.0.2.7") -> httpx.Client:
         """A browser; signed in where a name is given, without the cost of hashing the password each time."""
-        client = httpx.Client(transport=AppTransport(self.app, address), base_url=HOST)
+        client = httpx.Client(transport=AppTransport(self.app, address, self.loop), base_url=HOST)
         if name is not None:
             with transaction(self.pool) as connection:
                 user = connection.execute("SELECT * FROM users WHERE name = %s", (name,)).fetchone()

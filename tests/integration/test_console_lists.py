@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import gzip
+import threading
+import time
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from console.api.lists import KeptLists
+from console.lane import Lane
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
@@ -16,9 +21,53 @@ pytestmark = pytest.mark.one_store
 
 @pytest.fixture
 def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    """The console in a loop that runs on, as it is served, so that the loop asks for lists itself."""
     built = build_world(database_url, manual_clock)
+    built.loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=built.loop.run_forever)
+    thread.start()
+    kept_open = asyncio.run_coroutine_threadsafe(_lane(built).keep_open(), built.loop)
+    _until(lambda: _lane(built).is_open)
     yield built
+    kept_open.cancel()
+    asyncio.run_coroutine_threadsafe(_all_ended(), built.loop).result(60)
+    built.loop.call_soon_threadsafe(built.loop.stop)
+    thread.join(60)
+    built.loop.close()
     built.close()
+
+
+async def _all_ended() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+def _lane(world: World) -> Lane:
+    lane: Lane = world.app.state.services.lane
+    return lane
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def lane_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each question to the lane was answered, in their order."""
+    answers: list[bool] = []
+    lane, ask = _lane(world), _lane(world).ask
+
+    async def noted(statement: bytes) -> tuple[bytes | None, ...] | None:
+        row = await ask(statement)
+        answers.append(row is not None)
+        return row
+
+    monkeypatch.setattr(lane, "ask", noted)
+    return answers
 
 
 def _asked_twice(client: httpx.Client, query: str = "") -> list[dict[str, object]]:
@@ -103,3 +152,42 @@ def test_what_is_kept_for_one_is_never_told_to_another(world: World) -> None:
     for _ in range(3):
         for name, client in browsers.items():
             assert client.get("/api/cases").json() == alone[name], name
+
+
+def test_the_loop_asks_for_a_kept_list_itself_and_a_thread_does_where_it_cannot(
+    world: World, lane_answers: list[bool]
+) -> None:
+    client = world.browser("clerk")
+    before = _asked_twice(client)
+    assert lane_answers == [True]
+    ended = world.rows(
+        "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity"
+        " WHERE application_name = 'kaimen console lists' AND datname = current_database()"
+    )
+    assert [row["ended"] for row in ended] == [True]
+    _until(lambda: not _lane(world).is_open)
+    assert client.get("/api/cases").json()["items"] == before
+    assert lane_answers == [True, False]
+    _until(lambda: _lane(world).is_open)
+    assert client.get("/api/cases").json()["items"] == before
+    assert lane_answers == [True, False, True]
+    # A statement that fails is nobody's answer, nor is the next one's harmed by it.
+    assert world.loop is not None
+    for statement, answer in ((b"SELECT 1/0", None), (b"SELECT 'a', NULL", (b"a", None))):
+        row = asyncio.run_coroutine_threadsafe(_lane(world).ask(statement), world.loop).result(60)
+        assert row == answer
+
+
+def test_who_takes_it_packed_is_sent_the_same_list_packed_under_a_name_of_its_own(world: World) -> None:
+    client = world.browser("clerk")
+    plain = client.get("/api/cases", headers={"accept-encoding": "identity"})
+    packed = client.get("/api/cases", headers={"accept-encoding": "br, gzip"})
+    assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers
+    assert packed.json() == plain.json() and packed.headers["etag"] != plain.headers["etag"]
+    assert {answer.headers["vary"] for answer in (plain, packed)} == {"Accept-Encoding"}
+    for taken in ("identity", "gzip"):
+        for answer in (plain, packed):
+            known = {"accept-encoding": taken, "if-none-match": answer.headers["etag"]}
+            assert client.get("/api/cases", headers=known).status_code == 304
+    kept = next(iter(_lists(world).pages.values()))
+    assert kept.packed is not None and gzip.decompress(kept.packed) == kept.body

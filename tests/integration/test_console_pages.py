@@ -172,6 +172,32 @@ def test_headers_keep_browsers_safe_and_pages_out_of_caches(world: World) -> Non
     assert "immutable" in world.browser().get("/static/kaimen.css?v=1").headers["cache-control"]
 
 
+def test_pages_and_files_are_packed_for_our_own_pages_and_never_where_another_site_asked(
+    world: World,
+) -> None:
+    client = world.browser("clerk")
+    for path, site, packed in (
+        ("/alarms", "same-origin", True),
+        ("/alarms", "cross-site", False),
+        ("/static/kaimen.css?v=1", "cross-site", True),
+        ("/static/live.js", "same-origin", True),
+    ):
+        plain = client.get(path, headers={"accept-encoding": "identity"})
+        answer = client.get(path, headers={"sec-fetch-site": site})
+        assert (answer.headers.get("content-encoding") == "gzip") == packed, path
+        assert answer.headers["vary"] == plain.headers["vary"] == "Accept-Encoding"
+        assert "content-encoding" not in plain.headers
+        assert answer.headers["cache-control"] == plain.headers["cache-control"]
+        if path.startswith("/static"):
+            assert answer.content == plain.content and answer.headers["etag"] != plain.headers["etag"]
+            for known in (answer, plain):
+                taken = "gzip" if known is answer else "identity"
+                sent = {"accept-encoding": taken, "if-none-match": known.headers["etag"]}
+                assert client.get(path, headers=sent).status_code == 304
+            head = client.head(path)
+            assert head.content == b"" and head.headers["content-length"] == answer.headers["content-length"]
+
+
 def test_wrong_input_is_answered_in_words(world: World) -> None:
     clerk = world.browser("clerk")
     for path in (

@@ -6,6 +6,7 @@ each address is small here; ``KAIMEN_TEST_API_CASES`` names a larger one.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from typing import Any
@@ -59,8 +60,11 @@ def _send(asker: Asker, who: str, case: Any) -> tuple[Answer, Response]:
 
 
 def _judged(answer: Answer, made: requests.PreparedRequest) -> Response:
+    """What the client reads: a body that came packed is unpacked, as every client does that says it takes such."""
     headers = {name: [value] for name, value in answer.headers.items()}
-    return Response(answer.status, headers, answer.body, made, elapsed=0.0, verify=False)
+    packed = answer.headers.get("content-encoding") == "gzip" and answer.body
+    body = gzip.decompress(answer.body) if packed else answer.body
+    return Response(answer.status, headers, body, made, elapsed=0.0, verify=False)
 
 
 def _text(value: str | bytes) -> str:

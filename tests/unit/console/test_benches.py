@@ -78,6 +78,7 @@ def test_a_small_community_is_served_and_every_page_and_list_has_its_figure() ->
     assert {row["limit"] for row in report["rows"] if row["unit"] == "s"} == {0.25, 1}
     assert {row["peer"] for row in report["rows"] if row["unit"].startswith("lists")} == {
         "FastAPI response model, same guard, scope and rows",
+        "FastAPI response model, an ordinary guard, same scope and rows",
         "FastAPI response model, nobody asked who asks",
     }
 
