@@ -65,6 +65,11 @@ def household_detail(seat: Seated, household_id: Annotated[str, Path(max_length=
         found = load_households(connection, reader, [household_id]).get(household_id)
         if found is None:
             raise RefusedError(404)
+        if seat.viewer.role is Role.PROPERTY_CLERK:
+            # Her own people read their own home; whoever works there leaves the trace that the page leaves.
+            seat.audit(
+                connection, "household_read", purpose="care", object_kind="household", object_id=household_id
+            )
         return _household_item(connection, found, reader)
 
 

@@ -1,4 +1,6 @@
-"""The access log of a community: filters enter, door events leave; who held a card is not in it."""
+"""The access log of a community: filters enter, door events leave; who held a card is not in it.
+
+Every reading is recorded: what the doors of many did says much of each."""
 
 from __future__ import annotations
 
@@ -44,6 +46,13 @@ def access_log(
             if errors
             else loader.load_log(connection, reader, query, loader.parse_place(place))
         )
+        if not errors:
+            place_read = {"door": door, "building": building, "unit": unit}
+            seat.audit(
+                connection, "access_log_read", purpose="care", object_kind="access_log",
+                object_id=seat.viewer.community_id or "all", since=query.from_at.isoformat(),
+                until=query.to_at.isoformat(), **{key: value for key, value in place_read.items() if value},
+            )  # fmt: skip
         doors, buildings, units = loader.load_choices(connection, reader)
         page = log_views.AccessLogPage(
             filter=filter_,

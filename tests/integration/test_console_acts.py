@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -416,6 +416,22 @@ def test_reading_a_household_is_written_down_and_its_live_part_is_not(world: Wor
     clerk.get("/households/h-sun")
     clerk.get("/households/h-sun?fragment=household")
     assert _actions(world) == ["household_read"]
+    clerk.get("/api/households/h-sun")
+    world.browser("family").get("/api/households/h-wang")
+    assert _actions(world) == ["household_read"] * 2
+
+
+def test_reading_the_access_log_is_written_down_with_what_was_asked_of_it(world: World) -> None:
+    clerk = world.browser("clerk")
+    clerk.get("/access-log?door=d-h-wang&from=nonsense")
+    assert _actions(world) == []
+    clerk.get("/access-log?door=d-h-wang")
+    assert _actions(world) == ["access_log_read"]
+    (row,) = world.rows("SELECT object_id, detail FROM audit_entries WHERE action = 'access_log_read'")
+    assert row["object_id"] == "wenchang" and row["detail"]["door"] == "d-h-wang"
+    asked = row["detail"]["since"], row["detail"]["until"]
+    assert datetime.fromisoformat(asked[0]) + timedelta(days=1) == datetime.fromisoformat(asked[1])
+    assert "查看通行记录" in clerk.get("/looked").text
 
 
 def test_a_death_is_confirmed_in_its_own_words_by_a_second_person(world: World) -> None:
