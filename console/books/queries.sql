@@ -19,7 +19,7 @@ FROM audit_entries ORDER BY id DESC LIMIT 1
 SELECT DISTINCT id FROM policies
 
 -- name: stored_communities
-SELECT id, name, zone FROM communities WHERE id = ANY(%(communities)s)
+SELECT id, name, zone, commissioning_s FROM communities WHERE id = ANY(%(communities)s)
 
 -- name: stored_sites
 SELECT id, community_id, name FROM sites WHERE id = ANY(%(sites)s)

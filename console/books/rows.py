@@ -136,6 +136,7 @@ class CommunityRow(Row):
     id: Id
     name: Name
     zone: Zone = "Asia/Shanghai"
+    commissioning_s: Seconds = 2 * _DAY_S
 
 
 class SiteRow(Row):

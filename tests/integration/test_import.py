@@ -242,7 +242,7 @@ def test_every_column_of_every_book_can_be_changed(
 ) -> None:
     assert run(write_folder(tmp_path / "books")).exit_code == 0
     changed = {
-        "communities": ["id,name,zone", "garden,园,Asia/Urumqi"],
+        "communities": ["id,name,zone,commissioning_s", "garden,园,Asia/Urumqi,86400"],
         "sites": ["id,community_id,name", "site,garden,园"],
         "buildings": ["site_id,name,x_m,y_m,width_m,depth_m,turn_deg", "site,3,121,-41,63,15,-15"],
         "devices": [
