@@ -19,7 +19,7 @@ from alerts.duty.store import load_duty
 from alerts.faults import pass_point
 from alerts.keys import Key, lock
 from alerts.rules.actions import Decision
-from alerts.rules.answers import decide_met, decide_remote_well
+from alerts.rules.answers import HOLD_AT_VISIT_MAX, decide_met, decide_remote_well, rests_on_a_voice
 from alerts.rules.happenings import (
     AcceptShift,
     Act,
@@ -41,7 +41,7 @@ from alerts.rules.reasons import ActRefused, Refusal
 from alerts.saving import save
 from alerts.surroundings import load_surroundings
 from kaimen.database import Connection, queries
-from kaimen.vocabulary import Contacted, EvidenceSource, Outcome, Role
+from kaimen.vocabulary import Contacted, EvidenceSource, Outcome, Role, TaskKind
 
 _ROSTER = queries("alerts.duty", "roster.sql")
 #: Nobody may guess which of her wells is looked at again.
@@ -56,6 +56,7 @@ __all__ = [
     "confirm_closing",
     "hand_over",
     "hold",
+    "is_rung_on_new_numbers",
     "record_early",
     "record_met",
     "record_outcome",
@@ -209,7 +210,10 @@ def confirm_closing(
 def hold(
     connection: Connection, *, case_id: int, user_id: int, reason: str, until: datetime, now: datetime
 ) -> Decision:
-    """Wait until ``until`` for a stated reason: a day at most, two hours where a visit is owed."""
+    """Wait until ``until`` for a stated reason: a day at most; two hours where a visit is owed or her number is new."""
+    # What was said on such a number may be why somebody waits: no longer than where a visit is owed.
+    if until - now > HOLD_AT_VISIT_MAX and is_rung_on_new_numbers(connection, now, case_id=case_id):
+        raise ActRefused(Refusal.HOLD_ON_NEW_NUMBER)
     return _act(connection, case_id, Hold(user_id, reason, until), now)
 
 
@@ -277,6 +281,19 @@ def record_met(
     return decision
 
 
+def is_rung_on_new_numbers(
+    connection: Connection,
+    now: datetime,
+    *,
+    household_id: str | None = None,
+    task_id: int | None = None,
+    case_id: int | None = None,
+) -> bool:
+    """Say whether every number of a home was changed and none counts yet; of a task's or a case's home likewise."""
+    values = {"household_id": household_id, "task_id": task_id, "case_id": case_id, "now": now}
+    return connection.execute(queries("alerts")["home_is_rung_on_new_numbers"], values).fetchone() is not None
+
+
 def _refuse_new_number(
     connection: Connection,
     outcome: Outcome,
@@ -286,11 +303,14 @@ def _refuse_new_number(
     task_id: int | None = None,
     case_id: int | None = None,
 ) -> None:
-    """Refuse a voice on the telephone as hers where every number of the home was changed and none counts yet."""
-    if contacted is not Contacted.SPOKE or outcome not in (Outcome.WELL, Outcome.HELPED):
-        return
-    values = {"task_id": task_id, "case_id": case_id, "now": now}
-    if connection.execute(queries("alerts")["home_is_rung_on_new_numbers"], values).fetchone() is not None:
+    """Refuse what may have been said by anybody: nothing heard on such numbers ends or holds what is asked."""
+    kind = TaskKind.CALL
+    if task_id is not None:
+        row = connection.execute(queries("alerts")["kind_of_task"], {"task_id": task_id}).fetchone()
+        kind = kind if row is None else TaskKind(row["kind"])
+    if rests_on_a_voice(kind, outcome, contacted) and is_rung_on_new_numbers(
+        connection, now, task_id=task_id, case_id=case_id
+    ):
         raise ActRefused(Refusal.NUMBER_IS_NEW)
 
 

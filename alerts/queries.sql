@@ -204,6 +204,9 @@ SELECT c.household_id, c.cause_key, c.cause FROM cases c WHERE c.id = %(id)s
 -- The case a task belongs to.
 SELECT case_id FROM tasks WHERE id = %(id)s
 
+-- name: kind_of_task
+SELECT kind FROM tasks WHERE id = %(task_id)s
+
 -- name: case_tasks
 -- All tasks of a case in order of creation.
 SELECT * FROM tasks WHERE case_id = %(case_id)s ORDER BY id
@@ -679,11 +682,12 @@ SELECT count(*) AS count FROM happenings WHERE handled_at IS NULL AND retry_at I
 SELECT at FROM service_progress WHERE service = 'ingest'
 
 -- name: home_is_rung_on_new_numbers
--- one row where a call, or a first day's case, is about a home all of whose residents' numbers were changed and none counts
+-- one row where a home, or the one a task or a case is about, has only changed numbers that do not count yet
 SELECT 1 FROM (
   SELECT coalesce(t.household_id, c.household_id) AS household_id FROM tasks t JOIN cases c ON c.id = t.case_id
-  WHERE t.id = %(task_id)s AND t.kind = 'call'
+  WHERE t.id = %(task_id)s
   UNION ALL SELECT c.household_id FROM cases c WHERE c.id = %(case_id)s
+  UNION ALL SELECT %(household_id)s::text
 ) o
 JOIN persons p ON p.household_id = o.household_id AND p.relation = 'resident'
 LEFT JOIN person_identities i ON i.person_id = p.id

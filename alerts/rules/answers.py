@@ -63,7 +63,7 @@ from alerts.rules.timers import (
 )
 from alerts.sending.recipients import next_in_chain
 from kaimen.policy import calls_start_at
-from kaimen.vocabulary import CaseCause, CaseState, Outcome, Role, TaskKind, TaskState
+from kaimen.vocabulary import CaseCause, CaseState, Contacted, Outcome, Role, TaskKind, TaskState
 
 NOTE_LENGTH_MAX = 2_000
 WITNESS_LENGTH_MAX = 200
@@ -78,7 +78,20 @@ _DESK = (Role.PROPERTY_CLERK, Role.ADMIN)
 _SEEN = (Outcome.WELL, Outcome.HELPED)
 _GONE = (Outcome.AWAY, Outcome.HOSPITAL)
 _TRIED = (Outcome.NO_ANSWER, Outcome.SENSOR_FAULT)
+#: What is asked by telephone, and what of it lets nobody off: the ladder goes on, or a watch begins again.
+_BY_PHONE = (TaskKind.CALL, TaskKind.CONFIRM_BACK, TaskKind.REVIEW)
+_GOES_ON = (Outcome.NO_ANSWER, Outcome.SENSOR_FAULT, Outcome.BACK, Outcome.DOUBTED)
 _DEVICE_OUTCOMES = (Outcome.RESTORED, Outcome.SENSOR_FAULT, Outcome.NO_ANSWER)
+
+
+def rests_on_a_voice(kind: TaskKind, outcome: Outcome, contacted: Contacted | None) -> bool:
+    """Say whether an outcome that ends or holds what is asked rests on what somebody said on the telephone.
+
+    Whoever stands at the door hears her through it; who answers a cry for help says how he learned that it is over.
+    """
+    if outcome in _GOES_ON or contacted is Contacted.SAW or kind is TaskKind.VISIT:
+        return False
+    return kind in _BY_PHONE or contacted is Contacted.SPOKE
 
 
 def decide_act(case: CaseFacts, act: Act, now: datetime, around: Circumstances) -> Decision:

@@ -109,6 +109,7 @@ class Refusal(StrEnum):
     NOT_A_TIME = "not_a_time"
     WHO_IS_MISSING = "who_is_missing"
     NUMBER_IS_NEW = "number_is_new"
+    HOLD_ON_NEW_NUMBER = "hold_on_new_number"
 
 
 class ActRefused(Exception):  # noqa: N818 - a refusal is an answer, not a fault

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Path
 from starlette.responses import Response
 
+from alerts.acts import is_rung_on_new_numbers
 from console.loaders import Reader
 from console.pages.household import Guard, HouseholdId, answer_household, load_one
 from console.seat import CheckedForm, Seat, parse_local_time
@@ -20,6 +21,8 @@ from kaimen.database import Connection, queries
 router = APIRouter()
 AbsenceId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 ABSENCE_MAX = timedelta(days=30)
+#: How the desk knows, where a voice on a changed number may be anybody's.
+KNOWN_BY = ("saw", "relative", "papers")
 ABSENCE_REASONS = ("travel", "hospital", "relatives", "other")
 #: A form takes a while to fill in; more than this is the past.
 BACK_DATED = timedelta(minutes=5)
@@ -32,15 +35,26 @@ def declare_absence(
     reason: Annotated[str, Form(max_length=20)] = "",
     from_text: Annotated[str, Form(alias="from", max_length=40)] = "",
     to_text: Annotated[str, Form(alias="to", max_length=40)] = "",
+    known_by: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
-    values = {"reason": reason, "from": from_text, "to": to_text}
+    values = {"reason": reason, "from": from_text, "to": to_text, "known_by": known_by}
     with seat.transaction() as connection:
         reader = seat.reader(connection)
         found = load_one(connection, reader, household_id)
-        errors = write_absence(connection, seat, reader, household_id, values)
+        errors = _refuse_a_voice(connection, household_id, known_by, seat.now)
+        errors = errors or write_absence(connection, seat, reader, household_id, values)
         if errors:
             return answer_household(connection, seat, found, form=FormView(values, errors), status=422)
     return seat.go(f"/households/{household_id}", "notice.absence_declared")
+
+
+def _refuse_a_voice(
+    connection: Connection, household_id: str, known_by: str, now: datetime
+) -> dict[str, str]:
+    """Ask how the desk knows, where every number of the home was changed and none counts yet."""
+    if known_by in KNOWN_BY or not is_rung_on_new_numbers(connection, now, household_id=household_id):
+        return {}
+    return {"known_by": "absence_on_new_number"}
 
 
 def check_absence(
@@ -87,7 +101,7 @@ def write_absence(
     assert row is not None
     seat.audit(
         connection, "absence_declared", purpose="absence", object_kind="household", object_id=household_id,
-        absence=row["id"],
+        absence=row["id"], **{key: values[key] for key in ("known_by",) if values.get(key)},
     )  # fmt: skip
     return {}
 
@@ -98,6 +112,7 @@ def renew_absence(
     household_id: HouseholdId,
     absence_id: AbsenceId,
     to_text: Annotated[str, Form(alias="to", max_length=40)] = "",
+    known_by: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
     """Prolong a standing absence: to 30 days from now at most, and to 90 days in all."""
     with seat.transaction() as connection:
@@ -105,6 +120,11 @@ def renew_absence(
         found = load_one(connection, reader, household_id)
         to_at = parse_local_time(to_text, reader.zone)
         renewed = 0
+        typed = {"to": to_text, "known_by": known_by}
+        errors = _refuse_a_voice(connection, household_id, known_by, seat.now)
+        if errors:
+            renewing = (absence_id, FormView(typed, errors))
+            return answer_household(connection, seat, found, renewing=renewing, status=422)
         if to_at is not None:
             renewed = connection.execute(
                 queries("console")["absence_renew"],
@@ -115,11 +135,11 @@ def renew_absence(
             ).rowcount  # fmt: skip
         if not renewed:
             word = "absence_needs_end" if to_at is None else "absence_not_renewed"
-            form = FormView({"to": to_text}, {"to": word})
+            form = FormView(typed, {"to": word})
             return answer_household(connection, seat, found, renewing=(absence_id, form), status=422)
         seat.audit(
             connection, "absence_renewed", purpose="absence", object_kind="household", object_id=household_id,
-            absence=absence_id,
+            absence=absence_id, **({"known_by": known_by} if known_by in KNOWN_BY else {}),
         )  # fmt: skip
     return seat.go(f"/households/{household_id}", "notice.absence_renewed")
 

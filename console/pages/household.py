@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
+from alerts.acts import is_rung_on_new_numbers
 from console.loaders import Reader
 from console.loaders import cases as case_loader
 from console.loaders.case_rows import row_of
@@ -141,6 +142,7 @@ def answer_household(
         ),
         absences=_absences(connection, reader, row["id"], has_case=has_case, renewing=renewing),
         absence_form=form or FormView(),
+        new_numbers=is_rung_on_new_numbers(connection, seat.now, household_id=row["id"]),
         source_form=source_form or FormView() if found.line is not None else None,
         consents=_consents(connection, row["id"]),
         devices=load_devices(connection, reader, ids=[item["device_id"] for item in device_rows]).rows,

@@ -229,7 +229,20 @@ def test_a_changed_number_counts_by_two_people_and_three_days_and_goes_back_wher
     voice = {"outcome": "well", "contacted": "spoke", "witness": "李敏"}
     refused = world.post(clerk, f"{task}/outcome", **voice)
     assert (refused.status_code, 'id="error-contacted"' in refused.text) == (409, True)
+    # Nor does it end or hold the case: neither away nor a hospital, nor a wait, nor an absence nobody can vouch for.
+    end = {"absence_until": (world.now + timedelta(hours=32)).strftime("%Y-%m-%dT%H:%M")}
+    for outcome in ("away", "hospital", "other"):
+        said = world.post(clerk, f"{task}/outcome", outcome=outcome, note="电话里说的", **end)
+        assert (said.status_code, "电话里说的" in said.text) == (409, True), outcome
+    wait = {"reason": "说明天回来", "until": (world.now + timedelta(hours=11)).strftime("%Y-%m-%dT%H:%M")}
+    assert world.post(clerk, f"/cases/{world.case_ids['wang']}/hold", **wait).status_code == 409
+    absent = {"reason": "travel", "to": end["absence_until"]}
+    unsaid = world.post(clerk, "/households/h-wang/absences", **absent)
+    assert (unsaid.status_code, 'name="known_by"' in unsaid.text) == (422, True)
+    assert world.rows("SELECT 1 FROM absences") == []
     assert world.rows("SELECT 1 FROM verified_contacts") == []
+    assert world.post(clerk, "/households/h-wang/absences", **absent, known_by="relative").status_code == 303
+    world.write("DELETE FROM absences")
     assert post(clerk, "confirm") == 409, "the old number is told first"
     assert post(clerk, "told", how="<b>") == 422
     assert post(clerk, "told", how="phoned") == 303
