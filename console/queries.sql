@@ -431,6 +431,12 @@ WHERE c.community_id = %(community_id)s
        OR (t.role = %(role)s AND t.assignee_id IS NULL AND t.state = 'open'))
 ORDER BY c.priority DESC, CASE WHEN t.kind = 'visit' THEN 0 WHEN t.kind = 'call' THEN 1 ELSE 2 END, t.due_at, t.id LIMIT 200
 
+-- name: stands_in_for
+-- for whom somebody stands in now, and until when
+SELECT u.display_name, d.to_at FROM duty_deputies d JOIN users u ON u.id = d.user_id
+WHERE d.deputy_id = %(user_id)s AND d.ended_at IS NULL AND d.from_at <= %(now)s AND d.to_at > %(now)s
+ORDER BY d.to_at, d.id
+
 -- name: task_by_id
 SELECT t.*, c.community_id FROM tasks t JOIN cases c ON c.id = t.case_id WHERE t.id = %(id)s
 

@@ -51,6 +51,7 @@ def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
         mark=MARKS[min(case.row["stage"] if case.facts.cause in OWN_RULES else case.row["priority"], 3)],
         url=f"/tasks/{task['id']}",
         assignee=task["assignee_name"],
+        assignee_for=case.row["holder_for"] or "" if task["assignee_id"] == case.row["holder_id"] else "",
         begun_at=task["begun_at"],
         done_at=task["done_at"],
         done_by=task["done_by_name"],

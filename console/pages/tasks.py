@@ -40,8 +40,15 @@ def tasks(seat: Annotated[Seat, Depends(entering(Section.TASKS))], fragment: str
         page = tasks_views.TasksPage(
             load_tasks(connection, reader, done=False),
             load_tasks(connection, reader, done=True),
+            _stands_in(connection, seat),
         )
         return seat.answer(connection, "tasks.html", page, section=Section.TASKS, fragment=fragment)
+
+
+def _stands_in(connection: Connection, seat: Seat) -> tuple[tasks_views.StandsIn, ...]:
+    asked = {"user_id": seat.viewer.user_id, "now": seat.now}
+    rows = connection.execute(queries("console")["stands_in_for"], asked).fetchall()
+    return tuple(tasks_views.StandsIn(row["display_name"], row["to_at"]) for row in rows)
 
 
 @router.get("/tasks/{task_id}")

@@ -98,6 +98,7 @@ class TaskView:
     mark: Mark = Mark.NORMAL
     url: str = ""
     assignee: str | None = None
+    assignee_for: str = ""  # for whom whoever has it stands in now
     begun_at: datetime | None = None
     done_at: datetime | None = None
     done_by: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from console.views.case import TaskView
 from console.views.parts import Contact, DayLine, HouseholdName
@@ -10,9 +11,18 @@ from console.views.registry import TEMPLATES
 
 
 @dataclass(frozen=True, slots=True)
+class StandsIn:
+    """For whom the reader stands in now, and until when."""
+
+    person: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class TasksPage:
     open_tasks: tuple[TaskView, ...]
     done_tasks: tuple[TaskView, ...] = ()
+    stands_in: tuple[StandsIn, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,13 +170,18 @@ def test_whoever_is_away_names_a_deputy_and_what_she_holds_goes_to_her_by_name(w
     assert f"{named}（" in second.get("/alarms?tab=working&fragment=list").text
     for path in ("/morning", "/morning/print"):
         assert f"{named} 处理中" in second.get(path).text, path
+    assert world.post(second, f"/tasks/{world.task_ids['zhao']}/take").status_code == 303
+    tasks = second.get("/tasks").text
+    assert f"{named} 处理中" in tasks and "您代clerk display值班" in tasks
+    assert "您代" not in clerk.get("/tasks").text
     assert "代clerk display接手" in second.get("/duty").text
     # Only she herself is back before; then nobody acts for her any more.
     assert world.post(second, f"/duty/deputy/{made['id']}/end").status_code == 404
     assert world.post(clerk, f"/duty/deputy/{made['id']}/end").status_code == 303
     with transaction(world.pool) as connection:
         assert load_shift_ends(connection, now=world.now) == []
-    assert named not in second.get("/alarms?tab=working&fragment=list").text, "she is back"
+    for path in ("/alarms?tab=working&fragment=list", "/tasks"):
+        assert "代clerk display" not in second.get(path).text, "she is back"
     trace = world.rows("SELECT action FROM audit_entries WHERE action LIKE 'duty_deputy_%%' ORDER BY id")
     assert [row["action"] for row in trace] == ["duty_deputy_made", "duty_deputy_ended"]
 
