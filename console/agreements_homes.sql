@@ -43,7 +43,7 @@ WHERE id = %(person)s AND household_id = %(household_id)s AND category IS NOT DI
 
 -- name: changed_numbers
 -- changed telephone numbers that do not count yet, or not for long; of one community or, where none is given, of all
-SELECT x.id, x.person_id, i.name, p.relation, x.confirmed_by, x.old_phone, x.new_phone, x.told_at, x.told_by, t.display_name AS teller,
+SELECT x.id, x.person_id, i.name, p.relation, x.confirmed_by, x.old_phone, x.new_phone, x.told_at, x.told_by, x.told_how, t.display_name AS teller,
        x.confirmed_at, x.trusted_from, h.id AS household_id, h.label
 FROM phone_changes x JOIN persons p ON p.id = x.person_id LEFT JOIN person_identities i ON i.person_id = p.id
 LEFT JOIN users t ON t.id = x.told_by

@@ -70,6 +70,7 @@ from console.pages import (
     resident_cards,
     retention,
     rights,
+    second_person,
     seen,
     sessions,
     sign_in,
@@ -111,7 +112,7 @@ log = get_logger()
 
 _PAGES = (
     alarms, case, morning, tasks, household, home_phone, family, police, buildings, technical, sign_in, sign_in_code, sign_in_outer,
-    account, account_tokens, people, people_phones, morning_early, absences, why, consents, access_log, doors, devices, device_tests, policies, agreements, agreement_numbers, quarantine, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
+    account, account_tokens, people, people_phones, morning_early, absences, why, consents, access_log, doors, devices, device_tests, policies, agreements, agreement_numbers, second_person, quarantine, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, visit_photos, watchdog, figures, duty, duty_deputies, duty_rosters, dry_run, look_back,
     place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
     rights, retention, voices,

@@ -44,6 +44,7 @@ NAV: dict[Section, tuple[str, str, str]] = {
     Section.PORTFOLIO: ("judge", "portfolio", "/portfolio"),
     Section.LOOK_BACK: ("judge", "look_back", "/look-back"),
     Section.COMMITTEE: ("judge", "committee", "/committee"),
+    Section.SECOND_PERSON: ("manage", "second_person", "/second-person"),
     Section.RESIDENT: ("service", "resident", "/resident"),
     Section.RESIDENT_CARDS: ("manage", "resident_cards", "/resident/cards"),
     Section.RESIDENT_CONSENTS: ("manage", "resident_consents", "/resident/consents"),

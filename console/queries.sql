@@ -174,6 +174,10 @@ SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND
         WHERE c.community_id = %(community_id)s AND e.at > %(hour_ago)s AND e.at <= %(now)s
           AND c.stage >= 2 AND c.stage_at > %(hour_ago)s AND e.fact LIKE 'crossing:%%') AS alarms_this_hour
 
+-- name: second_person_counts
+-- what waits for somebody who is not of the desk
+SELECT count(*) AS second_person FROM phone_changes WHERE NOT settled AND trusted_from IS NULL AND told_at IS NOT NULL
+
 -- name: case_tabs
 -- how many cases each tab of the alarm console holds; what a device on test tells of itself is in its own tab alone
 SELECT count(*) FILTER (WHERE state <> 'closed' AND NOT on_test) AS all,

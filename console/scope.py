@@ -52,6 +52,7 @@ class Section(StrEnum):
     RESIDENT_CARDS = "resident_cards"
     RESIDENT_CONSENTS = "resident_consents"
     RESIDENT_LOOKED = "resident_looked"
+    SECOND_PERSON = "second_person"
     DESK_NOTES = "desk_notes"
     KIOSKS = "kiosks"
 
@@ -70,8 +71,8 @@ _SECTIONS: dict[Role, tuple[Section, ...]] = {
         Section.ADMIN, Section.KIOSKS, Section.FIGURES, Section.DUTY, Section.DRY_RUN, Section.LOOK_BACK, Section.TECHNICAL,
         Section.DEVICES, Section.QUARANTINE, Section.WHO_LOOKED,
     ),
-    Role.PROPERTY_DIRECTOR: (Section.PORTFOLIO, Section.LOOK_BACK),
-    Role.COMMUNITY_COMMITTEE: (Section.COMMITTEE,),
+    Role.PROPERTY_DIRECTOR: (Section.PORTFOLIO, Section.LOOK_BACK, Section.SECOND_PERSON),
+    Role.COMMUNITY_COMMITTEE: (Section.COMMITTEE, Section.SECOND_PERSON),
     Role.RESIDENT: (
         Section.RESIDENT, Section.RESIDENT_CARDS, Section.RESIDENT_CONSENTS, Section.RESIDENT_LOOKED,
     ),

@@ -422,6 +422,9 @@ def path_of(request: Request) -> str:
 
 
 def _load_counts(connection: Connection, seat: Seat) -> dict[str, int]:
+    if may_enter(seat.viewer, Section.SECOND_PERSON):
+        waiting = connection.execute(queries("console")["second_person_counts"]).fetchone()
+        return dict(waiting) if waiting else {}
     if seat.viewer.role is not Role.PROPERTY_CLERK:
         return {}
     row = connection.execute(

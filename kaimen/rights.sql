@@ -98,7 +98,9 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
  '(SELECT scope_word(''role'')) IN (''property_clerk'', ''resident'') AND EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)'),
 ('phone_changes', 'people', 'SELECT, UPDATE (told_at, told_by, told_how, confirmed_at, confirmed_by, trusted_from, old_phone)',
  'EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)',
- '(SELECT scope_word(''role'')) = ''property_clerk'' AND EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)
+ '((SELECT scope_word(''role'')) = ''property_clerk'' OR (SELECT scope_word(''role'')) IN (''community_committee'', ''property_director'')
+    AND told_at IS NOT NULL AND coalesce(confirmed_by, 0)::text IN (''0'', (SELECT scope_word(''user''))))
+  AND EXISTS (SELECT 1 FROM persons p WHERE p.id = person_id)
   AND (trusted_from IS NULL OR trusted_from >= confirmed_at + interval ''72 hours'')'),
 -- What the watching found.
 ('stage_crossings', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM households h WHERE h.id = household_id)', NULL),

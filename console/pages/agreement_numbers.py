@@ -25,14 +25,14 @@ Guard = Annotated[Seat, Depends(entering(Section.HOUSEHOLDS))]
 _PAGE = "/agreements"
 
 
-def _home(connection: Connection, seat: Seat, change_id: int) -> str:
+def home_of(connection: Connection, seat: Seat, change_id: int) -> str:
     home = agreements_homes.is_number_near(connection, change_id, community_id=seat.viewer.community_id)
     if home is None:
         raise not_here()
     return home
 
 
-def _note(connection: Connection, seat: Seat, action: str, change_id: int, home: str) -> None:
+def note(connection: Connection, seat: Seat, action: str, change_id: int, home: str) -> None:
     seat.audit(
         connection, action, purpose="administration", object_kind="household", object_id=home, household=home,
         change=change_id,
@@ -48,8 +48,8 @@ def _waits_no_more(seat: Seat) -> Response:
 def show_numbers(seat: Guard, change_id: AgreementId) -> Response:
     """Show both numbers in full to whoever is about to ring them, and write down that she saw them."""
     with seat.transaction() as connection:
-        home = _home(connection, seat, change_id)
-        _note(connection, seat, "number_change_shown", change_id, home)
+        home = home_of(connection, seat, change_id)
+        note(connection, seat, "number_change_shown", change_id, home)
         return show(connection, seat, view_parts.Form(), shown=change_id)
 
 
@@ -57,7 +57,7 @@ def show_numbers(seat: Guard, change_id: AgreementId) -> Response:
 def told(seat: Guard, change_id: AgreementId, how: Word = "") -> Response:
     """Write that the old number was told, and how."""
     with seat.transaction() as connection:
-        home = _home(connection, seat, change_id)
+        home = home_of(connection, seat, change_id)
         if how not in set(HowTold):
             form = view_parts.Form({}, {f"how-{change_id}": "required"})
             return show(connection, seat, form, status=422)
@@ -66,7 +66,7 @@ def told(seat: Guard, change_id: AgreementId, how: Word = "") -> Response:
             people.told_old_number(
                 connection, change_id=change_id, user_id=seat.viewer.user_id, how=how, now=seat.now
             )
-            _note(connection, seat, "number_change_told", change_id, home)
+            note(connection, seat, "number_change_told", change_id, home)
     except people.PhoneRefusedError:
         return _waits_no_more(seat)
     return seat.go(_PAGE, "notice.number_told")
@@ -77,9 +77,9 @@ def confirm(seat: Guard, change_id: AgreementId) -> Response:
     """Confirm the new number as the second person: it counts 72 hours later."""
     try:
         with seat.transaction() as connection:
-            home = _home(connection, seat, change_id)
+            home = home_of(connection, seat, change_id)
             people.confirm_number(connection, change_id=change_id, user_id=seat.viewer.user_id, now=seat.now)
-            _note(connection, seat, "number_change_confirmed", change_id, home)
+            note(connection, seat, "number_change_confirmed", change_id, home)
     except people.PhoneRefusedError:
         return _waits_no_more(seat)
     return seat.go(_PAGE, "notice.number_confirmed")
@@ -89,8 +89,8 @@ def confirm(seat: Guard, change_id: AgreementId) -> Response:
 def refuse(seat: Guard, change_id: AgreementId) -> Response:
     """Take a change back that nobody made: the number before it is rung again."""
     with seat.transaction() as connection:
-        home = _home(connection, seat, change_id)
+        home = home_of(connection, seat, change_id)
         done = agreements_homes.refuse_number(connection, change_id, at=at_of(seat))
         if done:
-            _note(connection, seat, "number_change_refused", change_id, home)
+            note(connection, seat, "number_change_refused", change_id, home)
     return seat.go(_PAGE, "notice.number_refused") if done else _waits_no_more(seat)

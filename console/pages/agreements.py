@@ -61,7 +61,7 @@ def show(
             _move(row, seat.viewer.user_id, _whose(connection, row))
             for row in agreements.load_open(connection, Kind.HOUSEHOLD, community_id=community_id, at=at)
         ),
-        tuple(_number(row, seat.viewer.user_id, shown) for row in numbers),
+        tuple(number_view(row, seat.viewer.user_id, shown) for row in numbers),
         tuple(row["id"] for row in agreements.load_policies(connection, now=at.now)),
         agreements_homes.load_categories(connection),
         seat.viewer.role is Role.PROPERTY_CLERK,
@@ -113,14 +113,18 @@ def _move(row: dict[str, Any], reader: int, whose: str) -> WaitingMove:
     )  # fmt: skip
 
 
-def _number(row: dict[str, Any], reader: int, shown: int | None) -> ChangedNumber:
+def number_view(
+    row: dict[str, Any], reader: int, shown: int | None, *, page: str = _PAGE + "/numbers"
+) -> ChangedNumber:
+    """Make the view of a changed number, masked unless it is the one ``shown``; acts on it go below ``page``."""
     full = row["id"] == shown
     said = (lambda words: words) if full else mask_phone
     return ChangedNumber(
-        row["id"], f"{_PAGE}/numbers/{row['id']}", row["label"], f"/households/{row['household_id']}",
+        row["id"], f"{page}/{row['id']}", row["label"], f"/households/{row['household_id']}",
         (row["name"] or "") if full else mask_name(row["name"] or ""),
         said(row["new_phone"] or ""), said(row["old_phone"] or ""), row["told_at"], row["teller"] or "",
         row["confirmed_at"], row["trusted_from"], row["told_by"] == reader, full,
+        row["told_how"] if row["told_how"] in set(HowTold) else "",
     )  # fmt: skip
 
 

@@ -109,6 +109,15 @@ class ChangedNumber:
     trusted_from: datetime | None
     own: bool = False
     shown: bool = False
+    told_how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondPersonPage:
+    """Changed numbers before whoever is the second person without being of the desk."""
+
+    numbers: tuple[ChangedNumber, ...]
+    form: Form = field(default_factory=Form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,4 +136,5 @@ class AgreementsPage:
     ] = ()  # of whom one is to be chosen, where several live in the home asked about
 
 
+TEMPLATES["second_person.html"] = (SecondPersonPage, "/second-person")
 TEMPLATES["agreements.html"] = (AgreementsPage, "/agreements")

@@ -88,7 +88,9 @@ class HouseholdPage:
     openings: tuple[Opening, ...] = ()  # newest first
     absences: tuple[AbsenceView, ...] = ()
     absence_form: Form | None = None
-    new_numbers: bool = False  # every number of the home was changed and none counts yet: how is an absence known?
+    new_numbers: bool = (
+        False  # every number of the home was changed and none counts yet: how is an absence known?
+    )
     source_form: Form | None = None  # a meal, an order, a pressed button
     consents: tuple[ConsentView, ...] = ()
     devices: tuple[DeviceRow, ...] = ()

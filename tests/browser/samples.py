@@ -1297,6 +1297,21 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
         lambda: replace(POLICIES, waiting=(), may_ask=False),
         {"current": "admin", "role": Role.ADMIN},
     ),
+    "second-person": (
+        "second_person.html",
+        lambda: agreements_views.SecondPersonPage(
+            (
+                replace(AGREEMENTS.numbers[0], name="", url="/second-person/3"),
+                replace(AGREEMENTS.numbers[1], name="", url="/second-person/4", told_how="phoned"),
+            )
+        ),
+        {"current": "second_person", "role": Role.COMMUNITY_COMMITTEE},
+    ),
+    "second-person-empty": (
+        "second_person.html",
+        lambda: agreements_views.SecondPersonPage(()),
+        {"current": "second_person", "role": Role.COMMUNITY_COMMITTEE},
+    ),
     "agreements": ("agreements.html", lambda: AGREEMENTS, {"current": "households"}),
     "agreements-empty": (
         "agreements.html",

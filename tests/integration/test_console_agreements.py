@@ -271,3 +271,53 @@ def test_a_changed_number_counts_by_two_people_and_three_days_and_goes_back_wher
     assert [(row["actor"], row["action"].removeprefix("number_change_")) for row in trace] == [
         (mine, "shown"), (mine, "told"), (hers, "confirmed"), (mine, "refused"), (mine, "refused"),
     ]  # fmt: skip
+
+
+def test_where_one_clerk_sits_at_the_desk_committee_or_director_is_the_second_person(world: World) -> None:
+    clerk, committee, director = (world.browser(name) for name in ("clerk", "committee", "director"))
+    change = _changed(world, "p-h-wang", "13700003333")
+    path = f"/second-person/{change}"
+    untold = committee.get("/second-person").text
+    assert "3-1-1201" in untold and f"{path}/confirm" not in untold
+    # Numbers are masked until they are asked for; whose they are is not said at all.
+    for secret in ("13700003333", "13812341234", "秀英"):
+        assert secret not in untold, secret
+    assert world.post(committee, f"{path}/confirm").status_code == 409, "the desk tells the old number first"
+    told = world.post(clerk, f"/agreements/numbers/{change}/told", how="phoned")
+    assert told.status_code == 303
+    assert "<span>1</span>" in committee.get("/committee").text
+    shown = world.post(committee, f"{path}/show").text
+    assert "tel:13700003333" in shown and f"{path}/confirm" in shown
+    assert f"{path}/show" in director.get("/second-person").text
+    for name in (
+        "clerk",
+        "admin",
+        "police",
+        "supervisor",
+        "auditor",
+        "family",
+        "resident",
+        "grid",
+        "watcher-b",
+    ):
+        assert world.post(world.browser(name), f"{path}/confirm").status_code in (403, 404), name
+    assert world.post(committee, f"{path}/confirm").status_code == 303
+    (row,) = world.rows("SELECT trusted_from, confirmed_by FROM phone_changes WHERE id = %s", change)
+    assert row == {
+        "trusted_from": world.now + timedelta(hours=72),
+        "confirmed_by": world.user_ids["committee"],
+    }
+    # What is confirmed is the desk's again.
+    assert world.post(director, f"{path}/refuse").status_code == 409
+    again = _changed(world, "p-h-zhao", "13700004444")
+    assert world.post(director, f"/second-person/{again}/refuse").status_code == 303
+    assert world.rows("SELECT phone FROM person_identities WHERE person_id = 'p-h-zhao'") == [
+        {"phone": "13812341234"}
+    ]
+    foreign = _changed(world, "p-h-other", "13700005555")
+    assert world.post(committee, f"/second-person/{foreign}/refuse").status_code == 404
+    assert "3-1-1201" in director.get("/second-person").text, "of all her communities"
+    seen = world.rows(
+        "SELECT 1 FROM audit_entries WHERE action = 'number_change_shown' AND object_id = 'h-wang'"
+    )
+    assert len(seen) == 1
