@@ -435,6 +435,12 @@ WHERE c.community_id = %(community_id)s
        OR (t.role = %(role)s AND t.assignee_id IS NULL AND t.state = 'open'))
 ORDER BY c.priority DESC, CASE WHEN t.kind = 'visit' THEN 0 WHEN t.kind = 'call' THEN 1 ELSE 2 END, t.due_at, t.id LIMIT 200
 
+-- name: reviewed_word
+-- the word a second look is about
+SELECT c.id, c.number, t.kind, t.witness, u.display_name FROM cases c
+LEFT JOIN tasks t ON t.id = %(task)s AND t.case_id = c.id LEFT JOIN users u ON u.id = %(recorded_by)s
+WHERE c.id = %(case)s
+
 -- name: stands_in_for
 -- for whom somebody stands in now, and until when
 SELECT u.display_name, d.to_at FROM duty_deputies d JOIN users u ON u.id = d.user_id

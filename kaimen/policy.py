@@ -87,7 +87,7 @@ CAUSE_LADDERS: Mapping[str, CauseLadder] = {
         by_day=True, ends_with="back",
     ),
     "review": CauseLadder(
-        1, "review", 4 * HOUR_MS, 3 * DAY_MS, ("right", "doubted"), outside=False, with_list=True,
+        1, "review", 4 * HOUR_MS, 3 * DAY_MS, ("right", "doubted", "no_answer"), outside=False, with_list=True,
     ),
 }  # fmt: skip
 

@@ -140,6 +140,7 @@ def _checked_note(note: str) -> str | None:
 
 def _claim(case: CaseFacts, act: Claim, now: datetime) -> Decision:
     _refuse_if(case.is_owned(now) and case.holder_id != act.user_id, Refusal.HELD_BY_ANOTHER)
+    _refuse_if(_is_her_own_word(case, act.user_id), Refusal.SECOND_PERSON_NEEDED)
     tasks = tuple(_claimed(task, act, now) for task in unowned(case).tasks)
     state = CaseState.WORKING if case.state is CaseState.WORKING else CaseState.OWNED
     case = replace(
@@ -151,6 +152,10 @@ def _claim(case: CaseFacts, act: Claim, now: datetime) -> Decision:
     )
     entry = Entry(Reason.CLAIMED, {}, None, act.user_id)
     return Decision(Reason.CLAIMED, planned(case, now), (entry, ConfirmMessages(), SupersedeMessages()))
+
+
+def _is_her_own_word(case: CaseFacts, user_id: int) -> bool:
+    return case.cause is CaseCause.REVIEW and case.evidence.get("recorded_by") == user_id
 
 
 def _claimed(task: TaskFacts, act: Claim, now: datetime) -> TaskFacts:
@@ -325,8 +330,7 @@ def _answered(
     assert case.ladder is not None
     _refuse_if(act.outcome.value not in case.ladder.outcomes, Refusal.NOT_AN_OUTCOME)
     _refuse_if(act.outcome is Outcome.OTHER and note is None, Refusal.NOTE_IS_EMPTY)
-    if case.cause is CaseCause.REVIEW:
-        _refuse_if(case.evidence.get("recorded_by") == act.user_id, Refusal.SECOND_PERSON_NEEDED)
+    _refuse_if(_is_her_own_word(case, act.user_id), Refusal.SECOND_PERSON_NEEDED)
     if act.outcome in _SEEN and case.household_id is not None:
         return decide_seen(case, task, act, now, note, Circumstances())
     if act.outcome in _GONE:

@@ -152,7 +152,7 @@ def _back(case: CaseFacts, reason: Reason, now: datetime, end: EndAbsence, *, by
 def decide_review(
     case: CaseFacts | None, fact: WellToReview, now: datetime, policy: LadderPolicy, around: Circumstances
 ) -> Decision:
-    """Ask another person whether a recorded well was one."""
+    """Ask another person whether a recorded well was one: of the desk or, where nobody else sits there, of the grid."""
     if case is not None:
         return Decision(Reason.NOTHING_DUE, case)
     evidence = {**fact.evidence, "recorded_by": fact.recorded_by}
@@ -160,8 +160,21 @@ def decide_review(
         replace(opened(CaseCause.REVIEW, fact.subject, fact.at, evidence, policy, around), signal_count=1),
         now,
         around,
+        role=_reviewer(fact.recorded_by, around),
     )
     return Decision(Reason.REVIEW_ASKED, new, (Entry(Reason.REVIEW_ASKED), *actions))
+
+
+def _reviewer(recorded_by: int, around: Circumstances) -> str | None:
+    """Return whose task a second look is, where the desk is one person: it would wait for ever for another."""
+    people = (
+        []
+        if around.duty is None
+        else [item for item in around.duty.people.values() if item.id != recorded_by]
+    )
+    if not people or any(Role.PROPERTY_CLERK in item.roles for item in people):
+        return None
+    return Role.GRID_WORKER if any(Role.GRID_WORKER in item.roles for item in people) else None
 
 
 # --- shared ------------------------------------------------------------------------------------------------------
@@ -189,13 +202,20 @@ def opened(
     )
 
 
-def asked(case: CaseFacts, now: datetime, around: Circumstances) -> tuple[CaseFacts, tuple[Action, ...]]:
-    """Return the case with its ladder's task, and its first annunciation."""
+def asked(
+    case: CaseFacts, now: datetime, around: Circumstances, *, role: str | None = None
+) -> tuple[CaseFacts, tuple[Action, ...]]:
+    """Return the case with its ladder's task, of ``role`` where that is given, and its first annunciation."""
     ladder = _ladder(case)
     start_at = starts_at(case, now)
     due_at = after(start_at, ladder.sla_ms)
     task = TaskFacts(
-        TaskKind(ladder.task), _asked_role(ladder, around, start_at), TaskState.OPEN, now, start_at, due_at
+        TaskKind(ladder.task),
+        role or _asked_role(ladder, around, start_at),
+        TaskState.OPEN,
+        now,
+        start_at,
+        due_at,
     )
     case = replace(with_task(case, task), deadline_at=due_at)
     case, actions = annunciate_by_rank(case, now, around)

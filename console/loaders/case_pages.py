@@ -8,7 +8,7 @@ from console.loaders.case_rows import load_technical, next_step, row_of
 from console.loaders.cases import LoadedCase, load_beside
 from console.loaders.contacts import load_contacts
 from console.loaders.households import load_households
-from console.loaders.tasks import task_view
+from console.loaders.tasks import load_word, task_view
 from console.loaders.timeline import load_timeline
 from console.scope import (
     Act,
@@ -58,6 +58,7 @@ def load_case_view(
         ),
         households=_load_stood_for(connection, reader, case),
         known=_known_of(case),
+        word=load_word(connection, reader, case),
         beside=tuple(_beside(other) for other in load_beside(connection, reader, case)),
         note_form=form_for(Act.NOTE),
         hold_form=form_for(Act.HOLD),

@@ -174,6 +174,8 @@ def _primary(case: LoadedCase, viewer: Viewer) -> view_parts.Act | None:
     """The one thing to do next: claim what nobody has, then call, go, or record what was found."""
     row = case.row
     task_id = row["task_id"]
+    if case.facts.cause is CaseCause.REVIEW and row["evidence"].get("recorded_by") == viewer.user_id:
+        return None
     if row["proposal"] is not None and may_act(viewer, Act.CONFIRM_CLOSING, case.facts):
         return view_parts.Act(name="confirm_closing", url=f"/cases/{case.id}#confirm")
     if row["holder_id"] is None and may_act(viewer, Act.CLAIM, case.facts):

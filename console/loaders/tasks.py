@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from alerts.rules.case import OWN_RULES
 from console.loaders import Reader
 from console.loaders.case_rows import MARKS
 from console.loaders.cases import LoadedCase, load_cases, may_record, outcome_in
 from console.loaders.households import Row
-from console.views.case import TaskView
+from console.scope import Sight, Viewer
+from console.views.case import ReviewedWord, TaskView
 from console.views.parts import Form
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import (
     CaseCause,
     Contacted,
     Outcome,
+    Role,
     TaskKind,
     TaskState,
 )
@@ -36,7 +40,7 @@ def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
     """Make the view of a task; the form is there where this reader may record an outcome now."""
     kind, state = TaskKind(task["kind"]), TaskState(task["state"])
     is_open = state in (TaskState.OPEN, TaskState.CLAIMED)
-    may = is_open and may_record(reader.viewer, task, case)
+    may = is_open and not is_own_word(reader.viewer, case) and may_record(reader.viewer, task, case)
     return TaskView(
         id=task["id"],
         kind=kind,
@@ -61,6 +65,32 @@ def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
         note=task["note"],
         outcomes=outcomes_of(case, kind) if may else (),
         form=Form() if may else None,
+    )
+
+
+def is_own_word(viewer: Viewer, case: LoadedCase) -> bool:
+    """Say whether a second look is about what the viewer herself recorded: somebody else answers."""
+    return case.facts.cause is CaseCause.REVIEW and case.row["evidence"].get("recorded_by") == viewer.user_id
+
+
+def load_word(connection: Connection, reader: Reader, case: LoadedCase) -> ReviewedWord | None:
+    """Return what a second look is about: who recorded whose word, when and how she heard it."""
+    if case.facts.cause is not CaseCause.REVIEW or case.sight < Sight.MASKED:
+        return None
+    said = case.row["evidence"]
+    asked = {key: said.get(key) for key in ("case", "task", "recorded_by")}
+    row = connection.execute(queries("console")["reviewed_word"], asked).fetchone()
+    if row is None:
+        return None
+    return ReviewedWord(
+        by=row["display_name"] or "",
+        at=datetime.fromisoformat(said["at"]),
+        act=TaskKind(row["kind"] or TaskKind.CALL),
+        contacted=Contacted(said["how"]) if said.get("how") in set(Contacted) else None,
+        witness=row["witness"] or "",
+        case_number=row["number"],
+        case_url=f"/cases/{row['id']}" if reader.viewer.role is Role.PROPERTY_CLERK else "",
+        own=is_own_word(reader.viewer, case),
     )
 
 

@@ -16,7 +16,7 @@ from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
 from console.loaders.contacts import contact_of
 from console.loaders.households import Row
-from console.loaders.tasks import load_tasks, task_view
+from console.loaders.tasks import load_tasks, load_word, task_view
 from console.metrics import ACTS
 from console.pages.absences import ABSENCE_MAX
 from console.pages.case import notice_of, refusal_word
@@ -125,7 +125,8 @@ def _field_page(
         hard_of_hearing=bool(household and household.row["hard_of_hearing"] and case.sight >= Sight.MASKED),
         begin_url=f"/tasks/{view.id}/begin" if may_begin else None,
         take_url=f"/tasks/{view.id}/take" if may_take else None,
-        contacts=contacts_of(connection, reader, case, near=near, with_elder=view.kind is TaskKind.CALL),
+        contacts=contacts_of(connection, reader, case, near=near, with_elder=view.kind in _BY_PHONE),
+        word=load_word(connection, reader, case),
         back_url="/tasks",
     )
 
@@ -191,7 +192,8 @@ def _perform(
     return seat.go("/tasks" if act is Act.OUTCOME else f"/tasks/{task_id}", notice_of(decision))
 
 
-_TAKEN = frozenset({TaskKind.CALL, TaskKind.RESPOND, TaskKind.LOOK_INTO})
+_TAKEN = frozenset({TaskKind.CALL, TaskKind.RESPOND, TaskKind.LOOK_INTO, TaskKind.REVIEW})
+_BY_PHONE = (TaskKind.CALL, TaskKind.REVIEW)
 FIELD_OF_REFUSAL = {
     "how_is_missing": "contacted",
     "number_is_new": "contacted",

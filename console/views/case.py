@@ -126,6 +126,20 @@ class NextStep:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewedWord:
+    """The "well" that a second look is about; ``own``: the reader recorded it, and somebody else answers."""
+
+    by: str
+    at: datetime
+    act: TaskKind
+    contacted: Contacted | None
+    witness: str
+    case_number: str
+    case_url: str
+    own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CaseView:
     """One case as the aside and the case page show it."""
 
@@ -139,6 +153,7 @@ class CaseView:
     chart: EvidenceChart | None = None
     households: tuple[HouseholdLine, ...] = ()  # technical: whom it stands for, longest unseen first
     known: CaseGrounds | None = None
+    word: ReviewedWord | None = None
     beside: tuple[Beside, ...] = ()
     note_form: Form | None = None
     hold_form: Form | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from console.views.case import TaskView
+from console.views.case import ReviewedWord, TaskView
 from console.views.parts import Contact, DayLine, HouseholdName
 from console.views.registry import TEMPLATES
 
@@ -39,6 +39,7 @@ class FieldPage:
     take_url: str | None = None  # None: she has it, or it begins at a door
     contacts: tuple[Contact, ...] = ()
     duty_phone: str | None = None
+    word: ReviewedWord | None = None  # what a second look is about
     back_url: str = "/tasks"
 
 

@@ -61,7 +61,37 @@ def _furnish(world: World) -> dict[str, str]:
         " %s, 'well' FROM cases WHERE number = %s",
         world.user_ids["clerk"], QUICK,
     )  # fmt: skip
+    _draw_a_well(world)
     return {}
+
+
+def _draw_a_well(world: World) -> None:
+    """Let the clerk's word of a home be drawn for a second look: two desks, and a share of all."""
+    world.write(
+        "INSERT INTO users (name, display_name, password_hash, role, community_id, created_at)"
+        " SELECT 'second', '周洁', password_hash, role, community_id, created_at FROM users WHERE name = 'clerk'"
+    )
+    (case,) = world.rows(
+        "INSERT INTO cases (number, community_id, household_id, cause, stage, priority, state, opened_at, stage_at,"
+        " evidence_at, next_action, next_action_at, policy) SELECT '2025-1121-drawn', 'wenchang', 'h-li', 'inactivity', 2,"
+        " 2, 'notified', %s, %s, %s, 'call_due', %s, '{\"reviewed_share\": 2}' RETURNING id",
+        world.now, world.now, world.now - timedelta(hours=50), world.now + timedelta(hours=1),
+    )  # fmt: skip
+    (task,) = world.rows(
+        "INSERT INTO tasks (case_id, household_id, kind, role, state, created_at, start_at, due_at)"
+        " VALUES (%s, 'h-li', 'call', 'property_clerk', 'open', %s, %s, %s) RETURNING id",
+        case["id"], world.now, world.now, world.now + timedelta(hours=1),
+    )  # fmt: skip
+    clerk = world.browser("clerk")
+    said = {"outcome": "well", "contacted": "spoke", "witness": "李四妹本人"}
+    answered = world.post(clerk, f"/tasks/{task['id']}/outcome", **said)
+    assert answered.status_code == 303, answered.text
+    # Whoever recorded it is asked nothing: it is said to her that somebody else is.
+    (drawn,) = world.rows("SELECT id, case_id FROM tasks WHERE kind = 'review'")
+    own = clerk.get(f"/cases/{drawn['case_id']}").text
+    assert ("这是您自己登记的" in own, f"/tasks/{drawn['id']}/outcome" in own) == (True, False)
+    claimed = world.post(clerk, f"/cases/{drawn['case_id']}/claim")
+    assert (claimed.status_code, "要由另一个人确认" in claimed.text) == (409, True)
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +144,30 @@ def test_a_clerk_takes_a_case_notes_the_call_and_hands_over(street: Street, sit:
     hands.send("*")
     handed = world.rows("SELECT role FROM tasks WHERE case_id = %s AND role = 'grid_worker'", case)
     assert len(handed) == 1
+    hands.leave()
+
+
+def test_another_clerk_calls_again_where_a_well_was_drawn(street: Street, sit: Sit) -> None:
+    world, hands = street.world, sit()
+    (task,) = world.rows("SELECT id FROM tasks WHERE kind = 'review'")
+    hands.sign_in("second", then="/alarms")
+    hands.menu()
+    hands.follow("/tasks", href="/tasks")
+    hands.go_to_row(f"task-{task['id']}")
+    hands.enter(f"/tasks/{task['id']}")
+    # Whose word it was, how it was heard and by whom; with the task come her name and her number.
+    assert "clerk display" in hands.main() and "李四妹本人" in hands.main()
+    hands.to(tag="button", action=f"/tasks/{task['id']}/take")
+    hands.send(f"/tasks/{task['id']}")
+    hands.to(href="tel:13812341234")
+    hands.is_sound()
+    hands.choose("outcome", "doubted")
+    hands.write("本人说今天没有接过电话", name="note", tag="textarea")
+    hands.to(tag="button", action=f"/tasks/{task['id']}/outcome")
+    hands.send("/tasks")
+    taken_back = world.rows("SELECT doubted_by FROM verified_contacts WHERE household_id = 'h-li'")
+    (second,) = world.rows("SELECT id FROM users WHERE name = 'second'")
+    assert taken_back == [{"doubted_by": f"user:{second['id']}"}]
     hands.leave()
 
 

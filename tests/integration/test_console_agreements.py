@@ -273,6 +273,7 @@ def test_a_changed_number_counts_by_two_people_and_three_days_and_goes_back_wher
     ]  # fmt: skip
 
 
+@pytest.mark.one_store
 def test_where_one_clerk_sits_at_the_desk_committee_or_director_is_the_second_person(world: World) -> None:
     clerk, committee, director = (world.browser(name) for name in ("clerk", "committee", "director"))
     change = _changed(world, "p-h-wang", "13700003333")

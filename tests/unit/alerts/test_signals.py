@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from alerts.duty.roster import CommunityDuty, Person
 from alerts.rules.actions import (
     AskReview,
     DoubtWord,
@@ -263,6 +264,21 @@ def test_a_drawn_well_is_shown_to_another_person() -> None:
     assert [action for action in review.actions if isinstance(action, DoubtWord)] == [
         DoubtWord(1, f"user:{SECOND}")
     ]
+
+
+def test_a_second_look_is_the_grids_where_one_person_is_the_whole_desk() -> None:
+    def asked_of(**others: Role) -> str:
+        people = {1: Person(1, "a", Role.PROPERTY_CLERK)}
+        people |= {number: Person(number, name, role) for number, (name, role) in enumerate(others.items(), 2)}
+        story = Story(duty=CommunityDuty("c1", people=people))
+        story.happens(WellToReview("case:1", 1, at(), {"case": 1, "how": "spoke"}))
+        with pytest.raises(ActRefused, match="second_person_needed"):
+            story.claims(1)
+        return str(story.open_case.tasks[0].role)
+
+    assert asked_of(grid=Role.GRID_WORKER) == Role.GRID_WORKER
+    assert asked_of(grid=Role.GRID_WORKER, second=Role.PROPERTY_CLERK) == Role.PROPERTY_CLERK
+    assert asked_of(watcher=Role.NEIGHBOUR_WATCHER) == Role.PROPERTY_CLERK
 
 
 def test_an_outcome_that_is_none_of_the_words_needs_a_note() -> None:
