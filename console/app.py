@@ -173,7 +173,7 @@ def create_app(settings: ConsoleSettings, clock: Clock, pool: Pool, *, wall: Clo
     app.add_middleware(KeptListLayer, services=services)
     # The last one added is the outermost: headers and bounds hold for every answer, errors included.
     app.add_middleware(ErrorLayer)
-    app.add_middleware(SecurityLayer, secure=secure_cookies(services))
+    app.add_middleware(SecurityLayer, secure=secure_cookies(services), page=_too_much)
     return app
 
 
@@ -263,6 +263,10 @@ def answer_error(
     if _wants_json(request):
         return error_response(status, code, detail, mend)
     return error_page(request, status, code)
+
+
+def _too_much(scope: Scope, status: int) -> ASGIApp:
+    return error_page(Request(scope), status)
 
 
 def _add_error_handlers(app: FastAPI) -> None:

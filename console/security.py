@@ -9,7 +9,7 @@ import ipaddress
 import json
 import re
 import secrets
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
@@ -48,8 +48,11 @@ class BodyTooLargeError(Exception):
 class SecurityLayer:
     """Bounds what comes in, names each request, and adds the headers to what goes out."""
 
-    def __init__(self, app: ASGIApp, *, secure: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, secure: bool, page: Callable[[Scope, int], ASGIApp] | None = None
+    ) -> None:
         self._app = app
+        self._page = page
         headers = {**_HEADERS, "Cache-Control": "no-store"}
         if secure:
             headers["Strict-Transport-Security"] = "max-age=31536000"
@@ -72,14 +75,22 @@ class SecurityLayer:
 
         refusal = _refuse_size(scope)
         if refusal is not None:
-            await _refuse(scope, send_with_headers, *refusal)
+            await self._refuse(scope, receive, send_with_headers, *refusal)
             return
         try:
             await self._app(scope, _bounded(receive, body_bytes_max(scope["path"])), send_with_headers)
         except BodyTooLargeError:
             if started:
                 raise
-            await _refuse(scope, send_with_headers, 413, _too_large(scope["path"]))
+            await self._refuse(scope, receive, send_with_headers, 413, _too_large(scope["path"]))
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send, status: int, words: str) -> None:
+        """Answer whoever sent too much: a page in her language where a browser asks, a line for all others."""
+        is_browser = "text/html" in Headers(scope=scope).get("accept", "")
+        if self._page is not None and is_browser and not scope["path"].startswith("/api/"):
+            await self._page(scope, status)(scope, receive, send)
+        else:
+            await _refuse(scope, send, status, words)
 
     def _add_headers(self, message: Message, request_id: str) -> None:
         given = message.setdefault("headers", [])

@@ -215,6 +215,9 @@ def test_too_much_at_once_is_refused_before_it_is_read(world: World) -> None:
     clerk = world.browser("clerk")
     case_id = world.case_ids["wang"]
     assert world.post(clerk, f"/cases/{case_id}/note", note="x" * 70_000).status_code == 413
+    asked = {"csrf": world.csrf(clerk), "note": "x" * 70_000}
+    page = clerk.post(f"/cases/{case_id}/note", data=asked, headers={"accept": "text/html,*/*"})
+    assert (page.status_code, "内容太大" in page.text) == (413, True)
     assert clerk.get("/households?query=" + "x" * 9_000).status_code == 414
 
 

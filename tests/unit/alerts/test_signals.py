@@ -269,7 +269,9 @@ def test_a_drawn_well_is_shown_to_another_person() -> None:
 def test_a_second_look_is_the_grids_where_one_person_is_the_whole_desk() -> None:
     def asked_of(**others: Role) -> str:
         people = {1: Person(1, "a", Role.PROPERTY_CLERK)}
-        people |= {number: Person(number, name, role) for number, (name, role) in enumerate(others.items(), 2)}
+        people |= {
+            number: Person(number, name, role) for number, (name, role) in enumerate(others.items(), 2)
+        }
         story = Story(duty=CommunityDuty("c1", people=people))
         story.happens(WellToReview("case:1", 1, at(), {"case": 1, "how": "spoke"}))
         with pytest.raises(ActRefused, match="second_person_needed"):
