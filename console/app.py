@@ -22,6 +22,7 @@ from console.api import description as openapi
 from console.api import routes as api
 from console.api.answering import error_response
 from console.api.kept import KeptListLayer
+from console.audit.noting import note_end
 from console.identity import sessions as identity
 from console.metrics import REQUEST_SECONDS, REQUESTS
 from console.pages import (
@@ -196,13 +197,18 @@ async def _forget_expired(services: Services) -> None:
         with services.transaction() as connection:
             identity.forget_expired(connection, now=services.wall_now())
             kiosk.forget_presses(connection, now=services.wall_now())
+            if services.settings.console_checkpoints is not None:
+                path = services.settings.console_checkpoints
+                note_end(connection, path, services.audit_key, now=services.wall_now())
         rights.sync_ledger(services)
 
     while True:
         try:
             await asyncio.to_thread(forget)
         except (psycopg.OperationalError, PoolTimeout, OSError, LedgerError) as error:
-            log.warning("expired sessions or the ledger of rights wait", error=type(error).__name__)
+            log.warning(
+                "expired sessions, a checkpoint or the ledger of rights wait", error=type(error).__name__
+            )
         await asyncio.sleep(FORGET_EVERY_S)
 
 

@@ -112,6 +112,10 @@ RETURNING id
 SELECT id, at, actor, role, action, purpose, object_kind, object_id, detail, previous_hash, hash
 FROM audit_entries ORDER BY id
 
+-- name: audit_head
+-- the last entry of the chain, and how long it is
+SELECT id, hash, (SELECT count(*) FROM audit_entries) AS count FROM audit_entries ORDER BY id DESC LIMIT 1
+
 -- name: audit_by_id
 -- one entry of one actor
 SELECT id, at, action, purpose, object_kind, object_id, detail FROM audit_entries

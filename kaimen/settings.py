@@ -228,6 +228,9 @@ class ConsoleSettings(DatabaseSettings):
         default=None,
         description="file outside the database that a restored backup catches up from: deletions, withdrawals, blocks",
     )
+    console_checkpoints: Path | None = Field(
+        default=None, description="file outside the database to which the end of the audit chain is added daily"
+    )
     oidc_issuer: str = Field(
         default="",
         description="address of an OpenID provider people may sign in with; empty: passwords alone",

@@ -12,6 +12,7 @@ import click
 from console.audit import sealing
 from console.audit.chain import Checkpoint, Fault, Verdict, verify
 from console.audit.checkpoints import CheckpointError, append_checkpoint, format_checkpoint, read_checkpoints
+from console.audit.noting import FILE_NAME
 from console.books.place import Place, find_place, place_options
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import connect, queries
@@ -40,7 +41,8 @@ def command() -> None:
 @click.option(
     "--checkpoints", "checkpoint_files", multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Ends noted by `kaimen audit checkpoint`; only with them is a chain cut off at its end noticed.",
+    help="Ends noted by `kaimen audit checkpoint`; only with them is a chain cut off at its end noticed."
+    " Without it, those of --dir.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="As JSON on standard output, and nothing else.")
 @place_options
@@ -56,6 +58,9 @@ def verify_command(
         report = sealing.check(_read_package(package), b"" if key is None else key.read_bytes().strip())
         sys.exit(_say_package(report, as_json=as_json))
     place = find_place(database_url, directory, audit_key_file or key_file)
+    own = None if directory is None else directory / FILE_NAME
+    if not checkpoint_files and own is not None and own.exists():
+        checkpoint_files = (own,)
     checkpoints = _read_all(checkpoint_files, place.audit_key)
     verdict, outside, lost = _walk(place, checkpoints)
     sys.exit(_say_chain(verdict, outside, lost, with_checkpoints=bool(checkpoint_files), as_json=as_json))

@@ -165,6 +165,7 @@ class Stack:
             "KAIMEN_CONSOLE_PORT": str(self.port),
             "KAIMEN_CONSOLE_SECRET_FILE": str(self.folder.console_secret),
             "KAIMEN_CONSOLE_RIGHTS_LEDGER": str(self.folder.root / "rights-ledger.jsonl"),
+            "KAIMEN_CONSOLE_CHECKPOINTS": str(self.folder.root / "audit-checkpoints.jsonl"),
             "KAIMEN_PUBLIC_URL": self.public_url,
             "KAIMEN_EDGE_CREDENTIAL_KEY": self.secrets["edge_credentials"],
             # The demo is reached over plain loopback; so is a production console without a proxy before it.

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
 
 from console.audit import chain as audit
+from console.audit.checkpoints import read_checkpoints
+from console.audit.noting import note_end
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import World, add_events, build_world
@@ -444,3 +448,26 @@ def test_a_death_is_confirmed_in_its_own_words_by_a_second_person(world: World) 
     refused = world.post(clerk, f"/cases/{world.case_ids['wang']}/confirm-closing", confirmed="yes")
     assert refused.status_code == 409
     assert _state(world, "wang")["state"] != "closed"
+
+
+def test_the_end_of_the_chain_is_noted_outside_the_database_once_a_day(world: World, tmp_path: Path) -> None:
+    services, file = world.app.state.services, tmp_path / "ends.jsonl"
+    now = services.wall_now()
+
+    def note(after: timedelta) -> bool:
+        with services.transaction() as connection:
+            return note_end(connection, file, services.audit_key, now=now + after)
+
+    assert not note(timedelta()) and not file.exists(), "there is no entry yet"
+    world.browser("clerk").get("/households/h-sun")
+    assert note(timedelta())
+    world.browser("clerk").get("/households/h-wang")
+    assert not note(timedelta(hours=23))
+    file.write_text(file.read_text() + "{\n")
+    assert note(timedelta(hours=23)), "a damaged line ends no noting"
+    lines = file.read_text().splitlines()
+    assert [json.loads(lines[index])["count"] for index in (0, 2)] == [1, 2]
+    file.write_text("\n".join((lines[0], lines[2])) + "\n")
+    with services.transaction() as connection:
+        ends = read_checkpoints(file, services.audit_key)
+        assert audit.verify(connection, key=services.audit_key, checkpoints=ends).sound
