@@ -18,6 +18,7 @@ from ingest.book import load_book
 from ingest.causes import OutageFact
 from ingest.fact_rows import StoredFact
 from ingest.group_state import GroupState
+from ingest.snapshots import Snapshots
 from ingest.store import Store, Turn
 from ingest.unsaved import Coverage
 from kaimen.database import Connection, connect
@@ -94,8 +95,11 @@ def backfill(
                 pulse_ms=pulse_ms,
                 grace=rebuilt.grace,
                 losses=rebuilt.losses,
+                loader=rebuilt.loader,
             )
-            writer = _Writer(connection, lease, state, coverage)
+            snapshots = Snapshots("0", 0)
+            snapshots.begin(rebuilt.restart, len(book.device_no))
+            writer = _Writer(connection, lease, state, coverage, snapshots)
             for chunk in _chunks(first, rows, start_ms, messages_per_transaction):
                 # The second of the last receipt may have more messages: it is pulsed with the next.
                 writer.take(chunk, chunk[-1].received_ms - 1)
@@ -111,8 +115,14 @@ class _Writer:
     """Applies chunks and writes each in a transaction, counting what went by."""
 
     def __init__(
-        self, connection: Connection, lease: leases.Lease, state: GroupState, coverage: Coverage
+        self,
+        connection: Connection,
+        lease: leases.Lease,
+        state: GroupState,
+        coverage: Coverage,
+        snapshots: Snapshots,
     ) -> None:
+        self._snapshots = snapshots
         self.messages = 0
         self._events = 0
         self._transactions = 0
@@ -128,9 +138,11 @@ class _Writer:
         self._state.apply(chunk, now_ms)
         turn = self._state.draft(now_ms)
         self._coverage.fill(turn, everything=True)
+        self._snapshots.draft(self._state, turn)
         self._store.write(self._connection, self._lease, self._state.book, turn)
         self._count(len(chunk), turn)
         self._state.confirm(turn)
+        self._snapshots.confirm(self._state, turn)
 
     def _count(self, messages: int, turn: Turn) -> None:
         self.messages += messages

@@ -16,6 +16,7 @@ TURN_POINTS = (
     "events_copied",
     "coverage_written",
     "facts_written",
+    "snapshot_written",
     "before_commit",
     "after_commit",
     "mid_ack",

@@ -24,11 +24,13 @@ from ingest.admission import (
 from ingest.book import Book
 from ingest.causes import Causes, OutageCause
 from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
+from ingest.detector.cold import Hot
 from ingest.event_rows import StoredEvent
 from ingest.fact_rows import StoredFact
 from ingest.grace import Grace
 from ingest.losses import Losses
 from ingest.own_clock import OwnClock
+from ingest.restarting import Loader
 from ingest.store import DeviceNote, Turn, Waiting, implausible_payload
 from ingest.unsaved import Coverage, Told
 from kaimen.policy import DAY_MS, PAST_MAX_MS
@@ -51,7 +53,9 @@ class GroupState:
         own_clock: OwnClock | None = None,
         grace: Grace | None = None,
         losses: Losses | None = None,
+        loader: Loader | None = None,
     ) -> None:
+        self._loader = loader
         self.book = book
         self.causes = causes
         self.coverage = coverage
@@ -74,6 +78,8 @@ class GroupState:
     def replace_book(self, book: Book) -> None:
         """Take over a changed registry."""
         self.book = book
+        if self._loader is not None:
+            self._loader.number_of = book.device_no
         self._detector.replace_registry(book.registry)
         self._admitter = Admitter(book.registry)
         self.causes.replace_wiring(book.wiring)
@@ -259,6 +265,15 @@ class GroupState:
     def pack(self, devices: int) -> None:
         """Let the detector pack what is settled of the next few devices, and forget what no rule looks at any more."""
         self._detector.pack(devices, self._pulse_ms - PAST_MAX_MS - DAY_MS)
+
+    def hot_of(self, device_id: str) -> Hot | None:
+        """Return what is at hand of a device; call between ``draft`` and ``confirm``."""
+        return self._detector.hot_of(device_id)
+
+    def cool(self, hot: Hot, kept_from_ms: int) -> None:
+        """Let go of what lies in the database of a device; call after the turn of its ``hot_of`` is committed."""
+        if self._loader is not None:
+            self._detector.cool(hot, self._loader.load, kept_from_ms=kept_from_ms)
 
     def draft(self, now_ms: int) -> Turn:
         """Return what there is to write; the same turn grows until ``confirm``."""

@@ -68,6 +68,23 @@ GROUPS_GIVEN_BACK = Counter(
 )
 LEASES_LOST = Counter("kaimen_ingest_leases_lost", "Leases found taken by another worker")
 REBUILDS = Counter("kaimen_ingest_rebuilds", "Times the detector was rebuilt from the database")
+START_DEVICES = Gauge(
+    "kaimen_ingest_start_devices",
+    "Devices of the newest start, by where they were read from",
+    ["group", "source"],
+)
+SNAPSHOT_AGE_SECONDS = Gauge(
+    "kaimen_ingest_snapshot_age_seconds",
+    "Community seconds since the oldest block was written down",
+    ["group"],
+)
+SNAPSHOT_BYTES = Gauge("kaimen_ingest_snapshot_bytes", "What is written down of a group's devices", ["group"])
+SNAPSHOTS_REFUSED = Counter(
+    "kaimen_ingest_snapshots_refused", "Blocks a start did not use, by reason", ["reason"]
+)
+SNAPSHOT_REACHED_BACK = Counter(
+    "kaimen_ingest_snapshot_reached_back", "Devices whose rows were read after all, for something of long ago"
+)
 REBUILD_SECONDS = Gauge("kaimen_ingest_rebuild_seconds", "Wall time of the newest rebuild", ["group"])
 DATABASE_FAILURES = Counter(
     "kaimen_ingest_database_failures", "Writing transactions rolled back by the world"

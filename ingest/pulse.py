@@ -28,8 +28,10 @@ from ingest.holding import Holding
 from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Losses
 from ingest.pace import Pace
+from ingest.restarting import Loader, Restart
 from ingest.settling import Settling
 from ingest.sharing import Sharing
+from ingest.snapshots import Snapshots
 from ingest.store import (
     DataRefusedError,
     Store,
@@ -110,6 +112,10 @@ class RebuiltState(Protocol):
     def pulse_ms(self) -> int | None: ...
     @property
     def event_count(self) -> int: ...
+    @property
+    def restart(self) -> Restart: ...
+    @property
+    def loader(self) -> Loader: ...
 
 
 Rebuild = Callable[..., RebuiltState]
@@ -153,6 +159,7 @@ class GroupLoop:
         self._store = Store()
         self._pace = Pace(settings.ingest_batch_events_max, most=settings.ingest_queue_max)
         self._coverage = Coverage(settings.ingest_coverage_flush_s * 1000)
+        self._snapshots = Snapshots(self._group, settings.ingest_snapshot_s)
         self._state: GroupState | None = None
         self._held: Any = None
         self._refused_events: frozenset[tuple[str, bytes]] = frozenset()
@@ -303,6 +310,8 @@ class GroupLoop:
         state = self._ready_state(connection, lease)
         self._look_after_session(connection, lease, state)
         self._look_after_registry(connection, state)
+        if self._state is None:
+            return  # stored events lost something: what we know of them is thrown away too
         if not self._await_proof(connection, lease, state):
             return
         if self._held is None:
@@ -356,6 +365,8 @@ class GroupLoop:
             book,
             now_ms=now_ms,
             group_no=self._group_no,
+            groups=self._settings.ingest_groups,
+            by_snapshot=self._settings.ingest_snapshot_s > 0,
             unsaved=self._coverage.points.everything(),
             alive=lambda: self._holding.renew_beside(lease),
         )
@@ -369,6 +380,7 @@ class GroupLoop:
             own_clock=self._trust.votes,
             grace=rebuilt.grace,
             losses=rebuilt.losses,
+            loader=rebuilt.loader,
         )
         state.refused_events = self._refused_events
         deaf_from_ms = self._heard_until_ms or rebuilt.pulse_ms
@@ -378,6 +390,7 @@ class GroupLoop:
                 state.end_gap(now_ms)
         self._heard_until_ms = None
         self._state = state
+        self._snapshots.begin(rebuilt.restart, len(book.device_no))
         pass_point("rebuilt")
         self._registry_changed = True  # what waited in quarantine is looked for
         self._settling.begin(time.monotonic())
@@ -385,6 +398,7 @@ class GroupLoop:
         metrics.REBUILD_SECONDS.labels(self._group).set(time.monotonic() - started)
         log.info(
             "detector rebuilt", events=rebuilt.event_count, group=self._group_no,
+            count=len(book.device_no), by_snapshot=rebuilt.restart.devices,
             duration_ms=int((time.monotonic() - started) * 1000),
         )  # fmt: skip
         return state
@@ -412,6 +426,10 @@ class GroupLoop:
             group_no=self._group_no,
             groups=self._settings.ingest_groups,
         )
+        if self._snapshots.is_recalled(connection):
+            log.info("stored events were deleted: reading them anew", group=self._group_no)
+            self._throw_away()
+            return
         if book != state.book:
             state.replace_book(book)
         waiting = [
@@ -470,11 +488,13 @@ class GroupLoop:
         # Many groups tell in one row, and each would wait for the commit of the one before.
         moved_ms = turn.now_ms - self._progress_ms
         turn.tells_progress = self._scaled or moved_ms >= PROGRESS_EVERY_S * 1000 or self._owes_progress()
+        self._snapshots.draft(state, turn)
         self._store.write(connection, lease, state.book, turn)
         if turn.tells_progress:
             self._progress_at, self._progress_ms = started, turn.now_ms
         pass_point("after_commit", "events" if had_events else "")
         state.confirm(turn)
+        self._snapshots.confirm(state, turn)
         self._written_at = time.monotonic()
         self._written_ms = turn.now_ms
         metrics.BATCHES.labels(self._group).inc()

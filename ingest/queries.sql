@@ -109,9 +109,9 @@ RETURNING id;
 -- name: write_points
 INSERT INTO coverage_points (
   device_no, boot, seq_last, opens, first_up_ms, first_ts_ms, first_received_ms, first_clock,
-  last_up_ms, last_ts_ms, last_received_ms, last_clock, by_check_in
+  last_up_ms, last_ts_ms, last_received_ms, last_clock, by_check_in, batch
 )
-SELECT * FROM unnest(
+SELECT *, %s::bigint FROM unnest(
   %s::int[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],
   %s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::boolean[]
 )
@@ -119,7 +119,7 @@ ON CONFLICT (device_no, boot, seq_last, opens, first_up_ms) DO UPDATE
 SET first_ts_ms = excluded.first_ts_ms, first_received_ms = excluded.first_received_ms,
     first_clock = excluded.first_clock, last_up_ms = excluded.last_up_ms, last_ts_ms = excluded.last_ts_ms,
     last_received_ms = excluded.last_received_ms, last_clock = excluded.last_clock,
-    by_check_in = excluded.by_check_in;
+    by_check_in = excluded.by_check_in, batch = excluded.batch;
 
 -- name: write_boots
 INSERT INTO boots (
@@ -384,11 +384,41 @@ FROM (
 ) AS found
 GROUP BY device_no, boot;
 
--- name: load_points
-SELECT * FROM coverage_points ORDER BY device_no, boot, seq_last, first_up_ms;
+-- name: load_points_of
+-- Of some devices, those that turns after a batch wrote.
+SELECT * FROM coverage_points WHERE device_no = ANY (%(devices)s::int[]) AND batch > %(batch)s
+ORDER BY device_no, boot, seq_last, first_up_ms;
 
 -- name: load_boots
 SELECT * FROM boots;
+
+-- name: load_tail
+-- What was stored of some devices since a batch; nothing older than the instant came late since.
+SELECT device_no, boot, batch, (extract(epoch FROM received_at) * 1000)::bigint AS received_ms,
+       seq, ts_ms, up_ms, clock_quality, replayed, type, state, direction, method, credential, opens, reason, door
+FROM door_events
+WHERE plausible AND device_no = ANY (%(devices)s::int[]) AND occurred_at >= %(since)s AND batch > %(batch)s;
+
+-- name: load_snapshots
+SELECT block_no, batch, written_at, layout, checksum, state FROM detector_snapshots
+WHERE groups = %(groups)s AND group_no = %(group_no)s ORDER BY block_no;
+
+-- name: load_epoch
+SELECT epoch FROM detector_recalls;
+
+-- name: write_snapshot
+-- Nothing while somebody takes stored events away, and nothing after that until the writer has read anew.
+WITH known AS (SELECT epoch FROM detector_recalls WHERE epoch = %(epoch)s FOR SHARE SKIP LOCKED)
+INSERT INTO detector_snapshots (groups, group_no, block_no, batch, written_at, floor_at, layout, checksum, state)
+SELECT %(groups)s, %(group_no)s, %(block_no)s, %(batch)s, %(written_at)s, %(floor_at)s, %(layout)s, %(checksum)s, %(state)s
+FROM known
+ON CONFLICT (groups, group_no, block_no) DO UPDATE
+SET batch = excluded.batch, written_at = excluded.written_at, floor_at = excluded.floor_at, layout = excluded.layout,
+    checksum = excluded.checksum, state = excluded.state;
+
+-- name: drop_snapshots
+DELETE FROM detector_snapshots
+WHERE groups <> %(groups)s OR (group_no = %(group_no)s AND block_no = ANY (%(blocks)s::int[]));
 
 -- name: load_standing_crossings
 SELECT household_id, stage, at, announced_at, evidence_at, evidence, inactive_ms, elapsed_ms, thresholds_ms

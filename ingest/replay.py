@@ -18,7 +18,9 @@ from ingest.event_columns import Packed, StoredEvent, read_columns
 from ingest.event_rows import boot_text
 from ingest.grace import CheckHeld, Grace
 from ingest.losses import Losses
-from ingest.store import load_pulse
+from ingest.restarting import Loader, Restart, go_on
+from ingest.snapshot_rows import load_epoch, load_snapshots
+from ingest.store import load_reached
 from kaimen import wire
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries
@@ -38,6 +40,8 @@ class Rebuilt:
     losses: Losses
     pulse_ms: int | None
     event_count: int
+    restart: Restart
+    loader: Loader
 
 
 def rebuild(
@@ -46,18 +50,22 @@ def rebuild(
     *,
     now_ms: int,
     group_no: int = 0,
+    groups: int = 1,
+    by_snapshot: bool = True,
     unsaved: Iterable[CoveragePoint] = (),
     alive: Callable[[], None] = lambda: None,
 ) -> Rebuilt:
     """Build the detector of one shard group from the database.
 
     ``unsaved`` are folded heartbeats that were heard and not yet written; ``alive`` is called now and then, for a
-    lease to be renewed meanwhile. One snapshot of the database is read.
+    lease to be renewed meanwhile. One snapshot of the database is read. Of devices that were written down only what came
+    since is read, unless not ``by_snapshot``.
     """
     counted = _Counted(alive)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        pulse_ms = load_pulse(connection, group_no)
+        pulse_ms, batch = load_reached(connection, group_no)
+        epoch = load_epoch(connection)
         start_ms = max(now_ms, pulse_ms or 0) // 1000 * 1000
         device_by_no = book.device_by_no()
         # Every group has its own: what stands for others is not ours to end.
@@ -65,12 +73,28 @@ def rebuild(
         held = [item for item in _load_held(connection) if item.check.household_id in book.household_no]
         ours = {wiring.device_id for wiring in book.wiring if wiring.is_gateway or not wiring.is_required}
         detector = Detector(book.registry, now_ms=start_ms)
-        packed, events = _load_events(connection, device_by_no, start_ms, counted)
+        found, unsound = (
+            load_snapshots(connection, groups=groups, group_no=group_no, batch=batch)
+            if by_snapshot
+            else ([], {})
+        )
+        heard = list(unsaved)
+        boots: dict[str, dict[str, BootBase]] = {}
+        for base in _load_boots(connection, device_by_no):
+            boots.setdefault(base.device_id, {})[base.boot] = base
+        loader = Loader(connection, detector, book.device_no, point_of)
+        taken, tail = go_on(
+            connection, detector, loader, found, device_by_no=device_by_no, boots=boots, unsaved=heard, point_of=point_of,
+            event_of=event_of,
+        )  # fmt: skip
+        alive()
+        others = {no: device_id for no, device_id in device_by_no.items() if device_id not in taken}
+        packed, events = _load_events(connection, others, start_ms, counted)
         detector.restore(
             events=events,
             packed=packed,
-            points=[*_load_points(connection, device_by_no), *unsaved],
-            boots=_load_boots(connection, device_by_no),
+            points=[*_load_points(connection, others), *(p for p in heard if p.device_id not in taken)],
+            boots=[base for device_id in boots.keys() - taken for base in boots[device_id].values()],
             standing=_load_crossings(connection),
             checks=[*_load_checks(connection), *(item.check for item in held)],
             outages=[item.outage for item in outages if item.outage.device_id not in ours],
@@ -83,7 +107,8 @@ def rebuild(
         )
         losses = Losses(_load_losses(connection, device_by_no))
     grace = Grace(book.registry, held=held)
-    return Rebuilt(detector, causes, grace, losses, pulse_ms, counted.count)
+    restart = Restart(epoch, found, unsound, len(taken), tail)
+    return Rebuilt(detector, causes, grace, losses, pulse_ms, counted.count + tail, restart, loader)
 
 
 class _Counted:
@@ -124,7 +149,9 @@ def event_of(boot: str, said: list[Any]) -> wire.Event:
 
 
 def _load_points(connection: Connection, device_by_no: dict[int, str]) -> Iterator[CoveragePoint]:
-    for row in _rows(connection, "load_points", {}):
+    if not device_by_no:
+        return
+    for row in _rows(connection, "load_points_of", {"devices": list(device_by_no), "batch": -1}):
         device_id = device_by_no.get(row["device_no"])
         if device_id is not None:
             yield point_of(device_id, row)

@@ -31,6 +31,7 @@ from ingest.faults import pass_point
 from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Loss
 from ingest.signals.store import DoorFacts, DoorTurn, Heard, Register
+from ingest.snapshot_rows import Snapshot, write_snapshot
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
 from kaimen.fence import KNOWN_FENCE, behind_the_fence
@@ -80,6 +81,11 @@ class Turn:
     implausible: dict[str, int] = field(default_factory=dict)
     #: Whether how far the service is, is written too: one row for all groups, which they would take turns at.
     tells_progress: bool = True
+    #: What goes along of the detector's own state, which blocks of it hold no longer, and whether it was written.
+    snapshot: Snapshot | None = None
+    snapshots_dropped: list[int] = field(default_factory=list)
+    snapshot_written: bool = False
+    epoch: int = 0
 
     def has_news(self) -> bool:
         """Say whether there is anything beside progress to write."""
@@ -137,7 +143,7 @@ class Store:
                 new = self._file_refusals(connection, turn)
                 self._append_events(connection, book, turn, new, batch)
                 pass_point("events_copied", load)
-                _write_coverage(connection, book, turn)
+                _write_coverage(connection, book, turn, batch)
                 pass_point("coverage_written", load)
                 _write_notes(connection, book, turn)
                 _write_counts(connection, book, turn)
@@ -148,6 +154,11 @@ class Store:
                 _mark_replayed(connection, turn)
                 if turn.pulse_ms is not None and turn.tells_progress:
                     connection.execute(_SQL["write_progress"], {"groups": lease.groups})
+                turn.snapshot_written = write_snapshot(
+                    connection, lease, batch, snapshot=turn.snapshot, dropped=turn.snapshots_dropped,
+                    epoch=turn.epoch, now_ms=turn.now_ms,
+                )  # fmt: skip
+                pass_point("snapshot_written", load)
                 pass_point("before_commit", load)
         except BaseException:
             self._forget_what_was_cached()
@@ -327,7 +338,7 @@ def _midnight(at: datetime) -> datetime:
 # -- coverage, devices, households ------------------------------------------------------------------------------
 
 
-def _write_coverage(connection: Connection, book: Book, turn: Turn) -> None:
+def _write_coverage(connection: Connection, book: Book, turn: Turn, batch: int) -> None:
     if turn.points:
         rows = [
             (
@@ -337,7 +348,7 @@ def _write_coverage(connection: Connection, book: Book, turn: Turn) -> None:
             )
             for p in turn.points
         ]  # fmt: skip
-        connection.execute(_SQL["write_points"], _columns(rows))
+        connection.execute(_SQL["write_points"], [batch, *_columns(rows)])
     if turn.boots:
         bases = [
             (
@@ -492,5 +503,12 @@ def forget_old_coverage(connection: Connection, *, now_ms: int) -> None:
 
 def load_pulse(connection: Connection, group_no: int) -> int | None:
     """Return the community time of the group's newest committed pulse."""
+    return load_reached(connection, group_no)[0]
+
+
+def load_reached(connection: Connection, group_no: int) -> tuple[int | None, int]:
+    """Return the community time of the group's newest committed pulse, and the number of its newest turn."""
     row = connection.execute(_SQL["load_pulse"], {"group_no": group_no}).fetchone()
-    return None if row is None or row["pulse_at"] is None else as_ms(row["pulse_at"])
+    if row is None:
+        return None, 0
+    return None if row["pulse_at"] is None else as_ms(row["pulse_at"]), row["batch"]

@@ -5,7 +5,7 @@ Heartbeats are never rows: a stretch of them is two points, written when it begi
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, ItemsView, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -44,6 +44,10 @@ class Unsaved(Generic[K, V]):
                 break
             found[key] = value
         return list(found.values())
+
+    def waiting(self) -> ItemsView[K, tuple[int, V]]:
+        """Return what waits, each with since when."""
+        return self._waiting.items()
 
     def everything(self) -> list[V]:
         return [value for _, value in self._waiting.values()]
@@ -147,6 +151,15 @@ class Coverage:
             self._in_turn = self.told.due(turn.now_ms)
         turn.notes = [note for note in turn.notes if note.status is not None]
         turn.notes += [told.as_note() for told in self._in_turn]
+
+    def add(self, turn: Turn, devices: frozenset[str]) -> None:
+        """Put into a turn that is filled all else that waits of some devices."""
+        points = {_point_key(point) for point in turn.points}
+        theirs = [(key, point) for key, (_, point) in self.points.waiting() if key[0] in devices]
+        turn.points += [point for key, point in theirs if key not in points]
+        boots = {_boot_key(base) for base in turn.boots}
+        bases = [(key, base) for key, (_, base) in self.boots.waiting() if key[0] in devices]
+        turn.boots += [base for key, base in bases if key not in boots]
 
     def confirm(self, turn: Turn) -> None:
         """The turn is committed."""

@@ -17,7 +17,7 @@ import structlog
 #: What may stand in a log line. Ids of cases and devices are pseudonymous; persons and households are not listed.
 FIELDS = frozenset(
     {
-        "action", "address", "attempt", "batch", "bytes", "case", "cause", "channel", "clock", "code", "count",
+        "action", "address", "attempt", "batch", "block", "by_snapshot", "bytes", "case", "cause", "channel", "clock", "code", "count",
         "delay_s", "device", "dialect", "duration_ms", "edge", "error", "exception", "exit_code", "file", "fields",
         "gateway", "group", "kind", "lag_ms", "level", "logger", "migration", "mode", "name", "now", "outcome",
         "path", "pid", "port", "process", "queue", "reason", "role", "seed", "service", "signal", "site", "size",

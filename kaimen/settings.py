@@ -103,6 +103,12 @@ class IngestSettings(BrokerSettings, DatabaseSettings):
         description="after a worker that died: how long its unanswered messages may take to come again",
     )
     ingest_coverage_flush_s: int = 600
+    ingest_snapshot_s: int = Field(
+        default=300,
+        ge=0,
+        le=3600,
+        description="every device's state is written down so often, so that a start is quick; 0: never",
+    )
     ingest_database_patience_s: int = 10
     early_method: Literal["hazard", "cuddihy", "wilhelm", "floeck", "tail"] = Field(
         default="hazard", description="how early watch measures silence, in homes that agreed to it"
@@ -229,7 +235,8 @@ class ConsoleSettings(DatabaseSettings):
         description="file outside the database that a restored backup catches up from: deletions, withdrawals, blocks",
     )
     console_checkpoints: Path | None = Field(
-        default=None, description="file outside the database to which the end of the audit chain is added daily"
+        default=None,
+        description="file outside the database to which the end of the audit chain is added daily",
     )
     oidc_issuer: str = Field(
         default="",

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from ingest.detector.facts import BootBase
 from ingest.detector.packed import NTP, RTC, PackedEvents, fits
 from ingest.detector.points import (
     EVENT,
@@ -95,6 +96,11 @@ class BootTrack:
         self._counter_openings: list[int] = []
         self.in_fault = False
         self._stale = True
+        #: Brings what lies elsewhere of the device, None where all of it is here (``cold``); the highest position among
+        #: that, and the newest plausible instant.
+        self.fetch: Callable[[], None] | None = None
+        self.elsewhere_seq = 0
+        self.elsewhere_heard_ms: int | None = None
 
     # -- base -----------------------------------------------------------------------------------------------
 
@@ -148,6 +154,13 @@ class BootTrack:
         if self.ntp_base_max_ms is None or ts - up > self.ntp_base_max_ms:
             self.ntp_base_max_ms = ts - up
 
+    def restore_base(self, base: BootBase) -> None:
+        """Take over what was known of the base."""
+        self.ntp_up_ms, self.ntp_ts_ms = base.ntp_up_ms, base.ntp_ts_ms
+        self.ntp_base_min_ms, self.ntp_base_max_ms = base.ntp_base_min_ms, base.ntp_base_max_ms
+        self.received_base_ms, self.rtc_base_ms = base.received_base_ms, base.rtc_base_ms
+        self.newest_received_ms = base.newest_received_ms
+
     def instant_ms(self, ts: int, up: int, clk: str) -> tuple[int, bool]:
         """Return a message's instant and whether it had to be placed by its uptime."""
         ntp_up_ms, ntp_ts_ms = self.ntp_up_ms, self.ntp_ts_ms
@@ -179,6 +192,9 @@ class BootTrack:
     def marks(self, seq: int) -> list[EventMark] | None:
         """Return what stands under a position, unpacked if it was packed."""
         marks = self.events.get(seq)
+        if marks is None and self.fetch is not None and seq <= self.elsewhere_seq:
+            self.fetch()
+            marks = self.events.get(seq)
         if marks is None and self.packed is not None and seq <= self.packed.last_seq:
             found = self.packed.take_out(seq, self.boot)
             if found is not None:
@@ -187,7 +203,7 @@ class BootTrack:
 
     def highest_seq(self) -> int:
         """Return the highest position an event was said under, plausible or not; 0 where there is none."""
-        highest = max(self.events, default=0)
+        highest = max(max(self.events, default=0), self.elsewhere_seq)
         return highest if self.packed is None else max(highest, self.packed.last_seq)
 
     def load_packed(self, packed: PackedEvents) -> None:
@@ -210,6 +226,30 @@ class BootTrack:
             for row in (first, rows[bases[rows].argmin()], rows[bases[rows].argmax()]):
                 self._note_ntp(int(packed.ts[row]), int(packed.up[row]))
         self._stale = True
+
+    def join_packed(self, packed: PackedEvents) -> None:
+        """As ``load_packed``, beside events that were said since and are at none of its positions."""
+        since, self.events = self.events, {}
+        self.load_packed(packed)
+        self.events = since
+
+    def take_hot(
+        self,
+        points: Sequence[Point],
+        runs: Sequence[Interval],
+        counter_openings: Sequence[int],
+        in_fault: bool,
+    ) -> None:
+        """Take over the last points and what all of them prove."""
+        self._points, self._runs, self._counter_openings = list(points), list(runs), list(counter_openings)
+        self.in_fault = in_fault
+        self._stale = False
+
+    def set_folded(self, folded: Iterable[tuple[Beat, Beat]]) -> None:
+        """Replace the stretches of heartbeats; none of them is unsaved."""
+        self.folded = list(folded)
+        self._begins = {(first[3], first[4], first[0]) for first, _ in self.folded}
+        self.unsaved_from = None
 
     def pack(self, before_ms: int) -> int:
         """Pack what is settled, and forget what stands before an instant; return how many events were forgotten.
@@ -364,6 +404,8 @@ class BootTrack:
     # -- what the points prove ------------------------------------------------------------------------------
 
     def _rebuild(self) -> None:
+        if self.fetch is not None:
+            self.fetch()
         points: list[Point] = [(0, START, 0, self.base_ms(), NO_COUNTER, False)]
         for seq, marks in self.events.items():
             best: Point | None = None
@@ -422,6 +464,16 @@ class BootTrack:
         if self._stale:
             self._rebuild()
         return self._counter_openings
+
+    def is_stale(self) -> bool:
+        """Say whether all points would have to be looked at again."""
+        return self._stale
+
+    def last_points(self) -> list[Point]:
+        """Return what the next point is compared with: two points where there are two."""
+        if self._stale:
+            self._rebuild()
+        return self._points[-2:]
 
     def last_point(self) -> Point:
         """Return the last of the boot's points; its start where it has said nothing plausible."""

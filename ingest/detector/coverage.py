@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ingest.detector import cold as colds
 from ingest.detector.boots import BootTrack, EventMark, Past, beat_of, plausible_marks
 from ingest.detector.facts import BootBase
 from ingest.detector.packed import FORCED, OPEN_EDGE, OTHER, TAKEN, TAMPERED, PackedEvents
@@ -103,13 +104,15 @@ class DeviceTrack:
         self._watched: list[Interval] = []
         self._heard_ms: int | None = None
         self._stale = True
-        self._retain = retain
+        self.retains = retain
+        #: What lies elsewhere of it; None where everything is here.
+        self.cold: colds.Cold | None = None
 
     # -- taking messages ------------------------------------------------------------------------------------
 
     def take_event(self, event: wire.Event, received_ms: int) -> EventVerdict:
         """Add one event; its plausibility is judged with the base as it is now."""
-        track = self._boot(event.boot)
+        track = self.boot(event.boot)
         unheard = track.received_base_ms is None
         moved, repeated = track.take_event(event, received_ms)
         if moved and unheard:
@@ -125,6 +128,9 @@ class DeviceTrack:
             return EventVerdict(instant, rebased, plausible=True, fresh=False, extended=False, moved=moved)
         if moved:
             return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False, moved=True)
+        if self.cold is not None and instant < self.cold.floor_ms:
+            self.thaw()
+            return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False)
         heard_before = self._heard_ms
         if unheard and self._begin(track):
             self._index(track, event, instant)
@@ -155,7 +161,9 @@ class DeviceTrack:
         return self.take_beat(heartbeat.boot, beat_of(heartbeat, received_ms))
 
     def take_beat(self, boot: str, beat: Beat) -> EventVerdict:
-        track = self._boot(boot)
+        track = self.boot(boot)
+        if track.fetch is not None and not _comes_after(track, beat):
+            self.thaw()
         unheard = track.received_base_ms is None
         moved = track.take_beat(beat)
         if moved and unheard:
@@ -196,22 +204,47 @@ class DeviceTrack:
 
     def restore_base(self, boot: str, base: BootBase) -> None:
         """Take over what an earlier run knew of a boot's base: folded heartbeats are no longer there to say it."""
-        track = self._boot(boot)
-        track.ntp_up_ms, track.ntp_ts_ms = base.ntp_up_ms, base.ntp_ts_ms
-        track.ntp_base_min_ms, track.ntp_base_max_ms = base.ntp_base_min_ms, base.ntp_base_max_ms
-        track.received_base_ms, track.rtc_base_ms = base.received_base_ms, base.rtc_base_ms
-        track.newest_received_ms = base.newest_received_ms
+        self.boot(boot).restore_base(base)
 
-    def _boot(self, boot: str) -> BootTrack:
+    def boot(self, boot: str) -> BootTrack:
+        """Return a start, made where it was not heard of before."""
         track = self.boots.get(boot)
         if track is None:
-            track = self.boots[boot] = BootTrack(boot, retain=self._retain)
+            track = self.boots[boot] = BootTrack(boot, retain=self.retains)
         return track
+
+    # -- what lies elsewhere --------------------------------------------------------------------------------
+
+    def reach(self, from_ms: int) -> None:
+        """Have at hand everything that happened at or after an instant."""
+        if self.cold is not None and from_ms < self.cold.floor_ms:
+            self.thaw()
+
+    def thaw(self) -> None:
+        """Bring what lies elsewhere, all of it."""
+        cold, self.cold = self.cold, None
+        if cold is None:
+            return
+        colds.fill(self, cold.load(self.device_id))
+        for track in self.boots.values():
+            track.mark_stale()
+        self._index_again()
+
+    def take_hot(self, hot: colds.Hot) -> None:
+        """Take over what was known at hand, instead of what is here."""
+        self._watched, self._heard_ms = list(hot.watched), hot.heard_ms
+        self.counter_openings = list(hot.counter_openings)
+        self.passages, self.forced, self.edges = list(hot.passages), list(hot.forced), list(hot.edges)
+        self.openings, self.taken, self.tampers = [Opening(*item) for item in hot.openings], {}, []
+        for opening in self.openings:
+            if opening.credential and not opening.edge:
+                self.taken.setdefault(opening.credential, []).append(opening)
+        self._stale = False
 
     def load(self, stored: Iterable[tuple[wire.Event, int]]) -> None:
         """Take events that were stored before, in any order, at once: what ``take_event`` ends in, without its answers."""
         for event, received_ms in stored:
-            self._boot(event.boot).take_event(event, received_ms)
+            self.boot(event.boot).take_event(event, received_ms)
         for track in self.boots.values():
             track.mark_stale()
         self._index_again()
@@ -221,11 +254,13 @@ class DeviceTrack:
     ) -> None:
         """As ``load``, most of it packed by boot; ``stored`` is what could not be packed."""
         for boot, events in packed.items():
-            self._boot(boot).load_packed(events)
+            self.boot(boot).load_packed(events)
         self.load(stored)
 
     def pack(self, before_ms: int) -> None:
         """Pack what is settled, and forget what lies before an instant, whole boots too: memory stays bounded."""
+        if self.cold is not None:
+            return
         forgotten = 0
         for name, track in list(self.boots.items()):
             forgotten += track.pack(before_ms)
@@ -264,6 +299,7 @@ class DeviceTrack:
         self._index_again()
 
     def _index_again(self) -> None:
+        self.thaw()
         self._stale = True
         self.openings, self.passages, self.forced, self.edges, self.tampers = [], [], [], [], []
         self.taken = {}
@@ -356,10 +392,17 @@ class DeviceTrack:
         runs: list[Interval] = []
         openings: list[int] = []
         heard: int | None = None
+        if self.cold is not None and any(
+            track.fetch is not None and track.is_stale() for track in self.boots.values()
+        ):
+            self.thaw()
         for track in self.boots.values():
             runs.extend(track.runs())
             openings.extend(track.counter_openings())
             if not track.cloned():
+                elsewhere_ms = track.elsewhere_heard_ms
+                if elsewhere_ms is not None and (heard is None or elsewhere_ms > heard):
+                    heard = elsewhere_ms
                 for instant, _ in plausible_marks(track):
                     heard = instant if heard is None or instant > heard else heard
                 if track.packed is not None:
@@ -437,6 +480,10 @@ class EventVerdict(msgspec.Struct, frozen=True, gc=False):
     extended: bool
     moved: bool = False
     heard_before_ms: int | None = None
+
+
+def _comes_after(track: BootTrack, beat: Beat) -> bool:
+    return not track.is_stale() and (beat[3], HEARTBEAT, beat[0]) > track.last_point()[:3]
 
 
 def _clip(interval: Interval, from_ms: int, to_ms: int) -> Iterator[Interval]:

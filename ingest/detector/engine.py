@@ -15,6 +15,7 @@ import numpy as np
 
 from ingest.detector import kernel
 from ingest.detector.batches import Batch, FastLane
+from ingest.detector.cold import Hot, Load, cool, hot_of, still_holds, take_tail
 from ingest.detector.coverage import BootTrack, DeviceTrack, EventVerdict
 from ingest.detector.facts import (
     BootBase,
@@ -298,6 +299,7 @@ class Detector:
             return False
         if any(low <= self._pulse_ms and high > heard for low, high in watch.rule.absences):
             return False
+        track.reach(heard - ATTRIBUTION_FORCED_MS)
         if track.forced and track.forced[-1] >= heard - ATTRIBUTION_FORCED_MS:
             return False
         return not watch.rule.others_passed(track, heard - ATTRIBUTION_AFTER_GRANT_MS)
@@ -554,6 +556,57 @@ class Detector:
             if outage.device_id in self._tracks:
                 self._outages[outage.device_id] = outage
         self._dirty.update(self._watches)
+
+    # -- what is at hand ------------------------------------------------------------------------------------
+
+    def hot_of(self, device_id: str) -> Hot | None:
+        """Return what the next message and judgement need of a device; None where only its rows will do.
+
+        Call after ``take_changed_points``: what was folded since is not in the rows.
+        """
+        track = self._tracks[device_id]
+        self._settle(device_id)
+        floor_ms = FOREVER
+        for watch in (*self._dwellers.get(device_id, ()), *self._sharers.get(device_id, ())):
+            if watch.judgement is None or watch.household_id in self._dirty:
+                return None
+            floor_ms = min(floor_ms, watch.judgement.evidence.instant_ms - FORGET_MARGIN_MS)
+        return hot_of(track, floor_ms)
+
+    def cool(self, hot: Hot, load: Load, *, kept_from_ms: int = FOREVER) -> None:
+        """Keep of a device what is at hand; ``load`` brings the rest when something asks for it.
+
+        Events received since ``kept_from_ms`` stay as they are: nobody is asked for a copy of one that just came.
+        """
+        if self._lane is not None:
+            self._leave_lane(hot.device_id)
+        cool(self._tracks[hot.device_id], hot, load, kept_from_ms=kept_from_ms)
+
+    def go_on(
+        self,
+        hots: Iterable[Hot],
+        load: Load,
+        *,
+        events: Mapping[str, Sequence[tuple[wire.Event, int]]],
+        points: Mapping[str, Sequence[CoveragePoint]],
+        boots: Mapping[str, Mapping[str, BootBase]],
+    ) -> set[str]:
+        """Take up devices as they were written down, with what was stored of them since; return which those are.
+
+        ``boots`` are the bases as they are now. A device whose base moved since is left to ``restore``.
+        """
+        taken: set[str] = set()
+        for hot in hots:
+            track, bases = self._tracks.get(hot.device_id), boots.get(hot.device_id, {})
+            if track is None or not still_holds(hot, bases):
+                continue
+            cool(track, hot, load, kept_from_ms=FOREVER)
+            for name, base in bases.items():
+                track.restore_base(name, base)
+            take_tail(track, events.get(hot.device_id, ()), points.get(hot.device_id, ()))
+            taken.add(hot.device_id)
+        self._dirty.update(self._watches)
+        return taken
 
     def pack(self, devices: int, oldest_ms: int) -> None:
         """Pack the next few devices' events of long ago, and forget what lies before an instant and before any evidence

@@ -143,4 +143,7 @@ def _stands_ready(track: DeviceTrack, boot: BootTrack, seq: int) -> bool:
         return False
     if boot.packed is not None and seq <= boot.packed.last_seq:
         return False
-    return boot._runs[-1][1] == boot._points[-1][3]
+    reaches_back = seq <= boot.elsewhere_seq or (
+        track.cold is not None and boot._points[-1][3] < track.cold.floor_ms
+    )
+    return not reaches_back and boot._runs[-1][1] == boot._points[-1][3]

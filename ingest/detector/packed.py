@@ -176,6 +176,10 @@ class PackedEvents:
         self.here[row] = False
         return self._event(row, boot), int(self.received[row])
 
+    def leave_out(self, positions: Iterable[int]) -> None:
+        """Have no event at these positions."""
+        self.here &= ~np.isin(self.seq, list(positions))
+
     def items(self, boot: str) -> Iterator[tuple[wire.Event, int]]:
         """Yield every event that is here, ascending."""
         for row in np.flatnonzero(self.here).tolist():

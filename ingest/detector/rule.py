@@ -18,6 +18,7 @@ from kaimen.vocabulary import Credential, CredentialClass, DoorBinding, DoorRole
 
 _OTHERS = frozenset({CredentialClass.STAFF, CredentialClass.GUARD, CredentialClass.VISITOR})
 REMOTE_OFFICE = "remote_office"
+FAR_MS = 1 << 62
 _WORDS = {kind: kind.value for kind in EvidenceKind}
 
 
@@ -155,6 +156,7 @@ class HouseholdRule:
 
     def others_passed(self, track: DeviceTrack, from_ms: int) -> bool:
         """Say whether staff, a guard, a visitor or the office passed a dwelling door at or after an instant."""
+        track.reach(from_ms)
         first = bisect_left(track.passages, (from_ms, "", ""))
         return any(
             self._is_of_others(credential, method, DoorRole.DWELLING)
@@ -163,6 +165,7 @@ class HouseholdRule:
 
     def _attributed(self, track: DeviceTrack, instant_ms: int, role: DoorRole) -> bool:
         """Say whether an Open edge was made by staff, guard, visitor, the office or by force."""
+        track.reach(instant_ms - max(ATTRIBUTION_FORCED_MS, ATTRIBUTION_AFTER_GRANT_MS))
         low = bisect_left(track.forced, instant_ms - ATTRIBUTION_FORCED_MS)
         if low < len(track.forced) and track.forced[low] <= instant_ms + ATTRIBUTION_FORCED_MS:
             return True
@@ -204,23 +207,44 @@ class HouseholdRule:
             if token in track.taken:
                 yield track.taken[token]
 
-    def _newest_opening(self, pulse_ms: int) -> EvidenceAt | None:
+    def _newest_opening(self, pulse_ms: int, least_ms: int) -> EvidenceAt | None:
+        """Return the newest opening that is evidence, from ``least_ms`` on; of older ones nobody asks."""
         newest: EvidenceAt | None = None
         for binding, track in self.doors:
-            for openings in self._candidates(binding, track):
-                index = len(openings)
-                if openings and openings[-1].instant_ms > pulse_ms:
-                    index = bisect_right(openings, pulse_ms, key=instant_of)
-                for position in range(index - 1, -1, -1):
-                    opening = openings[position]
-                    if newest is not None and opening.instant_ms <= newest.instant_ms:
-                        break
-                    if not binding.holds_at(opening.instant_ms):
-                        continue
-                    kind = self.shows_life(track, opening, binding.role)
-                    if kind is not None:
-                        newest = self._as_evidence(track, opening, kind)
-                        break
+            found = self._newest_of_door(binding, track, pulse_ms, newest, least_ms)
+            if track.cold is not None:
+                known_ms = least_ms if found is None else max(least_ms, found.instant_ms)
+                if known_ms < track.cold.floor_ms:
+                    track.thaw()
+                    found = self._newest_of_door(binding, track, pulse_ms, newest, least_ms)
+            newest = found
+        return newest
+
+    def _newest_of_door(
+        self,
+        binding: DoorBinding,
+        track: DeviceTrack,
+        pulse_ms: int,
+        newest: EvidenceAt | None,
+        least_ms: int,
+    ) -> EvidenceAt | None:
+        """Return the newest evidence of a door where it is newer than ``newest``, else that."""
+        for openings in self._candidates(binding, track):
+            index = len(openings)
+            if openings and openings[-1].instant_ms > pulse_ms:
+                index = bisect_right(openings, pulse_ms, key=instant_of)
+            for position in range(index - 1, -1, -1):
+                opening = openings[position]
+                if opening.instant_ms < least_ms:
+                    break
+                if newest is not None and opening.instant_ms <= newest.instant_ms:
+                    break
+                if not binding.holds_at(opening.instant_ms):
+                    continue
+                kind = self.shows_life(track, opening, binding.role)
+                if kind is not None:
+                    newest = self._as_evidence(track, opening, kind)
+                    break
         return newest
 
     def _newest_counted(self, pulse_ms: int) -> EvidenceAt | None:
@@ -249,6 +273,7 @@ class HouseholdRule:
                 found.append(verified.instant_ms)
                 break
         for binding, track in self.doors:
+            track.reach(from_ms)
             for openings in self._candidates(binding, track):
                 if not openings or openings[-1].instant_ms < from_ms:
                     continue
@@ -272,10 +297,12 @@ class HouseholdRule:
                     break
         return min(found, default=None)
 
-    def suspensions(self) -> list[Interval]:
-        """Return each absence as ``[from, end)``: its end, or the first evidence inside it."""
+    def suspensions(self, since_ms: int = -FAR_MS) -> list[Interval]:
+        """Return each absence that lasts beyond ``since_ms`` as ``[from, end)``: its end, or the first evidence inside."""
         spans = []
         for from_ms, to_ms in self.absences:
+            if to_ms < since_ms:
+                continue
             inside = self._real_evidence_after(from_ms, to_ms)
             spans.append((from_ms, to_ms if inside is None else inside))
         return spans
@@ -290,10 +317,11 @@ class HouseholdRule:
         if index and self.verified[index - 1].instant_ms >= newest.instant_ms:
             word = self.verified[index - 1]
             newest = EvidenceAt(word.instant_ms, EvidenceKind.VERIFIED, source=word.source)
-        for other in (self._newest_counted(pulse_ms), self._newest_opening(pulse_ms)):
-            if other is not None and other.instant_ms >= newest.instant_ms:
-                newest = other
-        return newest
+        counted = self._newest_counted(pulse_ms)
+        if counted is not None and counted.instant_ms >= newest.instant_ms:
+            newest = counted
+        opening = self._newest_opening(pulse_ms, newest.instant_ms)
+        return newest if opening is None else opening
 
     # -- coverage -------------------------------------------------------------------------------------------
 
@@ -346,8 +374,12 @@ class HouseholdRule:
 
     def judge(self, pulse_ms: int) -> Judgement:
         """Judge the household at a pulse; ``pulse_ms`` must not be before ``watched_from_ms``."""
-        suspensions = self.suspensions() if self.absences else []
+        suspensions: list[Interval] = []
         evidence = self.latest_evidence(pulse_ms, suspensions)
+        if self.absences:
+            # One that was over before decides nothing any more.
+            suspensions = self.suspensions(evidence.instant_ms)
+            evidence = self.latest_evidence(pulse_ms, suspensions)
         absent = max((end for from_ms, end in suspensions if from_ms <= pulse_ms < end), default=None)
         known = self.known_at(pulse_ms)
         inactive = 0
@@ -411,6 +443,7 @@ class HouseholdRule:
             EvidenceAt(word.instant_ms, EvidenceKind.VERIFIED, source=word.source) for word in self.verified
         )
         for binding, track in self.doors:
+            track.reach(-FAR_MS)
             for opening in (one for openings in self._candidates(binding, track) for one in openings):
                 if binding.holds_at(opening.instant_ms):
                     kind = self.shows_life(track, opening, binding.role)

@@ -1,7 +1,8 @@
 """``python -m tests.experiments.homes [HOMES …]``: numbers of homes enter; what one ingest worker needs for them leaves.
 
-The real PostgreSQL, NATS and ingest. For each number of homes the worker starts once with an empty history and once with
-``KAIMEN_TEST_EVENTS_A_HOME`` (24) events of the last days for each; printed are its memory and the time until it listens.
+The real PostgreSQL, NATS and ingest. For each number of homes the worker starts once with an empty history, once with
+``KAIMEN_TEST_EVENTS_A_HOME`` (24) events of the last days for each, which it then writes down, and once more from that;
+printed are its memory and the time until it listens.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from pathlib import Path
 import psycopg
 
 from console.benches.processes import cpu_seconds, memory_peak_mb
+from ingest.snapshot_rows import BLOCK_DEVICES
 from kaimen.clock import as_datetime
 from kaimen.database import queries
 from kaimen.schema import migrate
 from tests.experiments.stage import WALL, ingest
-from tests.fix_servers import nats_server, postgres_server
+from tests.fix_servers import nats_server, postgres_server, wait_until
 from tests.integration.ingest_street import DAY
 
 EVENTS_A_HOME = int(os.environ.get("KAIMEN_TEST_EVENTS_A_HOME", "24"))
@@ -35,6 +37,15 @@ SELECT at, at, at, d.no, h.no, d.no, n, (extract(epoch FROM at) * 1000)::bigint,
        CASE n %% 2 WHEN 1 THEN 'Open' ELSE 'Closed' END, (n + 1) / 2, true, 0
 FROM generate_series(1, %(events)s) AS n, LATERAL (SELECT %(from)s::timestamptz + n * %(step)s::interval AS at) AS t,
      devices AS d JOIN household_doors AS b ON b.device_id = d.id JOIN households AS h ON h.id = b.household_id
+"""
+
+_MISSING = """
+SELECT 1 FROM (SELECT DISTINCT no / %s AS block_no FROM devices) AS wanted
+WHERE NOT EXISTS (SELECT 1 FROM detector_snapshots s WHERE s.block_no = wanted.block_no AND s.written_at >= %s) LIMIT 1
+"""
+_WRITTEN = """
+SELECT count(*), avg(octet_length(state)), sum(octet_length(state))::float / (SELECT count(*) FROM devices)
+FROM detector_snapshots
 """
 
 
@@ -61,20 +72,37 @@ def measure(homes: int, folder: Path) -> None:
             connection.execute(_HISTORY, values)
             connection.execute("ANALYZE")
         full = start(url, broker.url, folder, f"{homes:,} homes, {EVENTS_A_HOME} events each")
+        again = start(url, broker.url, folder, f"{homes:,} homes, from what was written down")
+        print(f"{homes:,} homes: {again - full:+.0f} MB")
         each = (full - empty) * 1024 * 1024 / (homes * EVENTS_A_HOME)
         print(f"{homes:,} homes: {each:.0f} bytes an event at the most", flush=True)
 
 
 def start(url: str, broker_url: str, folder: Path, words: str) -> float:
-    """Let a worker start; return the most memory it held, in MB."""
+    """Let a worker start and write down every block; return the most memory it held, in MB."""
     began = time.monotonic()
-    with ingest(url, broker_url, folder, {"KAIMEN_INGEST_LEASE_S": "600"}, within_s=3_600) as service:
+    begun_at = as_datetime(WALL.now_ms())
+    settings = {"KAIMEN_INGEST_LEASE_S": "600", "KAIMEN_INGEST_SNAPSHOT_S": "1"}
+    with ingest(url, broker_url, folder, settings, within_s=3_600) as service:
         took_s = time.monotonic() - began
-        time.sleep(15)  # the first pulse judges everybody
+        with psycopg.connect(url, autocommit=True) as connection:
+            wait_until(
+                lambda: connection.execute(_MISSING, (BLOCK_DEVICES, begun_at)).fetchone() is None, "every block is written down",
+                within_s=3_600, poll_s=1,
+            )  # fmt: skip
+            row = connection.execute(_WRITTEN).fetchone()
+            assert row is not None
+            print(
+                f"{words}: {row[0]} blocks of {row[1] / 1024:.1f} KB, {row[2]:.0f} bytes a device", flush=True
+            )
         process = service.program.process
         assert process is not None
         resident = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1]) * 4096 / 1024 / 1024
         peak = memory_peak_mb(process.pid)
+        rebuilt = next(
+            (line for line in service.program.log_path.read_text().splitlines() if "rebuilt" in line), ""
+        )
+        print(rebuilt)
         print(
             f"{words}: {resident:.0f} MB, at the most {peak:.0f} MB; listens after {took_s:.0f} s,"
             f" {cpu_seconds(process.pid):.0f} s of a processor in all; load {os.getloadavg()[0]:.0f}", flush=True,

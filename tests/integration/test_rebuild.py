@@ -8,13 +8,19 @@ import time
 import psycopg
 import pytest
 
-from ingest.book import load_book
+from ingest import leases
+from ingest.book import Book, load_book
 from ingest.detector import Detector
 from ingest.detector.coverage import DeviceTrack
+from ingest.group_state import GroupState
 from ingest.past import fill_tracks
-from ingest.replay import rebuild
+from ingest.replay import Rebuilt, rebuild
+from ingest.snapshot_rows import block_of
+from ingest.snapshots import Snapshots
+from ingest.store import Store
+from ingest.unsaved import Coverage
 from kaimen.clock import as_datetime
-from kaimen.database import connect
+from kaimen.database import Connection, connect
 from tests.integration.ingest_street import BEGIN_MS, DAY, lay_out
 
 pytestmark = pytest.mark.slow
@@ -54,6 +60,43 @@ def fill(url: str) -> None:
             )
 
 
+def time_what_is_written_down(connection: Connection, book: Book, rebuilt: Rebuilt) -> None:
+    """Write every block down, turn by turn, and print what that took, and a start from it."""
+    leases.provision(connection, 1)
+    lease = leases.acquire(connection, group_no=0, groups=1, worker="a@here:1", duration_s=600)
+    assert lease is not None
+    state = GroupState(
+        book, rebuilt.detector, rebuilt.causes, Coverage(600_000), pulse_ms=NOW_MS, loader=rebuilt.loader
+    )
+    store, written = Store(), Snapshots("0", 1e-9)
+    written.begin(rebuilt.restart, HOMES)
+    blocks = {block_of(number) for number in book.device_no.values()}
+    spans: list[float] = []
+    for number in range(len(blocks) + 1):
+        state.apply([], NOW_MS + 1000 * number)
+        turn = state.draft(NOW_MS + 1000 * number)
+        time.sleep(0.1)
+        begun = time.thread_time()
+        written.draft(state, turn)
+        spans.append(time.thread_time() - begun)
+        store.write(connection, lease, book, turn)
+        state.confirm(turn)
+        begun = time.thread_time()
+        written.confirm(state, turn)
+        spans[-1] += time.thread_time() - begun
+    size = connection.execute("SELECT sum(octet_length(state)) AS n FROM detector_snapshots").fetchone()
+    begun, used = time.perf_counter(), time.process_time()
+    again = rebuild(connection, book, now_ms=NOW_MS)
+    took_s, used_s = time.perf_counter() - begun, time.process_time() - used
+    judged = time.perf_counter()
+    again.detector.pulse(NOW_MS + 1000 * len(spans))
+    print(
+        f"{len(blocks)} blocks, {size['n'] / HOMES if size else 0:.0f} bytes a home, {1000 * max(spans[1:]):.1f} ms of processor for one at the most;"
+        f" a start of {again.restart.devices} devices from that: {took_s:.2f} s, {used_s:.2f} s of processor,"
+        f" first pulse {time.perf_counter() - judged:.2f} s"
+    )
+
+
 def test_what_is_read_as_columns_is_what_was_stored(database_url: str) -> None:
     fill(database_url)
     with connect(database_url, service="test", autocommit=True) as connection:
@@ -69,6 +112,7 @@ def test_what_is_read_as_columns_is_what_was_stored(database_url: str) -> None:
         assert rebuilt.event_count == HOMES * EVENTS_PER_HOME + 2
         plain = Detector(book.registry, now_ms=NOW_MS)
         if EVENTS:
+            time_what_is_written_down(connection, book, rebuilt)
             return
         tracks = {device_id: DeviceTrack(device_id, 0) for device_id in book.device_no}
         span = {"since": as_datetime(BEGIN_MS), "before": as_datetime(NOW_MS + DAY)}

@@ -29,7 +29,7 @@ READS = int(os.environ.get("KAIMEN_TEST_READS", "400"))
 #: Tables without people in them, looked through one by one; whoever adds one says here why nobody is in it.
 WITHOUT_PEOPLE = {
     "applied_rights", "buildings", "call_back_failures", "care_categories", "channel_states", "duty_versions", "holiday_years",
-    "ingest_leases", "ingest_workers", "installation", "outbox_holds", "registry_changes", "retention_rules", "retention_runs", "schema_fence", "schema_migrations", "sendings", "service_progress",
+    "detector_recalls", "ingest_leases", "ingest_workers", "installation", "outbox_holds", "registry_changes", "retention_rules", "retention_runs", "schema_fence", "schema_migrations", "sendings", "service_progress",
     "watchdog_beats", "watchdog_findings",
 }  # fmt: skip
 #: Of Wenchang, and of nobody in Binhe.

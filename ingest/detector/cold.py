@@ -1,0 +1,231 @@
+"""A device's track enters; what the next message and the next judgement need of it leaves, and is taken up again. Pure.
+
+Of weeks of events a device's next message is compared with two points, and a home's judgement looks back to its newest
+evidence. That is a track's hot part (``Hot``, some hundred bytes). The rest lies where it was stored: a track that was
+given its hot part alone asks for the rest (``Load``) when something reaches back that far: a late or repeated event, a
+start whose base moved, evidence that counts no longer. What it then holds is what it had held all along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from ingest.detector.boots import BootTrack, plausible_marks
+from ingest.detector.facts import BootBase, CoveragePoint
+from ingest.detector.packed import PackedEvents
+from ingest.detector.points import EVENT, HEARTBEAT, Beat, Interval, Point
+from ingest.detector.stretches import base_of, beats_of
+from kaimen import wire
+
+if TYPE_CHECKING:
+    from ingest.detector.coverage import DeviceTrack
+
+#: Entries a hot part may have: a track with more is stored whole, as its rows, and nowhere else.
+HOT_ENTRIES_MAX = 600
+_NEVER_MS = -(1 << 62)
+
+
+class Stored(NamedTuple):
+    """What lies in the database of one device: events packed by boot, those that cannot be packed, folded heartbeats."""
+
+    packed: Mapping[str, PackedEvents]
+    events: Sequence[tuple[wire.Event, int]]
+    points: Sequence[CoveragePoint]
+
+
+#: By device id; what it returns holds at least everything that was committed before the track became cold.
+Load = Callable[[str], Stored]
+
+
+class Cold(NamedTuple):
+    """What a track has not in memory: openings, passages and edges before ``floor_ms``, and all else of its events."""
+
+    floor_ms: int
+    load: Load
+
+
+class HotBoot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One start: its base, its last two points and what they prove, and its last stretch of heartbeats."""
+
+    base: BootBase
+    points: list[Point]
+    runs: list[Interval]
+    counter_openings: list[int]
+    in_fault: bool
+    highest_seq: int
+    heard_ms: int | None
+    stretch: tuple[Beat, Beat] | None
+
+
+class Hot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One device. Openings and passages are those since ``floor_ms``, of edges the last one always."""
+
+    device_id: str
+    floor_ms: int
+    heard_ms: int | None
+    watched: list[Interval]
+    counter_openings: list[int]
+    #: instant, boot, position, whether an edge, method, credential
+    openings: list[tuple[int, str, int, bool, str | None, str | None]]
+    passages: list[tuple[int, str, str]]
+    forced: list[int]
+    edges: list[tuple[int, str]]
+    boots: list[HotBoot]
+
+
+# -- out of a track ---------------------------------------------------------------------------------------------
+
+
+def hot_of(track: DeviceTrack, floor_ms: int) -> Hot | None:
+    """Return a track's hot part with everything since ``floor_ms``; None where only the whole track will do."""
+    heard_ms = track.heard_ms()  # brings it up to date
+    if heard_ms is None or track.tampers or track.retains:
+        return None
+    floor_ms = min(floor_ms, heard_ms)
+    if track.cold is not None:
+        floor_ms = max(floor_ms, track.cold.floor_ms)
+    if any(boot.cloned() or boot.unsaved_from is not None for boot in track.boots.values()):
+        return None
+    boots = [_hot_boot(track.device_id, name, boot) for name, boot in track.boots.items()]
+    openings = [item for item in track.openings if item.instant_ms >= floor_ms]
+    passages = [item for item in track.passages if item[0] >= floor_ms]
+    edges = [item for item in track.edges if item[0] >= floor_ms] or track.edges[-1:]
+    watched = track.watched()
+    entries = len(openings) + len(passages) + len(edges) + len(watched) + len(track.counter_openings)
+    if entries + sum(4 + len(boot.runs) + len(boot.counter_openings) for boot in boots) > HOT_ENTRIES_MAX:
+        return None
+    return Hot(
+        track.device_id, floor_ms, heard_ms, list(watched), list(track.counter_openings),
+        [(o.instant_ms, o.boot, o.seq, o.edge, o.method, o.credential) for o in openings],
+        passages, [at for at in track.forced if at >= floor_ms], edges, boots,
+    )  # fmt: skip
+
+
+def _hot_boot(device_id: str, name: str, boot: BootTrack) -> HotBoot:
+    runs = list(boot.runs())  # brings it up to date
+    heard_ms = boot.elsewhere_heard_ms
+    newest_ms = max((instant for instant, _ in plausible_marks(boot)), default=_NEVER_MS)
+    if boot.packed is not None:
+        instants = boot.packed.instants(boot.base_ms())
+        newest_ms = max(newest_ms, int(instants[boot.packed.plausible(instants)].max(initial=_NEVER_MS)))
+    if newest_ms > _NEVER_MS and (heard_ms is None or newest_ms > heard_ms):
+        heard_ms = newest_ms
+    return HotBoot(
+        base_of(device_id, name, boot), list(boot.last_points()), runs, list(boot.counter_openings()), boot.in_fault,
+        boot.highest_seq(), heard_ms, boot.folded[-1] if boot.folded else None,
+    )  # fmt: skip
+
+
+# -- into a track -----------------------------------------------------------------------------------------------
+
+
+def still_holds(hot: Hot, bases: Mapping[str, BootBase]) -> bool:
+    """Say whether every start's base is what it was: else every instant of it may be another."""
+    for boot in hot.boots:
+        newer = bases.get(boot.base.boot)
+        if newer is not None and _base_words(newer) != _base_words(boot.base):
+            return False
+    return True
+
+
+def _base_words(base: BootBase) -> tuple[int, bool]:
+    track = BootTrack(base.boot, retain=False)
+    track.restore_base(base)
+    return track.base_ms(), track.cloned()
+
+
+def cool(track: DeviceTrack, hot: Hot, load: Load, *, kept_from_ms: int) -> None:
+    """Let a track hold its hot part, and of its events those received since an instant: copies of them may come yet.
+
+    A fresh track is made one that holds what it is given.
+    """
+    track.cold = Cold(hot.floor_ms, load)
+    track.take_hot(hot)
+    for known in hot.boots:
+        boot = track.boot(known.base.boot)
+        boot.restore_base(known.base)
+        boot.take_hot(known.points, known.runs, known.counter_openings, known.in_fault)
+        boot.packed = None
+        boot.events = {
+            seq: marks
+            for seq, marks in boot.events.items()
+            if any(mark.received_ms[-1] >= kept_from_ms for mark in marks)
+        }
+        boot.set_folded([] if known.stretch is None else [known.stretch])
+        boot.elsewhere_seq, boot.elsewhere_heard_ms = known.highest_seq, known.heard_ms
+        boot.fetch = track.thaw
+
+
+def take_tail(
+    track: DeviceTrack, events: Iterable[tuple[wire.Event, int]], points: Iterable[CoveragePoint]
+) -> None:
+    """Let a cold track take what was stored since it was written down, in the order in which it was said."""
+    told: list[tuple[tuple[int, int, int], str, int, wire.Event | Beat]] = [
+        ((event.seq, EVENT, event.up), event.boot, received_ms, event) for event, received_ms in events
+    ]
+    for point in points:
+        known = track.boots.get(point.boot)
+        stretch = known.folded[-1] if known is not None and known.folded else None
+        for number, beat in enumerate(beats_of(point)):
+            goes_on = stretch is not None and (point.seq_last, point.opens, point.first_up_ms) == _begin(
+                stretch
+            )
+            if goes_on and stretch is not None and (number == 0 or beat[0] <= stretch[1][0]):
+                continue  # it is the stretch's own first, or no newer than its last
+            told.append(((beat[3], HEARTBEAT, beat[0]), point.boot, beat[5], beat))
+    begun: dict[str, int] = {}
+    for _, name, received_ms, _ in told:
+        begun[name] = min(received_ms, begun.get(name, received_ms))
+    for _, name, received_ms, said in sorted(
+        told, key=lambda item: (begun[item[1]], item[1], item[0], item[2])
+    ):
+        if isinstance(said, wire.Event):
+            track.take_event(said, received_ms)
+        else:
+            track.take_beat(name, said)
+    for boot in track.boots.values():
+        boot.unsaved_from = None
+
+
+def _begin(stretch: tuple[Beat, Beat]) -> tuple[int, int, int]:
+    first = stretch[0]
+    return first[3], first[4], first[0]
+
+
+def fill(track: DeviceTrack, stored: Stored) -> None:
+    """Give a track that was cold what lies elsewhere of it; what was said since is in it already, and stays."""
+    since: dict[str, frozenset[int]] = {}
+    for name, boot in track.boots.items():
+        since[name] = frozenset(boot.events)
+        boot.fetch, boot.elsewhere_seq, boot.elsewhere_heard_ms = None, 0, None
+    for name, packed in stored.packed.items():
+        packed.leave_out(since.get(name, frozenset()))
+        track.boot(name).join_packed(packed)
+    for event, received_ms in stored.events:
+        if event.seq not in since.get(event.boot, frozenset()):
+            track.boot(event.boot).take_event(event, received_ms)
+    stretches: dict[str, list[tuple[Beat, Beat]]] = {}
+    for point in stored.points:
+        beats = list(beats_of(point))
+        stretches.setdefault(point.boot, []).append((beats[0], beats[-1]))
+    for name, pairs in stretches.items():
+        boot = track.boot(name)
+        for beat in chain.from_iterable(pairs):
+            boot.take_beat(beat)
+        unsaved = (
+            set()
+            if boot.unsaved_from is None
+            else {_begin(pair) for pair in boot.folded[boot.unsaved_from :]}
+        )
+        by_begin = {_begin(pair): pair for pair in [*pairs, *boot.folded]}
+        # As a restart from rows has them: the next heartbeat is compared with the last one.
+        boot.set_folded(by_begin[begin] for begin in sorted(by_begin, key=lambda begin: (begin[0], begin[2])))
+        if unsaved:
+            boot.unsaved_from = next(at for at, pair in enumerate(boot.folded) if _begin(pair) in unsaved)
+
+
+__all__ = ["Cold", "Hot", "HotBoot", "Load", "Stored", "cool", "fill", "hot_of", "still_holds", "take_tail"]

@@ -1,0 +1,119 @@
+"""What a group wrote down and what was stored since enter; a detector that goes on from it leaves, with what it could not use.
+
+The snapshot spares a start the events of 45 days: of a device that is in it only the rows since are read. Everything
+else is read as ever, by ``replay``: devices that are in no sound block, and those whose base moved since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg.rows import tuple_row
+
+from ingest import metrics
+from ingest.detector import BootBase, CoveragePoint, Detector
+from ingest.detector.cold import Hot, Stored
+from ingest.event_columns import read_columns
+from ingest.event_rows import boot_text
+from ingest.snapshot_rows import Found, Unsound, least_batch
+from ingest.snapshots import TAIL_MS
+from kaimen import wire
+from kaimen.clock import as_datetime
+from kaimen.database import Connection, queries
+from kaimen.policy import PAST_MAX_MS
+
+_SQL = queries("ingest")
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """How a detector was built: from which blocks, for how many devices, with how many events since."""
+
+    epoch: int = 0
+    found: list[Found] = field(default_factory=list)
+    unsound: dict[int, Unsound] = field(default_factory=dict)
+    devices: int = 0
+    tail_events: int = 0
+
+
+def go_on(
+    connection: Connection,
+    detector: Detector,
+    loader: Loader,
+    found: Iterable[Found],
+    *,
+    device_by_no: Mapping[int, str],
+    boots: Mapping[str, Mapping[str, BootBase]],
+    unsaved: Iterable[CoveragePoint],
+    point_of: Callable[[str, dict[str, Any]], CoveragePoint],
+    event_of: Callable[[str, list[Any]], wire.Event],
+) -> tuple[set[str], int]:
+    """Let a detector take up what was written down; return the devices that are in it, and how many events came since."""
+    hots: dict[str, tuple[Hot, int]] = {}
+    blocks = list(found)
+    number_of = loader.number_of
+    for block in blocks:
+        for hot in block.hots:
+            if hot.device_id in number_of:
+                hots[hot.device_id] = hot, block.batch
+    if not hots:
+        return set(), 0
+    since_ms = min(block.written_ms for block in blocks) - TAIL_MS
+    values = {
+        "devices": [number_of[device_id] for device_id in hots],
+        "batch": least_batch(blocks),
+        "since": as_datetime(since_ms),
+    }
+    events: dict[str, list[tuple[wire.Event, int]]] = {}
+    points: dict[str, list[CoveragePoint]] = {}
+    count = 0
+    with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        for device_no, boot, batch, received_ms, *said in cursor.execute(_SQL["load_tail"], values):
+            device_id = device_by_no[device_no]
+            if batch > hots[device_id][1]:
+                events.setdefault(device_id, []).append((event_of(boot_text(boot), said), received_ms))
+                count += 1
+    with connection.cursor(binary=True) as rows:
+        for row in rows.execute(_SQL["load_points_of"], values):
+            device_id = device_by_no[row["device_no"]]
+            if row["batch"] > hots[device_id][1]:
+                points.setdefault(device_id, []).append(point_of(device_id, row))
+    for point in unsaved:
+        if point.device_id in hots:
+            points.setdefault(point.device_id, []).append(point)
+    taken = detector.go_on(
+        [hot for hot, _ in hots.values()], loader.load, events=events, points=points, boots=boots
+    )
+    return taken, count
+
+
+class Loader:
+    """Reads one device's rows when something reaches further back than what is at hand."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        detector: Detector,
+        number_of: Mapping[str, int],
+        point_of: Callable[[str, dict[str, Any]], CoveragePoint],
+    ) -> None:
+        self.number_of = number_of
+        self._connection, self._detector, self._point_of = connection, detector, point_of
+
+    def load(self, device_id: str) -> Stored:
+        """Return everything of a device that is committed."""
+        metrics.SNAPSHOT_REACHED_BACK.inc()
+        device_no = self.number_of.get(device_id)
+        if device_no is None:
+            return Stored({}, [], [])  # it is in no register any more
+        since = as_datetime(self._detector.pulse_ms - PAST_MAX_MS)
+        values = {"since": since, "devices": [device_no], "batch": -1}
+        packed, rest = read_columns(self._connection, _SQL["load_events"], values, {device_no: device_id})
+        rows = self._connection.execute(_SQL["load_points_of"], values).fetchall()
+        return Stored(
+            packed.get(device_id, {}),
+            [(event, received_ms) for _, event, received_ms in rest],
+            [self._point_of(device_id, row) for row in rows],
+        )
