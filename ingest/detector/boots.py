@@ -70,6 +70,13 @@ class Past:
 class BootTrack:
     """One start of one device: its base, its points, and what they prove."""
 
+    __slots__ = (
+        "_begins", "_counter_openings", "_points", "_runs", "_stale", "beats", "boot", "elsewhere_heard_ms",
+        "elsewhere_seq", "events", "fetch", "folded", "in_fault", "newest_received_ms", "ntp_base_max_ms",
+        "ntp_base_min_ms", "ntp_ts_ms", "ntp_up_ms", "packed", "past_beats", "received_base_ms", "rtc_base_ms",
+        "unsaved_from",
+    )  # fmt: skip
+
     def __init__(self, boot: str, *, retain: bool) -> None:
         self.boot = boot
         self.ntp_up_ms: int | None = None
@@ -84,7 +91,7 @@ class BootTrack:
         self.packed: PackedEvents | None = None
         self.beats: list[Beat] | None = [] if retain else None
         #: heartbeats that went past the track, told when they are needed
-        self.past_beats: list[Callable[[], Iterable[Beat]]] = []
+        self.past_beats: list[Callable[[], Iterable[Beat]]] | None = [] if retain else None
         #: first and last heartbeat of each stretch at one position with one counter, in order of arrival
         self.folded: list[tuple[Beat, Beat]] = []
         #: position, counter and uptime of each stretch's first
@@ -317,7 +324,7 @@ class BootTrack:
             else:
                 self._points.append(point)
         self.let_old_points_go()
-        if self.beats is not None:
+        if self.past_beats is not None:
             self.past_beats.append(past.beats)
 
     def mark_stale(self) -> None:
@@ -393,7 +400,7 @@ class BootTrack:
     def _kept_beats(self) -> Iterator[Beat]:
         if self.beats is not None:
             yield from self.beats
-            for listed in self.past_beats:
+            for listed in self.past_beats or ():
                 yield from listed()
             return
         for first, last in self.folded:

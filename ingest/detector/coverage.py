@@ -86,6 +86,11 @@ def instant_of(opening: Opening) -> int:
 class DeviceTrack:
     """All boots of one device (one door)."""
 
+    __slots__ = (
+        "_heard_ms", "_stale", "_watched", "boots", "cold", "counter_openings", "device_id", "edges", "forced",
+        "openings", "passages", "retains", "supervision_ms", "taken", "tampers",
+    )  # fmt: skip
+
     def __init__(self, device_id: str, supervision_ms: int, *, retain: bool = False) -> None:
         self.device_id = device_id
         self.supervision_ms = supervision_ms

@@ -102,6 +102,10 @@ def tokens_by_household(credentials: Mapping[str, Credential]) -> dict[str, list
 class HouseholdRule:
     """One household, its devices' tracks and the credentials, asked at instants."""
 
+    __slots__ = (
+        "_always", "absences", "bounds", "credentials", "doors", "dwelling", "household", "own_tokens", "verified",
+    )  # fmt: skip
+
     def __init__(
         self,
         household: Household,
