@@ -143,10 +143,18 @@ class Seat:
         if row is None or not row["open"]:
             raise SignInNeededError  # ended between the look at it and this
 
+    def surroundings(self, connection: Connection) -> tuple[dict[str, Any] | None, dict[str, datetime]]:
+        """The active community and how far each service has come: read once for a request, like the clock."""
+        kept = self.request.scope.setdefault("kaimen_surroundings", {})
+        place = self.viewer.community_id
+        if place not in kept:
+            kept[place] = load_community(connection, place), load_progress(connection)
+        found: tuple[dict[str, Any] | None, dict[str, datetime]] = kept[place]
+        return found
+
     def reader(self, connection: Connection) -> Reader:
         """Say who reads and how far ingest has seen."""
-        community = load_community(connection, self.viewer.community_id)
-        progress = load_progress(connection)
+        community, progress = self.surroundings(connection)
         seen = progress.get("ingest", self.now)
         return Reader(
             self.viewer, self.now, min(self.now, seen), community["zone"] if community else ZONE_DEFAULT
@@ -320,9 +328,8 @@ def load_progress(connection: Connection) -> dict[str, datetime]:
 def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -> Shell:
     """Build what surrounds a page: navigation with its numbers, clock, connection, the last act's notice."""
     services, viewer, request = seat.services, seat.viewer, seat.request
-    community = load_community(connection, viewer.community_id)
+    community, progress = seat.surroundings(connection)
     zone = community["zone"] if community else ZONE_DEFAULT
-    progress = load_progress(connection)
     counts = _load_counts(connection, seat)
     behind = [max(0, round((seat.now - at).total_seconds() * 1000)) for at in progress.values()]
     # A page fetched to be kept for later is not read now: what was done stands on the page she comes to.

@@ -117,8 +117,7 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
 ('signal_ends', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM signals s WHERE s.id = signal_id)', NULL),
 -- Devices; their counters tell of openings.
 ('devices', 'people', 'SELECT, UPDATE (id)',
- 'site_id = ANY ((SELECT scope_list(''sites''))::text[]) OR EXISTS (SELECT 1 FROM household_doors d WHERE d.device_id = devices.id)
-  OR EXISTS (SELECT 1 FROM household_sensors d WHERE d.device_id = devices.id)', 'false'),
+ 'site_id = ANY ((SELECT scope_list(''sites''))::text[]) OR is_linked_device(id)', 'false'),
 ('device_states', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM devices d WHERE d.id = device_id)', NULL),
 ('device_commissionings', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM devices d WHERE d.id = device_id)', NULL),
 ('device_tallies', 'people', 'SELECT', 'EXISTS (SELECT 1 FROM devices d WHERE d.id = device_id)', NULL),
@@ -178,9 +177,7 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
   UPDATE (language, disabled_at, password_hash, password_due, factor_due_at, signed_in_at, failures_before)',
  'id::text = (SELECT scope_word(''user'')) OR (SELECT scope_word(''all'')) = ''true''
   OR community_id = ANY ((SELECT scope_list(''seen''))::text[]) AND ((SELECT scope_word(''role'')) NOT IN (''family'', ''resident'') OR role NOT IN (''family'', ''resident''))
-  OR EXISTS (SELECT 1 FROM user_communities c WHERE c.user_id = users.id)
-  OR EXISTS (SELECT 1 FROM user_positions p WHERE p.user_id = users.id)
-  OR EXISTS (SELECT 1 FROM user_households h WHERE h.user_id = users.id)
+  OR is_linked_user(id)
   OR role = ''admin'' AND community_id IS NULL AND (SELECT scope_word(''kind'')) <> ''''',
  'id::text = (SELECT scope_word(''user'')) OR (SELECT scope_word(''kind'')) = ''console''
   OR (SELECT scope_word(''role'')) = ''admin'' AND (community_id = ANY ((SELECT scope_list(''places''))::text[]) OR (SELECT scope_word(''all'')) = ''true'')'),
@@ -389,7 +386,7 @@ INSERT INTO wanted_functions (role, name) VALUES
 ('kaimen_console', 'read_device_events'), ('kaimen_console', 'read_household_openings'),
 ('kaimen_console', 'read_evidence_events'), ('kaimen_console', 'read_signs'), ('kaimen_console', 'read_denials'),
 ('kaimen_console', 'read_log'), ('kaimen_console', 'is_place_seen'), ('kaimen_console', 'count_watched'),
-('kaimen_console', 'watched_homes'), ('kaimen_console', 'stairwell_gateways'), ('kaimen_console', 'building_counts'), ('kaimen_console', 'is_owner'), ('kaimen_console', 'governs'),
+('kaimen_console', 'watched_homes'), ('kaimen_console', 'stairwell_gateways'), ('kaimen_console', 'building_counts'), ('kaimen_console', 'is_owner'), ('kaimen_console', 'is_linked_user'), ('kaimen_console', 'is_linked_device'), ('kaimen_console', 'governs'),
 ('kaimen_console', 'refuse_phone_change');
 
 DO $$

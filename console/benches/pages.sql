@@ -44,14 +44,30 @@ INSERT INTO tasks (case_id, household_id, kind, role, state, created_at, start_a
 INSERT INTO case_entries (case_id, at, words, args) SELECT c.id, %(now)s, 'opened', '{}' FROM cases c;
 SELECT ensure_event_partitions(%(now)s::timestamptz - interval '91 days', %(now)s)
 
+-- name: event_indexes
+-- What makes the indexes of the events again.
+SELECT replace(indexdef, ' ON ONLY ', ' ON ') FROM pg_indexes WHERE schemaname = 'public' AND tablename = 'door_events'
+
+-- name: drop_event_indexes
+-- Takes them away.
+DO $$
+DECLARE
+  index_name text;
+BEGIN
+  FOR index_name IN SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND tablename = 'door_events' LOOP
+    EXECUTE format('DROP INDEX %I', index_name);
+  END LOOP;
+END $$
+
 -- name: events
--- Openings spread over ninety days and all doors, one day's worth at a time.
+-- Openings spread over ninety days and all doors, one day's worth at a time; doors and homes were numbered in their order.
 INSERT INTO door_events (occurred_at, received_at, recorded_at, device_no, household_no, boot, seq, ts_ms, up_ms,
     clock_quality, replayed, type, state, plausible, batch)
-  SELECT o.at, o.at, o.at, d.no, h.no, 7, %(first)s + n, 0, 0, 'ntp', false, 'DoorPhysicalState', 'Open', true, 1
-  FROM generate_series(1, %(count)s) n
+  SELECT o.at, o.at, o.at, d.first + n %% %(homes)s, h.first + n %% %(homes)s, 7, %(first)s + n, 0, 0, 'ntp', false,
+         'DoorPhysicalState', 'Open', true, 1
+  FROM (SELECT min(no) AS first FROM devices) d, (SELECT min(no) AS first FROM households) h,
+       generate_series(1, %(count)s) n
   CROSS JOIN LATERAL (SELECT %(day)s::timestamptz + interval '1 day' * (n::float8 / (%(count)s + 1)) AS at) o
-  JOIN devices d ON d.id = 'd' || (n %% %(homes)s + 1) JOIN households h ON h.id = 'h' || (n %% %(homes)s + 1)
 
 -- name: plain_cases
 -- The same list as the API's, for the peer: rows that the framework makes JSON of.

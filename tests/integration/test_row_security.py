@@ -265,6 +265,36 @@ def test_a_whole_place_is_told_to_its_own_viewers_alone(world: World, hostile: H
         assert found(name) == [0, 0, 0, 0], name
 
 
+def test_people_and_devices_are_seen_through_what_links_them_and_in_no_scope_through_nothing(
+    world: World, hostile: Hostile
+) -> None:
+    """The functions that policies ask say of everybody what the tables they stand for show in the same scope."""
+    everybody = [row["id"] for row in world.rows("SELECT id FROM users")]
+    devices = [row["id"] for row in world.rows("SELECT id FROM devices")]
+    linked: dict[str | None, tuple[set[int], set[str]]] = {}
+    for name in (None, *world.user_ids):
+        with hostile.transaction():
+            if name is not None:
+                ask(hostile, "SELECT open_scope(%s, %s)", *_session(world, name))
+
+            def ids(text: str, *values: object) -> set[Any]:
+                return {row["id"] for row in ask(hostile, cast(LiteralString, text), *values)}
+
+            people = ids(
+                "SELECT user_id AS id FROM user_communities UNION SELECT user_id FROM user_positions"
+                " UNION SELECT user_id FROM user_households"
+            )
+            doors = ids(
+                "SELECT device_id AS id FROM household_doors UNION SELECT device_id FROM household_sensors"
+            )
+            assert ids("SELECT id FROM unnest(%s::bigint[]) id WHERE is_linked_user(id)", everybody) == people
+            assert ids("SELECT id FROM unnest(%s::text[]) id WHERE is_linked_device(id)", devices) == doors
+            assert people <= ids("SELECT id FROM users") and doors <= ids("SELECT id FROM devices"), name
+            linked[name] = people, doors
+    assert linked[None] == (set(), set()) and linked["family"][1] and linked["clerk"][0]
+    assert linked["clerk"] != linked["clerk-b"] and len({frozenset(seen[1]) for seen in linked.values()}) > 2
+
+
 def test_nobody_reads_under_anothers_ticket(world: World, hostile: Hostile) -> None:
     world.write(
         "INSERT INTO look_up_tickets (community_id, asked_by, asked_at, purpose, document_number, basis, door, from_at,"
