@@ -93,7 +93,9 @@ def position_values(place: Place | None) -> dict[str, Any]:
     }
 
 
-def load_log(connection: Connection, reader: Reader, query: LogQuery, place: Place | None) -> LogPage:
+def load_log(
+    connection: Connection, reader: Reader, query: LogQuery, place: Place | None, *, size: int = PAGE
+) -> LogPage:
     """Return one page; whose credential it was is told only under a ticket, which has another way here."""
     rows = connection.execute(
         queries("console")["log_rows"],
@@ -109,11 +111,11 @@ def load_log(connection: Connection, reader: Reader, query: LogQuery, place: Pla
             "type": query.type,
             "method": query.method,
             "origin": query.origin,
-            "limit": PAGE + 1,
+            "limit": size + 1,
             **position_values(place),
         },
     ).fetchall()
-    return cut_page(connection, rows, place)
+    return cut_page(connection, rows, place, size=size)
 
 
 def cut_page(

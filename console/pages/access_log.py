@@ -1,6 +1,8 @@
-"""The access log of a community: filters enter, door events leave; who held a card is not in it.
+"""The access log of a community: filters enter, door events leave, as a page or a table; who held a card is not in it.
 
-Every reading is recorded: what the doors of many did says much of each."""
+Every reading is recorded: what the doors of many did says much of each. What is taken out stands, with its purpose,
+before everybody whose door is in it.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +10,28 @@ from datetime import timedelta
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Form, Query
 from starlette.responses import Response
 
+from console.audit.sealing import digest, write_csv
 from console.loaders import Reader
 from console.loaders import log as loader
-from console.scope import Section
-from console.seat import Seat, entering, parse_local_time
+from console.scope import RevealPurpose, Section
+from console.seat import CheckedForm, Seat, entering, parse_local_time
 from console.views import log as log_views
+from console.views.parts import Form as FormView
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.ACCESS_LOG))]
 Word = Annotated[str, Query(max_length=64)]
 WINDOW_DEFAULT = timedelta(days=1)
 WINDOW_MAX = timedelta(days=31)
+#: So many rows are taken out at once; whoever needs more asks for fewer doors or days.
+EXPORT_MAX = 5_000
+_COLUMNS = (
+    "occurred_at", "received_at", "door", "device", "home", "type", "state", "direction", "method", "whose", "reason", "origin", "clock",
+)  # fmt: skip
+FormWord = Annotated[str, Form(max_length=64)]
 
 
 @router.get("/access-log")
@@ -37,7 +47,14 @@ def access_log(
     origin: Word = "",
     place: Annotated[str, Query(max_length=120)] = "",
 ) -> Response:
-    filter_ = log_views.LogFilter(door, building, unit, from_text, to_text, type, method, origin)
+    return _show(
+        seat, log_views.LogFilter(door, building, unit, from_text, to_text, type, method, origin), place
+    )
+
+
+def _show(
+    seat: Seat, filter_: log_views.LogFilter, place: str = "", *, refused: FormView | None = None
+) -> Response:
     with seat.transaction() as connection:
         reader = seat.reader(connection)
         query, errors = _read_filter(filter_, reader)
@@ -47,7 +64,7 @@ def access_log(
             else loader.load_log(connection, reader, query, loader.parse_place(place))
         )
         if not errors:
-            place_read = {"door": door, "building": building, "unit": unit}
+            place_read = {"door": filter_.door, "building": filter_.building, "unit": filter_.unit}
             seat.audit(
                 connection, "access_log_read", purpose="care", object_kind="access_log",
                 object_id=seat.viewer.community_id or "all", since=query.from_at.isoformat(),
@@ -65,9 +82,60 @@ def access_log(
             errors=errors,
             newer_url=_url(filter_, found.newer),
             older_url=_url(filter_, found.older),
+            purposes=tuple(item.value for item in RevealPurpose),
+            export_form=refused or FormView(),
         )
-        status = 422 if errors else 200
+        status = 422 if errors or refused else 200
         return seat.answer(connection, "access_log.html", page, section=Section.ACCESS_LOG, status=status)
+
+
+@router.post("/access-log/export", dependencies=[CheckedForm])
+def export(
+    seat: Guard,
+    purpose: FormWord = "",
+    door: FormWord = "",
+    building: FormWord = "",
+    unit: FormWord = "",
+    from_text: Annotated[str, Form(alias="from", max_length=40)] = "",
+    to_text: Annotated[str, Form(alias="to", max_length=40)] = "",
+    type: FormWord = "",
+    method: FormWord = "",
+    origin: FormWord = "",
+) -> Response:
+    """Take out as a table what the page shows; who took it, for what and how much of it is written down."""
+    filter_ = log_views.LogFilter(door, building, unit, from_text, to_text, type, method, origin)
+    if purpose not in set(RevealPurpose):
+        return _show(seat, filter_, refused=FormView({}, {"purpose": "purpose_missing"}))
+    with seat.transaction() as connection:
+        reader = seat.reader(connection)
+        query, errors = _read_filter(filter_, reader)
+        found = (
+            loader.LogPage(())
+            if errors
+            else loader.load_log(connection, reader, query, None, size=EXPORT_MAX)
+        )
+        if not errors and found.older is None:
+            table = write_csv(_COLUMNS, (_cells(row) for row in found.rows))
+            seat.audit(
+                connection, "access_log_exported", purpose=purpose, object_kind="access_log",
+                object_id=seat.viewer.community_id or "all", since=query.from_at.isoformat(),
+                until=query.to_at.isoformat(), rows=len(found.rows), digest=digest(table),
+                households=sorted(found.households),
+                **{key: value for key, value in (("door", door), ("building", building), ("unit", unit)) if value},
+            )  # fmt: skip
+            headers = {"Content-Disposition": 'attachment; filename="access-log.csv"'}
+            return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
+    return _show(
+        seat, filter_, refused=FormView({"purpose": purpose}, {} if errors else {"": "export_too_long"})
+    )
+
+
+def _cells(row: log_views.LogRow) -> tuple[str, ...]:
+    return (
+        row.occurred_at.isoformat(), row.received_at.isoformat(), row.door, row.device_id,
+        row.household.label if row.household else "", row.type, row.state or "", row.direction or "",
+        row.method or "", row.whose or "", row.reason or "", "replayed" if row.replayed else "live", row.clock,
+    )  # fmt: skip
 
 
 def _read_filter(filter_: log_views.LogFilter, reader: Reader) -> tuple[loader.LogQuery, dict[str, str]]:

@@ -17,6 +17,7 @@ from console.loaders.contacts import contact_of
 from console.loaders.devices import load_devices
 from console.loaders.evidence import load_chart, load_openings, load_usual
 from console.loaders.households import LoadedHousehold, hide_presence, load_households, thresholds_ms
+from console.loaders.registered import load_registered
 from console.pages.consents import PURPOSES
 from console.scope import RevealPurpose, Section
 from console.seat import Seat, entering, not_here
@@ -147,6 +148,7 @@ def answer_household(
         consents=_consents(connection, row["id"]),
         devices=load_devices(connection, reader, ids=[item["device_id"] for item in device_rows]).rows,
         contacts=tuple(contact_of(item, named=False, with_phone=False) for item in contacts),
+        registered=load_registered(connection, reader, row["id"], {item["role"] for item in contacts}),
         case_url=None if row["case_id"] is None else f"/cases/{row['case_id']}",
         case_number=row["case_number"],
         past_cases=_past_cases(connection, reader, row["id"]),

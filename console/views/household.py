@@ -11,9 +11,7 @@ from console.views.evidence import EvidenceChart, Opening
 from console.views.grounds import Grounds, HouseholdLine
 from console.views.parts import Contact, DayLine, Form, HouseholdName
 from console.views.registry import TEMPLATES
-from kaimen.vocabulary import (
-    EvidenceKind,
-)
+from kaimen.vocabulary import EvidenceKind, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +73,53 @@ class DeviceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class MemberLine:
+    """Somebody who lives there; ``name`` is masked, ``category`` the word of the books for the care she needs."""
+
+    name: str
+    birth_year: int | None
+    category: str
+    hard_of_hearing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseLine:
+    """The lease that holds or, where none does, the last or next one; ``recorded_at``: as of when the books say so."""
+
+    from_at: datetime
+    to_at: datetime | None
+    occupants: int | None
+    registration: str
+    recorded_at: datetime
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CardLine:
+    """A card or pass; ``ending`` are the last four of its token, never a card number."""
+
+    ending: str
+    kind: str  # below ``card.``
+    valid_to: datetime | None
+    lost_at: datetime | None
+    holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What the books hold of a home, beside what its doors tell."""
+
+    members: tuple[MemberLine, ...]
+    lease: LeaseLine | None
+    cards: tuple[CardLine, ...]
+    more_cards: bool
+    missing_helpers: tuple[Role, ...]
+    visits_asked: int
+    visits_done: int
+    last_visit_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class HouseholdPage:
     household: HouseholdName
     line: DayLine | None
@@ -100,6 +145,7 @@ class HouseholdPage:
     past_cases: tuple[CaseRow, ...] = ()
     log_url: str | None = None
     looked_url: str | None = None
+    registered: Registered | None = None
     presence: PresenceView | None = None  # after a reveal alone
     presence_asked: bool = False
     presence_form: Form | None = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from console.views.parts import Choice, HouseholdName
+from console.views.parts import Choice, Form, HouseholdName
 from console.views.registry import TEMPLATES
 
 
@@ -58,6 +58,8 @@ class AccessLogPage:
     total: int | None = None
     newer_url: str | None = None
     older_url: str | None = None
+    export_form: Form = field(default_factory=Form)
+    purposes: tuple[str, ...] = ()  # for one of these what is shown may be taken out
 
 
 # ?door= ?building= ?unit= ?from= ?to= ?type= ?method= ?origin=

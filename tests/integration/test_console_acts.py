@@ -415,6 +415,27 @@ def test_no_list_of_the_desk_tells_which_home_is_empty(world: World) -> None:
     assert clerk.get("/households?state=away").text.count('data-row="home-') == 4
 
 
+def test_a_home_says_what_the_books_hold_of_it_masked(world: World) -> None:
+    now = world.now
+    world.write("UPDATE households SET tenure = 'rented' WHERE id = 'h-wang'")
+    world.write("UPDATE persons SET category = '独居' WHERE id = 'p-h-wang'")
+    ended, clerk = now - timedelta(days=3), world.browser("clerk")
+    assert "没有登记租约" in clerk.get("/households/h-wang").text
+    world.write(
+        "INSERT INTO leases (id, household_id, from_at, to_at, occupants, registration, recorded_at)"
+        " VALUES ('l-1', 'h-wang', %s, %s, 2, '苏备77号', %s)",
+        now - timedelta(days=300), ended, now - timedelta(days=300),
+    )  # fmt: skip
+    world.write(
+        "UPDATE credentials SET lost_at = %s, valid_to = %s WHERE household_id = 'h-wang'", ended, ended
+    )
+    page = clerk.get("/households/h-wang").text
+    for told in ("1943", "独居", "苏备77号", "目前不在租期内", "登记居住 2 人", "挂失", "缺：", "邻里互望员"):
+        assert told in page, told
+    assert "王秀英" not in page and "c-h-wang" not in page
+    assert "苏备77号" not in world.browser("family").get("/family").text
+
+
 def test_reading_a_household_is_written_down_and_its_live_part_is_not(world: World) -> None:
     clerk = world.browser("clerk")
     clerk.get("/households/h-sun")
@@ -423,6 +444,29 @@ def test_reading_a_household_is_written_down_and_its_live_part_is_not(world: Wor
     clerk.get("/api/households/h-sun")
     world.browser("family").get("/api/households/h-wang")
     assert _actions(world) == ["household_read"] * 2
+
+
+def test_the_access_log_is_taken_out_for_a_purpose_and_whose_door_is_in_it_learns_of_it(world: World) -> None:
+    add_events(world, "d-h-wang", 3, credential="c-h-wang")
+    clerk = world.browser("clerk")
+    path = "/access-log/export"
+    for name in ("police", "family", "admin", "director", "watcher", "resident"):
+        assert world.post(world.browser(name), path, purpose="visit").status_code == 403, name
+    no_purpose = world.post(clerk, path, door="d-h-wang")
+    assert (no_purpose.status_code, "请选择查询目的" in no_purpose.text) == (422, True)
+    assert "access_log_exported" not in _actions(world)
+    taken = world.post(clerk, path, purpose="visit", door="d-h-wang")
+    assert taken.headers["content-type"].startswith("text/csv")
+    lines = taken.text.lstrip("\ufeff").splitlines()
+    assert lines[0].startswith("occurred_at,") and len(lines) == 4
+    assert "c-h-wang" not in taken.text and "秀英" not in taken.text, "whose card it was needs a ticket"
+    other = world.post(world.browser("clerk-b"), path, purpose="visit", door="d-h-wang").text
+    assert len(other.splitlines()) == 1, "another community's doors are not there"
+    (row,) = world.rows(
+        "SELECT purpose, detail FROM audit_entries WHERE action = 'access_log_exported' AND detail->>'rows' = '3'"
+    )
+    assert (row["purpose"], row["detail"]["households"]) == ("visit", ["h-wang"])
+    assert "导出通行记录" in world.browser("resident").get("/resident/looked").text
 
 
 def test_reading_the_access_log_is_written_down_with_what_was_asked_of_it(world: World) -> None:
