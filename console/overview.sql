@@ -26,15 +26,20 @@ watched AS (
          count(*) FILTER (WHERE t.due_at > %(since)s AND t.due_at <= %(now)s
                           AND t.state = 'done' AND t.done_at <= t.due_at) AS kept,
          count(*) FILTER (WHERE t.kind = 'visit' AND t.state = 'done' AND t.done_at > %(week_ago)s) AS visits,
-         count(*) FILTER (WHERE t.kind = 'call' AND t.state = 'done' AND t.done_at > %(week_ago)s) AS calls
+         count(*) FILTER (WHERE t.kind = 'call' AND t.state = 'done' AND t.done_at > %(week_ago)s) AS calls,
+         -- from taking a task up to its result, at most four hours each, as the reports count it
+         sum(greatest(least(extract(epoch FROM t.done_at - coalesce(t.begun_at, t.claimed_at, t.done_at)), 4 * 3600), 0) / 60)
+           FILTER (WHERE t.kind IN ('call', 'visit') AND t.state = 'done' AND t.done_at > %(since)s AND t.done_at <= %(now)s)
+           AS minutes
   FROM tasks t JOIN cases c ON c.id = t.case_id
-  WHERE c.community_id = ANY(%(ids)s) AND c.cause <> 'absence' AND (t.due_at > %(since)s OR t.done_at > %(week_ago)s)
+  WHERE c.community_id = ANY(%(ids)s) AND c.cause <> 'absence' AND (t.due_at > %(since)s OR t.done_at > %(since)s)
   GROUP BY c.community_id
 )
 SELECT co.id, co.name, coalesce(a.watched, 0) AS watched, coalesce(a.not_known, 0) AS not_known,
        coalesce(o.day1, 0) AS day1, coalesce(o.day2, 0) AS day2, coalesce(o.day3, 0) AS day3,
        coalesce(o.others, 0) AS others, o.unanswered_since, coalesce(w.due, 0) AS due, coalesce(w.kept, 0) AS kept,
-       coalesce(w.visits, 0) AS visits, coalesce(w.calls, 0) AS calls
+       coalesce(w.visits, 0) AS visits, coalesce(w.calls, 0) AS calls,
+       coalesce(w.minutes, 0)::float8 AS minutes
 FROM wanted JOIN communities co ON co.id = wanted.id
 LEFT JOIN watched a ON a.community_id = co.id
 LEFT JOIN open_cases o ON o.community_id = co.id

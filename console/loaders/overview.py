@@ -43,6 +43,7 @@ def load_portfolio(
                 sla=Kept(row["kept"], row["due"]),
                 visits=row["visits"],
                 calls=row["calls"],
+                minutes=row["minutes"],
             )
         )
     return tuple(found)

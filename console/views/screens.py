@@ -47,11 +47,20 @@ class PortfolioRow:
     sla: Kept = Kept()
     visits: int = 0
     calls: int = 0
+    minutes: float = 0.0  # of staff on calls and visits, 30 days
+
+    def cost(self, rate: float) -> float:
+        """Return what those minutes cost at ``rate`` an hour."""
+        return self.minutes / 60 * rate
 
 
 @dataclass(frozen=True, slots=True)
 class PortfolioPage:
+    """``rate``: what an hour costs, as the reader typed it; None: she did not."""
+
     rows: tuple[PortfolioRow, ...]
+    rate: float | None = None
+    form: Form = field(default_factory=Form)
 
 
 class GridSize(StrEnum):

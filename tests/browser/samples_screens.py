@@ -52,7 +52,7 @@ PORTFOLIO = screens_views.PortfolioPage(
             "wenchang", "文昌花园社区", 412, (31, 6, 2), 4, NOW - 26 * HOUR, 18, 2, NOW + 9 * HOUR,
             "nobody_on_duty", screens_views.Kept(187, 204), 41, 96,
         ),
-        screens_views.PortfolioRow("binhe", "滨河苑", 1_204, (88, 11, 0), 0, None, 3, sla=screens_views.Kept(40, 40), visits=7, calls=121),
+        screens_views.PortfolioRow("binhe", "滨河苑", 1_204, (88, 11, 0), 0, None, 3, sla=screens_views.Kept(40, 40), visits=7, calls=121, minutes=611.5),
         screens_views.PortfolioRow("new", "东湖新村（筹备）"),
     )
 )  # fmt: skip

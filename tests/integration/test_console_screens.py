@@ -59,6 +59,16 @@ def test_a_director_sees_all_her_communities_in_numbers_and_nobody_in_them(world
     assert "文昌花园" in page and "滨河苑" in page
     for word in ("王", "秀英", "3-1-1201", "h-wang", "13812341234"):
         assert word not in page, word
+    # What it costs: minutes from taking a task up to its result, at her own rate, which is kept nowhere.
+    world.write(
+        "UPDATE tasks SET state = 'done', claimed_at = %s, done_at = %s WHERE id = %s",
+        world.now - timedelta(minutes=90), world.now, world.task_ids["zhao"],
+    )  # fmt: skip
+    costs = world.browser("director").get("/portfolio?rate=40").text
+    assert "1.5 小时" in costs and "约 60 元" in costs
+    for wrong in ("viel", "-1", "nan", "1e99"):
+        refused = world.browser("director").get("/portfolio", params={"rate": wrong})
+        assert (refused.status_code, "请填 0 到" in refused.text) == (422, True), wrong
     world.write("DELETE FROM user_communities WHERE community_id = 'binhe'")
     assert "滨河苑" not in world.browser("director").get("/portfolio").text
     for path in ("/alarms", "/households/h-wang", f"/cases/{world.case_ids['wang']}", "/looked"):
