@@ -28,9 +28,9 @@ VALUES (%(community_id)s, %(asked_by)s, %(asked_at)s, %(purpose)s, %(document_nu
 RETURNING id
 
 -- name: ticket
--- one ticket with the names of those who asked, decided and reviewed
-SELECT t.*, a.display_name AS asker, d.display_name AS decider, r.display_name AS reviewer
-FROM look_up_tickets t JOIN users a ON a.id = t.asked_by
+-- one ticket with the names of those who asked, decided and reviewed, and where its door is
+SELECT t.*, a.display_name AS asker, d.display_name AS decider, r.display_name AS reviewer, v.place AS door_place
+FROM look_up_tickets t JOIN users a ON a.id = t.asked_by LEFT JOIN devices v ON v.id = t.door
 LEFT JOIN users d ON d.id = t.decided_by LEFT JOIN users r ON r.id = t.reviewed_by
 WHERE t.id = %(id)s
 

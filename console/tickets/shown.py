@@ -25,7 +25,7 @@ def view_ticket(ticket: Ticket, viewer: Viewer, now: datetime, wall: datetime) -
         purpose=row["purpose"],
         document_number=row["document_number"],
         basis=row["basis"],
-        door=row["door"],
+        door=row.get("door_place") or row["door"],
         buildings=tuple(row["buildings"]),
         unit=row["unit"],
         subject=row["subject"] if whole or not row["subject"] else mask_name(row["subject"]),

@@ -160,6 +160,8 @@ def test_where_life_is_at_risk_rows_come_at_once_and_the_review_is_owed_within_a
         ("auditor", "/audit"),
     ):
         assert "1 件紧急查询复核超时" in world.browser(name).get(path).text
+    # Whoever judges it reads which door it was about, in words and not as a device.
+    assert "3-1-1201 户门" in world.browser("supervisor").get(f"/police/tickets/{newest(world)}").text
     path = f"/police/tickets/{newest(world)}/review"
     assert world.post(world.browser("police"), path, review="justified", reason="人已找到").status_code == 403
     assert (
