@@ -14,14 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.detector.coverage import Interval, subtract
-from ingest.detector.gaps import NEVER, find_long_spans, judge_spans, minutes_between, padded_thresholds
+from ingest.detector.gaps import (
+    NEVER,
+    QUARTER_S,
+    find_long_spans,
+    judge_spans,
+    padded_thresholds,
+    spans_between,
+)
 from ingest.detector.rule import HouseholdRule
 from ingest.detector.state import Instants
-from kaimen.policy import MINUTE_MS
 
 #: The three mandated stages; a policy with more has them counted as well, by number.
 STAGES = ("warning", "call", "visit")
 SETS_MAX = 20
+QUARTER_MS = QUARTER_S * 1000
 
 Counts = NDArray[np.int64]
 
@@ -122,7 +129,7 @@ class Past:
         self._marks_ms = _joined([item.marks for item in households])
         self._begins = _joined([item.begins for item in households]).astype(bool)
         self._offsets = _offsets([len(item.marks) for item in households])
-        self._minutes = minutes_between(self._marks_ms, self._offsets, minute=MINUTE_MS)
+        self._spans = spans_between(self._marks_ms, self._offsets, unit=QUARTER_MS)
         self._watched = _joined([item.watched for item in households]).reshape(-1, 2)
         self._watched_from = np.ascontiguousarray(self._watched[:, 0])
         self._watched_to = np.ascontiguousarray(self._watched[:, 1])
@@ -137,8 +144,8 @@ class Past:
         if not self.households:
             return [self._empty(policy) for policy in policies]
         shortest_ms = min(int(limits.min()) for limits, _ in tables)
-        if shortest_ms >= MINUTE_MS:
-            found = find_long_spans(self._minutes, shortest_ms // MINUTE_MS)
+        if shortest_ms >= QUARTER_MS:
+            found = find_long_spans(self._spans, shortest_ms // QUARTER_MS)
         else:
             found = np.setdiff1d(np.arange(len(self._marks_ms)), self._offsets[1:] - 1)
         found = found[self._begins[found]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from console.benches.detect_peers import BATCH_MAX, START_MS, Peers
 from console.benches.measuring import Peer, Report, least_mean, precise, seconds, seconds_cold
-from console.benches.pulses import watching
+from console.benches.service import MIX, LeftOverError, Service
 from ingest.detector.applying import (
     ARMED,
     BASE,
@@ -32,20 +31,16 @@ from ingest.detector.applying import (
 from ingest.detector.arrays import HotState
 from ingest.detector.columns import CLOSED, EVENT, HEARTBEAT, NTP, OPEN, RESIDENT, Columns
 from ingest.detector.compiled import compiled
-from ingest.detector.state import BLOCK
-from kaimen.policy import DAY_MS
+from kaimen.policy import DAY_MS, THRESHOLDS_DEFAULT_MS
 
 SUPERVISION_MS = 180_000
 _UP_MS = 30 * DAY_MS
 _FIRST_SEQ = 1_000
 #: Messages that came after the snapshot was written, and in what time ten million doors say so many.
 _TAIL, _TAIL_MS = 1_000_000, 6_000
-#: Seconds of service until pulses are as they stay, and those whose mean and longest are told.
-_WARMED_UP_FOR_S, _MEASURED_FOR_S = 180, 240
-
-
-class LeftOverError(AssertionError):
-    """Something was left to the plain rule: then the time says nothing of the fast one."""
+#: Seconds of service until each household was looked at, until pulses are as they stay, and those that are told.
+_STARTED_FOR_S, _WARMED_UP_FOR_S, _MEASURED_FOR_S = 185, 75, 144
+_PEER_HOUSEHOLDS = 10_000_000
 
 
 def bench_hot(households: int, report: Report, peers: Peers) -> None:
@@ -61,11 +56,14 @@ def bench_hot(households: int, report: Report, peers: Peers) -> None:
 def armed_state(households: int) -> HotState:
     """Make one door for each household, heard at the start, and ready for messages."""
     state = HotState(households, households)
-    watching(state.watch, households)
-    index = np.arange(households, dtype=np.int64)
-    state.device_of[:households] = index
+    state.watch.set_thresholds(0, THRESHOLDS_DEFAULT_MS)
+    state.watch.level[:households] = 0
+    state.watch.due_s[:households] = (START_MS + DAY_MS) // 1000
+    state.watch.make_bounds()
+    state.device_of[:households] = np.arange(households, dtype=np.int32)
     state.supervision_ms[:] = SUPERVISION_MS
-    state.rows[:, BOOT] = index + 1
+    state.rows[:, BOOT] = state.device_of[:households]
+    state.rows[:, BOOT] += 1
     state.rows[:, BASE] = (START_MS - _UP_MS) << BASE_SHIFT | ARMED | LIVES
     state.rows[:, LAST] = START_MS << LAST_SHIFT | BEAT | DEVIATION_ZERO
     state.rows[:, PLACE] = _FIRST_SEQ << PLACE_SHIFT
@@ -108,73 +106,48 @@ class Stream:
 
 
 def _bench_coverage_pulse(state: HotState, report: Report) -> None:
-    """Minutes in service: each door is heard once a minute, so that every household must be looked at within three."""
-    _stand_in_service(state)
-    watch, count = state.watch, state.households
-    second_ms = state.pulse_ms
-    spans: list[float] = []
-    for number in range(_WARMED_UP_FOR_S + _MEASURED_FOR_S):
-        second_ms += 1000
-        state.rows[number % 60 :: 60, LAST] = (second_ms - 1) << LAST_SHIFT | BEAT | DEVIATION_ZERO
-        start = time.perf_counter()
-        left = len(state.pulse(second_ms))
-        if number >= _WARMED_UP_FOR_S:
-            spans.append(time.perf_counter() - start)
-        if left:
-            raise LeftOverError(f"{left} households")
-    took = least_mean(spans, 2)
-    limit = seconds(lambda: int(watch.due_s.sum()))
-    million = count / 1e6
-    due_s = watch.due_s[:count]
-    due_s[:] = second_ms // 1000 + np.random.default_rng(13).integers(1, SUPERVISION_MS // 1000, count)
-    peer = Peer("numpy, the same", million / seconds(_pulse_in_numpy(state, second_ms)))
-    name = f"pulse of one second in service, coverage on, each door heard once a minute, {count:,} households"
+    """Minutes in service: what is said and what falls due in them, see ``service``."""
+    with report.preparing("minutes of service, until pulses are as they stay"):
+        service = Service(state, START_MS - _UP_MS)
+        for _ in range(_STARTED_FOR_S):
+            service.second()
+        service.age()
+        for _ in range(_WARMED_UP_FOR_S):
+            service.second()
+    left = service.left
+    spans = [service.second() for _ in range(_MEASURED_FOR_S)]
+    took, million = least_mean(spans, 2), state.households / 1e6
+    limit = seconds(lambda: int(state.silence.heard.sum()))
+    of = min(state.households, _PEER_HOUSEHOLDS)
+    peer = Peer("numpy, the same", of / 1e6 / seconds(_pulse_in_numpy(state, of)), f"on {of:,} households")
+    name = f"pulse of one second in service, coverage on, {MIX}, {state.households:,} households"
     report.add(
         name, million / took, "M households/s", million / limit, [peer], seconds=precise(took),
-        longest_s=precise(max(spans)),
+        longest_s=precise(max(spans)), left_to_the_plain_rule=service.left - left,
     )  # fmt: skip
 
 
-def _stand_in_service(state: HotState) -> None:
-    """Let each door have been heard within the last minute, and each household be due at some second of the next three."""
-    chance = np.random.default_rng(13)
-    watch, count = state.watch, state.households
-    now_ms = int((state.rows[:, LAST] >> LAST_SHIFT).max()) // 1000 * 1000 + 1000
-    watch.due_s[:count] = now_ms // 1000 + chance.integers(1, SUPERVISION_MS // 1000, count)
-    watch.known_until_ms[:count] = watch.due_s[:count].astype(np.int64) * 1000 - 1
-    state.rows[:, LAST] = (
-        (now_ms - 1 - chance.integers(0, 60_000, count)) << LAST_SHIFT | BEAT | DEVIATION_ZERO
-    )
-    state.opened_ms[:] = 0
-    watch.origin_ms[:count] = watch.evidence_ms[:count] = now_ms - chance.integers(0, DAY_MS // 2, count)
-    watch.bound_s[:] = watch.due_s.reshape(len(watch.bound_s), BLOCK).min(axis=1)
-    state.pulse_ms = now_ms
-
-
-def _pulse_in_numpy(state: HotState, from_ms: int) -> Callable[[], None]:
-    """Whole-array form of a pulse in service: find who is due, look when the door was heard, arm again."""
-    watch, count = state.watch, state.households
-    due_s, heard_ms = watch.due_s[:count], state.rows[:, LAST]
-    second = from_ms
+def _pulse_in_numpy(state: HotState, count: int) -> Callable[[], None]:
+    """Whole-array form of a pulse in service: find who is due or silent in bare columns, and arm again who is not."""
+    due_s, opened_ms = state.watch.due_s[:count].copy(), state.opened_ms[:count]
+    heard_s = ((state.rows[:count, LAST] >> LAST_SHIFT) // 1000).astype(np.uint32)
+    second = state.pulse_ms // 1000
 
     def pulse() -> None:
         nonlocal second
-        second += 1000
-        late = np.flatnonzero(due_s <= second // 1000)
-        watch.known_until_ms[late] = (heard_ms[late] >> LAST_SHIFT) + SUPERVISION_MS
-        inactive_ms = second - watch.origin_ms[late]
-        if (inactive_ms >= DAY_MS).any() or (watch.known_until_ms[late] < second).any():
+        second += 1
+        late = np.flatnonzero(due_s <= second)
+        due_s[late] = -(-(opened_ms[late] + DAY_MS) // 1000)
+        # Nobody says anything while this is measured: who was heard then is heard now.
+        if (heard_s < state.pulse_ms // 1000 - 10 * SUPERVISION_MS // 1000).any():
             raise LeftOverError("households in numpy")
-        next_ms = np.minimum(watch.known_until_ms[late] + 1, watch.origin_ms[late] + DAY_MS)
-        due_s[late] = -(-next_ms // 1000)
 
     return pulse
 
 
 def _bench_room(state: HotState, report: Report, peers: Peers) -> None:
     watch = state.watch
-    whole = state.rows.nbytes + state.opened_ms.nbytes + state.supervision_ms.nbytes
-    whole_each = whole / state.devices + watch.all_bytes() + state.device_of.itemsize
+    whole_each = state.device_bytes() + watch.all_bytes() + state.device_of.itemsize
     report.add(
         "room, a household and its door with coverage", 1e3 / whole_each, "M households/GB",
         1e3 / 8, peers.room, bytes_per_household=round(whole_each, 1), bytes_read_by_a_pulse=watch.hot_bytes(),

@@ -31,10 +31,10 @@ def watching(watch: WatchState, count: int, seed: int = 7) -> None:
         since_ms = START_MS + chance.integers(0, DAY_MS // 2, part.stop - low)
         watch.origin_ms[part] = watch.evidence_ms[part] = since_ms
         watch.due_s[part] = -(-(since_ms + DAY_MS) // 1000)
-    watch.known_until_ms[:] = START_MS + 10 * DAY_MS
+    watch.known_until_s[:] = (START_MS + 10 * DAY_MS) // 1000
     watch.level[:] = 0
     watch.due_s[count:] = np.iinfo(np.uint32).max
-    watch.bound_s[:] = watch.due_s.reshape(len(watch.bound_s), BLOCK).min(axis=1)
+    watch.make_bounds()
 
 
 def bench_pulse(households: int, report: Report, peers: Peers) -> None:
@@ -46,7 +46,7 @@ def bench_pulse(households: int, report: Report, peers: Peers) -> None:
     million = households / 1e6
     before_ms = (int(watch.due_s.min()) - 1) * 1000
     took = seconds(lambda: kernel.pulse(watch, before_ms, found))
-    limit = seconds(lambda: int(watch.bound_s.sum()))
+    limit = seconds(lambda: int(watch.region_s.sum()))
     name = f"pulse, nothing due, {households:,} households"
     report.add(name, million / took, "M households/s", million / limit, peers.pulse, seconds=precise(took))
     _bench_some_due(watch, households, found, report)
@@ -61,7 +61,8 @@ def _bench_some_due(watch: WatchState, households: int, found: NDArray[np.int64]
 
     def come_due() -> None:
         watch.due_s[who] = before_s
-        np.minimum.at(watch.bound_s, who // BLOCK, np.uint32(before_s))
+        watch.bound_s[who // BLOCK] = before_s
+        watch.region_s[:] = before_s
 
     def in_numpy() -> None:
         late = np.flatnonzero(watch.due_s <= before_s)
@@ -94,7 +95,7 @@ def _bench_openings(watch: WatchState, households: int, report: Report) -> None:
         ago_ms = chance.exponential(DAY_MS / _OPENINGS_A_DAY, part.stop - low).astype(np.int64) % DAY_MS
         watch.evidence_ms[part] = watch.origin_ms[part] = now_ms - ago_ms
         watch.due_s[part] = (now_ms - ago_ms + DAY_MS) // 1000 + 1
-    watch.bound_s[:] = watch.due_s.reshape(len(watch.bound_s), BLOCK).min(axis=1)
+    watch.make_bounds()
 
     def live(seconds_long: int) -> float:
         """Let so many seconds pass, with their openings; return how long the pulse at their end took."""

@@ -26,8 +26,7 @@ from ingest.detector.columns import (
     Ints,
 )
 from ingest.detector.compiled import compiled
-from ingest.detector.kernel import list_due, lowest_of, settled_until
-from ingest.detector.state import BLOCK, NEVER_S, PULSE_MS, Levels, Seconds
+from ingest.detector.state import PULSE_MS
 from kaimen.policy import FUTURE_MAX_MS, PAST_MAX_MS, STEP_MAX_MS
 
 #: Words of a hot row, 8 bytes each: the boot; its base and what may be taken; the last instant, whether it was a
@@ -53,10 +52,6 @@ TELLING = EDGE | 1 << CLOSED | PASSAGE
 ALARMING = 1 << FORCED | 1 << TAMPER | 1 << FAULT
 #: Rows looked at ahead, so that the memory of the next ones is on its way while one is decided.
 AHEAD = 128
-#: So long after all households of a block were looked at, only those that are due are.
-SWEPT_EVERY_S = 60
-#: In so many pulses all blocks may be gone through whole: a pulse's share.
-SWEPT_WITHIN_S = 100
 
 assert EDGE == 1, "an edge adds its bit to the counter"
 assert STEP_MAX_MS < DEVIATION_ZERO, "a deviation must fit its bits"
@@ -80,13 +75,16 @@ def take_rows(
     received: Ints,
     rows: Ints,
     opened_ms: Ints,
+    heard: NDArray[np.uint64],
+    fresh_from_ms: int,
     slow: Ints,
     slow_max: int,
 ) -> tuple[int, int]:
     """Take messages ``start`` to ``stop`` (excluded) in order; write the indices of those left over to ``slow``.
 
-    ``boot`` is seen as int64. A device one of whose messages is left over is disarmed, so that what follows it is left over too. Returns the
-    index of the first message not looked at (``stop``, unless ``slow_max`` are left over before) and their number.
+    ``boot`` is seen as int64. A device one of whose messages is left over is disarmed, so that what follows it is left
+    over too. A message taken that is of ``fresh_from_ms`` or later sets its device's bit in ``heard``. Returns the index
+    of the first message not looked at (``stop``, unless ``slow_max`` are left over before) and their number.
     """
     left = 0
     ahead = start
@@ -138,6 +136,7 @@ def take_rows(
         ):
             rows[d, LAST] = instant << LAST_SHIFT | (1 - event) * BEAT | (deviation + DEVIATION_ZERO)
             rows[d, PLACE] = position << PLACE_SHIFT | (counter & UNCOUNTED)
+            heard[d >> np.uint64(6)] |= np.uint64(instant >= fresh_from_ms) << (d & np.uint64(63))
             if said & LIFE:
                 opened_ms[d] = instant
         else:
@@ -149,87 +148,3 @@ def take_rows(
     if warm == -1:  # never: keeps the looking ahead from being optimised away
         slow[0] = warm
     return stop, left
-
-
-@compiled
-def refresh_one(
-    index: np.uint64,
-    device_of: NDArray[np.int32],
-    rows: Ints,
-    opened_ms: Ints,
-    supervision_ms: Ints,
-    evidence_ms: Ints,
-    origin_ms: Ints,
-    known_until_ms: Ints,
-) -> None:
-    """Bring what messages moved to one household, if one armed device decides about it."""
-    if device_of[index] < 0:
-        return
-    d = np.uint64(device_of[index])
-    if (rows[d, BASE] & ARMED) == 0:
-        return
-    known_until_ms[index] = (rows[d, LAST] >> LAST_SHIFT) + supervision_ms[d]
-    if opened_ms[d] > evidence_ms[index]:
-        evidence_ms[index] = opened_ms[d]
-        origin_ms[index] = opened_ms[d]
-
-
-@compiled
-def pulse_doors(
-    pulse_s: int,
-    due_s: Seconds,
-    bound_s: Seconds,
-    swept_s: Seconds,
-    device_of: NDArray[np.int32],
-    rows: Ints,
-    opened_ms: Ints,
-    supervision_ms: Ints,
-    level: Levels,
-    evidence_ms: Ints,
-    origin_ms: Ints,
-    known_until_ms: Ints,
-    other_due_ms: Ints,
-    policy: NDArray[np.uint16],
-    thresholds_ms: Ints,
-    found: Ints,
-) -> int:
-    """As ``kernel.take_due``, with what messages moved brought to the households before they are looked at.
-
-    ``device_of`` (shape (H,)) is the one device whose messages decide about a household, -1 where it is not so simple.
-    The first look at a block in ``SWEPT_EVERY_S`` is at all its households (``swept_s``, shape (B,), says when that
-    was): most were heard since they were armed, and are not due again for as long as they may be silent. So a block is
-    gone through, in order, every few minutes, and not for one or another of its households every second. No pulse
-    goes through more than its share of the blocks, so that none has to wait for all.
-    """
-    count = 0
-    sweeps_left = bound_s.shape[0] // SWEPT_WITHIN_S + 1
-    now_ms = pulse_s * PULSE_MS
-    near = np.empty(BLOCK + 1, np.int64)
-    for block in range(bound_s.shape[0]):
-        if bound_s[block] > pulse_s:
-            continue
-        first, end = block * BLOCK, (block + 1) * BLOCK
-        if sweeps_left > 0 and pulse_s - swept_s[block] >= SWEPT_EVERY_S:
-            sweeps_left -= 1
-            swept_s[block] = pulse_s
-            looked_at = BLOCK
-            for position in range(BLOCK):
-                near[position] = first + position
-        else:
-            looked_at = list_due(np.uint32(pulse_s), block, due_s, near)
-        for position in range(looked_at):
-            index = np.uint64(near[np.uint64(position)])
-            refresh_one(
-                index, device_of, rows, opened_ms, supervision_ms, evidence_ms, origin_ms, known_until_ms
-            )
-            next_ms = settled_until(
-                thresholds_ms, policy[index], now_ms, level[index], evidence_ms[index], origin_ms[index],
-                known_until_ms[index], other_due_ms[index],
-            )  # fmt: skip
-            if next_ms > now_ms:
-                due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
-            elif due_s[index] <= pulse_s:
-                found[count] = index
-                count += 1
-        bound_s[block] = lowest_of(due_s[first:end])
-    return count

@@ -4,8 +4,9 @@ The hot state of devices and of the households they decide about, as arrays that
 one thread at a time; two threads are two states over two shares of the devices.
 
 Per device: ``rows`` (32 bytes in one piece: 16 that name boot and base, 16 that change with each message; see
-``applying``), ``opened_ms`` (8, written at openings), ``supervision_ms`` (8, read when a household is due). Per
-household: ``watch`` (39 bytes, of which a pulse reads 5; see ``state``) and ``device_of`` (4).
+``applying``), ``opened_ms`` (8, written at openings), ``supervision_ms`` (4, read when it may be silent) and
+``silence`` (4 bytes and 5 bits, of which a message sets one; see ``silence``). Per household: ``watch`` (31 bytes, of
+which a pulse reads 5; see ``state``) and ``device_of`` (4).
 """
 
 from __future__ import annotations
@@ -30,18 +31,21 @@ from ingest.detector.applying import (
     POSITION_MAX,
     UNCOUNTED,
     WORDS,
-    pulse_doors,
     take_rows,
 )
 from ingest.detector.columns import NO_COUNTER, Columns, Ints
-from ingest.detector.state import PULSE_MS, Seconds, WatchState
+from ingest.detector.pulsing import pulse_doors
+from ingest.detector.silence import BITS, LATE_S, SPANS, TURNS, WORDS_OF_BLOCK, Silence
+from ingest.detector.state import BLOCK, PULSE_MS, Seconds, WatchState
 from kaimen.policy import STEP_MAX_MS
 
-_MAGIC = int.from_bytes(b"KAIMENH1", "little")
+_MAGIC = int.from_bytes(b"KAIMENH2", "little")
 #: Numbers at the front of a snapshot: magic, devices, households, policies, pulse, position, words, their sum.
 _HEADER_WORDS = 8
 #: Numbers that fit the instant's bits of a hot row.
 _INSTANT_MAX_MS = 1 << 42
+#: A device that may be silent for longer is not armed.
+SUPERVISION_MAX_MS = (1 << 31) - 1
 
 
 #: Rows begin at a multiple of this, so that none lies across two lines of the processor's cache.
@@ -65,16 +69,17 @@ class HotState:
     def __init__(self, devices: int, households: int) -> None:
         self.rows: Ints = blank_rows(devices)
         self.opened_ms: Ints = np.zeros(devices, np.int64)
-        self.supervision_ms: Ints = np.zeros(devices, np.int64)
+        self.supervision_ms: NDArray[np.int32] = np.zeros(devices, np.int32)
+        self.silence = Silence(devices)
         self.watch = WatchState(households)
         self.device_of: NDArray[np.int32] = np.full(len(self.watch.due_s), -1, np.int32)
         #: The newest pulse, and how far the owner had read when the state was as it is (its own numbering).
         self.pulse_ms = 0
         self.position = 0
-        self._slow = np.empty(0, np.int64)
-        self._found = np.empty(0, np.int64)
         #: When all households of a block were last looked at, in seconds; what is forgotten here costs one look more.
         self._swept_s: Seconds = np.zeros(0, np.uint32)
+        self._slow = np.empty(0, np.int64)
+        self._found = np.empty(0, np.int64)
 
     @property
     def devices(self) -> int:
@@ -92,10 +97,16 @@ class HotState:
         rows[: self.devices] = self.rows
         self.rows = rows
         self.opened_ms = np.concatenate([self.opened_ms, np.zeros(more, np.int64)])
-        self.supervision_ms = np.concatenate([self.supervision_ms, np.zeros(more, np.int64)])
+        self.supervision_ms = np.concatenate([self.supervision_ms, np.zeros(more, np.int32)])
+        self.silence.grow(devices)
         self.watch.grow(households)
         size = len(self.watch.due_s) - len(self.device_of)
         self.device_of = np.concatenate([self.device_of, np.full(size, -1, np.int32)])
+
+    def device_bytes(self) -> float:
+        """Return what a device takes in all arrays together."""
+        whole = (self.rows, self.opened_ms, self.supervision_ms, self.silence.household_of)
+        return sum(array.nbytes for array in whole) / self.devices + BITS / 8
 
     # -- arming ---------------------------------------------------------------------------------------------
 
@@ -129,6 +140,7 @@ class HotState:
         if not fits:
             self.disarm(device)
             return False
+        self.silence.forget_heard(device, (instant_ms + int(self.supervision_ms[device])) // PULSE_MS + 1)
         self.opened_ms[device] = 0
         row = self.rows[device]
         row[BOOT] = boot - (1 << 64) if boot >> 63 else boot
@@ -167,7 +179,10 @@ class HotState:
         device, boot, *others = columns.arrays()
         arrays: Any = (device, boot.view(np.int64), *others)
         call: Any = take_rows
-        reached, left = call(start, stop, *arrays, self.rows, self.opened_ms, self._slow, slow_max)
+        reached, left = call(
+            start, stop, *arrays, self.rows, self.opened_ms, self.silence.heard, self.pulse_ms - LATE_S * PULSE_MS,
+            self._slow, slow_max,
+        )  # fmt: skip
         return reached, left
 
     def pulse(self, pulse_ms: int) -> Ints:
@@ -177,23 +192,29 @@ class HotState:
             self._found = np.empty(len(watch.due_s), np.int64)
         if len(self._swept_s) < len(watch.bound_s):
             self._swept_s = np.zeros(len(watch.bound_s), np.uint32)
+        silence = self.silence
         self.pulse_ms = pulse_ms
         count = pulse_doors(
-            pulse_ms // PULSE_MS, watch.due_s, watch.bound_s, self._swept_s, self.device_of, self.rows,
-            self.opened_ms, self.supervision_ms, watch.level, watch.evidence_ms, watch.origin_ms,
-            watch.known_until_ms, watch.other_due_ms, watch.policy, watch.thresholds_ms, self._found,
+            pulse_ms // PULSE_MS, watch.due_s, watch.bound_s, watch.region_s, self._swept_s, self.device_of, self.rows,
+            self.opened_ms, self.supervision_ms, silence.household_of, silence.heard, silence.heard_before,
+            silence.watched, silence.spans, silence.bound_s, silence.region_s, watch.level, watch.evidence_ms,
+            watch.origin_ms, watch.known_until_s, watch.other_due_s, watch.policy, watch.thresholds_ms, self._found,
         )  # fmt: skip
         return self._found[:count].copy()
+
+    def next_due_s(self) -> int:
+        """Return the second before which no pulse can find anybody, were nothing more received."""
+        return min(self.watch.next_due_s(), self.silence.next_due_s())
 
     # -- snapshots ------------------------------------------------------------------------------------------
 
     def _arrays(self) -> list[NDArray[Any]]:
         """List the arrays in the order of a snapshot."""
-        watch = self.watch
+        watch, silence = self.watch, self.silence
         return [
-            self.rows, self.opened_ms, self.supervision_ms, watch.evidence_ms, watch.origin_ms,
-            watch.known_until_ms, watch.other_due_ms, watch.thresholds_ms, watch.due_s, watch.bound_s,
-            self.device_of, watch.policy, watch.level,
+            self.rows, self.opened_ms, watch.evidence_ms, watch.origin_ms, watch.thresholds_ms, silence.spans,
+            silence.heard, silence.heard_before, silence.watched, self.supervision_ms, silence.household_of,
+            watch.known_until_s, watch.other_due_s, watch.due_s, self.device_of, watch.policy, watch.level,
         ]  # fmt: skip
 
     def snapshot(self) -> bytes:
@@ -248,28 +269,35 @@ class HotState:
         state.pulse_ms, state.position = pulse_ms, position
         state._slow, state._found = np.empty(0, np.int64), np.empty(0, np.int64)
         state._swept_s = np.zeros(0, np.uint32)
-        state._take_arrays(
-            body, devices, len(WatchState(0).due_s), policies, copy, copy if copy_rows is None else copy_rows
-        )
+        state._take_arrays(_Reader(body, copy), devices, policies, copy if copy_rows is None else copy_rows)
         return state
 
-    def _take_arrays(
-        self, body: Ints, devices: int, block: int, policies: int, copy: bool, copy_rows: bool
-    ) -> None:
-        size = max(1, -(-self.watch.count // block)) * block
-        watch = self.watch
-        reader = _Reader(body, copy)
+    def _take_arrays(self, reader: _Reader, devices: int, policies: int, copy_rows: bool) -> None:
+        watch, width = self.watch, self.watch.thresholds_ms.shape[1]
+        size = max(1, -(-watch.count // BLOCK)) * BLOCK
+        blocks = max(1, -(-devices // BLOCK))
         self.rows = reader.take_rows(devices, copy_rows)
-        self.opened_ms, self.supervision_ms = reader.take(np.int64, devices), reader.take(np.int64, devices)
+        self.opened_ms = reader.take(np.int64, devices)
         watch.evidence_ms, watch.origin_ms = reader.take(np.int64, size), reader.take(np.int64, size)
-        watch.known_until_ms, watch.other_due_ms = reader.take(np.int64, size), reader.take(np.int64, size)
-        width = watch.thresholds_ms.shape[1]
         watch.restore_thresholds(reader.take(np.int64, policies * width).reshape(policies, width))
-        watch.due_s, watch.bound_s = reader.take(np.uint32, size), reader.take(np.uint32, size // block)
-        self.device_of = reader.take(np.int32, size)
+        self.silence = silence = Silence(0)
+        silence.devices = devices
+        silence.spans = reader.take(np.int64, blocks * SPANS).reshape(blocks, SPANS)
+        words = blocks * WORDS_OF_BLOCK
+        silence.heard = reader.take(np.uint64, words)
+        silence.heard_before = reader.take(np.uint64, TURNS * words).reshape(TURNS, words)
+        if copy_rows:  # a message writes there too
+            silence.heard = silence.heard.copy()
+        silence.watched = reader.take(np.uint64, words)
+        self.supervision_ms = reader.take(np.int32, devices)
+        silence.household_of = reader.take(np.int32, devices)
+        watch.known_until_s, watch.other_due_s = reader.take(np.uint32, size), reader.take(np.uint32, size)
+        watch.due_s, self.device_of = reader.take(np.uint32, size), reader.take(np.int32, size)
         watch.policy, watch.level = reader.take(np.uint16, size), reader.take(np.int8, size)
         if not reader.is_done():
             raise SnapshotError("the snapshot's arrays do not fill it: it is of another form")
+        watch.make_bounds()
+        silence.make_bounds()
 
 
 class _Reader:

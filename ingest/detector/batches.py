@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.detector.arrays import HotState
+from ingest.detector.arrays import SUPERVISION_MAX_MS, HotState
 from ingest.detector.columns import EVENT, NO_COUNTER, Columns, Ints
 from ingest.detector.coverage import EVENT as POINT_EVENT
 from ingest.detector.coverage import HEARTBEAT as POINT_HEARTBEAT
@@ -148,7 +148,7 @@ class FastLane:
         self.hot = HotState(len(device_ids), 0)
         self.hot.watch = watch
         self.hot.device_of = np.full(len(watch.due_s), -1, np.int32)
-        self.hot.supervision_ms[:] = [track.supervision_ms for track in self._tracks]
+        self.hot.supervision_ms[:] = [min(track.supervision_ms, SUPERVISION_MAX_MS) for track in self._tracks]
         self._batches: list[Batch] = []
         #: Per device: the batch and the row in it up to which its track knows everything.
         self._known = np.zeros((len(device_ids), 2), np.int64)
@@ -244,7 +244,7 @@ class FastLane:
         self.hot.disarm(device)
         track = self._tracks[device]
         boot = speaking_boot(track)
-        if boot is None or not may_go_on(track, boot):
+        if boot is None or not may_go_on(track, boot) or track.supervision_ms > SUPERVISION_MAX_MS:
             return False
         position, kind, up_ms, instant_ms, opens, _ = boot.last_point()
         self._owing.add(device)

@@ -198,7 +198,7 @@ class Detector:
         dwellers = self._dwellers.get(device_id, ())
         for watch in dwellers:
             if gone.known_until_ms is not None and self._state.level[watch.index] != PLAIN:
-                self._state.known_until_ms[watch.index] = gone.known_until_ms
+                self._state.set_known_until(watch.index, gone.known_until_ms)
             if gone.tells:
                 self._dirty.add(watch.household_id)
         if device_id in self._sharers:
@@ -344,7 +344,7 @@ class Detector:
         known_until = track.known_until()
         for watch in dwellers:
             if known_until is not None and self._state.level[watch.index] != PLAIN:
-                self._state.known_until_ms[watch.index] = known_until
+                self._state.set_known_until(watch.index, known_until)
 
     def _touch_sharers(self, device_id: str, verdict: EventVerdict, event: wire.Event) -> None:
         """A shared door tells a household only of its own people; where the base moved, perhaps of their instants."""
@@ -389,7 +389,8 @@ class Detector:
 
     def next_due_ms(self) -> int:
         """Return the instant before which no pulse without messages can change anything."""
-        return int(self._state.bound_s.min()) * PULSE_MS
+        state = self._state if self._lane is None else self._lane.hot
+        return state.next_due_s() * PULSE_MS
 
     def _catch_up(self, watch: Watch, pulse_ms: int, facts: list[Fact]) -> None:
         """Judge the household at each instant it was due at, in order, up to the pulse."""
@@ -468,10 +469,9 @@ class Detector:
             state.level[index] = judgement.stage
             state.evidence_ms[index] = judgement.evidence.instant_ms
             state.origin_ms[index] = judgement.pulse_ms - judgement.inactive_ms
-            state.known_until_ms[index] = known_until
-            state.other_due_ms[index] = min(
-                (low for low, _ in rule.absences if low > judgement.pulse_ms), default=FOREVER
-            )
+            state.set_known_until(index, known_until)
+            ahead = (low for low, _ in rule.absences if low > judgement.pulse_ms)
+            state.set_other_due(index, min(ahead, default=None))
         state.set_due(index, judgement.due_ms)
 
     def _is_simple(self, watch: Watch, judgement: Judgement) -> bool:

@@ -4,9 +4,9 @@ A stage cannot be reached sooner than its threshold after the evidence, whatever
 spans finds the few longer than the shortest threshold, for any number of policies at once; only those are judged,
 with the coverage they had. Where everything was watched the length of the span is the inactivity itself.
 
-Who asks more than once keeps the spans in whole minutes (``minutes_between``): two bytes for an instant, of which a
-question reads nothing else but where a span may be long enough. Rounded down they never hide one; whoever asks looks
-at the instants of what is found.
+Who asks more than once keeps the spans in whole quarters of an hour (``spans_between``): one byte for an instant, of
+which a question reads nothing else but where a span may be long enough. Rounded down they never hide one; whoever asks
+looks at the instants of what is found, where the quarters do not say enough.
 """
 
 from __future__ import annotations
@@ -25,42 +25,40 @@ from ingest.detector.state import FOREVER, Instants, Seconds
 #: Spans whose longest is found without a branch before one of them is looked at: more is faster where long ones are
 #: rare, fewer where every household has one in ten days.
 _GAPS_AT_ONCE = 128
-#: The same of spans in whole minutes, and how many of those are then looked at together.
+#: The same of spans in whole quarters, and how many of those are then looked at together.
 _SPANS_AT_ONCE, _SPANS_OF_THOSE = 256, 64
 #: Spans one thread takes at a time: bounds the room for what it finds.
 _SLICE = 1 << 20
 #: In the answers: the stage was not reached.
 NEVER = -1
-MINUTE_S = 60
-#: What is as long or longer says so much: 45 days.
-MINUTES_MAX = (1 << 16) - 1
+#: A quarter of an hour: what spans are kept in.
+QUARTER_S = 900
+#: What is as long or longer says so much: two days and sixteen hours, less a quarter.
+SPAN_MAX = (1 << 8) - 1
+#: Of a span of so many quarters: only its instants say how many limits it is longer than.
+_LOOK = -1
 
 Indices = NDArray[np.int64]
-Minutes = NDArray[np.uint16]
+Spans = NDArray[np.uint8]
 
 
 @compiled
-def _fill_minutes(
-    instants: NDArray[Any],
-    from_household: int,
-    to_household: int,
-    offsets: Indices,
-    minute: int,
-    minutes: Minutes,
+def _fill_spans(
+    instants: NDArray[Any], from_household: int, to_household: int, offsets: Indices, unit: int, spans: Spans
 ) -> None:
     for household in range(from_household, to_household):
         end = offsets[household + 1]
         for index in range(offsets[household], end - 1):
-            whole = (np.int64(instants[index + 1]) - np.int64(instants[index])) // minute
-            minutes[index] = min(int(whole), MINUTES_MAX)
+            whole = (np.int64(instants[index + 1]) - np.int64(instants[index])) // unit
+            spans[index] = min(int(whole), SPAN_MAX)
         if end > offsets[household]:
-            minutes[end - 1] = 0
+            spans[end - 1] = 0
 
 
-def minutes_between(
-    instants: Instants | Seconds, offsets: Indices, *, minute: int = MINUTE_S, threads: int = 1
-) -> Minutes:
-    """Return for how many whole minutes nothing came after each instant, at most ``MINUTES_MAX``; shape (N,).
+def spans_between(
+    instants: Instants | Seconds, offsets: Indices, *, unit: int = QUARTER_S, threads: int = 1
+) -> Spans:
+    """Return for how many whole quarters nothing came after each instant, at most ``SPAN_MAX``; shape (N,).
 
     Parameters
     ----------
@@ -68,46 +66,46 @@ def minutes_between(
         All households' instants, each household's ascending, one household after the other; shape (N,).
     offsets
         Where each household begins, and N; shape (H + 1,). A household's last instant begins no span: it has 0.
-    minute
-        A minute in the unit of the instants.
+    unit
+        A quarter of an hour in the unit of the instants, or whatever else spans are to be kept in.
     """
-    minutes = np.empty(len(instants), np.uint16)
+    spans = np.empty(len(instants), np.uint8)
     households = len(offsets) - 1
     bounds = [households * part // threads for part in range(threads + 1)]
 
     def fill(part: int) -> None:
-        _fill_minutes(instants, bounds[part], bounds[part + 1], offsets, minute, minutes)
+        _fill_spans(instants, bounds[part], bounds[part + 1], offsets, unit, spans)
 
     if threads == 1:
         fill(0)
     else:
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(fill, range(threads)))
-    return minutes
+    return spans
 
 
 @compiled
-def _longest(minutes: Minutes) -> np.uint16:
-    """Return the longest of some spans, without a branch: thirty-two at a time."""
-    longest = np.uint16(0)
-    for position in range(minutes.shape[0]):
-        longest = max(longest, minutes[position])
+def _longest(spans: Spans) -> np.uint8:
+    """Return the longest of some spans, without a branch: sixty-four at a time."""
+    longest = np.uint8(0)
+    for position in range(spans.shape[0]):
+        longest = max(longest, spans[position])
     return longest
 
 
 @compiled
-def _find_long(minutes: Minutes, from_index: int, to_index: int, least: int, found: Indices) -> int:
-    """Write each index in ``[from_index, to_index)`` whose span has ``least`` minutes or more; return how many.
+def _find_long(spans: Spans, from_index: int, to_index: int, least: int, found: Indices) -> int:
+    """Write each index in ``[from_index, to_index)`` whose span has ``least`` quarters or more; return how many.
 
     ``found`` has room for one more than there are. Many are looked at together, of those fewer, of those each.
     """
     count = np.uint64(0)
     for many in range(from_index, to_index, _SPANS_AT_ONCE):
         end = min(many + _SPANS_AT_ONCE, to_index)
-        if _longest(minutes[many:end]) < least:
+        if _longest(spans[many:end]) < least:
             continue
         for few in range(many, end, _SPANS_OF_THOSE):
-            part = minutes[few : min(few + _SPANS_OF_THOSE, end)]
+            part = spans[few : min(few + _SPANS_OF_THOSE, end)]
             if _longest(part) < least:
                 continue
             for position in range(part.shape[0]):
@@ -116,15 +114,18 @@ def _find_long(minutes: Minutes, from_index: int, to_index: int, least: int, fou
     return int(count)
 
 
-def find_long_spans(minutes: Minutes, least: int, *, threads: int = 1) -> Indices:
-    """Return the indices after which nothing came for ``least`` (above zero) whole minutes or more, ascending."""
+def find_long_spans(spans: Spans, least: int, *, threads: int = 1) -> Indices:
+    """Return the indices after which nothing came for ``least`` (above zero) whole quarters or more, ascending.
+
+    ``least`` beyond ``SPAN_MAX`` also returns what may be shorter.
+    """
     assert least > 0, "a household's last instant begins no span"
-    least = min(least, MINUTES_MAX)
-    shares = _shares(len(minutes), threads)
+    least = min(least, SPAN_MAX)
+    shares = _shares(len(spans), threads)
 
     def search(mine: Sequence[tuple[int, int]]) -> list[Indices]:
-        room = np.empty(min(_SLICE, len(minutes)) + 1, np.int64)
-        return [room[: _find_long(minutes, low, high, least, room)].copy() for low, high in mine]
+        room = np.empty(min(_SLICE, len(spans)) + 1, np.int64)
+        return [room[: _find_long(spans, low, high, least, room)].copy() for low, high in mine]
 
     if len(shares) <= 1:
         parts = [part for mine in shares for part in search(mine)]
@@ -142,11 +143,31 @@ def _shares(spans: int, threads: int) -> list[list[tuple[int, int]]]:
 
 
 @compiled
-def _count_found(found: Indices, instants_s: Seconds, limits_s: Indices, counts: Indices) -> None:
-    """Count what was found by whole minutes, to the second."""
+def _count_found(
+    found: Indices,
+    spans: Spans,
+    passed_by_span: Indices,
+    instants_s: Seconds,
+    limits_s: Indices,
+    counts: Indices,
+) -> None:
+    """Count what was found; by its instants, to the second, where its quarters do not say enough."""
     for position in range(found.shape[0]):
         at = found[position]
-        _count_gap(np.int64(instants_s[at + 1]) - np.int64(instants_s[at]), limits_s, counts)
+        passed = passed_by_span[spans[at]]
+        if passed == _LOOK:
+            _count_gap(np.int64(instants_s[at + 1]) - np.int64(instants_s[at]), limits_s, counts)
+        else:
+            counts[passed] += 1
+
+
+def _passed_by_span(limits_s: Indices, unit: int) -> Indices:
+    """Return how many of the ascending limits a span of so many quarters is longer than, ``_LOOK`` where that depends."""
+    begin = np.arange(SPAN_MAX + 1, dtype=np.int64) * unit
+    last = begin + unit - 1
+    last[-1] = FOREVER
+    least, most = np.searchsorted(limits_s, begin), np.searchsorted(limits_s, last)
+    return np.where(least == most, least, _LOOK)
 
 
 @compiled
@@ -187,32 +208,34 @@ def count_crossings(
     from_s: int,
     until_s: int,
     thresholds_s: Sequence[Sequence[int]],
-    minutes: Minutes | None = None,
+    spans: Spans | None = None,
+    unit_s: int = QUARTER_S,
     threads: int = 1,
 ) -> Indices:
     """Count the crossings of households that were watched throughout, by policy and stage; shape (P, T).
 
     ``thresholds_s`` has P policies of T ascending thresholds each; all are counted in one pass. Inactivity begins at
-    ``from_s`` with the watch, and ends at ``until_s`` (included). Instants lie within. ``minutes`` are their
-    ``minutes_between``, where those were kept; the counts are the same, to the second, if no threshold is shorter
-    than a minute.
+    ``from_s`` with the watch, and ends at ``until_s`` (included). Instants lie within. ``spans`` are their
+    ``spans_between`` in ``unit_s``, where those were kept; the counts are the same, to the second, if no threshold is
+    shorter than the unit.
     """
     limits = np.unique(np.asarray(thresholds_s, np.int64))
-    assert minutes is None or limits[0] >= MINUTE_S, "a span of less than a minute has none"
+    assert spans is None or limits[0] >= unit_s, "a span shorter than the unit has none of it"
     last = max(len(instants_s) - 1, 0)
     bounds = [last * part // threads for part in range(threads + 1)]
     shares = _shares(len(instants_s), threads)
+    passed_by_span = _passed_by_span(limits, unit_s)
 
     def count(part: int) -> Indices:
         counts = np.zeros(len(limits) + 1, np.int64)
-        if minutes is None:
+        if spans is None:
             _count_long_gaps(instants_s, bounds[part], bounds[part + 1], limits, counts)
             return counts
-        least = min(int(limits[0]) // MINUTE_S, MINUTES_MAX)
-        room = np.empty(min(_SLICE, len(minutes)) + 1, np.int64)
+        least = min(int(limits[0]) // unit_s, SPAN_MAX)
+        room = np.empty(min(_SLICE, len(spans)) + 1, np.int64)
         for low, high in shares[part] if part < len(shares) else ():
-            found = room[: _find_long(minutes, low, high, least, room)]
-            _count_found(found, instants_s, limits, counts)
+            found = room[: _find_long(spans, low, high, least, room)]
+            _count_found(found, spans, passed_by_span, instants_s, limits, counts)
         return counts
 
     if threads == 1:
@@ -225,9 +248,9 @@ def count_crossings(
     # A span that ends with an opening must be longer than the threshold; the last one may be as long.
     until_first, since_newest = first.astype(np.int64) - from_s, until_s - newest.astype(np.int64) + 1
     never = np.full(int((~has_any).sum()), until_s - from_s + 1, np.int64)
-    for spans in (until_first, since_newest, never):
-        passed += _passed(spans, limits)
-    if minutes is None:
+    for outer in (until_first, since_newest, never):
+        passed += _passed(outer, limits)
+    if spans is None:
         # Between two households there is no span, whatever the difference of their instants wrapped to.
         passed -= _passed((first[1:] - newest[:-1]).astype(np.int64), limits)
     longer = np.cumsum(passed[::-1])[::-1]

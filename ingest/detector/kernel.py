@@ -12,6 +12,7 @@ from ingest.detector.state import (
     NEVER_S,
     PLAIN,
     PULSE_MS,
+    REGION,
     Instants,
     Levels,
     Seconds,
@@ -20,6 +21,8 @@ from ingest.detector.state import (
 
 #: Households whose next instants are compared together; divides ``BLOCK``.
 LOOKED_AT_ONCE = 64
+
+assert BLOCK == REGION, "what lists the due households of a block also lists the due blocks of a region"
 
 
 @compiled
@@ -70,7 +73,7 @@ def lowest_of(part: Seconds) -> np.uint32:
 
 @compiled
 def list_due(pulse_s: np.uint32, block: int, due_s: Seconds, near: NDArray[np.int64]) -> int:
-    """Write the due households of a block to ``near`` (shape (BLOCK + 1,)); return how many.
+    """Write the due households of a block, or blocks of a region, to ``near`` (shape (BLOCK + 1,)); return how many.
 
     Listed without a branch each, so that the memory of one is not waited for before the next; of a few of whom nobody
     is due only the lowest instant is looked at.
@@ -86,48 +89,59 @@ def list_due(pulse_s: np.uint32, block: int, due_s: Seconds, near: NDArray[np.in
 
 
 @compiled
+def known_until_ms(known_until_s: np.uint32) -> int:
+    """Return the last instant before the pulse at which a door is no longer known."""
+    return int(np.int64(known_until_s)) * PULSE_MS + (PULSE_MS - 1)
+
+
+@compiled
+def other_due_ms(other_due_s: np.uint32) -> int:
+    """Return the instant at which an absence begins; never is far away."""
+    return FOREVER if other_due_s == 0 else int(np.int64(other_due_s)) * PULSE_MS
+
+
+@compiled
 def take_due(
     pulse_s: int,
     due_s: Seconds,
     bound_s: Seconds,
+    region_s: Seconds,
     level: Levels,
     evidence_ms: Instants,
     origin_ms: Instants,
-    known_until_ms: Instants,
-    other_due_ms: Instants,
+    known_until_s: Seconds,
+    other_due_s: Seconds,
     policy: NDArray[np.uint16],
     thresholds_ms: Instants,
     found: NDArray[np.int64],
 ) -> int:
     """Write the households that changed to ``found`` (shape (H,)) and return how many; re-arm the others.
 
-    Only blocks whose bound has passed are read. A household whose stage is what was announced, whose door is still
-    known and which has no check to be made is re-armed here; every other due one is left to the plain rule.
+    Only blocks whose bound has passed are read, and bounds of the regions whose own has. A household whose stage is
+    what was announced, whose door is still known and which has no check to be made is re-armed here; every other due
+    one is left to the plain rule.
     """
     count = 0
     now_ms = pulse_s * PULSE_MS
-    near = np.empty(BLOCK + 1, np.int64)
-    for block in range(bound_s.shape[0]):
-        if bound_s[block] > pulse_s:
+    blocks, near = np.empty(REGION + 1, np.int64), np.empty(BLOCK + 1, np.int64)
+    for region in range(region_s.shape[0]):
+        if region_s[region] > pulse_s:
             continue
-        for position in range(list_due(np.uint32(pulse_s), block, due_s, near)):
-            index = near[position]
-            next_ms = settled_until(
-                thresholds_ms,
-                policy[index],
-                now_ms,
-                level[index],
-                evidence_ms[index],
-                origin_ms[index],
-                known_until_ms[index],
-                other_due_ms[index],
-            )
-            if next_ms > now_ms:
-                due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
-            else:
-                found[count] = index
-                count += 1
-        bound_s[block] = lowest_of(due_s[block * BLOCK : (block + 1) * BLOCK])
+        for number in range(list_due(np.uint32(pulse_s), region, bound_s, blocks)):
+            block = blocks[number]
+            for position in range(list_due(np.uint32(pulse_s), block, due_s, near)):
+                index = near[position]
+                next_ms = settled_until(
+                    thresholds_ms, policy[index], now_ms, level[index], evidence_ms[index], origin_ms[index],
+                    known_until_ms(known_until_s[index]), other_due_ms(other_due_s[index]),
+                )  # fmt: skip
+                if next_ms > now_ms:
+                    due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
+                else:
+                    found[count] = index
+                    count += 1
+            bound_s[block] = lowest_of(due_s[block * BLOCK : (block + 1) * BLOCK])
+        region_s[region] = lowest_of(bound_s[region * REGION : (region + 1) * REGION])
     return count
 
 
@@ -158,11 +172,12 @@ def pulse(state: WatchState, pulse_ms: int, found: NDArray[np.int64]) -> NDArray
         pulse_ms // PULSE_MS,
         state.due_s,
         state.bound_s,
+        state.region_s,
         state.level,
         state.evidence_ms,
         state.origin_ms,
-        state.known_until_ms,
-        state.other_due_ms,
+        state.known_until_s,
+        state.other_due_s,
         state.policy,
         state.thresholds_ms,
         found,

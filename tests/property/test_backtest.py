@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.backtest import HouseholdPast, Past, Policy, household_past
 from ingest.detector import Detector, Registry
-from ingest.detector.gaps import MINUTES_MAX, count_crossings, find_long_spans, minutes_between
+from ingest.detector.gaps import QUARTER_S, SPAN_MAX, count_crossings, find_long_spans, spans_between
 from ingest.detector.rule import HouseholdRule
 from ingest.judging import _Admitter, _Counts, parse_registry
 from tests.property.strategies_wire import random_case
@@ -39,21 +39,21 @@ def test_every_long_span_is_found_and_none_between_households(
     for home in homes:
         expected += [begin + n for n, (a, b) in enumerate(pairwise(home)) if (b - a) // 60 >= least]
         begin += len(home)
-    minutes = minutes_between(*flat(homes), threads=threads)
-    assert find_long_spans(minutes, least, threads=threads).tolist() == expected
+    spans = spans_between(*flat(homes), unit=60, threads=threads)
+    assert find_long_spans(spans, least, threads=threads).tolist() == expected
     instants, offsets = flat(homes)
-    same = minutes_between(instants.astype(np.int64) * SECOND, offsets, minute=60 * SECOND)
-    assert same.tolist() == minutes.tolist()
+    same = spans_between(instants.astype(np.int64) * SECOND, offsets, unit=60 * SECOND)
+    assert same.tolist() == spans.tolist()
 
 
 def test_a_span_longer_than_can_be_said_is_found_by_every_policy() -> None:
-    instants = np.asarray([0, 46 * 86_400, 46 * 86_400 + 90], np.uint32)
-    minutes = minutes_between(instants, np.asarray([0, 3]))
-    assert minutes.tolist() == [MINUTES_MAX, 1, 0]
-    assert find_long_spans(minutes, 60 * 24 * 400).tolist() == [0]
-    for days, stages in ((46, [0]), (45, [1])):
-        said = {"from_s": 0, "until_s": 46 * 86_400 + 90, "thresholds_s": [[days * 86_400]]}
-        counts = count_crossings(instants, np.asarray([0, 3]), minutes=minutes, **said)
+    instants = np.asarray([0, 46 * 86_400, 46 * 86_400 + QUARTER_S], np.uint32)
+    spans = spans_between(instants, np.asarray([0, 3]))
+    assert spans.tolist() == [SPAN_MAX, 1, 0]
+    assert find_long_spans(spans, 4 * 24 * 400).tolist() == [0]
+    for days, stages in ((46, [0]), (45, [1]), (2, [1])):
+        said = {"from_s": 0, "until_s": 46 * 86_400 + QUARTER_S, "thresholds_s": [[days * 86_400]]}
+        counts = count_crossings(instants, np.asarray([0, 3]), spans=spans, **said)
         assert counts.tolist() == [stages] == count_crossings(instants, np.asarray([0, 3]), **said).tolist()
 
 
@@ -61,12 +61,12 @@ def test_a_thread_takes_its_own_share_of_many_openings(monkeypatch: pytest.Monke
     monkeypatch.setattr("ingest.detector.gaps._SLICE", 1_000)
     chance = np.random.default_rng(5)
     homes = [sorted(chance.integers(0, 1_000_000, size).tolist()) for size in (5_000, 1, 0, 7_321, 2)]
-    minutes = minutes_between(*flat(homes))
-    one = find_long_spans(minutes, 15)
+    spans = spans_between(*flat(homes), unit=60)
+    one = find_long_spans(spans, 15)
     assert len(one) > 10
     for threads in (2, 3, 50):
-        assert minutes_between(*flat(homes), threads=threads).tolist() == minutes.tolist()
-        assert find_long_spans(minutes, 15, threads=threads).tolist() == one.tolist()
+        assert spans_between(*flat(homes), unit=60, threads=threads).tolist() == spans.tolist()
+        assert find_long_spans(spans, 15, threads=threads).tolist() == one.tolist()
 
 
 @settings(max_examples=150, deadline=None)
@@ -89,14 +89,17 @@ def test_a_fully_watched_year_counts_what_the_definition_counts(
                 for stage, limit in enumerate(policy):
                     expected[stage] += start + limit < end
         assert counted == expected
-    if min(map(min, policies)) >= 60:
-        minutes = minutes_between(*flat(homes))
+    for unit in (10, 60):  # in tens of seconds the longest are longer than can be said
+        if min(map(min, policies)) < unit:
+            continue
+        spans = spans_between(*flat(homes), unit=unit)
         again = count_crossings(
             *flat(homes),
             from_s=from_s,
             until_s=until_s,
             thresholds_s=policies,
-            minutes=minutes,
+            spans=spans,
+            unit_s=unit,
             threads=threads,
         )
         assert again.tolist() == counts.tolist()

@@ -72,7 +72,7 @@ def test_every_changed_household_is_found_and_every_other_armed_again(seed: int,
         chosen.append(limits[policy])
         state.set_thresholds(index, limits[policy])
         state.evidence_ms[index] = state.origin_ms[index] = chance.randrange(0, 400_000)
-        state.known_until_ms[index] = state.origin_ms[index] + chance.randrange(0, 800_000)
+        state.set_known_until(index, int(state.origin_ms[index]) + chance.randrange(0, 800_000))
         state.level[index] = chance.randrange(0, 3) if chance.random() < 0.9 else PLAIN
         state.set_due(index, chance.randrange(0, 900_000))
     pulse = 500_000
@@ -82,7 +82,7 @@ def test_every_changed_household_is_found_and_every_other_armed_again(seed: int,
             continue
         settled = (
             state.level[index] != PLAIN
-            and pulse <= state.known_until_ms[index]
+            and pulse // 1000 <= state.known_until_s[index]
             and plain_stage(list(chosen[index]), pulse - int(state.origin_ms[index])) == state.level[index]
         )
         if not settled:
@@ -97,7 +97,7 @@ def test_every_changed_household_is_found_and_every_other_armed_again(seed: int,
 def test_a_household_takes_five_hot_bytes() -> None:
     state = WatchState(1)
     assert state.hot_bytes() == 5
-    assert state.all_bytes() == 39
+    assert state.all_bytes() == 31
 
 
 @settings(max_examples=100, deadline=None)
