@@ -154,7 +154,7 @@ def test_what_is_kept_for_one_is_never_told_to_another(world: World) -> None:
             assert client.get("/api/cases").json() == alone[name], name
 
 
-def test_the_loop_asks_for_a_kept_list_itself_and_a_thread_does_where_it_cannot(
+def test_the_loop_asks_for_a_kept_list_itself_a_thread_where_it_cannot_and_it_comes_packed(
     world: World, lane_answers: list[bool]
 ) -> None:
     client = world.browser("clerk")
@@ -176,10 +176,10 @@ def test_the_loop_asks_for_a_kept_list_itself_and_a_thread_does_where_it_cannot(
     for statement, answer in ((b"SELECT 1/0", None), (b"SELECT 'a', NULL", (b"a", None))):
         row = asyncio.run_coroutine_threadsafe(_lane(world).ask(statement), world.loop).result(60)
         assert row == answer
+    _is_sent_packed_under_a_name_of_its_own_to_who_takes_it_so(world, client)
 
 
-def test_who_takes_it_packed_is_sent_the_same_list_packed_under_a_name_of_its_own(world: World) -> None:
-    client = world.browser("clerk")
+def _is_sent_packed_under_a_name_of_its_own_to_who_takes_it_so(world: World, client: httpx.Client) -> None:
     plain = client.get("/api/cases", headers={"accept-encoding": "identity"})
     packed = client.get("/api/cases", headers={"accept-encoding": "br, gzip"})
     assert packed.headers["content-encoding"] == "gzip" and "content-encoding" not in plain.headers

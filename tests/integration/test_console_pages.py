@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from kaimen.clock import ManualClock
@@ -159,7 +160,9 @@ def test_what_people_wrote_stands_there_as_text(world: World) -> None:
     assert "&lt;script&gt;" in clerk.get(f"/cases/{case_id}").text
 
 
-def test_headers_keep_browsers_safe_and_pages_out_of_caches(world: World) -> None:
+def test_headers_keep_browsers_safe_and_pages_out_of_caches_and_pack_where_no_other_site_asked(
+    world: World,
+) -> None:
     for path in ("/sign-in", "/alarms", "/no-such", "/api/cases", "/static/kaimen.css"):
         headers = world.browser("clerk").get(path).headers
         policy = headers["content-security-policy"]
@@ -170,12 +173,10 @@ def test_headers_keep_browsers_safe_and_pages_out_of_caches(world: World) -> Non
         assert headers["referrer-policy"] == "same-origin"
     assert world.browser("clerk").get("/alarms").headers["cache-control"] == "no-store"
     assert "immutable" in world.browser().get("/static/kaimen.css?v=1").headers["cache-control"]
+    _are_packed_for_our_own_pages_and_never_where_another_site_asked(world.browser("clerk"))
 
 
-def test_pages_and_files_are_packed_for_our_own_pages_and_never_where_another_site_asked(
-    world: World,
-) -> None:
-    client = world.browser("clerk")
+def _are_packed_for_our_own_pages_and_never_where_another_site_asked(client: httpx.Client) -> None:
     for path, site, packed in (
         ("/alarms", "same-origin", True),
         ("/alarms", "cross-site", False),

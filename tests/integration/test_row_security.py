@@ -265,6 +265,7 @@ def test_a_whole_place_is_told_to_its_own_viewers_alone(world: World, hostile: H
         assert found(name) == [0, 0, 0, 0], name
 
 
+@pytest.mark.one_store
 def test_people_and_devices_are_seen_through_what_links_them_and_in_no_scope_through_nothing(
     world: World, hostile: Hostile
 ) -> None:
