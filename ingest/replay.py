@@ -1,7 +1,8 @@
 """The database enters; a detector that knows what the one before it knew leaves.
 
 Detector state is disposable: it is thrown away at every failed commit and at every start, and built again from the
-stored events, the folded heartbeats, the boots' bases and the facts that have no end yet.
+stored events, the folded heartbeats, the boots' bases and the facts that have no end yet. What was written down of a
+device (``restarting``) spares reading its rows, and is proven to be what they would give.
 """
 
 from __future__ import annotations
