@@ -12,15 +12,9 @@ from console.benches.hot import bench_hot
 from console.benches.measuring import Report
 from console.benches.pulses import bench_pulse
 
-#: Above this many households the pulse alone is measured: doors' rows would not leave the neighbours any memory.
-WHOLE_HOUSEHOLDS_MAX = 20_000_000
-
 
 def bench_detect(households: int, report: Report) -> None:
     """Measure room, pulses, messages and restart of so many watched households."""
     peers = measure_peers(households, report)
     bench_pulse(households, report, peers)
-    if households > WHOLE_HOUSEHOLDS_MAX:
-        report.say(f"above {WHOLE_HOUSEHOLDS_MAX:,} households the pulse alone is measured")
-        return
     bench_hot(households, report, peers)
