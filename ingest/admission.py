@@ -122,7 +122,7 @@ class Admitter:
                 heartbeat = wire.parse_heartbeat(payload)
                 return [AdmittedHeartbeat(device_id, heartbeat, _first_receipt(heartbeat.rx, received_ms))]
             if channel == "evb":
-                return _take_array(topic, device_id, payload, received_ms)
+                return take_array(topic, device_id, payload, received_ms)
             return _take_state(device_id, payload, received_ms, message.retained)
         except wire.WireError as error:
             return [
@@ -131,6 +131,17 @@ class Admitter:
                     event_count=count_events(topic.rpartition("/")[2], payload),
                 )
             ]  # fmt: skip
+
+    def device_of_array(self, message: Message) -> str | None:
+        """Return which device's array of events a message is; None where it is anything else, or not to be taken."""
+        topic = message.topic
+        if not topic.endswith("/evb"):
+            return None
+        try:
+            address = self._address_by_topic.get(topic) or self._look_up(topic)
+        except wire.WireError:
+            return None  # the plain way says what is wrong
+        return address.device_id
 
     def _look_up(self, topic: str) -> wire.Address:
         """Return where a topic speaks from: a registered device, at its site, upwards."""
@@ -206,7 +217,8 @@ def _first_receipt(rx: int | None, received_ms: int) -> int:
     return rx if rx is not None and rx <= received_ms else received_ms
 
 
-def _take_array(topic: str, device_id: str, payload: bytes, received_ms: int) -> list[Item]:
+def take_array(topic: str, device_id: str, payload: bytes, received_ms: int) -> list[Item]:
+    """Read an array of events element by element; raises ``WireError`` where all of it must be refused."""
     elements = wire.parse_batch(payload)
     raws = (
         _raw_list_decoder.decode(payload)

@@ -14,6 +14,7 @@ from itertools import chain, islice
 
 from ingest import leases, replay
 from ingest.admission import Message
+from ingest.arrays import Columns
 from ingest.book import load_book
 from ingest.causes import OutageFact
 from ingest.fact_rows import StoredFact
@@ -96,6 +97,7 @@ def backfill(
                 grace=rebuilt.grace,
                 losses=rebuilt.losses,
                 loader=rebuilt.loader,
+                reader=Columns.reader(),
             )
             snapshots = Snapshots("0", 0)
             snapshots.begin(rebuilt.restart, len(book.device_no))
@@ -147,7 +149,7 @@ class _Writer:
     def _count(self, messages: int, turn: Turn) -> None:
         self.messages += messages
         self._transactions += 1
-        self._events += sum(event.plausible for event in turn.events)
+        self._events += sum(event.plausible for event in turn.events) + sum(map(len, turn.arrays))
         self._refused.update(refused.reason.value for refused in turn.refusals)
         self._facts.update(type(_bare(fact)).__name__ for fact in turn.facts)
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 #: Milliseconds from the Unix epoch to 2000-01-01, where PostgreSQL counts microseconds from.
-_EPOCH_MS = 946_684_800_000
-_FIELDS = 21
+EPOCH_MS = 946_684_800_000
+FIELDS = 21
 _NUMBERS = struct.Struct(">h iq iq iq ii iq iq iq iq iq i? i?")
 #: A row of a household's door that counts: nearly all are.
 _WHOLE = struct.Struct(">h iq iq iq ii iq iq iq iq iq i? i? ii iq")
@@ -56,8 +56,12 @@ class Copier:
     def __init__(self) -> None:
         self._bytes_of_words: dict[Words, bytes] = {}
 
-    def encode(self, rows: Iterable[Fields], *, recorded_ms: int, batch: int) -> bytes:
+    def encode(
+        self, rows: Iterable[Fields], *, recorded_ms: int, batch: int, more: Iterable[bytes | memoryview] = ()
+    ) -> bytes:
         """Return rows (fields as ``Row`` names them), sorted by household and instant, in PostgreSQL's binary form.
+
+        ``more`` are rows that are in that form already.
 
         Raises
         ------
@@ -66,7 +70,7 @@ class Copier:
         UnicodeEncodeError
             If a word is no text.
         """
-        recorded_us = (recorded_ms - _EPOCH_MS) * 1000
+        recorded_us = (recorded_ms - EPOCH_MS) * 1000
         parts: list[bytes] = []
         order: list[int] = []
         known, pack, pack_whole = self._bytes_of_words, _NUMBERS.pack, _WHOLE.pack
@@ -80,13 +84,13 @@ class Copier:
                     tail = self._encode(words)
                 if household_no is not None and opens is not None:
                     head = pack_whole(
-                        _FIELDS, 8, (occurred_ms - _EPOCH_MS) * 1000, 8, (received_ms - _EPOCH_MS) * 1000,
+                        FIELDS, 8, (occurred_ms - EPOCH_MS) * 1000, 8, (received_ms - EPOCH_MS) * 1000,
                         8, recorded_us, 4, device_no, 8, boot, 8, seq, 8, ts_ms, 8, up_ms, 8, batch,
                         1, replayed, 1, plausible, 4, household_no, 8, opens,
                     )  # fmt: skip
                 else:
                     head = pack(
-                        _FIELDS, 8, (occurred_ms - _EPOCH_MS) * 1000, 8, (received_ms - _EPOCH_MS) * 1000,
+                        FIELDS, 8, (occurred_ms - EPOCH_MS) * 1000, 8, (received_ms - EPOCH_MS) * 1000,
                         8, recorded_us, 4, device_no, 8, boot, 8, seq, 8, ts_ms, 8, up_ms, 8, batch,
                         1, replayed, 1, plausible,
                     )  # fmt: skip
@@ -97,7 +101,7 @@ class Copier:
         except struct.error as error:
             raise OverflowError(str(error)) from error
         sorted_rows = [parts[index] for index in sorted(range(len(parts)), key=order.__getitem__)]
-        return b"".join([_HEADER, *sorted_rows, _END])
+        return b"".join([_HEADER, *sorted_rows, *more, _END])
 
     def _encode(self, words: Words) -> bytes:
         found = bytearray()

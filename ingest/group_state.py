@@ -21,6 +21,8 @@ from ingest.admission import (
     Refused,
     refuse,
 )
+from ingest.array_rows import StoredArray
+from ingest.arrays import ArrayReader
 from ingest.book import Book
 from ingest.causes import Causes, OutageCause
 from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
@@ -54,6 +56,7 @@ class GroupState:
         grace: Grace | None = None,
         losses: Losses | None = None,
         loader: Loader | None = None,
+        reader: ArrayReader | None = None,
     ) -> None:
         self._loader = loader
         self.book = book
@@ -61,6 +64,8 @@ class GroupState:
         self.coverage = coverage
         self._detector = detector
         self._admitter = Admitter(book.registry)
+        #: What reads arrays into columns; without one every message goes the plain way.
+        self._reader = reader
         self._own_clock = own_clock
         self._grace = grace or Grace(book.registry)
         self._losses = losses or Losses()
@@ -153,6 +158,8 @@ class GroupState:
         counted = dict.fromkeys(Admission, 0)
         taken: list[Item] = []
         for message in messages:
+            if self._take_array(message, counted):
+                continue
             items = admit(message)
             run = [item for item in items if type(item) is AdmittedEvent]
             for item in items:
@@ -172,6 +179,27 @@ class GroupState:
             if count:
                 metrics.EVENTS.labels(admission.value).inc(count)
         return taken
+
+    def _take_array(self, message: Message, counted: dict[Admission, int]) -> bool:
+        """Take a message's events as columns, if they are an array that plainly goes on; say whether they were."""
+        if self._reader is None or self.refused_events:
+            return False
+        device_id = self._admitter.device_of_array(message)
+        if device_id is None:
+            return False
+        read = self._reader.read(device_id, message)
+        if read is None:
+            return False
+        told = self._detector.take_array(device_id, read.boot, read.events)
+        if told is None:
+            return False
+        counted[Admission.LATE] += told.late
+        counted[Admission.ACCEPTED] += len(read) - told.late
+        self._turn.arrays.append(StoredArray(read, told.household_id))
+        self._losses.arrived(device_id, read.boot, int(read.events.seq[0]))
+        self.causes.hear(device_id, min(int(read.events.ts[0]), message.received_ms))
+        self.causes.hear(device_id, min(int(read.events.ts[-1]), message.received_ms))
+        return True
 
     def take_again(self, waiting: Waiting) -> None:
         """Take a quarantined message as if it were just handled, with its own receipt."""

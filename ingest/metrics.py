@@ -49,6 +49,10 @@ HEARTBEATS_DROPPED = Counter("kaimen_ingest_heartbeats_dropped", "Heartbeats dro
 RECEIVING_PLAIN = Counter(
     "kaimen_ingest_receiving_plain", "Connections that take messages one by one: the fast way was not sound"
 )
+ARRAYS_PLAIN = Counter(
+    "kaimen_ingest_arrays_plain",
+    "Starts of a worker that reads arrays event by event: the fast way was not sound",
+)
 REDELIVERED = Counter(
     "kaimen_ingest_redelivered", "Messages delivered again while the first copy was in flight"
 )

@@ -14,7 +14,9 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
+from ingest.detector.packed import Ints, PackedEvents
 from kaimen import wire
 from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, DAY_MS, MINUTE_MS
 from kaimen.vocabulary import (
@@ -195,6 +197,15 @@ class HomeSigns:
     def add_sign(self, sign: Sign) -> bool:
         """Keep a sign if it is new and among the newest; say whether it was kept."""
         return _keep(self.signs, sign, SIGNS_MAX)
+
+    def add_signs(self, signs: Sequence[Sign]) -> bool:
+        """Keep some signs, ascending; say whether any was kept."""
+        if not signs:
+            return False
+        if not self.signs or self.signs[-1] < signs[0]:
+            self.signs = [*self.signs, *signs][-SIGNS_MAX:]
+            return True
+        return sum(map(self.add_sign, signs)) > 0
 
     def add_activity(self, at_ms: int) -> bool:
         self.sensors_heard_ms = max(self.sensors_heard_ms, at_ms)
@@ -466,6 +477,58 @@ class Homes:
             # Of a door that a whole stairwell uses, a card concerns one home and a bare edge none.
             for door in self._shared.get((device_id, credential.household_id), ()):
                 self._take_at(credential.household_id, door, event, at_ms, credential)
+
+    def take_array(self, device_id: str, boot: str, events: PackedEvents) -> None:
+        """Note events of one device at their ``ts``, which ascend, as ``take`` of each would."""
+        inside = self._sensors.get(device_id)
+        doors = self._doors.get(device_id, ())
+        for number, words in enumerate(events.words):
+            # One event stands for all of its words: nothing else is asked of it but when it was, and its name.
+            event, _ = events.any_of(number, boot)
+            if event.type == _STATE and event.state != "Open":
+                continue
+            if inside is not None:
+                if is_inside_activity(event):
+                    self._take_activity(inside, events.ts[events.words_no == number])
+                continue
+            credential = self.credentials.get(event.cred) if event.cred is not None else None
+            owned = list(doors)
+            if credential is not None and credential.household_id is not None:
+                shared = self._shared.get((device_id, credential.household_id), ())
+                owned += [(credential.household_id, door) for door in shared]
+            for household_id, door in owned:
+                move = decide_move(event, door.role, household_id, credential)
+                if move is not None:
+                    self._take_signs(household_id, door, events, number, boot, move, words[0])
+
+    def _take_activity(self, household_id: str, at_ms: Ints) -> None:
+        """Note activity inside at ascending instants: of each minute once, of the newest as many as are kept."""
+        signs = self._of(household_id)
+        signs.sensors_heard_ms = max(signs.sensors_heard_ms, int(at_ms[-1]))
+        minutes = np.unique(at_ms // MINUTE_MS)[-ACTIVE_MINUTES_MAX:]
+        kept = sum(signs.add_activity(minute * MINUTE_MS) for minute in minutes.tolist())
+        if kept:
+            self.changed.add(household_id)
+
+    def _take_signs(
+        self,
+        household_id: str,
+        door: DoorBinding,
+        events: PackedEvents,
+        number: int,
+        boot: str,
+        move: Move,
+        type_: str,
+    ) -> None:
+        """Note what the events of one combination of words tell of a home: older ones than are kept tell nothing."""
+        rows = np.flatnonzero(events.words_no == number)
+        if door.from_ms is not None or door.to_ms is not None:
+            rows = rows[[door.holds_at(at_ms) for at_ms in events.ts[rows].tolist()]]
+        rows = rows[-SIGNS_MAX:]
+        signs, granted = self._of(household_id), type_ == EventType.ACCESS_GRANTED
+        told = zip(events.ts[rows].tolist(), events.seq[rows].tolist(), strict=True)
+        if signs.add_signs([Sign(ts, door.device_id, boot, seq, move, granted) for ts, seq in told]):
+            self.changed.add(household_id)
 
     def _take_at(
         self,

@@ -16,6 +16,7 @@ import psycopg
 
 from ingest import leases, metrics
 from ingest.admission import Message, refuse
+from ingest.arrays import Columns
 from ingest.book import is_of_group, load_book
 from ingest.causes import Causes, OutageCause
 from ingest.clock_trust import ClockTrust, OwnClockWrongError
@@ -157,6 +158,7 @@ class GroupLoop:
         self._rebuild = rebuild
         self._stop = stop
         self._store = Store()
+        self._reader = Columns.reader() if settings.ingest_arrays == "columns" else None
         self._pace = Pace(settings.ingest_batch_events_max, most=settings.ingest_queue_max)
         self._coverage = Coverage(settings.ingest_coverage_flush_s * 1000)
         self._snapshots = Snapshots(self._group, settings.ingest_snapshot_s)
@@ -337,7 +339,7 @@ class GroupLoop:
         self._refused_events = frozenset()
         self._refusals_unexplained = 0
         self._report(state, batch)
-        self._pace_edges(state, len(turn.events) if batch.arrays_bytes else 0)
+        self._pace_edges(state, turn.event_count if batch.arrays_bytes else 0)
         self._pack(state, len(batch.messages))
 
     def _pace_edges(self, state: GroupState, events: int) -> None:
@@ -381,6 +383,7 @@ class GroupLoop:
             grace=rebuilt.grace,
             losses=rebuilt.losses,
             loader=rebuilt.loader,
+            reader=self._reader,
         )
         state.refused_events = self._refused_events
         deaf_from_ms = self._heard_until_ms or rebuilt.pulse_ms
@@ -484,7 +487,7 @@ class GroupLoop:
         if self._early_rows_left >= 1:
             self._coverage.fill(turn, early_rows=int(self._early_rows_left))
             self._early_rows_left = max(0.0, self._early_rows_left - len(turn.points))
-        had_events = bool(turn.events)
+        had_events = bool(turn.event_count)
         # Many groups tell in one row, and each would wait for the commit of the one before.
         moved_ms = turn.now_ms - self._progress_ms
         turn.tells_progress = self._scaled or moved_ms >= PROGRESS_EVERY_S * 1000 or self._owes_progress()
@@ -522,7 +525,7 @@ class GroupLoop:
     ) -> None:
         """Find what the database will not take and refuse it by name; the rest of the batch is taken next turn."""
         log.error("the database refused a value", reason=str(error)[:200], group=self._group_no)
-        culprits = self._store.find_refused(connection, state.book, turn.events)
+        culprits = self._store.find_refused(connection, state.book, turn.all_events())
         self._throw_away()
         if culprits:
             self._refused_events |= {(e.admitted.topic, implausible_payload(e.admitted)) for e in culprits}

@@ -18,6 +18,7 @@ from psycopg.types.json import Jsonb
 
 from ingest import metrics
 from ingest.admission import PAYLOAD_KEPT_BYTES_MAX, AdmittedEvent, Refused
+from ingest.array_rows import StoredArray, rows_bytes
 from ingest.book import Book
 from ingest.copying import Copier
 from ingest.detector import (
@@ -30,7 +31,7 @@ from ingest.fact_rows import StoredFact, write_facts
 from ingest.faults import pass_point
 from ingest.leases import Lease, LeaseLostError
 from ingest.losses import Loss
-from ingest.signals.store import DoorFacts, DoorTurn, Heard, Register
+from ingest.signals.store import DoorFacts, DoorTurn, Heard, HeardArray, Register
 from ingest.snapshot_rows import Snapshot, write_snapshot
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
@@ -67,6 +68,8 @@ class Turn:
     now_ms: int
     pulse_ms: int | None
     events: list[StoredEvent] = field(default_factory=list)
+    #: Events that came in arrays and are as plain as can be; they are in no other list.
+    arrays: list[StoredArray] = field(default_factory=list)
     refusals: list[Refused] = field(default_factory=list)
     facts: list[StoredFact] = field(default_factory=list)
     points: list[CoveragePoint] = field(default_factory=list)
@@ -87,10 +90,19 @@ class Turn:
     snapshot_written: bool = False
     epoch: int = 0
 
+    @property
+    def event_count(self) -> int:
+        """How many events there are to append, the implausible among them."""
+        return len(self.events) + sum(map(len, self.arrays))
+
+    def all_events(self) -> list[StoredEvent]:
+        """Return every event by itself."""
+        return [*self.events, *(event for array in self.arrays for event in array.stored_events())]
+
     def has_news(self) -> bool:
         """Say whether there is anything beside progress to write."""
         return bool(
-            self.events or self.refusals or self.facts or self.points or self.boots or self.views or self.notes
+            self.events or self.arrays or self.refusals or self.facts or self.points or self.boots or self.views or self.notes
             or self.replayed_ids or self.refused_again_ids or self.first_heard or self.losses
         )  # fmt: skip
 
@@ -134,7 +146,7 @@ class Store:
         psycopg.OperationalError
             If the world failed; nothing was acknowledged, and perhaps it was written after all.
         """
-        load = "events" if turn.events else ""
+        load = "events" if turn.event_count else ""
         pass_point("before_transaction", load)
         try:
             with behind_the_fence(), _owning_errors(), connection.transaction():
@@ -174,7 +186,7 @@ class Store:
             return []
         try:
             with _owning_errors(), connection.transaction(force_rollback=True):
-                self._append_rows(connection, book, events, recorded_ms=events[0].message_ms, batch=0)
+                self._append_rows(connection, book, events, (), recorded_ms=events[0].message_ms, batch=0)
         except DataRefusedError:
             self._forget_what_was_cached()
             if len(events) == 1:
@@ -251,22 +263,27 @@ class Store:
                     continue
                 new.remove(key)
             kept.append(event)
-        if kept:
-            self._append_rows(connection, book, kept, recorded_ms=turn.now_ms, batch=batch)
+        if kept or turn.arrays:
+            self._append_rows(connection, book, kept, turn.arrays, recorded_ms=turn.now_ms, batch=batch)
 
     def _append_rows(
         self,
         connection: Connection,
         book: Book,
         events: Sequence[StoredEvent],
+        arrays: Sequence[StoredArray],
         *,
         recorded_ms: int,
         batch: int,
     ) -> None:
         rows = rows_of(book, events)
         occurred = [row[1] for row in rows]
+        for array in arrays:
+            ascending = array.occurred_ms()
+            occurred += int(ascending[0]), int(ascending[-1])
         self._ensure_partitions(connection, as_datetime(min(occurred)), as_datetime(max(occurred)))
-        packed = self._copier.encode(rows, recorded_ms=recorded_ms, batch=batch)
+        more = rows_bytes(book, arrays, recorded_ms=recorded_ms, batch=batch) if arrays else b""
+        packed = self._copier.encode(rows, recorded_ms=recorded_ms, batch=batch, more=[more])
         with connection.cursor() as cursor, cursor.copy(_SQL["copy_events"]) as copy:
             half = len(packed) // 2
             copy.write(packed[:half])
@@ -295,6 +312,7 @@ def _door_turn(turn: Turn) -> DoorTurn:
             for event in turn.events
             if event.plausible
         ],
+        [HeardArray(array.device_id, array.read.boot, array.read.events) for array in turn.arrays],
         {boot.device_id: boot.newest_received_ms for boot in turn.boots},
         {view.household_id: view.known for view in turn.views},
     )

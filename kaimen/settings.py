@@ -110,6 +110,10 @@ class IngestSettings(BrokerSettings, DatabaseSettings):
         description="every device's state is written down so often, so that a start is quick; 0: never",
     )
     ingest_database_patience_s: int = 10
+    ingest_arrays: Literal["columns", "events"] = Field(
+        default="columns",
+        description="how arrays of events are read: all at once where they are plain, or one by one",
+    )
     early_method: Literal["hazard", "cuddihy", "wilhelm", "floeck", "tail"] = Field(
         default="hazard", description="how early watch measures silence, in homes that agreed to it"
     )

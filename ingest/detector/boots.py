@@ -88,7 +88,9 @@ class BootTrack:
         self.newest_received_ms = 0
         #: By position; what is packed is not among them.
         self.events: dict[int, list[EventMark]] = {}
-        self.packed: PackedEvents | None = None
+        self._packed: PackedEvents | None = None
+        #: Arrays that went on from what was here, packed as they came; not yet one with what is packed.
+        self._young: list[PackedEvents] = []
         self.beats: list[Beat] | None = [] if retain else None
         #: heartbeats that went past the track, told when they are needed
         self.past_beats: list[Callable[[], Iterable[Beat]]] | None = [] if retain else None
@@ -176,6 +178,53 @@ class BootTrack:
             return ts, False
         return base + up, True
 
+    # -- what is packed -------------------------------------------------------------------------------------
+
+    @property
+    def packed(self) -> PackedEvents | None:
+        """The events that lie packed, as one; None where there are none."""
+        if self._young:
+            young, self._young = self._young, []
+            first, *others = young if self._packed is None else [self._packed, *young]
+            self._packed = first.joined(*others) if others else first
+        return self._packed
+
+    @property
+    def packed_to(self) -> int:
+        """The highest position that was ever packed; 0 where none was."""
+        newest = self._young[-1] if self._young else self._packed
+        return 0 if newest is None else newest.last_seq
+
+    @property
+    def young_count(self) -> int:
+        """How many events came in arrays since what is settled was packed."""
+        return sum(len(part.seq) for part in self._young)
+
+    def unpack(self) -> None:
+        """Have every event that lies packed as it was said."""
+        if self.packed is not None:
+            for event, received_ms in self.packed.items(self.boot):
+                self.events[event.seq] = [EventMark(event, [received_ms])]
+        self._packed = None
+
+    def keep_received(self, from_ms: int) -> None:
+        """Forget the events that were received before an instant."""
+        self.events = {
+            seq: marks
+            for seq, marks in self.events.items()
+            if any(mark.received_ms[-1] >= from_ms for mark in marks)
+        }
+        packed = self.packed
+        if packed is not None:
+            packed.here &= packed.received >= from_ms
+            packed = packed.joined()
+        self._packed = packed if packed is not None and len(packed) else None
+
+    def append_packed(self, events: PackedEvents) -> None:
+        """Keep an array's events, all of positions above any that is here."""
+        assert int(events.seq[0]) > self.packed_to
+        self._young.append(events)
+
     # -- taking messages ------------------------------------------------------------------------------------
 
     def take_event(self, event: wire.Event, received_ms: int) -> tuple[bool, bool]:
@@ -199,26 +248,32 @@ class BootTrack:
     def marks(self, seq: int) -> list[EventMark] | None:
         """Return what stands under a position, unpacked if it was packed."""
         marks = self.events.get(seq)
+        if marks is None:
+            marks = self._unpacked(seq)
         if marks is None and self.fetch is not None and seq <= self.elsewhere_seq:
             self.fetch()
-            marks = self.events.get(seq)
-        if marks is None and self.packed is not None and seq <= self.packed.last_seq:
-            found = self.packed.take_out(seq, self.boot)
-            if found is not None:
-                marks = self.events[seq] = [EventMark(found[0], [found[1]])]
+            marks = self.events.get(seq) or self._unpacked(seq)
+        return marks
+
+    def _unpacked(self, seq: int) -> list[EventMark] | None:
+        """Return what lies packed under a position, and lies there no longer."""
+        packed = self.packed if seq <= self.packed_to else None
+        found = None if packed is None else packed.take_out(seq, self.boot)
+        if found is None:
+            return None
+        marks = self.events[seq] = [EventMark(found[0], [found[1]])]
         return marks
 
     def highest_seq(self) -> int:
         """Return the highest position an event was said under, plausible or not; 0 where there is none."""
-        highest = max(max(self.events, default=0), self.elsewhere_seq)
-        return highest if self.packed is None else max(highest, self.packed.last_seq)
+        return max(max(self.events, default=0), self.elsewhere_seq, self.packed_to)
 
     def load_packed(self, packed: PackedEvents) -> None:
         """Take events that were stored before, none of which is here: what ``take_event`` of each would end in."""
         assert self.packed is None and not self.events
         if not len(packed.seq):
             return
-        self.packed = packed
+        self._packed = packed
         bases = packed.ts - packed.up
         self.newest_received_ms = max(self.newest_received_ms, int(packed.received.max()))
         base = int((packed.received - packed.up).min())
@@ -282,7 +337,7 @@ class BootTrack:
             forgotten += int((old.here & ~young).sum())
             old.here &= young
         self.events = kept
-        self.packed = _packed_with(self.packed, settled)
+        self._packed = _packed_with(self.packed, settled)
         if forgotten:
             self.folded = [
                 pair
@@ -494,7 +549,7 @@ def _packed_with(old: PackedEvents | None, settled: Sequence[tuple[wire.Event, i
     young = PackedEvents.of(settled) if settled else None
     if old is None or not len(old):
         return young
-    return old.joined(young)
+    return old.joined() if young is None else old.joined(young)
 
 
 def plausible_marks(track: BootTrack) -> Iterator[tuple[int, EventMark]]:

@@ -149,12 +149,7 @@ def cool(track: DeviceTrack, hot: Hot, load: Load, *, kept_from_ms: int) -> None
         boot = track.boot(known.base.boot)
         boot.restore_base(known.base)
         boot.take_hot(known.points, known.runs, known.counter_openings, known.in_fault)
-        boot.packed = None
-        boot.events = {
-            seq: marks
-            for seq, marks in boot.events.items()
-            if any(mark.received_ms[-1] >= kept_from_ms for mark in marks)
-        }
+        boot.keep_received(kept_from_ms)
         boot.set_folded([] if known.stretch is None else [known.stretch])
         boot.elsewhere_seq, boot.elsewhere_heard_ms = known.highest_seq, known.heard_ms
         boot.fetch = track.thaw
@@ -200,6 +195,7 @@ def fill(track: DeviceTrack, stored: Stored) -> None:
     """Give a track that was cold what lies elsewhere of it; what was said since is in it already, and stays."""
     since: dict[str, frozenset[int]] = {}
     for name, boot in track.boots.items():
+        boot.unpack()
         since[name] = frozenset(boot.events)
         boot.fetch, boot.elsewhere_seq, boot.elsewhere_heard_ms = None, 0, None
     for name, packed in stored.packed.items():

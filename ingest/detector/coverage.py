@@ -8,7 +8,7 @@ One start of a device is ``boots``, the span between two points ``points``.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +17,18 @@ import numpy as np
 from ingest.detector import cold as colds
 from ingest.detector.boots import BootTrack, EventMark, Past, beat_of, plausible_marks
 from ingest.detector.facts import BootBase
-from ingest.detector.packed import FORCED, OPEN_EDGE, OTHER, TAKEN, TAMPERED, PackedEvents
+from ingest.detector.packed import (
+    EDGE,
+    FORCED,
+    GRANTED,
+    OPEN_EDGE,
+    OTHER,
+    TAKEN,
+    TAMPERED,
+    PackedEvents,
+    Words,
+    kind_of,
+)
 from ingest.detector.points import (
     EVENT,
     HEARTBEAT,
@@ -83,6 +94,63 @@ def instant_of(opening: Opening) -> int:
     return opening.instant_ms
 
 
+class Indexed:
+    """What one device said, by instant: each list ascends."""
+
+    __slots__ = ("edges", "forced", "openings", "passages", "taken")
+
+    def __init__(self) -> None:
+        self.openings: list[Opening] = []
+        self.taken: dict[str, list[Opening]] = {}
+        self.passages: list[tuple[int, str, str]] = []
+        self.forced: list[int] = []
+        self.edges: list[tuple[int, str]] = []
+
+    def append(self, boot: str, events: PackedEvents) -> bool:
+        """Append events that stand where they say; say whether all is in order still."""
+        first_ms = int(events.ts[0])
+        newest_ms = max(
+            (listed[-1][0] for listed in (self.edges, self.passages) if listed),
+            default=NEVER_HEARD_MS,
+        )
+        in_order = first_ms > newest_ms and not (self.forced and self.forced[-1] >= first_ms)
+        in_order = in_order and bool((events.ts[1:] > events.ts[:-1]).all())
+        kinds = [kind_of(words[0], words[1]) for words in events.words]
+        told = list(zip(events.ts.tolist(), events.seq.tolist(), events.words_no.tolist(), strict=True))
+        words = events.words
+        self.edges += [(ts, words[no][1] or "") for ts, _, no in told if EDGE <= kinds[no] <= OPEN_EDGE]
+        if any(kind in (OPEN_EDGE, TAKEN) for kind in kinds):
+            self.openings += [
+                Opening(ts, boot, seq, kinds[no] == OPEN_EDGE, words[no][3], words[no][4])
+                for ts, seq, no in told
+                if kinds[no] in (OPEN_EDGE, TAKEN)
+            ]
+        if any(kind > OPEN_EDGE for kind in kinds):
+            self._append_passages(boot, told, kinds, words)
+        return in_order
+
+    def _append_passages(
+        self, boot: str, told: Sequence[tuple[int, int, int]], kinds: Sequence[int], words: Sequence[Words]
+    ) -> None:
+        for ts, seq, no in told:
+            _, _, _, method, credential, _, _ = words[no]
+            if kinds[no] == FORCED:
+                self.forced.append(ts)
+            elif kinds[no] in (GRANTED, TAKEN):
+                self.passages.append((ts, credential or "", method or ""))
+                if kinds[no] == TAKEN and credential:
+                    opening = Opening(ts, boot, seq, False, method, credential)
+                    self.taken.setdefault(credential, []).append(opening)
+
+    def sort(self) -> None:
+        """Put in order what was appended."""
+        self.openings.sort()
+        for openings in self.taken.values():
+            openings.sort()
+        for listed in (self.passages, self.forced, self.edges):
+            listed.sort()
+
+
 class DeviceTrack:
     """All boots of one device (one door)."""
 
@@ -95,15 +163,9 @@ class DeviceTrack:
         self.device_id = device_id
         self.supervision_ms = supervision_ms
         self.boots: dict[str, BootTrack] = {}
-        self.openings: list[Opening] = []
-        self.taken: dict[
-            str, list[Opening]
-        ] = {}  # taken accesses by credential: what counts at a shared door
-        self.passages: list[
-            tuple[int, str, str]
-        ] = []  # instant, credential, method of grants and taken accesses
-        self.forced: list[int] = []
-        self.edges: list[tuple[int, str]] = []  # instant, state of DoorPhysicalState events
+        self._indexed = Indexed()
+        #: Arrays whose events are not indexed yet: nobody has asked since they came.
+        self._owed: list[tuple[BootTrack, PackedEvents]] = []
         self.tampers: list[int] = []
         self.counter_openings: list[int] = []
         self._watched: list[Interval] = []
@@ -113,10 +175,52 @@ class DeviceTrack:
         #: What lies elsewhere of it; None where everything is here.
         self.cold: colds.Cold | None = None
 
+    # -- what was said, by instant --------------------------------------------------------------------------
+
+    @property
+    def openings(self) -> list[Opening]:
+        """Every event that may be evidence."""
+        return self._up_to_date().openings
+
+    @property
+    def taken(self) -> dict[str, list[Opening]]:
+        """Taken accesses by credential: what counts at a shared door."""
+        return self._up_to_date().taken
+
+    @property
+    def passages(self) -> list[tuple[int, str, str]]:
+        """Instant, credential, method of grants and taken accesses."""
+        return self._up_to_date().passages
+
+    @property
+    def forced(self) -> list[int]:
+        """When the door was forced."""
+        return self._up_to_date().forced
+
+    @property
+    def edges(self) -> list[tuple[int, str]]:
+        """Instant and state of what the door said of itself."""
+        return self._up_to_date().edges
+
+    def owe(self, boot: BootTrack, events: PackedEvents) -> None:
+        """Index an array's plausible events, none of which tells of tampering, when somebody asks."""
+        self._owed.append((boot, events))
+
+    def _up_to_date(self) -> Indexed:
+        if self._owed:
+            owed, self._owed = self._owed, []
+            in_order = True
+            for boot, events in owed:
+                in_order = self._indexed.append(boot.boot, events) and in_order
+            if not in_order:
+                self._indexed.sort()
+        return self._indexed
+
     # -- taking messages ------------------------------------------------------------------------------------
 
     def take_event(self, event: wire.Event, received_ms: int) -> EventVerdict:
         """Add one event; its plausibility is judged with the base as it is now."""
+        self._up_to_date()  # what is packed may be asked for by its position, and is then no longer there
         track = self.boot(event.boot)
         unheard = track.received_base_ms is None
         moved, repeated = track.take_event(event, received_ms)
@@ -239,11 +343,13 @@ class DeviceTrack:
         """Take over what was known at hand, instead of what is here."""
         self._watched, self._heard_ms = list(hot.watched), hot.heard_ms
         self.counter_openings = list(hot.counter_openings)
-        self.passages, self.forced, self.edges = list(hot.passages), list(hot.forced), list(hot.edges)
-        self.openings, self.taken, self.tampers = [Opening(*item) for item in hot.openings], {}, []
-        for opening in self.openings:
+        indexed = self._indexed = Indexed()
+        self._owed, self.tampers = [], []
+        indexed.passages, indexed.forced, indexed.edges = list(hot.passages), list(hot.forced), list(hot.edges)
+        indexed.openings = [Opening(*item) for item in hot.openings]
+        for opening in indexed.openings:
             if opening.credential and not opening.edge:
-                self.taken.setdefault(opening.credential, []).append(opening)
+                indexed.taken.setdefault(opening.credential, []).append(opening)
         self._stale = False
 
     def load(self, stored: Iterable[tuple[wire.Event, int]]) -> None:
@@ -267,6 +373,7 @@ class DeviceTrack:
         if self.cold is not None:
             return
         forgotten = 0
+        self._up_to_date()
         for name, track in list(self.boots.items()):
             forgotten += track.pack(before_ms)
             empty = not track.events and track.packed is None and not track.folded and not track.beats
@@ -278,7 +385,7 @@ class DeviceTrack:
 
     def unpacked_count(self) -> int:
         """Return how many events lie here as they were said."""
-        return sum(len(track.events) for track in self.boots.values())
+        return sum(len(track.events) + track.young_count for track in self.boots.values())
 
     def prolong(self, past: Past) -> None:
         """Take messages that went past the track because all they do is prolong its watching; as if each had come.
@@ -306,42 +413,41 @@ class DeviceTrack:
     def _index_again(self) -> None:
         self.thaw()
         self._stale = True
-        self.openings, self.passages, self.forced, self.edges, self.tampers = [], [], [], [], []
-        self.taken = {}
+        self._indexed, self._owed, self.tampers = Indexed(), [], []
         for track in self.boots.values():
             for instant, mark in plausible_marks(track):
                 self._index(track, mark.event, instant, put=_append)
             if track.packed is not None:
                 self._index_packed(track, track.packed)
-        self.openings.sort()
-        for openings in self.taken.values():
-            openings.sort()
-        for listed in (self.passages, self.forced, self.edges, self.tampers):
-            listed.sort()
+        self._indexed.sort()
+        self.tampers.sort()
 
     def _index(self, track: BootTrack, event: wire.Event, instant: int, *, put: Put | None = None) -> None:
         put = put or _insert
+        indexed = self._indexed if put is _append else self._up_to_date()
         kind = event.type
         edge = False
         if kind == _STATE:
-            put(self.edges, (instant, event.state or ""))
+            put(indexed.edges, (instant, event.state or ""))
             edge = event.state == "Open"
         elif kind in _PASSAGE:
-            put(self.passages, (instant, event.cred or "", event.method or ""))
+            put(indexed.passages, (instant, event.cred or "", event.method or ""))
         elif kind in TAMPER_TYPES:
             put(self.tampers, instant)
         elif kind == _FORCED:
-            put(self.forced, instant)
+            put(indexed.forced, instant)
         if edge or kind == _TAKEN:
             opening = Opening(instant, track.boot, event.seq, edge, event.method, event.cred)
-            put(self.openings, opening)
+            put(indexed.openings, opening)
             if event.cred and not edge:
-                put(self.taken.setdefault(event.cred, []), opening)
+                put(indexed.taken.setdefault(event.cred, []), opening)
 
     def _index_packed(self, track: BootTrack, packed: PackedEvents) -> None:
         """As ``_index`` of every packed event, in no order."""
         instants = packed.instants(track.base_ms())
         rows = np.flatnonzero(packed.plausible(instants) & (packed.kind != OTHER))
+        indexed = self._indexed
+        edges, openings, boot = indexed.edges, indexed.openings, track.boot
         told = zip(
             instants[rows].tolist(), packed.kind[rows].tolist(), packed.words_no[rows].tolist(), packed.seq[rows].tolist(),
             strict=True,
@@ -349,19 +455,20 @@ class DeviceTrack:
         for instant, kind, number, seq in told:
             _, state, _, method, credential, _, _ = packed.words[number]
             if kind <= OPEN_EDGE:
-                self.edges.append((instant, state or ""))
+                edges.append((instant, state or ""))
+                if kind == OPEN_EDGE:
+                    openings.append(Opening(instant, boot, seq, True, method, credential))
             elif kind == TAMPERED:
                 self.tampers.append(instant)
             elif kind == FORCED:
-                self.forced.append(instant)
+                indexed.forced.append(instant)
             else:
-                self.passages.append((instant, credential or "", method or ""))
-            if kind in (OPEN_EDGE, TAKEN):
-                edge = kind == OPEN_EDGE
-                opening = Opening(instant, track.boot, seq, edge, method, credential)
-                self.openings.append(opening)
-                if credential and not edge:
-                    self.taken.setdefault(credential, []).append(opening)
+                indexed.passages.append((instant, credential or "", method or ""))
+                if kind == TAKEN:
+                    opening = Opening(instant, boot, seq, False, method, credential)
+                    openings.append(opening)
+                    if credential:
+                        indexed.taken.setdefault(credential, []).append(opening)
 
     def _extend(self, track: BootTrack, added: Interval) -> bool:
         """Lengthen the last watched interval where that is all that happened; say whether it was."""

@@ -28,8 +28,17 @@ from ingest.detector.facts import (
     OutageBegan,
     OutageEnded,
     Taken,
+    TakenArray,
 )
-from ingest.detector.going_on import LIVES, REFRESHED_MAX, TELLS, Gone, go_on, is_worth_refreshing
+from ingest.detector.going_on import (
+    LIVES,
+    REFRESHED_MAX,
+    TELLS,
+    Gone,
+    go_on,
+    go_on_together,
+    is_worth_refreshing,
+)
 from ingest.detector.packed import PackedEvents
 from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
 from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
@@ -184,6 +193,34 @@ class Detector:
                 taken.append(self.take_event(device_id, event, received_ms=received_ms))
         return taken
 
+    def take_array(self, device_id: str, boot: str, events: PackedEvents) -> TakenArray | None:
+        """Take an array's events if they plainly go on, as ``take_run`` would; None, and nothing is taken, if not.
+
+        ``events`` are of one boot, ascending without a gap, by a synchronised clock. Each is accepted, at its ``ts``.
+        """
+        dwellers = self._dwellers.get(device_id, ())
+        if self._lane is not None or (dwellers and dwellers[0].rule.bounds):
+            return None
+        track = self._tracks[device_id]
+        gone = go_on_together(track, boot, events, self._pulse_ms)
+        if gone is None:
+            return None
+        self._note_homes(device_id, track.boots[boot], gone, {words[4] for words in events.words})
+        late = int((events.received - events.ts > LATE_AFTER_MS).sum())
+        return TakenArray(dwellers[0].household_id if dwellers else None, late)
+
+    def _note_homes(self, device_id: str, boot: BootTrack, gone: Gone, said: set[str | None]) -> None:
+        """Note for the homes behind a door that its events went on; ``said`` are their credentials."""
+        self._changed_boots[(device_id, boot.boot)] = boot
+        for watch in self._dwellers.get(device_id, ()):
+            if gone.known_until_ms is not None and self._state.level[watch.index] != PLAIN:
+                self._state.set_known_until(watch.index, gone.known_until_ms)
+            if gone.tells:
+                self._dirty.add(watch.household_id)
+        for watch in self._sharers.get(device_id, ()):
+            if not said.isdisjoint(watch.rule.own_tokens):
+                self._dirty.add(watch.household_id)
+
     def _note_gone(
         self,
         device_id: str,
@@ -193,19 +230,9 @@ class Detector:
         gone: Gone,
     ) -> list[Taken]:
         """Note for the homes behind a door that its events went on, and say of each what became of it."""
-        boot = events[0].boot
-        self._changed_boots[(device_id, boot)] = track.boots[boot]
+        said = {event.cred for event in events} if device_id in self._sharers else set()
+        self._note_homes(device_id, track.boots[events[0].boot], gone, said)
         dwellers = self._dwellers.get(device_id, ())
-        for watch in dwellers:
-            if gone.known_until_ms is not None and self._state.level[watch.index] != PLAIN:
-                self._state.set_known_until(watch.index, gone.known_until_ms)
-            if gone.tells:
-                self._dirty.add(watch.household_id)
-        if device_id in self._sharers:
-            said = {event.cred for event in events}
-            for watch in self._sharers[device_id]:
-                if not said.isdisjoint(watch.rule.own_tokens):
-                    self._dirty.add(watch.household_id)
         settled = not dwellers or not dwellers[0].rule.bounds
         owner = dwellers[0].household_id if dwellers else None
         return [

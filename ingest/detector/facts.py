@@ -26,6 +26,13 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     lives: bool
 
 
+class TakenArray(msgspec.Struct, frozen=True, gc=False):
+    """What became of an array's events, all of which were accepted at their ``ts``; ``late`` is how many came late."""
+
+    household_id: str | None
+    late: int
+
+
 @dataclass(frozen=True, slots=True)
 class Crossing:
     """A household entered a stage. ``at_ms``: when its watched inactivity reached the threshold."""

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from ingest.detector.boots import BootTrack, EventMark
 from ingest.detector.coverage import TAMPER_TYPES, DeviceTrack
+from ingest.detector.following import follow
+from ingest.detector.packed import SANE_MAX, PackedEvents
 from ingest.detector.points import EVENT, NO_COUNTER, united
 from kaimen import wire
 from kaimen.policy import CLONE_SPREAD_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_DRIFT_DIVISOR, STEP_MAX_MS
@@ -125,6 +127,43 @@ def _note_watched(track: DeviceTrack, boot: BootTrack, *, position_ms: int, inst
     return True
 
 
+def go_on_together(track: DeviceTrack, name: str, events: PackedEvents, pulse_ms: int) -> Gone | None:
+    """Take all of an array's events if each only follows the one before, as ``go_on`` would; None, and nothing is taken,
+    where one does not.
+
+    ``events`` are of one boot, ascending without a gap, by a synchronised clock, each with one receipt.
+    """
+    seq = int(events.seq[0])
+    boot = track.boots.get(name)
+    if boot is None or not _stands_ready(track, boot, seq):
+        return None
+    position, _, _, instant, counter, _ = boot._points[-1]
+    assert boot.ntp_up_ms is not None and boot.ntp_ts_ms is not None
+    assert boot.ntp_base_min_ms is not None and boot.ntp_base_max_ms is not None
+    assert boot.received_base_ms is not None
+    base_ms, low, high = boot.ntp_ts_ms - boot.ntp_up_ms, boot.ntp_base_min_ms, boot.ntp_base_max_ms
+    numbers = (base_ms, low, high, instant, counter, boot.received_base_ms)
+    if seq != position + 1 or any(abs(number) >= SANE_MAX for number in numbers):
+        return None
+    if boot.events and not boot.events.keys().isdisjoint(range(seq, events.last_seq + 1)):
+        return None
+    found = follow(
+        events.ts, events.up, events.opens, events.received, events.kind,
+        boot.ntp_up_ms, base_ms, low, high, instant, counter, track.supervision_ms, pulse_ms,
+    )  # fmt: skip
+    if not found[0]:
+        return None
+    _, tells, known_until_ms, low, high, newest, received_base = found
+    boot.append_packed(events)
+    track.owe(boot, events)
+    boot._points[:] = [*boot._points[-1:], *events.last_points(2)][-2:]
+    boot.ntp_base_min_ms, boot.ntp_base_max_ms = low, high
+    boot.newest_received_ms = max(boot.newest_received_ms, newest)
+    boot.received_base_ms = min(boot.received_base_ms, received_base)
+    moved = _note_watched(track, boot, position_ms=boot._runs[-1][1], instant=int(events.ts[-1]))
+    return Gone(len(events.seq), bool(tells) or moved, known_until_ms if known_until_ms >= 0 else None)
+
+
 def is_worth_refreshing(track: DeviceTrack, left: int) -> bool:
     """Say whether bringing a track up to date costs less than taking the ``left`` events of a run one by one."""
     return (
@@ -141,7 +180,7 @@ def _stands_ready(track: DeviceTrack, boot: BootTrack, seq: int) -> bool:
         return False
     if boot.received_base_ms is None or boot.cloned() or not boot._runs or not track._watched:
         return False
-    if boot.packed is not None and seq <= boot.packed.last_seq:
+    if seq <= boot.packed_to:
         return False
     reaches_back = seq <= boot.elsewhere_seq or (
         track.cold is not None and boot._points[-1][3] < track.cold.floor_ms

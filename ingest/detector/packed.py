@@ -139,9 +139,9 @@ class PackedEvents:
         )  # fmt: skip
         return kept, rest
 
-    def joined(self, young: PackedEvents | None) -> PackedEvents:
-        """Return what is here and what is in ``young``, which has no position of these, as one."""
-        parts = [self] if young is None else [self, young]
+    def joined(self, *young: PackedEvents) -> PackedEvents:
+        """Return what is here and what is in ``young``, no position of which stands twice, as one."""
+        parts = [self, *young]
         rows = [np.flatnonzero(part.here) for part in parts]
         table: dict[Words, int] = {}
         numbers = [
@@ -166,6 +166,14 @@ class PackedEvents:
             column("hist"), words_no.astype(np.int32), [words[number] for number in used.tolist()],
         )  # fmt: skip
 
+    def last_points(self, count: int) -> list[Point]:
+        """Return the points of the last events, which are synchronised and stand where they say."""
+        told = (column[-count:].tolist() for column in (self.seq, self.up, self.ts, self.opens, self.kind))
+        return [
+            (seq, EVENT, up, ts, opens, kind == OPEN_EDGE)
+            for seq, up, ts, opens, kind in zip(*told, strict=True)
+        ]
+
     # -- one by one -----------------------------------------------------------------------------------------
 
     def take_out(self, seq: int, boot: str) -> tuple[wire.Event, int] | None:
@@ -179,6 +187,15 @@ class PackedEvents:
     def leave_out(self, positions: Iterable[int]) -> None:
         """Have no event at these positions."""
         self.here &= ~np.isin(self.seq, list(positions))
+
+    def any_of(self, words_no: int, boot: str) -> tuple[wire.Event, int]:
+        """Return an event of these words, with its receipt."""
+        row = int(np.argmax(self.words_no == words_no))
+        return self._event(row, boot), int(self.received[row])
+
+    def said(self, boot: str) -> list[wire.Event]:
+        """Return every event that ever was here: also what has been asked for by its position."""
+        return [self._event(row, boot) for row in range(len(self.seq))]
 
     def items(self, boot: str) -> Iterator[tuple[wire.Event, int]]:
         """Yield every event that is here, ascending."""

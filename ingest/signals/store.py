@@ -18,6 +18,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from ingest import metrics
+from ingest.detector.packed import PackedEvents
 from ingest.presence import (
     MEMORY_MS,
     ONE_HOMECOMING_MS,
@@ -75,12 +76,24 @@ class Heard(NamedTuple):
     at_ms: int
 
 
+class HeardArray(NamedTuple):
+    """Plausible events of one boot of a device, at their ``ts``, ascending."""
+
+    device_id: str
+    boot: str
+    events: PackedEvents
+
+    def one_by_one(self) -> list[Heard]:
+        return [Heard(self.device_id, event, event.ts) for event in self.events.said(self.boot)]
+
+
 @dataclass(frozen=True, slots=True)
 class DoorTurn:
     """What a turn has for this store: events, when devices were heard, which households became known or not."""
 
     now_ms: int
     events: Sequence[Heard] = ()
+    arrays: Sequence[HeardArray] = ()
     heard_ms: Mapping[str, int] = field(default_factory=dict)
     known: Mapping[str, bool] = field(default_factory=dict)
 
@@ -148,11 +161,13 @@ class DoorFacts:
             self._retry_ms = None
 
     def _write(self, connection: Connection, register: Register, turn: DoorTurn) -> None:
-        newest_id, over = _look_up(connection, turn.events)
+        newest_id, over = _look_up(connection, turn)
         triggers = self._look_after_registry(connection, register, turn.now_ms, newest_id)
         assert self._homes is not None
         for heard in turn.events:
             self._homes.take(heard.device_id, heard.event, heard.at_ms)
+        for array in turn.arrays:
+            self._homes.take_array(array.device_id, array.boot, array.events)
         for device_id, heard_ms in turn.heard_ms.items():
             self._homes.hear(device_id, min(heard_ms, turn.now_ms))
         for household_id, known in turn.known.items():
@@ -160,6 +175,9 @@ class DoorFacts:
                 self._known[household_id] = known
                 self._homes.changed.add(household_id)
         self._add_triggers(turn.events, over, triggers)
+        for array in turn.arrays:
+            if self._may_trigger(array, over):
+                self._add_triggers(array.one_by_one(), over, triggers)
         while self._looks and self._looks[0][0] <= turn.now_ms:
             _, device_id = heapq.heappop(self._looks)
             triggers.setdefault(device_id, (turn.now_ms, turn.now_ms))
@@ -273,6 +291,13 @@ class DoorFacts:
         return found
 
     # -- signals --------------------------------------------------------------------------------------------
+
+    def _may_trigger(self, array: HeardArray, over: Mapping[str, int]) -> bool:
+        """Say whether anything in an array may begin or end an episode."""
+        return array.device_id in self._standing or any(
+            words[0] in BEGINNING_TYPES or (words[0] in _ACCESS and words[4] in over)
+            for words in array.events.words
+        )
 
     def _add_triggers(
         self, events: Sequence[Heard], over: Mapping[str, int], triggers: dict[str, tuple[int, int]]
@@ -399,9 +424,11 @@ class DoorFacts:
             )
 
 
-def _look_up(connection: Connection, events: Sequence[Heard]) -> tuple[int, dict[str, int]]:
-    """Return the newest change of the registry, and when the credentials in some events end, of those that do."""
-    tokens = {heard.event.cred for heard in events if heard.event.cred and heard.event.type in _ACCESS}
+def _look_up(connection: Connection, turn: DoorTurn) -> tuple[int, dict[str, int]]:
+    """Return the newest change of the registry, and when the credentials in a turn's events end, of those that do."""
+    tokens = {heard.event.cred for heard in turn.events if heard.event.cred and heard.event.type in _ACCESS}
+    for array in turn.arrays:
+        tokens |= {words[4] for words in array.events.words if words[4] and words[0] in _ACCESS}
     row = connection.execute(_SQL["look_up"], {"tokens": sorted(tokens)}).fetchone()
     assert row is not None
     return row["id"], {token: as_ms(end) for token, end in zip(row["tokens"], row["ends"], strict=True)}

@@ -89,7 +89,7 @@ def test_what_was_packed_before_and_what_settled_since_lie_together_by_position(
     assert [(item.seq, item.cred, at) for item, at in joined.items("0" * 16)] == [
         (1, "c-1", 1), (2, "c-2", 2), (3, "c-3", 3), (5, "c-3", 5), (6, "c-6", 6),
     ]  # fmt: skip
-    assert joined.last_seq == 6 and list(joined.joined(None).items("0" * 16)) == list(joined.items("0" * 16))
+    assert joined.last_seq == 6 and list(joined.joined().items("0" * 16)) == list(joined.items("0" * 16))
     assert {words[4] for words in joined.words} == {"c-1", "c-2", "c-3", "c-6"}, (
         "words nobody uses are let go"
     )
