@@ -21,6 +21,11 @@ SELECT id, 'watch', 'bench', %(at)s FROM home;
 -- name: count_stored
 SELECT count(*) FROM door_events;
 
+-- name: last_commit
+-- Milliseconds from the Unix epoch to the last commit of an event.
+SELECT extract(epoch FROM max(pg_xact_commit_timestamp(id))) * 1000
+FROM (SELECT DISTINCT xmin::text::xid AS id FROM door_events) AS transactions;
+
 -- name: empty_events
 TRUNCATE door_events;
 
