@@ -345,7 +345,11 @@ class DeviceTrack:
         self.counter_openings = list(hot.counter_openings)
         indexed = self._indexed = Indexed()
         self._owed, self.tampers = [], []
-        indexed.passages, indexed.forced, indexed.edges = list(hot.passages), list(hot.forced), list(hot.edges)
+        indexed.passages, indexed.forced, indexed.edges = (
+            list(hot.passages),
+            list(hot.forced),
+            list(hot.edges),
+        )
         indexed.openings = [Opening(*item) for item in hot.openings]
         for opening in indexed.openings:
             if opening.credential and not opening.edge:
