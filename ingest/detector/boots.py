@@ -71,9 +71,9 @@ class BootTrack:
     """One start of one device: its base, its points, and what they prove."""
 
     __slots__ = (
-        "_begins", "_counter_openings", "_points", "_runs", "_stale", "beats", "boot", "elsewhere_heard_ms",
+        "_begins", "_counter_openings", "_packed", "_points", "_runs", "_stale", "_young", "beats", "boot", "elsewhere_heard_ms",
         "elsewhere_seq", "events", "fetch", "folded", "in_fault", "newest_received_ms", "ntp_base_max_ms",
-        "ntp_base_min_ms", "ntp_ts_ms", "ntp_up_ms", "packed", "past_beats", "received_base_ms", "rtc_base_ms",
+        "ntp_base_min_ms", "ntp_ts_ms", "ntp_up_ms", "past_beats", "received_base_ms", "rtc_base_ms",
         "unsaved_from",
     )  # fmt: skip
 
@@ -90,7 +90,7 @@ class BootTrack:
         self.events: dict[int, list[EventMark]] = {}
         self._packed: PackedEvents | None = None
         #: Arrays that went on from what was here, packed as they came; not yet one with what is packed.
-        self._young: list[PackedEvents] = []
+        self._young: tuple[PackedEvents, ...] = ()
         self.beats: list[Beat] | None = [] if retain else None
         #: heartbeats that went past the track, told when they are needed
         self.past_beats: list[Callable[[], Iterable[Beat]]] | None = [] if retain else None
@@ -184,8 +184,8 @@ class BootTrack:
     def packed(self) -> PackedEvents | None:
         """The events that lie packed, as one; None where there are none."""
         if self._young:
-            young, self._young = self._young, []
-            first, *others = young if self._packed is None else [self._packed, *young]
+            young, self._young = self._young, ()
+            first, *others = young if self._packed is None else (self._packed, *young)
             self._packed = first.joined(*others) if others else first
         return self._packed
 
@@ -223,7 +223,7 @@ class BootTrack:
     def append_packed(self, events: PackedEvents) -> None:
         """Keep an array's events, all of positions above any that is here."""
         assert int(events.seq[0]) > self.packed_to
-        self._young.append(events)
+        self._young = (*self._young, events)
 
     # -- taking messages ------------------------------------------------------------------------------------
 

@@ -155,8 +155,8 @@ class DeviceTrack:
     """All boots of one device (one door)."""
 
     __slots__ = (
-        "_heard_ms", "_stale", "_watched", "boots", "cold", "counter_openings", "device_id", "edges", "forced",
-        "openings", "passages", "retains", "supervision_ms", "taken", "tampers",
+        "_heard_ms", "_indexed", "_owed", "_stale", "_watched", "boots", "cold", "counter_openings", "device_id",
+        "retains", "supervision_ms", "tampers",
     )  # fmt: skip
 
     def __init__(self, device_id: str, supervision_ms: int, *, retain: bool = False) -> None:
@@ -165,7 +165,7 @@ class DeviceTrack:
         self.boots: dict[str, BootTrack] = {}
         self._indexed = Indexed()
         #: Arrays whose events are not indexed yet: nobody has asked since they came.
-        self._owed: list[tuple[BootTrack, PackedEvents]] = []
+        self._owed: tuple[tuple[BootTrack, PackedEvents], ...] = ()
         self.tampers: list[int] = []
         self.counter_openings: list[int] = []
         self._watched: list[Interval] = []
@@ -204,11 +204,11 @@ class DeviceTrack:
 
     def owe(self, boot: BootTrack, events: PackedEvents) -> None:
         """Index an array's plausible events, none of which tells of tampering, when somebody asks."""
-        self._owed.append((boot, events))
+        self._owed = (*self._owed, (boot, events))
 
     def _up_to_date(self) -> Indexed:
         if self._owed:
-            owed, self._owed = self._owed, []
+            owed, self._owed = self._owed, ()
             in_order = True
             for boot, events in owed:
                 in_order = self._indexed.append(boot.boot, events) and in_order
@@ -344,7 +344,7 @@ class DeviceTrack:
         self._watched, self._heard_ms = list(hot.watched), hot.heard_ms
         self.counter_openings = list(hot.counter_openings)
         indexed = self._indexed = Indexed()
-        self._owed, self.tampers = [], []
+        self._owed, self.tampers = (), []
         indexed.passages, indexed.forced, indexed.edges = (
             list(hot.passages),
             list(hot.forced),
@@ -417,7 +417,7 @@ class DeviceTrack:
     def _index_again(self) -> None:
         self.thaw()
         self._stale = True
-        self._indexed, self._owed, self.tampers = Indexed(), [], []
+        self._indexed, self._owed, self.tampers = Indexed(), (), []
         for track in self.boots.values():
             for instant, mark in plausible_marks(track):
                 self._index(track, mark.event, instant, put=_append)
