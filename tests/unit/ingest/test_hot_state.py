@@ -256,6 +256,24 @@ def test_pulses_find_who_fell_silent_or_reached_a_stage_and_nobody_else(seed: in
     assert spared > 50 * BLOCK, "nobody was left to the bits"
 
 
+def test_a_door_whose_last_word_came_late_falls_silent_by_when_it_spoke() -> None:
+    state = armed()
+    state.watch.set_thresholds(0, (DAY_MS,))
+    state.watch.level[0], state.device_of[0], state.supervision_ms[0] = 0, 0, 180_000
+    state.watch.evidence_ms[0] = state.watch.origin_ms[0] = BEGIN
+    state.watch.set_due(0, BEGIN + 1_000)
+    spoken_s = {60: 60, 120: 120, 180: 180, 300: 230}  # received at: spoken at
+    found_s = []
+    for second in range(1, 500):
+        if second in spoken_s:
+            at_ms = spoken_s[second] * 1_000
+            word = {"ts": BEGIN + at_ms, "up": UP + at_ms, "received": BEGIN + second * 1_000}
+            assert state.apply(rows(word)).tolist() == []
+        if state.pulse(BEGIN + second * 1_000).tolist():
+            found_s.append(second)
+    assert found_s == list(range(411, 500))
+
+
 def filled() -> HotState:
     state = armed(3)
     for household in range(3):
