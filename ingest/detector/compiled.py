@@ -2,13 +2,47 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+_SOURCES = Path(__file__).parents[2]
+_IMPORT = re.compile(r"^from ((?:ingest|kaimen)[\w.]*) import", re.MULTILINE)
+
+
+def digest_of(sources: Path) -> str:
+    """Return a word for all that compiled functions are made of: their files, and those whose names they import.
+
+    A function that was compiled has its callees and constants in it. What is kept of it is known by its own file alone:
+    after a change in another one it would go on as before.
+    """
+    kernels = {
+        path: text
+        for path in sorted(sources.glob("ingest/**/*.py"))
+        if "@compiled" in (text := path.read_text(encoding="utf-8"))
+    }
+    names = {name for text in kernels.values() for name in _IMPORT.findall(text)}
+    imported = {sources.joinpath(*name.split(".")).with_suffix(".py") for name in names}
+    digest = hashlib.sha256()
+    for path in sorted(kernels.keys() | {path for path in imported if path.exists()}):
+        digest.update(str(path.relative_to(sources)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _keep_apart() -> None:
+    """Keep compiled code under the word of its sources, so that an upgrade in place never runs what was before it."""
+    root = numba.config.CACHE_DIR or str(Path(__file__).parent / "__pycache__")
+    numba.config.CACHE_DIR = str(Path(root) / f"kernels-{digest_of(_SOURCES)}")
+
+
+_keep_apart()
 
 
 def compiled(function: Function) -> Function:
