@@ -24,7 +24,7 @@ from kaimen.logs import get_logger
 _SQL = queries("alerts", "retention.sql")
 log = get_logger()
 
-#: The detector reads so far back after a restart (ingest.event_rows.CLAMP_PAST_MS); younger events stay in their place.
+#: The detector reads so far back after a restart (ingest.rows.event_rows.CLAMP_PAST_MS); younger events stay in their place.
 EVENTS_READ_FOR = timedelta(days=91)
 BATCH = 2_000
 BATCHES_MAX = 500

@@ -8,12 +8,12 @@ import threading
 from types import FrameType
 
 from ingest import replay
-from ingest.early_loop import EarlyLoop
-from ingest.leases import GroupsChangedError, name_worker
-from ingest.look_back_starter import LookBackStarter
+from ingest.early.loop import EarlyLoop
+from ingest.groups.leases import GroupsChangedError, name_worker
+from ingest.groups.sharing import Sharing
+from ingest.look_back.starter import LookBackStarter
 from ingest.pulse import GroupLoop
-from ingest.receiving import Bulk
-from ingest.sharing import Sharing
+from ingest.session.receiving import Bulk
 from ingest.subscriber import Subscriber
 from kaimen.clock import open_clock
 from kaimen.database import Connection, connect

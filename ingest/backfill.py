@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from ingest import leases, replay
+from ingest import replay
 from ingest.admission import Message
-from ingest.arrays import Columns
-from ingest.book import load_book
+from ingest.arrays.reader import Columns
 from ingest.causes import OutageFact
-from ingest.fact_rows import StoredFact
-from ingest.group_state import GroupState
-from ingest.snapshots import Snapshots
+from ingest.groups import leases
+from ingest.groups.group_state import GroupState
+from ingest.restart.snapshots import Snapshots
+from ingest.rows.book import load_book
+from ingest.rows.fact_rows import StoredFact
+from ingest.rows.unsaved import Coverage
 from ingest.store import Store, Turn
-from ingest.unsaved import Coverage
 from kaimen.database import Connection, connect
 
 MESSAGES_PER_TRANSACTION = 10_000

@@ -14,25 +14,27 @@ from typing import Any, Protocol
 
 import psycopg
 
-from ingest import leases, metrics
+from ingest import metrics
 from ingest.admission import Message, refuse
-from ingest.arrays import Columns
-from ingest.book import is_of_group, load_book
+from ingest.arrays.reader import Columns
 from ingest.causes import Causes, OutageCause
-from ingest.clock_trust import ClockTrust, OwnClockWrongError
 from ingest.detector import Detector
-from ingest.edge_pacing import EdgePacing
 from ingest.faults import pass_point
-from ingest.grace import Grace
-from ingest.group_state import PULSE_MS, GroupState
-from ingest.holding import Holding
-from ingest.leases import Lease, LeaseLostError
-from ingest.losses import Losses
-from ingest.pace import Pace
-from ingest.restarting import Loader, Restart
-from ingest.settling import Settling
-from ingest.sharing import Sharing
-from ingest.snapshots import Snapshots
+from ingest.groups import leases
+from ingest.groups.clock_trust import ClockTrust, OwnClockWrongError
+from ingest.groups.edge_pacing import EdgePacing
+from ingest.groups.grace import Grace
+from ingest.groups.group_state import PULSE_MS, GroupState
+from ingest.groups.holding import Holding
+from ingest.groups.leases import Lease, LeaseLostError
+from ingest.groups.losses import Losses
+from ingest.groups.settling import Settling
+from ingest.groups.sharing import Sharing
+from ingest.restart.going_on import Loader, Restart
+from ingest.restart.snapshots import Snapshots
+from ingest.rows.book import is_of_group, load_book
+from ingest.rows.unsaved import Coverage
+from ingest.session.pace import Pace
 from ingest.store import (
     DataRefusedError,
     Store,
@@ -42,7 +44,6 @@ from ingest.store import (
     implausible_payload,
     load_replayable,
 )
-from ingest.unsaved import Coverage
 from kaimen import wire
 from kaimen.clock import Clock, FileClock
 from kaimen.database import Connection

@@ -61,7 +61,7 @@ ON CONFLICT (service) DO UPDATE SET at = excluded.at, turn = service_progress.tu
 SELECT ensure_event_partitions(%(from_at)s, %(to_at)s);
 
 -- name: copy_events
--- The order of the fields is that of ingest/copying.py.
+-- The order of the fields is that of ingest/rows/copying.py.
 COPY door_events (
   occurred_at, received_at, recorded_at, device_no, boot, seq, ts_ms, up_ms, batch, replayed, plausible, household_no,
   opens, clock_quality, type, state, direction, method, credential, reason, door

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from ingest.book import Book
 from ingest.causes import Cause, Causes, OutageCause, StandingOutage
 from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detector, OutageBegan
-from ingest.event_columns import Packed, StoredEvent, read_columns
-from ingest.event_rows import boot_text
-from ingest.grace import CheckHeld, Grace
-from ingest.losses import Losses
-from ingest.restarting import Loader, Restart, go_on
-from ingest.snapshot_rows import load_epoch, load_snapshots
+from ingest.groups.grace import CheckHeld, Grace
+from ingest.groups.losses import Losses
+from ingest.restart.going_on import Loader, Restart, go_on
+from ingest.restart.rows import load_epoch, load_snapshots
+from ingest.rows.book import Book
+from ingest.rows.event_columns import Packed, StoredEvent, read_columns
+from ingest.rows.event_rows import boot_text
 from ingest.store import load_reached
 from kaimen import wire
 from kaimen.clock import as_datetime, as_ms

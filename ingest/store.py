@@ -18,21 +18,21 @@ from psycopg.types.json import Jsonb
 
 from ingest import metrics
 from ingest.admission import PAYLOAD_KEPT_BYTES_MAX, AdmittedEvent, Refused
-from ingest.array_rows import StoredArray, rows_bytes
-from ingest.book import Book
-from ingest.copying import Copier
+from ingest.arrays.rows import StoredArray, rows_bytes
 from ingest.detector import (
     BootBase,
     CoveragePoint,
     HouseholdView,
 )
-from ingest.event_rows import CLAMP_PAST_MS, StoredEvent, boot_number, rows_of, storable
-from ingest.fact_rows import StoredFact, write_facts
 from ingest.faults import pass_point
-from ingest.leases import Lease, LeaseLostError
-from ingest.losses import Loss
+from ingest.groups.leases import Lease, LeaseLostError
+from ingest.groups.losses import Loss
+from ingest.restart.rows import Snapshot, write_snapshot
+from ingest.rows.book import Book
+from ingest.rows.copying import Copier
+from ingest.rows.event_rows import CLAMP_PAST_MS, StoredEvent, boot_number, rows_of, storable
+from ingest.rows.fact_rows import StoredFact, write_facts
 from ingest.signals.store import DoorFacts, DoorTurn, Heard, HeardArray, Register
-from ingest.snapshot_rows import Snapshot, write_snapshot
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
 from kaimen.fence import KNOWN_FENCE, behind_the_fence

@@ -20,8 +20,8 @@ import paho.mqtt.client as mqtt
 from ingest import metrics
 from ingest.admission import Message
 from ingest.faults import pass_point
-from ingest.receiving import Received, Take, new_client
-from ingest.waiting import BATCH_BYTES_MAX, Delivery, Waiting
+from ingest.session.receiving import Received, Take, new_client
+from ingest.session.waiting import BATCH_BYTES_MAX, Delivery, Waiting
 from kaimen.broker import NEXT_NODE_S_MAX, BrokerAddress, Nodes, parse_broker_urls
 from kaimen.broker_tls import BrokerTls, explain
 from kaimen.clock import Clock

@@ -24,7 +24,7 @@ from console.benches.measuring import Peer, Report
 from console.benches.mqtt_load import Loader, make_messages
 from console.benches.peers import RunningNats, temporary_nats, temporary_postgres
 from console.benches.processes import Spent, memory_peak_mb, postgres_pids
-from ingest.copying import Copier, Row
+from ingest.rows.copying import Copier, Row
 from kaimen.broker_tls import BrokerTls
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import queries

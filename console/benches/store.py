@@ -20,7 +20,7 @@ import psycopg
 
 from console.benches.measuring import Peer, Report
 from console.benches.peers import temporary_postgres
-from ingest.copying import Copier, Row
+from ingest.rows.copying import Copier, Row
 from kaimen.clock import SystemClock
 from kaimen.database import queries
 from kaimen.policy import DAY_MS

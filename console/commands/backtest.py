@@ -17,7 +17,7 @@ import click
 from tqdm import tqdm
 
 from console.books.place import Place, find_place, place_options
-from ingest.looking_back import IN_FORCE, POLICIES_MAX, format_thresholds, look_back, parse_thresholds
+from ingest.look_back.report import IN_FORCE, POLICIES_MAX, format_thresholds, look_back, parse_thresholds
 from kaimen.database import Connection, connect
 from kaimen.schema import list_migrations, schema_version
 

@@ -38,8 +38,9 @@ def digest_of(sources: Path) -> str:
 
 def _keep_apart() -> None:
     """Keep compiled code under the word of its sources, so that an upgrade in place never runs what was before it."""
-    root = numba.config.CACHE_DIR or str(Path(__file__).parent / "__pycache__")
-    numba.config.CACHE_DIR = str(Path(root) / f"kernels-{digest_of(_SOURCES)}")
+    settings = cast(Any, numba.config)
+    root = settings.CACHE_DIR or str(Path(__file__).parent / "__pycache__")
+    settings.CACHE_DIR = str(Path(root) / f"kernels-{digest_of(_SOURCES)}")
 
 
 _keep_apart()

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from ingest.look_back_reader import Reader
+from ingest.look_back.reader import Reader
 from kaimen.database import connect
 from tests.browser.keys import Sit, Street, look, open_street, sit
 from tests.fix_database import DatabaseServer

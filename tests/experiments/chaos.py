@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psycopg
 
-from ingest.book import is_of_group
+from ingest.rows.book import is_of_group
 from kaimen.schema import migrate
 from tests.experiments.stage import REPOSITORY, WALL, Outcome, rows_of, say
 from tests.fix_cluster import NatsCluster, nats_cluster

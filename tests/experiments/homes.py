@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 
 from console.benches.processes import cpu_seconds, memory_peak_mb
-from ingest.snapshot_rows import BLOCK_DEVICES
+from ingest.restart.rows import BLOCK_DEVICES
 from kaimen.clock import as_datetime
 from kaimen.database import queries
 from kaimen.schema import migrate

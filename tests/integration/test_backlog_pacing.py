@@ -105,11 +105,11 @@ def told(gateway: Gateway) -> float | None:
 def test_edges_that_come_back_together_are_paced_and_an_opening_of_now_does_not_wait_for_them(
     database_url: str, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.edge_pacing.DECIDE_EVERY_S", 0.3)
-    monkeypatch.setattr("ingest.edge_pacing.PRESSED_S", 0.3)
-    monkeypatch.setattr("ingest.edge_pacing.FASTER", 1_000.0)
-    monkeypatch.setattr("ingest.pace.ARRAYS_BYTES_FIRST", 16 * 1024)
-    monkeypatch.setattr("ingest.pace.ARRAYS_BYTES_MIN", 16 * 1024)
+    monkeypatch.setattr("ingest.groups.edge_pacing.DECIDE_EVERY_S", 0.3)
+    monkeypatch.setattr("ingest.groups.edge_pacing.PRESSED_S", 0.3)
+    monkeypatch.setattr("ingest.groups.edge_pacing.FASTER", 1_000.0)
+    monkeypatch.setattr("ingest.session.pace.ARRAYS_BYTES_FIRST", 16 * 1024)
+    monkeypatch.setattr("ingest.session.pace.ARRAYS_BYTES_MIN", 16 * 1024)
     now_ms = SystemClock().now_ms()
     lay_out(database_url, watched_from_ms=now_ms - DAY)
     for number in range(EDGES):

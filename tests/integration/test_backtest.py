@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from console.cli import main
 from ingest.backfill import backfill
-from ingest.looking_back import choose_period, look_back, parse_thresholds
+from ingest.look_back.report import choose_period, look_back, parse_thresholds
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import connect
 from tests.integration.ingest_street import BEGIN_MS, DAY, HOUR, MINUTE, Door, lay_out, rows

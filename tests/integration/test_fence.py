@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from alerts.worker import Worker
-from ingest import leases
-from ingest.book import Book
 from ingest.detector import Registry
+from ingest.groups import leases
+from ingest.rows.book import Book
 from ingest.store import Store, Turn
 from kaimen import fence
 from kaimen.clock import ManualClock, as_ms

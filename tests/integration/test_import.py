@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from console.audit.chain import verify
 from console.books.rows import BOOKS
 from console.cli import main
-from ingest.book import load_book
+from ingest.rows.book import load_book
 from kaimen.database import connect
 from tests.fix_database import DatabaseServer, _fresh_name
 

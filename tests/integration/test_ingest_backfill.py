@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest import leases
 from ingest.backfill import IngestRunsError, backfill
+from ingest.groups import leases
 from kaimen.clock import as_datetime
 from kaimen.database import connect
 from kaimen.schema import migrate

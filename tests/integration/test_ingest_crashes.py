@@ -10,9 +10,9 @@ import psycopg
 import pytest
 from prometheus_client import REGISTRY
 
-from ingest import leases
-from ingest.book import load_book
-from ingest.leases import LeaseLostError
+from ingest.groups import leases
+from ingest.groups.leases import LeaseLostError
+from ingest.rows.book import load_book
 from ingest.store import Store, Turn
 from kaimen.clock import as_datetime
 from kaimen.database import connect

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from ingest.backfill import backfill
-from ingest.early_loop import EarlyLoop
+from ingest.early.loop import EarlyLoop
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import connect
 from kaimen.settings import IngestSettings

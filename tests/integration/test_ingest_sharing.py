@@ -8,9 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from ingest import leases
-from ingest.book import load_book
-from ingest.leases import LeaseLostError
+from ingest.groups import leases
+from ingest.groups.leases import LeaseLostError
+from ingest.rows.book import load_book
 from ingest.store import Store, Turn, open_turn
 from kaimen.database import connect, connection_settings
 from kaimen.wire import shard_of

@@ -11,7 +11,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from prometheus_client import REGISTRY
 
-from ingest.receiving import BulkClient, plain_client
+from ingest.session.receiving import BulkClient, plain_client
 from ingest.subscriber import Batch, Subscriber, client_id_of
 from kaimen.clock import ManualClock
 from tests.fix_clock import STORY_BEGINS_MS

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from ingest.look_back_reader import ATTEMPTS_MAX, Reader
-from ingest.look_back_starter import LookBackStarter
+from ingest.look_back.reader import ATTEMPTS_MAX, Reader
+from ingest.look_back.starter import LookBackStarter
 from kaimen.clock import ManualClock
 from kaimen.database import connect
 from tests.integration.console_world import World, build_world

@@ -8,17 +8,17 @@ import time
 import psycopg
 import pytest
 
-from ingest import leases
-from ingest.book import Book, load_book
 from ingest.detector import Detector
 from ingest.detector.coverage import DeviceTrack
-from ingest.group_state import GroupState
-from ingest.past import fill_tracks
+from ingest.groups import leases
+from ingest.groups.group_state import GroupState
+from ingest.look_back.past import fill_tracks
 from ingest.replay import Rebuilt, rebuild
-from ingest.snapshot_rows import block_of
-from ingest.snapshots import Snapshots
+from ingest.restart.rows import block_of
+from ingest.restart.snapshots import Snapshots
+from ingest.rows.book import Book, load_book
+from ingest.rows.unsaved import Coverage
 from ingest.store import Store
-from ingest.unsaved import Coverage
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, connect
 from tests.integration.ingest_street import BEGIN_MS, DAY, lay_out

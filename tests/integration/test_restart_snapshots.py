@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
-from ingest import leases, replay, snapshots
+from ingest import replay
 from ingest.admission import Message
-from ingest.book import Book, load_book
-from ingest.group_state import GroupState
+from ingest.groups import leases
+from ingest.groups.group_state import GroupState
 from ingest.replay import Rebuilt
-from ingest.snapshots import TAIL_MS, Snapshots
+from ingest.restart import snapshots
+from ingest.restart.snapshots import TAIL_MS, Snapshots
+from ingest.rows.book import Book, load_book
+from ingest.rows.unsaved import Coverage
 from ingest.store import Store
-from ingest.unsaved import Coverage
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, connect
 from tests.integration.ingest_street import BEGIN_MS, DAY, HOUR, MINUTE, SECOND, Door, lay_out

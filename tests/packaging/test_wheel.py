@@ -62,7 +62,7 @@ def test_everything_the_packages_consist_of_is_inside(names_in_wheel: set[str]) 
     "pattern",
     [
         r"kaimen/migrations/\d{4}_\w+(\.plain|\.timescale)?\.sql",
-        r"ingest/\w+\.sql",
+        r"ingest/(\w+/)?\w+\.sql",
         r"alerts/\w+\.sql",
         r"console/templates/.+\.html",
         r"console/static/.+\.(css|js)",

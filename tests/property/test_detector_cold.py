@@ -15,8 +15,8 @@ from ingest.detector.cold import Stored as StoredOfDevice
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import BootBase, Fact
 from ingest.detector.state import PULSE_MS
-from ingest.event_columns import pack_events
 from ingest.judging import _Line, parse_registry
+from ingest.rows.event_columns import pack_events
 from kaimen import wire
 from kaimen.policy import HOUR_MS
 from tests.property.strategies_wire import random_case

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.sharing import Plan, plan_for, share_of
+from ingest.groups.sharing import Plan, plan_for, share_of
 
 NAMES = ("a@one:1", "b@two:2", "c@three:3", "d@four:4", "e@five:5")
 GROUPS = st.sampled_from([1, 2, 4, 8, 16])

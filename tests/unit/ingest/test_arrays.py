@@ -10,23 +10,23 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from ingest import arrays
 from ingest.admission import AdmittedEvent, Message, take_array
-from ingest.array_rows import rows_bytes
-from ingest.arrays import PLAIN_BELOW_BYTES, ArrayReader, Columns
-from ingest.book import Book
+from ingest.arrays import reader as arrays
+from ingest.arrays.reader import PLAIN_BELOW_BYTES, ArrayReader, Columns
+from ingest.arrays.rows import rows_bytes
 from ingest.causes import Causes
-from ingest.copying import Copier
 from ingest.detector import Detector, Registry
 from ingest.detector.cold import Stored
-from ingest.event_columns import pack_events
-from ingest.event_rows import rows_of
-from ingest.group_state import GroupState
-from ingest.losses import Losses
+from ingest.groups.group_state import GroupState
+from ingest.groups.losses import Losses
 from ingest.presence import Home, Homes
+from ingest.rows.book import Book
+from ingest.rows.copying import Copier
+from ingest.rows.event_columns import pack_events
+from ingest.rows.event_rows import rows_of
+from ingest.rows.unsaved import Coverage
 from ingest.signals.store import DoorFacts
 from ingest.store import Turn, _door_turn
-from ingest.unsaved import Coverage
 from kaimen import wire
 from kaimen.vocabulary import Credential, CredentialClass, Device, DoorBinding, DoorRole, Household
 from tests.seeds import slow_seeds

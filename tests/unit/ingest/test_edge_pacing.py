@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ingest.causes import Wiring
-from ingest.edge_pacing import DECIDE_EVERY_S, HOLD_S, PER_S_MIN, SHARED_OUT, BacklogPace, EdgePacing
+from ingest.groups.edge_pacing import DECIDE_EVERY_S, HOLD_S, PER_S_MIN, SHARED_OUT, BacklogPace, EdgePacing
 from kaimen import wire
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ingest.causes import OutageCause
 from ingest.detector import CheckDue, CheckEnded, Crossing, Registry
-from ingest.grace import CHECK_GRACE_MAX_MS, CheckHeld, CheckLetGo, Grace, HeldEnd
+from ingest.groups.grace import CHECK_GRACE_MAX_MS, CheckHeld, CheckLetGo, Grace, HeldEnd
 from kaimen.vocabulary import Device, DoorBinding, Household
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000

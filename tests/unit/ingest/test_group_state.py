@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from ingest.admission import Message
-from ingest.book import Book
 from ingest.causes import Causes
 from ingest.detector import Detector, Registry
-from ingest.group_state import GroupState
+from ingest.groups.group_state import GroupState
+from ingest.rows.book import Book
+from ingest.rows.unsaved import Coverage
 from ingest.store import Turn
-from ingest.unsaved import Coverage
 from kaimen import wire
 from kaimen.vocabulary import Device, DoorBinding, Household
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.losses import COUNT_EVERY_MS, Loss, Losses
+from ingest.groups.losses import COUNT_EVERY_MS, Loss, Losses
 
 
 def test_a_device_that_can_deliver_everything_has_lost_nothing() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.own_clock import DEVICES_MIN, OwnClock
+from ingest.groups.own_clock import DEVICES_MIN, OwnClock
 from kaimen import wire
 
 NOW = 1_763_712_000_000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.pace import (
+from ingest.session.pace import (
     ARRAYS_BYTES_MAX,
     ARRAYS_BYTES_MIN,
     GATHER_S_MIN,

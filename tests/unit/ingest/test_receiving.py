@@ -12,9 +12,17 @@ import paho.mqtt.client as mqtt
 import pytest
 from prometheus_client import REGISTRY
 
-from ingest import receiving
-from ingest.frames import BROKEN, WORDS, scan
-from ingest.receiving import FRAMES_MAX, NO_TOPIC, Bulk, BulkClient, Received, plain_client, publish_packet
+from ingest.session import receiving
+from ingest.session.frames import BROKEN, WORDS, scan
+from ingest.session.receiving import (
+    FRAMES_MAX,
+    NO_TOPIC,
+    Bulk,
+    BulkClient,
+    Received,
+    plain_client,
+    publish_packet,
+)
 
 Make = Callable[..., mqtt.Client]
 BOTH = pytest.mark.parametrize("make", [plain_client, BulkClient], ids=["plain", "bulk"])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ingest.book import is_of_group
-from ingest.event_rows import boot_number, boot_text
+from ingest.rows.book import is_of_group
+from ingest.rows.event_rows import boot_number, boot_text
+from ingest.rows.unsaved import Unsaved
 from ingest.subscriber import client_id_of, subscriptions_of
-from ingest.unsaved import Unsaved
 from kaimen.wire import shard_of
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ingest.admission import Message
-from ingest.waiting import BATCH_BYTES_MAX, PASSED_OVER_MAX, Delivery, Waiting
+from ingest.session.waiting import BATCH_BYTES_MAX, PASSED_OVER_MAX, Delivery, Waiting
 
 
 def delivery(channel: str, received_ms: int, size: int = 100) -> Delivery:

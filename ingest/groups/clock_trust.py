@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from ingest.admission import AdmittedHeartbeat, Registered, admit
-from ingest.own_clock import OwnClock
+from ingest.groups.own_clock import OwnClock
 from kaimen.clock import Clock, FileClock, JumpGuard
 
 #: What devices said of our clock counts for this long.

@@ -9,8 +9,8 @@ from functools import lru_cache
 import msgspec
 
 from ingest.admission import AdmittedEvent
-from ingest.book import Book
-from ingest.copying import Fields
+from ingest.rows.book import Book
+from ingest.rows.copying import Fields
 from kaimen.clock import as_datetime
 from kaimen.policy import DAY_MS, FUTURE_MAX_MS, PAST_MAX_MS
 
@@ -52,7 +52,7 @@ def boot_text(number: int) -> str:
 
 
 def rows_of(book: Book, events: Sequence[StoredEvent]) -> list[Fields]:
-    """Return the rows of events, in their order: the fields that ``ingest.copying.Row`` names."""
+    """Return the rows of events, in their order: the fields that ``ingest.rows.copying.Row`` names."""
     device_no, household_no_of = book.device_no, book.household_no
     rows: list[Fields] = []
     for stored in events:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import psycopg
 
-from ingest import leases, metrics
-from ingest.leases import Lease
-from ingest.sharing import Sharing
+from ingest import metrics
+from ingest.groups import leases
+from ingest.groups.leases import Lease
+from ingest.groups.sharing import Sharing
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.settings import IngestSettings

@@ -15,10 +15,10 @@ from psycopg.rows import tuple_row
 from ingest import metrics
 from ingest.detector import BootBase, CoveragePoint, Detector
 from ingest.detector.cold import Hot, Stored
-from ingest.event_columns import read_columns
-from ingest.event_rows import boot_text
-from ingest.snapshot_rows import Found, Unsound, least_batch
-from ingest.snapshots import TAIL_MS
+from ingest.restart.rows import Found, Unsound, least_batch
+from ingest.restart.snapshots import TAIL_MS
+from ingest.rows.event_columns import read_columns
+from ingest.rows.event_rows import boot_text
 from kaimen import wire
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, queries

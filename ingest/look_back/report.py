@@ -13,9 +13,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ingest import past as stored
-from ingest.backtest import STAGES, Outcome, Past, Policy
-from ingest.past import StoredCrossing
+from ingest.look_back import past as stored
+from ingest.look_back.backtest import STAGES, Outcome, Past, Policy
+from ingest.look_back.past import StoredCrossing
 from kaimen.clock import as_ms
 from kaimen.database import Connection
 from kaimen.policy import DAY_MS, HOUR_MS, MINUTE_MS

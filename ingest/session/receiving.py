@@ -75,7 +75,7 @@ class BulkClient(mqtt.Client):
     """paho's client with a receive buffer of its own."""
 
     def __init__(self, take: Take, **options: Any) -> None:
-        from ingest.frames import WORDS
+        from ingest.session.frames import WORDS
 
         super().__init__(CallbackAPIVersion.VERSION2, **options)
         self._take = take
@@ -129,7 +129,7 @@ class BulkClient(mqtt.Client):
 
     def _go_through(self) -> MQTTErrorCode:
         """Hand over the messages in the buffer, and let paho read every other packet that is whole."""
-        from ingest.frames import BROKEN, scan
+        from ingest.session.frames import BROKEN, scan
 
         start, size = 0, 0
         while start < self._filled:

@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from ingest.detector.cold import Hot
-from ingest.leases import Lease
+from ingest.groups.leases import Lease
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries
 

@@ -13,7 +13,7 @@ from psycopg.adapt import Loader
 from psycopg.rows import tuple_row
 
 from ingest.detector.packed import CLOCKS, PackedEvents, Words, fits
-from ingest.event_rows import boot_text
+from ingest.rows.event_rows import boot_text
 from kaimen import wire
 from kaimen.database import Connection
 

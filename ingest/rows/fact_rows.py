@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from ingest import metrics
 from ingest.causes import OutageFact, OutageMoved, OutageTold
 from ingest.detector import CheckDue, CheckEnded, Crossing, Fact, OutageBegan, OutageEnded, Withdrawal
-from ingest.grace import CheckHeld, CheckLetGo
+from ingest.groups.grace import CheckHeld, CheckLetGo
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, notify, queries
 

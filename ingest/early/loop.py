@@ -16,7 +16,7 @@ import psycopg
 from ingest.detector.coverage import DeviceTrack, subtract
 from ingest.early import Method
 from ingest.early.live import LATE_MS, MEMORY_MS, TICK_MS, Alert, Blind, LiveHome, Over, Report, Turn
-from ingest.past import fill_tracks
+from ingest.look_back.past import fill_tracks
 from ingest.signals.facts import end_early_watch, write_early_watch
 from kaimen import wire
 from kaimen.clock import Clock, as_datetime, as_ms

@@ -1,4 +1,4 @@
-"""Look-backs that wait enter; a process that reads them (``ingest.look_back_reader``) is there while somebody asks.
+"""Look-backs that wait enter; a process that reads them (``ingest.look_back.reader``) is there while somebody asks.
 
 A thread beside the shard groups that mostly sleeps. Its process dies with it, and not with what it reads.
 """
@@ -12,11 +12,11 @@ from collections.abc import Callable
 
 import psycopg
 
-from ingest.look_back_reader import CHANNEL
+from ingest.look_back.reader import CHANNEL
 from kaimen.database import Connection, queries
 from kaimen.logs import get_logger
 
-_SQL = queries("ingest", "look_backs.sql")
+_SQL = queries("ingest.look_back", "look_backs.sql")
 WAKE_S = 1.0
 #: Where a notification was missed, what waits is seen this much later at most.
 LOOK_EVERY_WAKES = 10
@@ -63,7 +63,7 @@ class LookBackStarter:
 
     def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ingest.look_back_reader"], stdin=subprocess.DEVNULL
+            [sys.executable, "-m", "ingest.look_back.reader"], stdin=subprocess.DEVNULL
         )
 
     def _end(self) -> None:

@@ -1,6 +1,6 @@
 """Arrays of events to append and the group's book enter; their rows as PostgreSQL's binary COPY takes them leave. Pure.
 
-The same bytes as ``ingest.copying`` makes of each event by itself, which is the reference in the tests.
+The same bytes as ``ingest.rows.copying`` makes of each event by itself, which is the reference in the tests.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.arrays import ReadArray
-from ingest.book import Book
-from ingest.copying import EPOCH_MS, FIELDS
+from ingest.arrays.reader import ReadArray
 from ingest.detector.compiled import compiled
-from ingest.event_rows import CLAMP_PAST_MS, RECEIPT_SPAN_MS, StoredEvent, boot_number
+from ingest.rows.book import Book
+from ingest.rows.copying import EPOCH_MS, FIELDS
+from ingest.rows.event_rows import CLAMP_PAST_MS, RECEIPT_SPAN_MS, StoredEvent, boot_number
 from kaimen.policy import FUTURE_MAX_MS
 
 Bytes = NDArray[np.uint8]

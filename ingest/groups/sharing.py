@@ -16,7 +16,8 @@ from typing import Any
 
 import psycopg
 
-from ingest import leases, metrics
+from ingest import metrics
+from ingest.groups import leases
 from kaimen.clock import Clock, SystemClock, as_datetime, as_ms
 from kaimen.database import Connection, queries
 from kaimen.logs import get_logger

@@ -21,20 +21,20 @@ from ingest.admission import (
     Refused,
     refuse,
 )
-from ingest.array_rows import StoredArray
-from ingest.arrays import ArrayReader
-from ingest.book import Book
+from ingest.arrays.reader import ArrayReader
+from ingest.arrays.rows import StoredArray
 from ingest.causes import Causes, OutageCause
 from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
 from ingest.detector.cold import Hot
-from ingest.event_rows import StoredEvent
-from ingest.fact_rows import StoredFact
-from ingest.grace import Grace
-from ingest.losses import Losses
-from ingest.own_clock import OwnClock
-from ingest.restarting import Loader
+from ingest.groups.grace import Grace
+from ingest.groups.losses import Losses
+from ingest.groups.own_clock import OwnClock
+from ingest.restart.going_on import Loader
+from ingest.rows.book import Book
+from ingest.rows.event_rows import StoredEvent
+from ingest.rows.fact_rows import StoredFact
+from ingest.rows.unsaved import Coverage, Told
 from ingest.store import DeviceNote, Turn, Waiting, implausible_payload
-from ingest.unsaved import Coverage, Told
 from kaimen.policy import DAY_MS, PAST_MAX_MS
 from kaimen.vocabulary import Admission, QuarantineReason
 

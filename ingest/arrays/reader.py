@@ -53,7 +53,7 @@ class ArrayReader:
     """Reads arrays by the compiled scanner; belongs to one thread."""
 
     def __init__(self) -> None:
-        from ingest import array_scan
+        from ingest.arrays import scan as array_scan
 
         self._scan = array_scan.scan_array
         self._numbers = np.empty((array_scan.NUMBERS, wire.EVENTS_MAX), np.int64)

@@ -12,21 +12,21 @@ from typing import Any
 
 from psycopg.rows import tuple_row
 
-from ingest.backtest import HouseholdPast, household_past
-from ingest.book import Book, load_book
 from ingest.detector.coverage import DeviceTrack
 from ingest.detector.rule import HouseholdRule, tokens_by_household
 from ingest.detector.stretches import beats_of
-from ingest.event_columns import StoredEvent, read_columns
-from ingest.event_rows import boot_text
+from ingest.look_back.backtest import HouseholdPast, household_past
 from ingest.replay import base_of, event_of, point_of
+from ingest.rows.book import Book, load_book
+from ingest.rows.event_columns import StoredEvent, read_columns
+from ingest.rows.event_rows import boot_text
 from kaimen import wire
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, queries
 from kaimen.policy import DAY_MS, PAST_MAX_MS
 from kaimen.vocabulary import DoorRole, Household
 
-_SQL = queries("ingest", "backtest.sql")
+_SQL = queries("ingest.look_back", "backtest.sql")
 #: Events looked at before the period, for what stood at its begin, and after it, for what came late.
 MARGIN_MS = PAST_MAX_MS
 #: About this many events are in memory at once, at so many per door and day.

@@ -15,13 +15,13 @@ from typing import Any
 import psycopg
 from psycopg.types.json import Jsonb
 
-from ingest.backtest import Policy
-from ingest.looking_back import Prepared, prepare, report_on
+from ingest.look_back.backtest import Policy
+from ingest.look_back.report import Prepared, prepare, report_on
 from kaimen.database import Connection, connect, notify, queries
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.settings import IngestSettings
 
-_SQL = queries("ingest", "look_backs.sql")
+_SQL = queries("ingest.look_back", "look_backs.sql")
 CHANNEL = "kaimen_look_backs"
 IDLE_S = 600.0
 #: A past that was read longer ago is read again: ingest has gone on since.

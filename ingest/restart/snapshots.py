@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from ingest import metrics
 from ingest.detector.cold import Hot
-from ingest.snapshot_rows import block_of, load_epoch, pack
+from ingest.restart.rows import block_of, load_epoch, pack
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.policy import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
-    from ingest.group_state import GroupState
-    from ingest.restarting import Restart
+    from ingest.groups.group_state import GroupState
+    from ingest.restart.going_on import Restart
     from ingest.store import Turn
 
 #: A start looks for events and heartbeats from so long before a block was written.
