@@ -174,6 +174,7 @@ def _proof() -> list[tuple[bytes, bool]]:
         (sound.replace(b"3-1-1201", "三栋".encode()), False),
         (sound.replace(b'"seq":20', b'"seq":21'), False),
         (sound.replace(b'"up":9000', b'"up":9e3'), False),
+        (sound.replace(b'"seq":20', b'"\0seq":20'), False),
         (sound[:-1], False),
         (sound + b"]", False),
     ]

@@ -47,7 +47,7 @@ _KEY_MAX = max(_METHOD, _REASON)
 _NULL, _TRUE, _FALSE = _number_of("null"), _number_of("true"), _number_of("fals")
 #: Bits of what must stand in every event.
 _MUST = 0b11_1111_1
-_QUOTE, _COMMA, _COLON, _ESCAPE = 34, 44, 58, 92
+_SPACE, _QUOTE, _COMMA, _COLON, _ESCAPE = 32, 34, 44, 58, 92
 _OPENING_ARRAY, _CLOSING_ARRAY, _OPENING_OBJECT, _CLOSING_OBJECT = 91, 93, 123, 125
 _ZERO, _NINE = 48, 57
 
@@ -107,7 +107,7 @@ def scan_array(
                 return NOT_PLAIN
             at += 1
             key = np.int64(0)
-            while at < end and data[at] != _QUOTE and key <= _KEY_MAX:
+            while at < end and data[at] != _QUOTE and data[at] > _SPACE and key <= _KEY_MAX:
                 key = key << 8 | np.int64(data[at])
                 at += 1
             if at >= end or data[at] != _QUOTE:
