@@ -25,6 +25,8 @@ from tests.proof.sent import ACTS, fields_of
 from tests.proof.table import read_table
 
 ROUNDS = int(os.environ.get("KAIMEN_TEST_HOSTILE", "2"))
+#: Beside the words it shows the log once more, and that is a reading, which leaves its entry.
+SHOWN_AGAIN = ("/access-log/export",)
 #: Forms whose refusals are counted, so that guessing waits: that is what they store.
 COUNTED = ("/sign-in", "/account/second-factor", "/account/password")
 HOSTILE = (
@@ -142,7 +144,7 @@ def test_hostile_fields_are_refused_in_words_and_change_nothing(place: Place) ->
             asked += 1
             if (fault := _judge(answer, repr(fields))) is not None:
                 wrong.append(f"{route.path} {fault}: {fields!r:.200}")
-            if answer.status >= 400 and answer.left != before:
+            if answer.status >= 400 and answer.left != before and route.path not in SHOWN_AGAIN:
                 wrong.append(f"{route.path} answered {answer.status} and stored something: {fields!r:.200}")
     assert not wrong, "\n".join(wrong)
     assert asked > 60 * ROUNDS
