@@ -7,7 +7,7 @@ before everybody whose door is in it.
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, Form, Query
@@ -20,6 +20,7 @@ from console.scope import RevealPurpose, Section
 from console.seat import CheckedForm, Seat, entering, parse_local_time
 from console.views import log as log_views
 from console.views.parts import Form as FormView
+from kaimen.database import Connection
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.ACCESS_LOG))]
@@ -64,12 +65,7 @@ def _show(
             else loader.load_log(connection, reader, query, loader.parse_place(place))
         )
         if not errors:
-            place_read = {"door": filter_.door, "building": filter_.building, "unit": filter_.unit}
-            seat.audit(
-                connection, "access_log_read", purpose="care", object_kind="access_log",
-                object_id=seat.viewer.community_id or "all", since=query.from_at.isoformat(),
-                until=query.to_at.isoformat(), **{key: value for key, value in place_read.items() if value},
-            )  # fmt: skip
+            _note(connection, seat, "access_log_read", "care", query)
         doors, buildings, units = loader.load_choices(connection, reader)
         page = log_views.AccessLogPage(
             filter=filter_,
@@ -116,18 +112,27 @@ def export(
         )
         if not errors and found.older is None:
             table = write_csv(_COLUMNS, (_cells(row) for row in found.rows))
-            seat.audit(
-                connection, "access_log_exported", purpose=purpose, object_kind="access_log",
-                object_id=seat.viewer.community_id or "all", since=query.from_at.isoformat(),
-                until=query.to_at.isoformat(), rows=len(found.rows), digest=digest(table),
-                households=sorted(found.households),
-                **{key: value for key, value in (("door", door), ("building", building), ("unit", unit)) if value},
+            _note(
+                connection, seat, "access_log_exported", purpose, query,
+                rows=len(found.rows), digest=digest(table), households=sorted(found.households),
             )  # fmt: skip
             headers = {"Content-Disposition": 'attachment; filename="access-log.csv"'}
             return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
     return _show(
         seat, filter_, refused=FormView({"purpose": purpose}, {} if errors else {"": "export_too_long"})
     )
+
+
+def _note(
+    connection: Connection, seat: Seat, action: str, purpose: str, query: loader.LogQuery, **detail: Any
+) -> None:
+    """Write down who read the log or took it out, and what was asked of it."""
+    place = {"door": query.door, "building": query.building, "unit": query.unit}
+    seat.audit(
+        connection, action, purpose=purpose, object_kind="access_log", object_id=seat.viewer.community_id or "all",
+        since=query.from_at.isoformat(), until=query.to_at.isoformat(),
+        **{key: value for key, value in place.items() if value}, **detail,
+    )  # fmt: skip
 
 
 def _cells(row: log_views.LogRow) -> tuple[str, ...]:

@@ -39,6 +39,28 @@ def note(connection: Connection, seat: Seat, action: str, change_id: int, home: 
     )  # fmt: skip
 
 
+def is_confirmed(seat: Seat, change_id: int) -> bool:
+    """Confirm a number as its second person, with the trace; False where nothing waits for one any more."""
+    try:
+        with seat.transaction() as connection:
+            home = home_of(connection, seat, change_id)
+            people.confirm_number(connection, change_id=change_id, user_id=seat.viewer.user_id, now=seat.now)
+            note(connection, seat, "number_change_confirmed", change_id, home)
+    except people.PhoneRefusedError:
+        return False
+    return True
+
+
+def is_taken_back(seat: Seat, change_id: int) -> bool:
+    """Take a change back, with the trace; False where nothing waits any more."""
+    with seat.transaction() as connection:
+        home = home_of(connection, seat, change_id)
+        done = agreements_homes.refuse_number(connection, change_id, at=at_of(seat))
+        if done:
+            note(connection, seat, "number_change_refused", change_id, home)
+    return done
+
+
 def _waits_no_more(seat: Seat) -> Response:
     with seat.transaction() as connection:
         return show(connection, seat, view_parts.Form({}, {"": "number_not_waiting"}), status=409)
@@ -75,22 +97,12 @@ def told(seat: Guard, change_id: AgreementId, how: Word = "") -> Response:
 @router.post(_PAGE + "/numbers/{change_id}/confirm", dependencies=[CheckedForm])
 def confirm(seat: Guard, change_id: AgreementId) -> Response:
     """Confirm the new number as the second person: it counts 72 hours later."""
-    try:
-        with seat.transaction() as connection:
-            home = home_of(connection, seat, change_id)
-            people.confirm_number(connection, change_id=change_id, user_id=seat.viewer.user_id, now=seat.now)
-            note(connection, seat, "number_change_confirmed", change_id, home)
-    except people.PhoneRefusedError:
-        return _waits_no_more(seat)
-    return seat.go(_PAGE, "notice.number_confirmed")
+    done = is_confirmed(seat, change_id)
+    return seat.go(_PAGE, "notice.number_confirmed") if done else _waits_no_more(seat)
 
 
 @router.post(_PAGE + "/numbers/{change_id}/refuse", dependencies=[CheckedForm])
 def refuse(seat: Guard, change_id: AgreementId) -> Response:
     """Take a change back that nobody made: the number before it is rung again."""
-    with seat.transaction() as connection:
-        home = home_of(connection, seat, change_id)
-        done = agreements_homes.refuse_number(connection, change_id, at=at_of(seat))
-        if done:
-            note(connection, seat, "number_change_refused", change_id, home)
+    done = is_taken_back(seat, change_id)
     return seat.go(_PAGE, "notice.number_refused") if done else _waits_no_more(seat)

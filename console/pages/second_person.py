@@ -11,9 +11,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from alerts.voice import people
 from console import agreements_homes
-from console.pages.agreement_numbers import home_of, note
+from console.pages.agreement_numbers import home_of, is_confirmed, is_taken_back, note
 from console.pages.agreements import number_view
 from console.pages.device_tests import AgreementId, at_of
 from console.scope import Section
@@ -64,24 +63,14 @@ def show_numbers(seat: Guard, change_id: AgreementId) -> Response:
 @router.post(_PAGE + "/{change_id}/confirm", dependencies=[CheckedForm])
 def confirm(seat: Guard, change_id: AgreementId) -> Response:
     """Confirm the new number as the second person: it counts 72 hours later."""
-    try:
-        with seat.transaction() as connection:
-            home = home_of(connection, seat, change_id)
-            people.confirm_number(connection, change_id=change_id, user_id=seat.viewer.user_id, now=seat.now)
-            note(connection, seat, "number_change_confirmed", change_id, home)
-    except people.PhoneRefusedError:
-        return _waits_no_more(seat)
-    return seat.go(_PAGE, "notice.number_confirmed")
+    done = is_confirmed(seat, change_id)
+    return seat.go(_PAGE, "notice.number_confirmed") if done else _waits_no_more(seat)
 
 
 @router.post(_PAGE + "/{change_id}/refuse", dependencies=[CheckedForm])
 def refuse(seat: Guard, change_id: AgreementId) -> Response:
     """Take a change back that nobody made: the number before it is rung again."""
-    with seat.transaction() as connection:
-        home = home_of(connection, seat, change_id)
-        done = agreements_homes.refuse_number(connection, change_id, at=at_of(seat))
-        if done:
-            note(connection, seat, "number_change_refused", change_id, home)
+    done = is_taken_back(seat, change_id)
     return seat.go(_PAGE, "notice.number_refused") if done else _waits_no_more(seat)
 
 
