@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from random import Random
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ingest import early
 from ingest.detector import compiled as compiled_module
 from ingest.early import EarlyWatch, HomeWatch, Method, Place, Presence, Reason, Signal, kernel
 from ingest.early.watch import home_at, new_homes
@@ -241,15 +243,18 @@ def test_a_late_event_counts_as_of_the_last_one() -> None:
 @pytest.fixture(scope="module")
 def plain() -> ModuleType:
     """The kernel once more, as Python runs it."""
-    spec = importlib.util.spec_from_file_location("plain_kernel", kernel.__file__)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
+    kept = {name: module for name, module in sys.modules.items() if name.startswith(kernel.__name__)}
     compiler = compiled_module.compiled
     compiled_module.compiled = lambda function: function  # type: ignore[assignment]
+    for name in kept:
+        del sys.modules[name]
     try:
-        spec.loader.exec_module(module)
+        module = importlib.import_module(kernel.__name__)
     finally:
         compiled_module.compiled = compiler
+        sys.modules.update(kept)
+        early.kernel = kernel  # the import above put the plain one there
+    assert not hasattr(module.judge, "py_func")
     return module
 
 
