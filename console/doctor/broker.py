@@ -247,25 +247,53 @@ def _look_inside(admin: Admin, groups: int) -> Iterator[Line]:
 def _look_at_session(desk: _Desk, group_no: int, groups: int) -> Line:
     name = client_id_of(group_no, groups)
     part = f"session {name}"
-    subject = f"$MQTT.sess.{hash_of(name)}"
-    found = desk.ask("$JS.API.STREAM.MSG.GET.$MQTT_sess", {"last_by_subj": subject})
-    if "message" not in found:
+    session = _session_of(desk, name)
+    if session is None:
         return wrong(part, "is not there: what devices say now is lost", _NO_SESSION)
-    session = json.loads(base64.b64decode(found["message"]["data"]))
     wanted = {
         topic.replace("/", ".").replace("+", "*"): qos for topic, qos in subscriptions_of(group_no, groups)
     }
     missing = [topic for topic, qos in wanted.items() if session.get("subs", {}).get(topic) != qos]
     if missing:
         return wrong(part, f"does not hear {', '.join(missing)}", "start ingest again: it subscribes anew")
-    names = {held["durable_name"] for held in (session.get("cons") or {}).values()}
-    waiting = sum(
-        row["num_pending"] + row["num_ack_pending"] for row in desk.consumers() if row["name"] in names
-    )
+    waiting = _count_waiting(desk, session)
     words = f"hears all {len(wanted)} kinds, {waiting} messages wait"
     if waiting > _WAITING_MANY:
         return attention(part, words, "ingest is behind, or not running: look into its log")
     return ok(part, words)
+
+
+def messages_waiting(admin: Admin, name: str) -> int:
+    """Return how many messages a session has not answered for, those included that are on their way to it.
+
+    Raises
+    ------
+    OSError
+        If the broker cannot be asked.
+    KeyError
+        If it keeps no session of this name.
+    """
+    with socket.create_connection(("127.0.0.1", admin.port), timeout=_PATIENCE_S) as line:
+        desk = _Desk(line, admin)
+        session = _session_of(desk, name)
+        if session is None:
+            raise KeyError(name)
+        return _count_waiting(desk, session)
+
+
+def _session_of(desk: _Desk, name: str) -> dict[str, Any] | None:
+    question = {"last_by_subj": f"$MQTT.sess.{hash_of(name)}"}
+    found = desk.ask("$JS.API.STREAM.MSG.GET.$MQTT_sess", question)
+    return dict(json.loads(base64.b64decode(found["message"]["data"]))) if "message" in found else None
+
+
+def _count_waiting(desk: _Desk, session: dict[str, Any]) -> int:
+    names = {held["durable_name"] for held in (session.get("cons") or {}).values()}
+    return sum(
+        int(row["num_pending"]) + int(row["num_ack_pending"])
+        for row in desk.consumers()
+        if row["name"] in names
+    )
 
 
 def hash_of(name: str) -> str:

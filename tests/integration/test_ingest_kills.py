@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from edge.faults import POINTS as EDGE_POINTS
 from ingest.faults import POINTS as INGEST_POINTS
 from tests.fix_database import DatabaseServer
 from tests.kills.ingest_matrix import Found, Matrix, every_cut, format_table, matrix
+from tests.kills.whole import Results
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.one_store]
 
@@ -42,3 +44,19 @@ def test_the_comparison_sees_what_is_missing_and_what_is_there_twice(made: Matri
     made.compare(found, rows, expected)
     assert (found.lost, found.twice, len(found.different), found.good) == (1, 1, 2, False)
     assert {line.split(":")[0] for line in expected["crossings"]}, "somebody is warned in these days"
+
+
+def test_a_stopped_run_goes_on_from_its_file_and_never_with_results_of_other_code(tmp_path: Path) -> None:
+    file, places = tmp_path / "kills.jsonl", ("mid_copy", "acked")
+    before = Results(places, file)
+    before.note(Found("mid_copy", kills=10, streets=1, sent=96))
+    before.note(Found("mid_copy", kills=9, streets=1, sent=96, lost=1, different=["events: one (-)"]))
+    file.write_text(file.read_text() + '{"version": "cut')
+    found = Results(places, file).found
+    assert found["mid_copy"] == Found(
+        "mid_copy", kills=19, streets=2, sent=192, lost=1, different=["events: one (-)"]
+    )
+    assert found["acked"] == Found("acked")
+    file.write_text('{"version": "another", "place": "acked"}\n')
+    with pytest.raises(SystemExit, match="holds results of another"):
+        Results(places, file)

@@ -16,6 +16,7 @@ from tests.fix_servers import postgres_server
 from tests.kills import ingest_matrix
 from tests.kills.crowd import kill_in_the_crowd
 from tests.kills.killing import POINTS, format_table, killing
+from tests.kills.whole import Results, kill_everywhere
 from tests.unit.alerts.town import build_town
 
 
@@ -61,21 +62,24 @@ def main() -> int:
 def _kill_ingest(arguments: list[str]) -> int:
     """``python -m tests.kills ingest --runs 100``: ingest and the edge, at each of their places."""
     parser = argparse.ArgumentParser(prog="python -m tests.kills ingest", description=_kill_ingest.__doc__)
-    parser.add_argument("--runs", type=int, default=100, help="kills at each place")
+    parser.add_argument("--runs", type=int, default=100, help="kills at each place [100]")
     parser.add_argument("--place", action="append", choices=ingest_matrix.POINTS, help="only this one")
+    parser.add_argument("--streets", type=int, default=2, help="streets that live side by side [2]")
+    parser.add_argument(
+        "--results", type=Path, help="keep what each street found here; a stopped run goes on from it"
+    )
     asked = parser.parse_args(arguments)
-    results = []
+    results = Results(asked.place or ingest_matrix.POINTS, asked.results)
     with postgres_server() as server, tempfile.TemporaryDirectory() as scratch:
-        database = DatabaseServer("plain", server.admin_url)
-        with ingest_matrix.matrix(database, Path(scratch)) as made:
-            for place in asked.place or ingest_matrix.POINTS:
-                begun = time.monotonic()
-                results.append(made.kill_at(place, asked.runs))
-                took = time.monotonic() - begun
-                words = (f"{place}: {took:.0f} s, {results[-1]}"[:200], *results[-1].different[:5])
-                print(*words, sep="\n  ", file=sys.stderr, flush=True)
-    print(ingest_matrix.format_table(results))
-    return int(not all(found.good for found in results))
+        is_whole = kill_everywhere(
+            DatabaseServer("plain", server.admin_url), Path(scratch), results,
+            kills=asked.runs, side_by_side=asked.streets,
+        )  # fmt: skip
+    print(ingest_matrix.format_table(list(results.found.values())))
+    if not is_whole:
+        print("stopped; the same command goes on where results were kept", file=sys.stderr)
+        return 3
+    return int(not all(found.good for found in results.found.values()))
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from console.doctor.broker import Admin, Broker, look_at_broker
+from console.doctor.broker import Admin, messages_waiting
 from edge.faults import POINTS as EDGE_POINTS
 from ingest.faults import POINTS as INGEST_POINTS
 from ingest.faults import STOP_POINTS, TAKE_OVER_POINTS
@@ -35,20 +36,21 @@ from tests.kills.street_days import HOMES, Step, live_days
 
 POINTS = (*INGEST_POINTS, *EDGE_POINTS)
 RUN_WITHIN_S = 120.0
+_WORDS_KEPT_MAX = 4_000
 #: Passed once for each message; the others once for each turn.
 _FOR_EACH_MESSAGE = frozenset({"mid_ack", "edge_mid_answer", "edge_published"})
 _CUTS_A_STREET = 10
 _ASKED_FOR_EVENTS = frozenset(INGEST_POINTS) - {*TAKE_OVER_POINTS, *STOP_POINTS, "mid_ack"}
-_EDGE_ID = "edge-1"
+_EDGE_ID, _SPOOL = "edge-1", "spool.sqlite"
 
 _EVENTS = (
     "SELECT d.id AS device, e.boot, e.seq, e.occurred_at, e.received_at, e.type, e.state, e.opens, e.plausible"
     " FROM door_events e JOIN devices d ON d.no = e.device_no ORDER BY 1, 2, 3, 4"
 )
-#: A frame that comes to the edge again is stamped with its receipt again.
+#: A frame that comes to the edge again is stamped with its receipt again, and so refused as another message.
 _REFUSALS = (
     "SELECT DISTINCT topic, reason, (convert_from(payload, 'UTF8')::jsonb - 'rx')::text AS payload FROM quarantine"
-    f" WHERE device_id <> '{_EDGE_ID}' ORDER BY 1, 2, 3"
+    f" WHERE device_id <> '{_EDGE_ID}'"
 )
 #: What alerts is told, without the instants at which we noticed it: on a clock that stands those are a start's own.
 #: Checks are not compared: after a time of our own deafness they wait for the devices (grace), and should.
@@ -60,7 +62,7 @@ _FACTS = {
 }
 _DONE = f"""
 SELECT (SELECT count(*) FROM door_events) AS events,
-  (SELECT count(*) FROM quarantine WHERE device_id <> '{_EDGE_ID}') AS refused,
+  (SELECT count(*) FROM ({_REFUSALS}) AS different) AS refused,
   (SELECT at FROM service_progress WHERE service = 'ingest') AS at
 """
 
@@ -81,8 +83,18 @@ class Found(FoundAt):
     twice: int = 0
 
     @property
+    def good_so_far(self) -> bool:
+        return super().good
+
+    @property
     def good(self) -> bool:
-        return super().good and self.kills > 0
+        return self.good_so_far and self.kills > 0
+
+    def add(self, other: Found) -> None:
+        """Count another part of the same place in."""
+        for name in ("kills", "lost", "streets", "other_kills", "sent", "twice"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.different += other.different
 
 
 Rows = dict[str, list[str]]
@@ -156,13 +168,25 @@ class _World:
     source: NatsServer
     publishers: dict[str, Publisher]
 
-    def is_drained(self, server: NatsServer) -> bool:
-        """Say whether the broker holds nothing more for ingest."""
-        settings = Path(server.program.arguments[2]).read_text()
-        port = int(settings.split("listen: 127.0.0.1:")[1].split()[0])
-        broker = Broker("127.0.0.1", server.mqtt_port, admin=Admin(port, "", "", 2**32))
-        lines = {line.part: line for line in look_at_broker(broker, groups=1, serving=frozenset({0}))}
-        return ", 0 messages wait" in lines[f"session {client_id_of(0, 1)}"].words
+    def is_drained(self, folder: Path, *, through_edge: bool) -> bool:
+        """Say whether everything that was sent has come through; looked at in the order in which a message goes.
+
+        Rows that are enough do not say so: the edge may have one thing twice and another one not yet.
+        """
+        if through_edge and (_waiting_at(self.source, f"{_EDGE_ID}-source") or _spooled(folder)):
+            return False
+        return not _waiting_at(self.central, client_id_of(0, 1))
+
+
+def _waiting_at(server: NatsServer, name: str) -> int:
+    settings = Path(server.program.arguments[2]).read_text()
+    port = int(settings.split("listen: 127.0.0.1:")[1].split()[0])
+    return messages_waiting(Admin(port, "", "", 2**32), name)
+
+
+def _spooled(folder: Path) -> int:
+    with contextlib.closing(sqlite3.connect(f"file:{folder / _SPOOL}?mode=ro", uri=True)) as spool:
+        return int(spool.execute("SELECT count(*) FROM message WHERE retain = 0").fetchone()[0])
 
 
 class Matrix:
@@ -172,16 +196,29 @@ class Matrix:
         self._world = world
         self._expected: dict[bool, Rows] = {}
 
-    def kill_at(self, place: str, kills: int) -> Found:
-        """Let streets live until so many lives were cut at ``place``."""
-        found = Found(place)
-        while found.kills < kills:
-            cuts = cuts_at(place, found.streets)
-            before = found.kills
-            self.live(found, cuts, through_edge=place in EDGE_POINTS)
-            if found.kills == before:
-                found.different.append(f"street {found.streets}: nobody died at {place}")
-                break
+    def kill_at(
+        self,
+        place: str,
+        kills: int,
+        *,
+        found: Found | None = None,
+        note: Callable[[Found], None] = lambda _street: None,
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> Found:
+        """Let streets live until so many lives were cut at ``place``; go on from ``found``, and note each street."""
+        found = found or Found(place)
+        while found.good_so_far and found.kills < kills and not is_over():
+            street = Found(place)
+            try:
+                self.live(street, cuts_at(place, found.streets), through_edge=place in EDGE_POINTS)
+            except (AssertionError, TimeoutError) as error:
+                street.streets += 1
+                street.different.append(f"street {found.streets}: {error}"[:_WORDS_KEPT_MAX])
+            else:
+                if not street.kills:
+                    street.different.append(f"street {found.streets}: nobody died at {place}")
+            found.add(street)
+            note(street)
         return found
 
     def live(self, found: Found, cuts: list[str], *, through_edge: bool) -> list[str]:
@@ -233,7 +270,7 @@ class Matrix:
                         )
                         self._await(lambda step=step: _is_done(connection, step), lives)
                         cut.ask_to_stop()
-                self._await(lambda: world.is_drained(world.central), lives)
+                self._await(lambda: world.is_drained(folder, through_edge=through_edge), lives)
                 kills = cut.kills
             return _read(url), kills
         finally:
@@ -271,7 +308,7 @@ class Matrix:
             make_session(world.source.mqtt_port, f"{_EDGE_ID}-source", [("#", 1)])
             gateway = {
                 **shared, "edge_source_url": world.source.url, "edge_forward": True, "edge_id": _EDGE_ID,
-                "edge_spool": folder / "spool.sqlite", "edge_credential_key": "key",
+                "edge_spool": folder / _SPOOL, "edge_credential_key": "key",
             }  # fmt: skip
             lives.append(_Lives(live_edge, gateway, cuts, folder / "edge.log"))
         try:
@@ -293,7 +330,7 @@ def _is_done(connection: psycopg.Connection[Any], step: Step) -> bool:
 
 def _read(url: str) -> Rows:
     with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
-        queries = {"events": _EVENTS, "refusals": _REFUSALS, **_FACTS}
+        queries = {"events": _EVENTS, "refusals": f"{_REFUSALS} ORDER BY 1, 2, 3", **_FACTS}
         found = {name: connection.execute(query).fetchall() for name, query in queries.items()}
     return {
         table: [" ".join(f"{name}={value}" for name, value in row.items()) for row in rows]
@@ -302,14 +339,22 @@ def _read(url: str) -> Rows:
 
 
 @contextlib.contextmanager
-def matrix(database: DatabaseServer, folder: Path) -> Iterator[Matrix]:
-    """Run the servers that kills need, with short waits for what was not answered."""
+def matrices(database: DatabaseServer, folder: Path, number: int) -> Iterator[list[Matrix]]:
+    """Run so many worlds beside one another over one PostgreSQL, each with the brokers that its kills need."""
     from kaimen.schema import migrate
 
     template = f"kills_template_{secrets.token_hex(6)}"
     url = database.create(template)
     migrate(url)
     lay_out(url, homes=HOMES)
+    with contextlib.ExitStack() as stack:
+        stack.callback(database.drop, template)
+        yield [Matrix(stack.enter_context(_world(database, folder, template))) for _ in range(number)]
+
+
+@contextlib.contextmanager
+def _world(database: DatabaseServer, folder: Path, template: str) -> Iterator[_World]:
+    """Two brokers, with short waits for what was not answered, and who speaks to them."""
     with (
         nats_server(ack_wait="500ms") as central,
         nats_server(ack_wait="500ms") as source,
@@ -318,10 +363,14 @@ def matrix(database: DatabaseServer, folder: Path) -> Iterator[Matrix]:
         publishers = {"central": Publisher(central.url), "source": Publisher(source.url)}
         for publisher in publishers.values():
             stack.callback(publisher.close)
-        try:
-            yield Matrix(_World(folder, database, template, central, source, publishers))
-        finally:
-            database.drop(template)
+        yield _World(folder, database, template, central, source, publishers)
 
 
-__all__ = ["POINTS", "Found", "Matrix", "cuts_at", "every_cut", "format_table", "matrix"]
+@contextlib.contextmanager
+def matrix(database: DatabaseServer, folder: Path) -> Iterator[Matrix]:
+    """Run one world."""
+    with matrices(database, folder, 1) as (made,):
+        yield made
+
+
+__all__ = ["POINTS", "Found", "Matrix", "cuts_at", "every_cut", "format_table", "matrices", "matrix"]

@@ -5,6 +5,7 @@ Checkers, not expectations: nobody knows beforehand what happens on the street.
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -41,17 +42,18 @@ DAYS = 12
 
 @dataclass
 class Played:
+    words: str
     registry: Registry
     detector: Detector
     facts: list[Fact] = field(default_factory=list)
     messages: list[tuple[int, str, bytes]] = field(default_factory=list)
 
 
-def play(community: Community, registry: Registry, faults: str, drift: DriftLevel) -> Played:
+def play(words: str, community: Community, registry: Registry, faults: str, drift: DriftLevel) -> Played:
     """Run the service's turns over the street: admission, detector, a pulse for every second that matters."""
     until = START_MS + DAYS * DAY_MS
     detector = Detector(registry, now_ms=START_MS)
-    played = Played(registry, detector)
+    played = Played(words, registry, detector)
     reached = START_MS
     for received, topic, payload in history(community, START_MS, until, rates=LEVELS[faults], drift=drift):
         played.messages.append((received, topic, payload))
@@ -72,12 +74,19 @@ def play(community: Community, registry: Registry, faults: str, drift: DriftLeve
 
 @pytest.fixture(scope="module", params=["usual", "harsh"])
 def street(request: pytest.FixtureRequest) -> Iterator[Played]:
-    seed = random.SystemRandom().randrange(10**9)
-    print(f"seed {seed}, faults {request.param}")
+    seed = int(os.environ.get("KAIMEN_TEST_STREET_SEED", random.SystemRandom().randrange(10**9)))
     community = make_community(seed, households=36, watched=24, start_ms=START_MS, days=DAYS)
     registry = parse_registry(community.to_registry())
     drift = DriftLevel.HARSH if request.param == "harsh" else DriftLevel.GENTLE
-    yield play(community, registry, request.param, drift)
+    yield play(
+        f"KAIMEN_TEST_STREET_SEED={seed}, faults {request.param}", community, registry, request.param, drift
+    )
+
+
+@pytest.fixture(autouse=True)
+def _say_the_seed(street: Played) -> None:
+    """Every test says it: what a fixture of the module prints is shown beside the first one alone."""
+    print(street.words)
 
 
 def test_no_stage_is_announced_of_time_that_nobody_could_see(street: Played) -> None:
