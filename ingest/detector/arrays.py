@@ -39,7 +39,7 @@ from ingest.detector.silence import BITS, LATE_S, SPANS, TURNS, WORDS_OF_BLOCK, 
 from ingest.detector.state import BLOCK, PULSE_MS, Seconds, WatchState
 from kaimen.policy import STEP_MAX_MS
 
-_MAGIC = int.from_bytes(b"KAIMENH2", "little")
+_MAGIC = int.from_bytes(b"KAIMENH3", "little")
 #: Numbers at the front of a snapshot: magic, devices, households, policies, pulse, position, words, their sum.
 _HEADER_WORDS = 8
 #: Numbers that fit the instant's bits of a hot row.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.detector.compiled import compiled
+from ingest.detector.compiled import compiled, inlined
 from ingest.detector.state import (
     BLOCK,
     FOREVER,
@@ -25,7 +25,7 @@ LOOKED_AT_ONCE = 64
 assert BLOCK == REGION, "what lists the due households of a block also lists the due blocks of a region"
 
 
-@compiled
+@inlined
 def settled_until(
     thresholds_ms: Instants,
     policy: int,

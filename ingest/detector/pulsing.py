@@ -19,8 +19,10 @@ SWEPT_WITHIN_S = 1_000
 
 
 @compiled
-def refresh_one(
-    index: int,
+def refresh(
+    count: int,
+    near: Ints,
+    deciding: Ints,
     device_of: NDArray[np.int32],
     rows: Ints,
     opened_ms: Ints,
@@ -28,16 +30,69 @@ def refresh_one(
     evidence_ms: Ints,
     origin_ms: Ints,
     known_until_s: Seconds,
-) -> int:
-    """Bring what messages moved to one household; return the armed device that alone decides about it, -1 if none."""
-    device = device_of[index]
-    if device < 0 or (rows[device, BASE] & ARMED) == 0:
-        return -1
-    known_until_s[index] = ((rows[device, LAST] >> LAST_SHIFT) + supervision_ms[device]) // PULSE_MS
-    if opened_ms[device] > evidence_ms[index]:
-        evidence_ms[index] = opened_ms[device]
-        origin_ms[index] = opened_ms[device]
-    return int(device)
+) -> None:
+    """Bring what messages moved to the first ``count`` households of ``near``; write the armed device that alone decides
+    about each to ``deciding``, -1 where there is none.
+
+    As below, the loop is in here: to hand these arrays over for each household costs more than to look at it.
+    """
+    for position in range(count):
+        index = np.uint64(near[position])
+        device = np.int64(device_of[index])
+        at = np.uint64(device)
+        if device < 0 or (rows[at, BASE] & ARMED) == 0:
+            deciding[position] = -1
+            continue
+        deciding[position] = device
+        known_until_s[index] = ((rows[at, LAST] >> LAST_SHIFT) + supervision_ms[at]) // PULSE_MS
+        if opened_ms[at] > evidence_ms[index]:
+            evidence_ms[index] = opened_ms[at]
+            origin_ms[index] = opened_ms[at]
+
+
+@compiled
+def settle(
+    looked_at: int,
+    near: Ints,
+    deciding: Ints,
+    pulse_s: int,
+    household_of: NDArray[np.int32],
+    level: Levels,
+    evidence_ms: Ints,
+    origin_ms: Ints,
+    known_until_s: Seconds,
+    other_due_s: Seconds,
+    policy: NDArray[np.uint16],
+    thresholds_ms: Ints,
+    due_s: Seconds,
+    found: Ints,
+    count: int,
+) -> tuple[int, int]:
+    """Arm the settled of ``looked_at`` households again, and append whom the plain rule must look at to ``found``.
+
+    Returns how many were found now, and how many are left to their devices' bits: those and their devices are then the
+    first of ``near`` and ``deciding``.
+    """
+    watching = 0
+    now_ms = pulse_s * PULSE_MS
+    for position in range(looked_at):
+        index, device = np.uint64(near[position]), deciding[position]
+        left = known_until_s[index] >= pulse_s and device >= 0
+        left = left and (household_of[device] < 0 or household_of[device] == near[position])
+        next_ms = settled_until(
+            thresholds_ms, policy[index], now_ms, level[index], evidence_ms[index], origin_ms[index],
+            FOREVER if left else known_until_ms(known_until_s[index]), other_due_ms(other_due_s[index]),
+        )  # fmt: skip
+        if next_ms <= now_ms:
+            if due_s[index] <= pulse_s:
+                found[count] = near[position]
+                count += 1
+            continue
+        due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
+        if left:
+            near[watching], deciding[watching] = near[position], device
+            watching += 1
+    return count, watching
 
 
 @compiled
@@ -97,8 +152,8 @@ def pulse_doors(
     )  # fmt: skip
     count = 0
     sweeps_left = bound_s.shape[0] // SWEPT_WITHIN_S + 1
-    now_ms = pulse_s * PULSE_MS
     blocks, near = np.empty(REGION + 1, np.int64), np.empty(BLOCK + 1, np.int64)
+    deciding = np.empty(BLOCK, np.int64)
     for region in range(region_s.shape[0]):
         if region_s[region] > pulse_s:
             continue
@@ -106,28 +161,18 @@ def pulse_doors(
             block = blocks[number]
             looked_at = list_or_sweep(block, pulse_s, sweeps_left, due_s, swept_s, near)
             sweeps_left -= looked_at // BLOCK
-            for position in range(looked_at):
-                index = near[position]
-                device = refresh_one(
-                    index, device_of, rows, opened_ms, supervision_ms, evidence_ms, origin_ms, known_until_s
-                )
-                left = known_until_s[index] >= pulse_s and device >= 0
-                left = left and (household_of[device] < 0 or household_of[device] == index)
-                next_ms = settled_until(
-                    thresholds_ms, policy[index], now_ms, level[index], evidence_ms[index], origin_ms[index],
-                    FOREVER if left else known_until_ms(known_until_s[index]), other_due_ms(other_due_s[index]),
-                )  # fmt: skip
-                if next_ms <= now_ms:
-                    if due_s[index] <= pulse_s:
-                        found[count] = index
-                        count += 1
-                    continue
-                due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
-                if left:
-                    begin_watching(
-                        device, index, int(np.int64(known_until_s[index])) + 1, pulse_s, supervision_ms, household_of,
-                        heard, heard_before, watched, spans, silent_bound_s, silent_region_s,
-                    )  # fmt: skip
+            refresh(
+                looked_at, near, deciding, device_of, rows, opened_ms, supervision_ms, evidence_ms, origin_ms,
+                known_until_s,
+            )  # fmt: skip
+            count, watching = settle(
+                looked_at, near, deciding, pulse_s, household_of, level, evidence_ms, origin_ms, known_until_s,
+                other_due_s, policy, thresholds_ms, due_s, found, count,
+            )  # fmt: skip
+            begin_watching(
+                watching, deciding, near, pulse_s, known_until_s, supervision_ms, household_of, heard, heard_before,
+                watched, spans, silent_bound_s, silent_region_s,
+            )  # fmt: skip
             bound_s[block] = lowest_of(due_s[block * BLOCK : (block + 1) * BLOCK])
         region_s[region] = lowest_of(bound_s[region * REGION : (region + 1) * REGION])
     return count

@@ -35,14 +35,15 @@ TURNS = 3
 #: Bits of a device: of each turn, and whether it is watched.
 BITS = TURNS + 2
 #: Of a block (shape (B, SPANS), int64): when the present turn began, the one before, ... the eldest; when the next
-#: begins; and the least seconds that a watched device may be silent.
-SINCE, ELDEST, TURN, LEAST, SPANS = 0, TURNS, TURNS + 1, TURNS + 2, TURNS + 3
+#: begins; the least seconds that a watched device may be silent; and where the youngest of the turns before lies, from
+#: which on they are in order and around: so the bits of a turn stay where they are until it is forgotten.
+SINCE, ELDEST, TURN, LEAST, YOUNGEST, SPANS = 0, TURNS, TURNS + 1, TURNS + 2, TURNS + 3, TURNS + 4
 
 #: Powers of two differ modulo 67: which one it is.
 _BIT_BY_REMAINDER = np.zeros(67, np.int64)
 for _bit in range(WORD):
     _BIT_BY_REMAINDER[(1 << _bit) % 67] = _bit
-_ONE = np.uint64(1)
+_ONE, _WORD, _WORDS_OF_BLOCK = np.uint64(1), np.uint64(WORD), np.uint64(WORDS_OF_BLOCK)
 _REMAINDERS = np.uint64(67)
 
 
@@ -133,20 +134,6 @@ def next_turn_s(block: int, blocks: int, least_s: int, pulse_s: int) -> int:
 
 
 @compiled
-def begin_turn(block: int, blocks: int, pulse_s: int, heard: Bits, heard_before: Bits, spans: Ints) -> None:
-    """Begin a block's next turn; the eldest is forgotten."""
-    for word in range(block * WORDS_OF_BLOCK, (block + 1) * WORDS_OF_BLOCK):
-        for turn in range(TURNS - 1, 0, -1):
-            heard_before[turn, word] = heard_before[turn - 1, word]
-        heard_before[0, word] = heard[word]
-        heard[word] = 0
-    for turn in range(ELDEST, 0, -1):
-        spans[block, turn] = spans[block, turn - 1]
-    spans[block, SINCE] = pulse_s
-    spans[block, TURN] = next_turn_s(block, blocks, spans[block, LEAST], pulse_s)
-
-
-@compiled
 def begin_anew(block: int, blocks: int, pulse_s: int, heard: Bits, heard_before: Bits, spans: Ints) -> None:
     """Forget all bits of a block and let its turns be as if they had been begun in time."""
     for word in range(block * WORDS_OF_BLOCK, (block + 1) * WORDS_OF_BLOCK):
@@ -179,10 +166,11 @@ def silent_from_s(
 
 @compiled
 def begin_watching(
-    device: int,
-    household: int,
-    from_s: int,
+    count: int,
+    devices: Ints,
+    households: Ints,
     pulse_s: int,
+    known_until_s: Seconds,
     supervision_ms: NDArray[np.int32],
     household_of: NDArray[np.int32],
     heard: Bits,
@@ -192,34 +180,41 @@ def begin_watching(
     bound_s: Seconds,
     region_s: Seconds,
 ) -> None:
-    """Watch a device for a household; ``from_s`` is when it will be silent if nothing more is heard."""
-    word, bit = device // WORD, _ONE << np.uint64(device % WORD)
-    household_of[device] = household
-    watched[word] |= bit
-    block = device // BLOCK
-    least_s = supervision_ms[device] // PULSE_MS
-    if least_s < spans[block, LEAST]:
-        spans[block, LEAST] = least_s
-        from_s = pulse_s + 1
-    else:
-        safe = heard[word]
-        for turn in range(TURNS):
-            safe |= heard_before[turn, word]
-        if (safe & bit) != 0:
-            from_s = max(safe_until_s(spans[block, ELDEST], spans[block, LEAST]), pulse_s + 1)
-    lower(block, from_s, bound_s, region_s)
+    """Watch the first ``count`` of ``devices``, each for its household; ``known_until_s`` says until when if nothing
+    more is heard. The loop is in here: to hand these arrays over for each device costs more than to watch it.
+    """
+    for position in range(count):
+        device, household = np.uint64(devices[position]), np.uint64(households[position])
+        word, bit = device // _WORD, _ONE << device % _WORD
+        household_of[device] = households[position]
+        watched[word] |= bit
+        block = devices[position] // BLOCK
+        least_s = supervision_ms[device] // PULSE_MS
+        from_s = int(np.int64(known_until_s[household])) + 1
+        if least_s < spans[block, LEAST]:
+            spans[block, LEAST] = least_s
+            from_s = pulse_s + 1
+        else:
+            safe = heard[word]
+            for turn in range(TURNS):
+                safe |= heard_before[turn, word]
+            if (safe & bit) != 0:
+                from_s = max(safe_until_s(spans[block, ELDEST], spans[block, LEAST]), pulse_s + 1)
+        if from_s < bound_s[block]:
+            lower(block, from_s, bound_s, region_s)
 
 
 @compiled
 def look_through(
-    block: int,
+    count: int,
+    near: Ints,
     pulse_s: int,
-    blocks: int,
     household_of: NDArray[np.int32],
     heard: Bits,
     heard_before: Bits,
     watched: Bits,
     spans: Ints,
+    bound_s: Seconds,
     rows: Ints,
     supervision_ms: NDArray[np.int32],
     level: Levels,
@@ -227,44 +222,64 @@ def look_through(
     due_s: Seconds,
     due_bound_s: Seconds,
     due_region_s: Seconds,
-) -> int:
-    """Make the households of a block's silent devices due; return the second before which nobody else need be."""
-    if pulse_s >= spans[block, TURN]:
-        begin_turn(block, blocks, pulse_s, heard, heard_before, spans)
-    if safe_until_s(spans[block, ELDEST], spans[block, LEAST]) <= pulse_s:
-        # Nobody looked for too long: bits prove nothing any more. Whoever may have one gets it below.
-        begin_anew(block, blocks, pulse_s, heard, heard_before, spans)
-    least_s, next_s = spans[block, LEAST], spans[block, TURN]
-    if safe_until_s(spans[block, ELDEST], least_s) > pulse_s:
-        next_s = min(next_s, safe_until_s(spans[block, ELDEST], least_s))
-    for word in range(block * WORDS_OF_BLOCK, (block + 1) * WORDS_OF_BLOCK):
-        safe = heard[word]
-        for turn in range(TURNS):
-            safe |= heard_before[turn, word]
-        missing = watched[word] & ~safe
-        while missing != 0:
-            number = lowest_bit(missing)
-            bit = _ONE << np.uint64(number)
-            missing &= ~bit
-            device = word * WORD + number
-            household = household_of[device]
-            from_s = silent_from_s(device, household, rows, supervision_ms, known_until_s)
-            if from_s > pulse_s:
-                turn = 1
-                while turn <= ELDEST and from_s < safe_until_s(spans[block, turn], least_s):
-                    turn += 1
-                if turn <= ELDEST:
-                    heard_before[turn - 1, word] |= bit
-                else:
-                    next_s = min(next_s, from_s)
-                continue
-            watched[word] &= ~bit
-            household_of[device] = -1
-            # Of a household that is the plain rule's, that rule has said when it is due.
-            if level[household] != PLAIN and from_s < due_s[household]:
-                due_s[household] = from_s
-                lower(household // BLOCK, from_s, due_bound_s, due_region_s)
-    return int(min(next_s, NEVER_S))
+) -> None:
+    """Make the households of silent devices due, of the first ``count`` blocks of ``near``; bound when each is next read.
+
+    The loop over blocks is in here: to hand these arrays over for each costs more than to look through it.
+    """
+    blocks = spans.shape[0]
+    for position in range(count):
+        block = near[position]
+        at = np.uint64(block)
+        least_s = spans[at, LEAST]
+        begins = pulse_s >= spans[at, TURN]
+        if begins:
+            for turn in range(ELDEST, 0, -1):
+                spans[at, turn] = spans[at, turn - 1]
+            spans[at, SINCE] = pulse_s
+            spans[at, TURN] = next_turn_s(block, blocks, least_s, pulse_s)
+            spans[at, YOUNGEST] = (spans[at, YOUNGEST] + TURNS - 1) % TURNS
+        first, youngest = at * _WORDS_OF_BLOCK, spans[at, YOUNGEST]
+        if begins:  # what was heard is of the youngest turn before now, in the place of the eldest
+            for word in range(first, first + _WORDS_OF_BLOCK):
+                heard_before[np.uint64(youngest), word] = heard[word]
+                heard[word] = 0
+        if safe_until_s(spans[at, ELDEST], least_s) <= pulse_s:
+            # Nobody looked for too long: bits prove nothing any more. Whoever may have one gets it below.
+            begin_anew(block, blocks, pulse_s, heard, heard_before, spans)
+        next_s = spans[at, TURN]
+        if safe_until_s(spans[at, ELDEST], least_s) > pulse_s:
+            next_s = min(next_s, safe_until_s(spans[at, ELDEST], least_s))
+        for word in range(first, first + _WORDS_OF_BLOCK):
+            safe = heard[word]
+            for turn in range(TURNS):
+                safe |= heard_before[turn, word]
+            missing = ~safe
+            if missing != 0:  # else who is watched need not be read
+                missing &= watched[word]
+            while missing != 0:
+                number = lowest_bit(missing)
+                bit = _ONE << np.uint64(number)
+                missing &= ~bit
+                device = int(word) * WORD + number
+                household = household_of[device]
+                from_s = silent_from_s(device, household, rows, supervision_ms, known_until_s)
+                if from_s > pulse_s:
+                    turn = 1
+                    while turn <= ELDEST and from_s < safe_until_s(spans[at, turn], least_s):
+                        turn += 1
+                    if turn <= ELDEST:
+                        heard_before[(youngest + turn - 1) % TURNS, word] |= bit
+                    else:
+                        next_s = min(next_s, from_s)
+                    continue
+                watched[word] &= ~bit
+                household_of[device] = -1
+                # Of a household that is the plain rule's, that rule has said when it is due.
+                if level[household] != PLAIN and from_s < due_s[household]:
+                    due_s[household] = from_s
+                    lower(household // BLOCK, from_s, due_bound_s, due_region_s)
+        bound_s[at] = min(next_s, NEVER_S)
 
 
 @compiled
@@ -287,14 +302,12 @@ def find_silent(
 ) -> None:
     """Make each household due whose watched device is silent at a pulse; only blocks whose bound has passed are read."""
     near = np.empty(REGION + 1, np.int64)
-    blocks = spans.shape[0]
     for region in range(region_s.shape[0]):
         if region_s[region] > pulse_s:
             continue
-        for position in range(list_due(np.uint32(pulse_s), region, bound_s, near)):
-            block = near[position]
-            bound_s[block] = look_through(
-                block, pulse_s, blocks, household_of, heard, heard_before, watched, spans, rows, supervision_ms,
-                level, known_until_s, due_s, due_bound_s, due_region_s,
-            )  # fmt: skip
+        count = list_due(np.uint32(pulse_s), region, bound_s, near)
+        look_through(
+            count, near, pulse_s, household_of, heard, heard_before, watched, spans, bound_s, rows, supervision_ms,
+            level, known_until_s, due_s, due_bound_s, due_region_s,
+        )  # fmt: skip
         region_s[region] = lowest_of(bound_s[region * REGION : (region + 1) * REGION])
