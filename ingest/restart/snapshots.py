@@ -123,6 +123,8 @@ class Snapshots:
             for stored in turn.events
             if stored.instant_ms < before_ms and stored.plausible
         }
+        # An array may go on from a last word of days ago.
+        late |= {array.device_id for array in turn.arrays if int(array.read.events.ts[0]) < before_ms}
         late |= {point.device_id for point in turn.points if point.last_received_ms < before_ms}
         return {block_of(device_no[device_id]) for device_id in late} & self._written_ms.keys()
 

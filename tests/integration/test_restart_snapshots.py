@@ -11,6 +11,7 @@ import pytest
 
 from ingest import replay
 from ingest.admission import Message
+from ingest.arrays.reader import Columns
 from ingest.groups import leases
 from ingest.groups.group_state import GroupState
 from ingest.replay import Rebuilt
@@ -19,6 +20,7 @@ from ingest.restart.snapshots import TAIL_MS, Snapshots
 from ingest.rows.book import Book, load_book
 from ingest.rows.unsaved import Coverage
 from ingest.store import Store
+from kaimen import wire
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, connect
 from tests.integration.ingest_street import BEGIN_MS, DAY, HOUR, MINUTE, SECOND, Door, lay_out
@@ -29,6 +31,15 @@ HOMES = 4
 #: More of them, and others: KAIMEN_TEST_ROUNDS=40 KAIMEN_TEST_SEED=7.
 ROUNDS, SEED = int(os.environ.get("KAIMEN_TEST_ROUNDS", "2")), int(os.environ.get("KAIMEN_TEST_SEED", "1"))
 TOKEN = "card-of-nobody-else"
+
+
+def from_storage(door: Door, from_ms: int) -> tuple[str, bytes]:
+    """An array such as an edge sends that could not speak: openings and closings, a minute apart."""
+    states = ("Open", "Closed") * 4
+    events = [
+        door.event(from_ms + number * MINUTE, state=state, hist=True) for number, state in enumerate(states)
+    ]
+    return door.topic("evb"), wire.format_batch(events)
 
 
 class Street:
@@ -59,7 +70,7 @@ class Street:
         self.snapshots.begin(rebuilt.restart, HOMES)
         self.state = GroupState(
             book, rebuilt.detector, rebuilt.causes, self.coverage, pulse_ms=self.now_ms // 1000 * 1000,
-            grace=rebuilt.grace, losses=rebuilt.losses, loader=rebuilt.loader,
+            grace=rebuilt.grace, losses=rebuilt.losses, loader=rebuilt.loader, reader=Columns.reader(),
         )  # fmt: skip
         return rebuilt
 
@@ -89,9 +100,11 @@ class Street:
                     door.seq += 1  # lost for good, or for now
                 elif dice < 0.51:
                     said.append(door.opening(at - chance.choice([HOUR, 7 * HOUR, 30 * HOUR])))
-                elif dice < 0.54 and sent:
+                elif dice < 0.53:
+                    said.append(from_storage(door, at - chance.choice([HOUR, 7 * HOUR, 30 * HOUR])))
+                elif dice < 0.55 and sent:
                     said.append(chance.choice(sent))
-                elif dice < 0.56:
+                elif dice < 0.57:
                     door.boot, door.booted_ms, door.seq = f"{chance.getrandbits(60):016x}", at - SECOND, 0
                 elif dice < 0.85:
                     said.append(door.heartbeat(at))
@@ -186,6 +199,18 @@ def test_what_comes_too_late_for_the_tail_drops_the_block(street: Street) -> Non
     street.writes_down = False
     street.start()
     street.turn([late], street.now_ms + MINUTE)
+    assert street.written() == []
+    street.assert_a_start_is_the_same(devices=0)
+
+
+def test_an_array_that_goes_on_from_before_the_tail_drops_the_block(street: Street) -> None:
+    settle(street)
+    door, silent_from_ms = street.doors[0], street.now_ms
+    street.turn([], street.now_ms + 10 * HOUR)
+    assert len(street.written()) == 1
+    street.writes_down = False
+    street.start()
+    street.turn([from_storage(door, silent_from_ms + MINUTE)], street.now_ms + MINUTE)
     assert street.written() == []
     street.assert_a_start_is_the_same(devices=0)
 
