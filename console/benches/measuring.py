@@ -92,7 +92,7 @@ class Report:
                 }
             )
 
-    def add_span(self, name: str, value_s: float, limit_s: float, peers: Iterable[Peer]) -> None:
+    def add_span(self, name: str, value_s: float, limit_s: float, peers: Iterable[Peer], **more: Any) -> None:
         """Add a row for each peer of a span in seconds: ``limit_s`` is the longest that is permitted.
 
         Ratios are the other way round than of rates, so that above 1 is the better side here too.
@@ -102,7 +102,7 @@ class Report:
                 {
                     "name": name, "value": _short(value_s), "unit": "s", "limit": _short(limit_s),
                     "ratio_to_limit": _short(limit_s / max(value_s, 1e-9)), "peer": peer.name,
-                    "ratio_to_peer": _short(peer.rate / max(value_s, 1e-9)), "peer_value": _short(peer.rate),
+                    "ratio_to_peer": _short(peer.rate / max(value_s, 1e-9)), "peer_value": _short(peer.rate), **more,
                 }
             )  # fmt: skip
 

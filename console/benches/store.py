@@ -2,29 +2,36 @@
 
 Rows go in as the service's do: packed for a binary COPY, sorted by household, a transaction for every few thousand. The
 limit is the same into a table without any index; the peers are other designs of the table, and the usual way of
-keeping rows unique. The queries the product lives on run on days of history, while new events come in.
+keeping rows unique. What a row costs as more is stored, and the queries the product lives on while new events come in,
+are measured on days of history (``store_history.py``).
+
+The server is one of this run's own; ``KAIMEN_BENCH_DATABASE`` names another one by a superuser's address, so that the
+tiers of TimescaleDB are measured with the same program. A database is made there and dropped again.
 """
 
 from __future__ import annotations
 
 import os
 import random
-import threading
+import secrets
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
+from psycopg import sql
 
 from console.benches.measuring import Peer, Report
 from console.benches.peers import temporary_postgres
+from console.benches.store_history import History, bench_history
 from ingest.rows.copying import Copier, Row
 from kaimen.clock import SystemClock
-from kaimen.database import queries
+from kaimen.database import connect, queries
 from kaimen.policy import DAY_MS
 from kaimen.schema import migrate
+from kaimen.tiers import find_tier
 
 _SQL = queries("console.benches", "store.sql")
 _COPY_EVENTS = queries("ingest")["copy_events"]
@@ -34,29 +41,47 @@ _DESIGN_ROWS_MAX = 500_000
 _HOMES = 20_000
 #: Homes whose events share a row in the packed design.
 _GRID_HOMES = 300
-_EVENTS_A_DAY, _DAYS = 20, 30
 _HOUSEHOLD_YEAR_EVENTS = 30 * 365
 _HOUSEHOLD_YEAR_BYTES = 10_000_000
-_QUERY_LIMIT_S = 0.010
-_QUERIES, _QUERIES_SMALL, _SMALL = 300, 30, 100_000
-_LIVE_ROWS, _LIVE_EVERY_S = 50, 0.05
-_BUILDING_HOMES, _SITE_DOORS = 500, 20
+_SERVER = "KAIMEN_BENCH_DATABASE"
 
 Batches = list[tuple[list[Row], bytes]]
 
 
 def bench_store(rows: int, report: Report) -> None:
-    """Measure the designs on at most half a million rows, then the queries on ``rows``."""
-    with temporary_postgres(report) as admin:
-        if admin is None:
+    """Measure the designs on at most half a million rows, then growth and the queries up to ``rows``."""
+    with _database(report) as url:
+        if url is None:
             return
-        admin.execute("CREATE DATABASE bench")
-        info = admin.info
-        url = f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
         migrate(url)
+        with connect(url, service="bench") as asking:
+            tier = find_tier(asking)
+        report.say(f"tier: {tier.value}")
         with psycopg.connect(url, autocommit=True) as connection:
             _bench_designs(connection, min(rows, _DESIGN_ROWS_MAX), report)
-            _bench_queries(connection, url, rows, report)
+            bench_history(History(connection, rows, tier.value), url, report)
+
+
+@contextmanager
+def _database(report: Report) -> Iterator[str | None]:
+    """The address of an empty database: on the server that is named, or on one of this run's own."""
+    named = os.environ.get(_SERVER)
+    if not named:
+        with temporary_postgres(report) as admin:
+            if admin is None:
+                yield None
+                return
+            admin.execute("CREATE DATABASE bench")
+            info = admin.info
+            yield f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
+        return
+    name = f"kaimen_bench_{secrets.token_hex(6)}"
+    with psycopg.connect(named, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        try:
+            yield urlunsplit(urlsplit(named)._replace(path=f"/{name}"))
+        finally:
+            admin.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 # --- designs ---------------------------------------------------------------------------------------------------
@@ -164,78 +189,3 @@ def _bytes_of(connection: psycopg.Connection, table: str) -> int:
     row = connection.execute(_SQL["sizes"], {"name": table}).fetchone()
     assert row is not None
     return int(row[0]) + int(row[1])
-
-
-# --- queries ---------------------------------------------------------------------------------------------------
-
-
-def _bench_queries(connection: psycopg.Connection, url: str, rows: int, report: Report) -> None:
-    homes = max(_SITE_DOORS, rows // (_EVENTS_A_DAY * _DAYS))
-    until = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
-    first = until - timedelta(days=_DAYS)
-    with report.preparing(f"{homes * _EVENTS_A_DAY * _DAYS:,} events of {homes:,} homes over {_DAYS} days"):
-        connection.execute("SELECT ensure_event_partitions(%s, %s)", (first, until))
-        for number in range(_DAYS):
-            day = first + timedelta(days=number)
-            connection.execute(_SQL["load_history"], {"homes": homes, "a_day": _EVENTS_A_DAY, "day": day})
-        connection.execute("VACUUM ANALYZE door_events")
-    stop = threading.Event()
-    writer = threading.Thread(target=_write_live, args=(url, homes, stop), daemon=True)
-    writer.start()
-    try:
-        count = _QUERIES if rows >= _SMALL else _QUERIES_SMALL
-        floor = Peer(
-            "one row by its key, p99",
-            _p99_of(connection, "SELECT no FROM households WHERE no = 1", {}, count, homes),
-        )
-        for name, words in (
-            ("household_30_days", "one household, 30 days"),
-            ("door_between", "one door between two instants"),
-            ("credential_30_days", f"one credential at {_SITE_DOORS} doors of a site, 30 days"),
-            ("who_passed", "who passed a door in a day"),
-            ("building_3_hours", f"{_BUILDING_HOMES} homes of a building, 3 hours"),
-        ):
-            p99 = _p99_of(connection, _SQL[name], {"until": until}, count, homes)
-            report.say(f"{words}: p99 {p99 * 1000:.1f} ms")
-            name = f"{words}, p99, {homes * _EVENTS_A_DAY * _DAYS:,} rows, 1,000 events/s coming in"
-            report.add_span(name, p99, _QUERY_LIMIT_S, [floor])
-    finally:
-        stop.set()
-        writer.join()
-
-
-def _p99_of(
-    connection: psycopg.Connection, statement: Any, given: dict[str, Any], count: int, homes: int
-) -> float:
-    chance = random.Random(7)  # noqa: S311
-    spans = []
-    for _ in range(count):
-        home = chance.randint(1, homes)
-        first = chance.randint(1, max(1, homes - _BUILDING_HOMES))
-        size = _SITE_DOORS if "credential = " in statement else _BUILDING_HOMES
-        args = {
-            **given, "home": home, "credential": f"c_{home}",
-            "doors": sorted({home, *range(first, first + size)}),
-        }  # fmt: skip
-        begun = time.perf_counter()
-        connection.execute(statement, args).fetchall()
-        spans.append(time.perf_counter() - begun)
-    return sorted(spans)[min(len(spans) - 1, int(len(spans) * 0.99))]
-
-
-def _write_live(url: str, homes: int, stop: threading.Event) -> None:
-    """Store a thousand events a second as the service does, into today's partition."""
-    copier, chance = Copier(), random.Random(os.getpid())  # noqa: S311
-    with psycopg.connect(url, autocommit=True) as connection:
-        number = 0
-        while not stop.wait(_LIVE_EVERY_S):
-            now_ms = SystemClock().now_ms()
-            words = ("ntp", "DoorPhysicalState", "Open", None, "card", "c_live", None, "3-1-1201")
-            rows = []
-            for _ in range(_LIVE_ROWS):
-                number += 1
-                home = chance.randint(1, homes)
-                rows.append(
-                    Row(home, now_ms, now_ms, home, 9, number, now_ms, number, False, True, None, words)
-                )
-            _copy(connection, "door_events", copier.encode(rows, recorded_ms=now_ms, batch=2))

@@ -5,6 +5,7 @@ CREATE INDEX ON sorted (household_no, occurred_at);
 CREATE TABLE service (LIKE door_events);
 CREATE INDEX ON service (household_no, occurred_at);
 CREATE INDEX ON service (device_no, occurred_at);
+CREATE INDEX ON service USING brin (occurred_at) WITH (pages_per_range = 32, autosummarize = on);
 CREATE TABLE uniquely (LIKE door_events, UNIQUE (device_no, boot, seq));
 CREATE INDEX ON uniquely (household_no, occurred_at);
 CREATE TABLE deferred (LIKE door_events);
@@ -41,6 +42,25 @@ FROM (
   FROM generate_series(1, %(homes)s) AS home, generate_series(0, %(a_day)s - 1) AS n
 ) AS made
 ORDER BY home, at;
+
+-- name: load_today
+-- Rows of one day as they came, in the order of time: nobody has packed that day yet.
+INSERT INTO door_events (
+  occurred_at, received_at, recorded_at, device_no, household_no, boot, seq, ts_ms, up_ms, clock_quality, replayed,
+  type, state, direction, method, credential, opens, reason, door, plausible, batch
+)
+SELECT at, at, at, home, home, %(boot)s, n, 0, 0, 'ntp', false,
+       CASE n %% 3 WHEN 0 THEN 'AccessTaken' ELSE 'DoorPhysicalState' END,
+       CASE n %% 3 WHEN 1 THEN 'Open' WHEN 2 THEN 'Closed' END, NULL, 'card', 'c_' || home, n, NULL, '3-1-1201', true, 1
+FROM (
+  SELECT home, n, %(day)s::timestamptz + (n * 85000.0 / %(a_day)s + home %% 600) * interval '1 second' AS at
+  FROM generate_series(1, %(homes)s) AS home, generate_series(0, %(a_day)s - 1) AS n
+) AS made
+ORDER BY at;
+
+-- name: make_bare_again
+DROP TABLE IF EXISTS bare;
+CREATE TABLE bare (LIKE door_events);
 
 -- name: household_30_days
 SELECT occurred_at, type, state, method, credential FROM door_events
