@@ -39,12 +39,12 @@ WHERE s.community_id = %(community_id)s
 -- name: rentals
 -- dwellings to look after: those with a standing fact, then leases that end soon or are missing
 WITH found AS (
-  SELECT s.household_id, s.kind AS why, s.at AS since, s.evidence, 1 AS place FROM signals s
+  SELECT s.id AS signal_id, s.household_id, s.kind AS why, s.at AS since, s.evidence, 1 AS place FROM signals s
   WHERE s.community_id = %(community_id)s
     AND s.kind IN ('vacant_opened', 'lease_ended_credential', 'more_credentials')
     AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id)
   UNION ALL
-  SELECT h.id, CASE WHEN l.id IS NULL THEN 'no_lease' ELSE 'ending' END, NULL, '{}', CASE WHEN l.id IS NULL THEN 3 ELSE 2 END
+  SELECT NULL, h.id, CASE WHEN l.id IS NULL THEN 'no_lease' ELSE 'ending' END, NULL, '{}', CASE WHEN l.id IS NULL THEN 3 ELSE 2 END
   FROM households h
   JOIN sites s ON s.id = h.site_id AND s.community_id = %(community_id)s
   LEFT JOIN LATERAL (
@@ -53,10 +53,17 @@ WITH found AS (
     ORDER BY l.to_at DESC NULLS FIRST LIMIT 1
   ) l ON true
   WHERE h.tenure = 'rented' AND (l.id IS NULL OR l.to_at <= %(soon)s)
+    -- The lease that ended is said once, with the cards that outlived it.
+    AND NOT EXISTS (SELECT 1 FROM signals s WHERE s.household_id = h.id AND s.kind = 'lease_ended_credential'
+                      AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id))
 )
-SELECT f.household_id, f.why, f.since, f.evidence, h.label, l.to_at, l.occupants
+SELECT f.household_id, f.why, f.since, f.evidence, h.label, l.to_at, l.occupants,
+       c.id AS case_id, c.number AS case_number, c.state AS case_state, u.display_name AS case_holder
 FROM found f
 JOIN households h ON h.id = f.household_id
+LEFT JOIN case_signals cs ON cs.signal_id = f.signal_id
+LEFT JOIN cases c ON c.id = cs.case_id AND c.community_id = %(community_id)s
+LEFT JOIN users u ON u.id = c.holder_id
 LEFT JOIN LATERAL (
   SELECT to_at, occupants FROM leases l WHERE l.household_id = f.household_id AND l.from_at <= %(now)s
   ORDER BY l.to_at DESC NULLS FIRST LIMIT 1
@@ -82,9 +89,9 @@ WHERE household_id = ANY(%(ids)s::text[])
 SELECT
   (SELECT max(h.at) FROM homecomings h WHERE h.household_id = %(household_id)s AND h.at <= %(now)s AND h.at >= %(since)s)
     AS came_home_at,
-  l.by_at AS missed_at, l.known AS missed_known, n.came_home, n.not_home, e.by_time
+  l.by_at AS missed_at, l.known AS missed_known, l.reason AS missed_reason, n.came_home, n.not_home, e.by_time
 FROM (SELECT 1) AS one
-LEFT JOIN LATERAL (SELECT by_at, known FROM home_late WHERE household_id = %(household_id)s AND by_at >= %(since)s
+LEFT JOIN LATERAL (SELECT by_at, known, reason FROM home_late WHERE household_id = %(household_id)s AND by_at >= %(since)s
                    ORDER BY day DESC LIMIT 1) l ON true
 LEFT JOIN home_notices n ON n.household_id = %(household_id)s AND n.user_id = %(user_id)s
 LEFT JOIN home_expectations e ON e.household_id = %(household_id)s

@@ -48,4 +48,4 @@ def quiet_day(found: LoadedHousehold, reader: Reader) -> LoadedHousehold:
 
 def quiet_news(news: HomeNews) -> HomeNews:
     """Return what he chose to be told, without anything there was to tell."""
-    return replace(news, came_home_at=None, missed_at=None, missed_known=False)
+    return replace(news, came_home_at=None, missed_at=None, missed_by="")

@@ -39,6 +39,8 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # A page and what fills it are of one version: files exchanged under a running console do not mix.
+        auto_reload=False,
     )
     made.globals.update(Mark=Mark, OpeningKind=OpeningKind, Form=Form)
     return made

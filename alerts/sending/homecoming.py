@@ -42,6 +42,7 @@ class Verdict(StrEnum):
     NOT_TODAY = "not_today"
     TOLD = "told"
     HOME = "home"
+    AWAY = "away"  # declared: nobody is expected
     TOO_LATE = "too_late"
     SET_AFTERWARDS = "set_afterwards"
 
@@ -57,6 +58,7 @@ class Expectation:
     state: str | None = None
     home_at: datetime | None = None
     told_day: str | None = None
+    reason: str | None = None  # on what ``state`` rests
 
 
 def decide_expected(expected: Expectation, now: datetime) -> tuple[Verdict, datetime]:
@@ -75,6 +77,8 @@ def _verdict(expected: Expectation, now: datetime, local: datetime, by_at: datet
         return Verdict.TOLD
     if expected.set_at > by_at:
         return Verdict.SET_AFTERWARDS
+    if expected.reason == "absence_declared":
+        return Verdict.AWAY
     if expected.state == "in" or (expected.home_at is not None and expected.home_at >= by_at - EARLY_BY):
         return Verdict.HOME
     return Verdict.TELL if now - by_at <= LATE_FOR else Verdict.TOO_LATE
@@ -115,7 +119,7 @@ class HomeNotices:
         rows = connection.execute(_SQL["waiting_homecomings"], {"limit": HANDLED_PER_TURN_MAX}).fetchall()
         for row in rows:
             if is_news(row["at"], now):
-                written += self._tell(connection, row["household_id"], f"home:{row['id']}", now, late=False)
+                written += self._tell(connection, row["household_id"], f"home:{row['id']}", now, at=row["at"])
             connection.execute(_SQL["homecoming_done"], {"id": row["id"], "now": now})
         return written
 
@@ -124,7 +128,7 @@ class HomeNotices:
         for row in connection.execute(_SQL["expectations"]).fetchall():
             expected = Expectation(
                 row["by_time"], row["weekdays"], row["set_at"], row["zone"], row["state"], row["home_at"],
-                None if row["told_day"] is None else row["told_day"].isoformat(),
+                None if row["told_day"] is None else row["told_day"].isoformat(), row["reason"],
             )  # fmt: skip
             if row["seen_until"] is None:
                 continue
@@ -139,21 +143,32 @@ class HomeNotices:
                     "day": by_at.date(),
                     "by_at": by_at,
                     "now": now,
-                    "known": row["state"] is not None and row["reason"] != "door_not_known",
+                    "known": row["state"] == "out",
+                    "reason": row["reason"],
                 },
             ).fetchone()
             if fact is not None:
-                written += self._tell(connection, row["household_id"], f"late:{fact['id']}", now, late=True)
+                written += self._tell(
+                    connection, row["household_id"], f"late:{fact['id']}", now, late=True, at=by_at
+                )
         return written
 
     def _tell(
-        self, connection: Connection, household_id: str, fact: str, now: datetime, *, late: bool
+        self,
+        connection: Connection,
+        household_id: str,
+        fact: str,
+        now: datetime,
+        *,
+        at: datetime,
+        late: bool = False,
     ) -> int:
-        people = connection.execute(_SQL["wanting"], {"household_id": household_id, "late": late}).fetchall()
+        where = {"household_id": household_id, "late": late, "at": at}
+        people = connection.execute(_SQL["wanting"], where).fetchall()
         written = 0
         for person in people:
-            where = {"user_id": person["user_id"], "channels": list(self.channels), "now": now}
-            for address in connection.execute(_SQL["notice_addresses"], where).fetchall():
+            address_of = {"user_id": person["user_id"], "channels": list(self.channels), "now": now}
+            for address in connection.execute(_SQL["notice_addresses"], address_of).fetchall():
                 message = {
                     "step": "not_home" if late else "came_home",
                     "person": f"user:{person['user_id']}",

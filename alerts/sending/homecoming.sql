@@ -10,10 +10,15 @@ UPDATE homecomings SET handled_at = %(now)s WHERE id = %(id)s
 
 -- name: wanting
 -- Contacts who chose to be told of a household and still may be: its consent stands, and they still sign in.
+-- Who was told that nobody is home is told of the first who comes, whatever else she chose.
 SELECT n.user_id FROM home_notices n
 JOIN users u ON u.id = n.user_id AND u.disabled_at IS NULL
 JOIN user_households uh ON uh.user_id = n.user_id AND uh.household_id = n.household_id AND uh.blocked_at IS NULL AND NOT uh.is_landlord
-WHERE n.household_id = %(household_id)s AND CASE WHEN %(late)s THEN n.not_home ELSE n.came_home END
+WHERE n.household_id = %(household_id)s AND CASE WHEN %(late)s THEN n.not_home ELSE n.came_home OR n.not_home AND EXISTS (
+    SELECT 1 FROM home_late l WHERE l.household_id = n.household_id
+      AND l.by_at < %(at)s AND l.by_at >= %(at)s - interval '1 day'
+      AND NOT EXISTS (SELECT 1 FROM homecomings h WHERE h.household_id = l.household_id AND h.at >= l.by_at AND h.at < %(at)s)
+  ) END
   AND EXISTS (SELECT 1 FROM consents c WHERE c.household_id = n.household_id AND c.purpose = 'notify_family'
                 AND c.withdrawn_at IS NULL)
 ORDER BY n.user_id
@@ -57,7 +62,7 @@ WHERE EXISTS (SELECT 1 FROM home_notices n WHERE n.household_id = e.household_id
                 AND k.withdrawn_at IS NULL)
 
 -- name: insert_late
-INSERT INTO home_late (household_id, day, by_at, noticed_at, known)
-VALUES (%(household_id)s, %(day)s, %(by_at)s, %(now)s, %(known)s)
+INSERT INTO home_late (household_id, day, by_at, noticed_at, known, reason)
+VALUES (%(household_id)s, %(day)s, %(by_at)s, %(now)s, %(known)s, %(reason)s)
 ON CONFLICT (household_id, day) DO NOTHING
 RETURNING id

@@ -26,6 +26,7 @@ from kaimen.vocabulary import (
     CaseCause,
     CaseState,
     Grade,
+    Outcome,
     Stage,
     TaskKind,
 )
@@ -33,6 +34,7 @@ from kaimen.vocabulary import (
 MARKS = {0: Mark.UNKNOWN, 1: Mark.LOW, 2: Mark.MID, 3: Mark.HIGH}
 
 
+_EMPTY_HOME = (Outcome.AWAY, Outcome.HOSPITAL)
 _TASK_ACTS = {
     TaskKind.CALL: ("call", "c"),
     TaskKind.VISIT: ("record_visit", ""),
@@ -101,6 +103,8 @@ def row_of(
     held = row["held_until"] if row["held_until"] is not None and row["held_until"] > now else None
     closed = case.facts.state is CaseState.CLOSED
     of_inactivity = case.facts.cause is CaseCause.INACTIVITY
+    # A case that is over is no reason to learn where somebody is now: her page asks for one, and writes it down.
+    tells_now = of_inactivity and not closed
     rank = row["priority"]
     incident = _incident_of(case)
     # Nobody learns from a list which home is declared empty: whose door it is stands on the case's own page.
@@ -116,8 +120,8 @@ def row_of(
         technical=technical,
         incident=incident,
         grade=Grade(row["grade"]) if of_inactivity else None,
-        line=None if case.household is None or not of_inactivity else _line_of(case, closed),
-        grounds=None if case.household is None or not of_inactivity else case.household.grounds,
+        line=None if case.household is None or not tells_now else _line_of(case),
+        grounds=None if case.household is None or not tells_now else case.household.grounds,
         act=None if row["task_kind"] is None else TaskKind(row["task_kind"]),
         begun_at=row["task_begun_at"],
         next_action="" if row["task_kind"] is not None else row["next_action"] or "",
@@ -130,10 +134,16 @@ def row_of(
         proposal_at=_proposed_at(row),
         proposal_by=str((row["proposal"] or {}).get("kind", "")),
         closed_at=row["closed_at"],
-        outcome=outcome_in(row["outcome"]),
+        outcome=_told_outcome(row, full=full),
         unacknowledged=not closed and row["holder_id"] is None and held is None and rank >= Stage.CALL,
         next_act=None if closed else _primary(case, reader.viewer),
     )
+
+
+def _told_outcome(row: Row, *, full: bool) -> Outcome | None:
+    """Return what a closed case came to; that somebody is away is told on its own page, never in a list."""
+    outcome = outcome_in(row["outcome"])
+    return None if outcome in _EMPTY_HOME and not full else outcome
 
 
 def _incident_of(case: LoadedCase) -> Incident | None:
@@ -151,12 +161,12 @@ def _incident_of(case: LoadedCase) -> Incident | None:
     )
 
 
-def _line_of(case: LoadedCase, closed: bool) -> view_parts.DayLine | None:
-    """The household's line; a closed case no longer colours it."""
+def _line_of(case: LoadedCase) -> view_parts.DayLine | None:
+    """The household's line, in the colour of the case at least."""
     assert case.household is not None
     line = case.household.line
-    if line is None or closed:
-        return line
+    if line is None:
+        return None
     return replace(line, stage=max(line.stage, Stage(min(case.row["stage"], Stage.VISIT))))
 
 

@@ -105,6 +105,7 @@ def _log_url(device_id: str | None, at: datetime, reader: Reader) -> str | None:
 
 def load_rentals(connection: Connection, reader: Reader) -> tuple[RentalsPage, list[str]]:
     """Return the rental board, and the households it names."""
+    is_police = reader.viewer.role is Role.POLICE_OFFICER
     sql = queries("console", "doors.sql")
     args = {
         "community_id": reader.viewer.community_id, "now": reader.now, "soon": reader.now + ENDING_WITHIN,
@@ -127,6 +128,7 @@ def load_rentals(connection: Connection, reader: Reader) -> tuple[RentalsPage, l
             RentalRow(
                 row["label"], row["why"], row["since"], row["to_at"], row["occupants"], row["evidence"].get("in_use"),
                 tuple(names.get(row["household_id"], ())),
+                **({} if is_police else _case_of(row) | {"url": f"/households/{row['household_id']}"}),
             )
             for row in shown
         ),
@@ -154,11 +156,15 @@ def load_home_news(connection: Connection, reader: Reader, household_id: str, *,
     ).fetchone()  # fmt: skip
     assert row is not None
     chosen = bool(row["came_home"])
+    missed_at = row["missed_at"] if row["not_home"] else None
+    came_at = row["came_home_at"]
+    # Who was told that nobody is home is owed the end of it.
+    came_afterwards = None not in (missed_at, came_at) and came_at >= missed_at
     return HomeNews(
-        came_home_at=row["came_home_at"] if chosen else None,
+        came_home_at=came_at if chosen or came_afterwards else None,
         exact=exact,
-        missed_at=row["missed_at"] if row["not_home"] else None,
-        missed_known=bool(row["missed_known"]),
+        missed_at=missed_at,
+        missed_by="" if row["missed_known"] else row["missed_reason"] or "door_not_known",
         came_home=chosen,
         not_home=bool(row["not_home"]),
         by_time=f"{row['by_time']:%H:%M}" if row["by_time"] else "",

@@ -61,6 +61,11 @@ class RentalRow:
     registered: int | None = None
     in_use: int | None = None
     names: tuple[str, ...] = ()
+    url: str | None = None  # of the household's page, and the case the fact opened; none for police
+    case_number: str = ""
+    case_url: str | None = None
+    case_closed: bool = False
+    case_holder: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +94,14 @@ class PresenceView:
 class HomeNews:
     """For a relative: when somebody came home, and what she chose to be told.
 
-    ``came_home_at`` is shown with minutes only where ``exact``; ``missed_at`` is the hour she was not home by.
+    ``came_home_at`` is shown with minutes only where ``exact``; ``missed_at`` is the hour nobody was home by, as far as
+    could be told: ``missed_by``, below ``presence.by.``, says why it could not; "" where it could.
     """
 
     came_home_at: datetime | None = None
     exact: bool = False
     missed_at: datetime | None = None
-    missed_known: bool = True
+    missed_by: str = ""
     came_home: bool = False
     not_home: bool = False
     by_time: str = ""

@@ -99,7 +99,8 @@ def expected_by_five(town: Town, state: str, reason: str = "direction") -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "known"), [("out", "direction", True), ("unsure", "door_not_known", False)]
+    ("state", "reason", "known"),
+    [("out", "direction", True), ("unsure", "door_not_known", False), ("unsure", "opened_since", False)],
 )
 def test_who_is_not_home_by_five_is_a_notice_and_no_case(
     town: Town, state: str, reason: str, known: bool
@@ -111,7 +112,7 @@ def test_who_is_not_home_by_five_is_a_notice_and_no_case(
     assert notices(town).turn() == 1
     assert notices(town).turn() == 0
     late = town.row("SELECT * FROM home_late")
-    assert (late["by_at"], late["known"]) == (MORNING + 8 * HOUR, known)
+    assert (late["by_at"], late["known"], late["reason"]) == (MORNING + 8 * HOUR, known, reason)
     assert town.row("SELECT step FROM outbox")["step"] == "not_home"
     assert not town.rows("SELECT 1 FROM cases")
 
@@ -120,6 +121,30 @@ def test_who_is_home_is_not_missed(town: Town) -> None:
     expected_by_five(town, "in")
     town.at(MORNING + 8 * HOUR + MINUTE)
     assert notices(town).turn() == 0
+
+
+def test_nobody_is_missed_while_an_absence_is_declared(town: Town) -> None:
+    expected_by_five(town, "out", "absence_declared")
+    town.at(MORNING + 8 * HOUR + MINUTE)
+    assert notices(town).turn() == 0
+    assert not town.rows("SELECT 1 FROM home_late")
+
+
+def test_who_was_told_that_nobody_is_home_is_told_of_the_first_who_comes(town: Town) -> None:
+    expected_by_five(town, "out")
+    wants_only_the_missing = "UPDATE home_notices SET came_home = false"
+    town.rows(wants_only_the_missing)
+    comes_home(town, "before anybody was missed")
+    town.at(MORNING + 8 * HOUR + MINUTE)
+    assert notices(town).turn() == 1
+    for minutes, key in ((20, "first"), (40, "second")):
+        town.at(MORNING + 8 * HOUR + minutes * MINUTE)
+        comes_home(town, key)
+        notices(town).turn()
+    assert [row["step"] for row in town.rows("SELECT step FROM outbox ORDER BY id")] == [
+        "not_home",
+        "came_home",
+    ]
 
 
 def test_nobody_is_missed_at_an_hour_the_doors_were_not_looked_at_yet(town: Town) -> None:

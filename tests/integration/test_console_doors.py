@@ -134,6 +134,21 @@ def test_the_rental_board_counts_and_lists_with_masked_names(world: World, name:
     (entry,) = world.rows("SELECT * FROM audit_entries WHERE action = 'rentals_listed'")
     assert entry["detail"]["households"] == ["h-sun", "h-wang"]
     assert "h-wang" not in world.browser(f"{name}-b").get("/rentals").text
+    assert word("rental.do.lease_ended_credential") in text
+    assert word("rental.why.no_lease") not in text, "the lease that ended is said once"
+
+
+@pytest.mark.one_store
+def test_the_rental_board_leads_the_clerk_to_the_case_and_police_to_none(world: World) -> None:
+    let(world, "h-sun", "l-2", ends_in_days=-5)
+    signal(world, "lease_ended_credential", household="h-sun", device=None, credentials=1)
+    case = world.case_ids["sun"]
+    world.write("INSERT INTO case_signals (signal_id, case_id) SELECT id, %s FROM signals", case)
+    clerk, police = (world.browser(name).get("/rentals").text for name in ("clerk", "police"))
+    assert f'href="/cases/{case}"' in clerk
+    assert 'href="/households/h-sun"' in clerk
+    assert f"/cases/{case}" not in police
+    assert "/households/" not in police
 
 
 def test_a_dwelling_of_a_person_under_community_correction_is_not_on_the_board(world: World) -> None:
@@ -170,6 +185,26 @@ def test_that_a_home_is_empty_is_told_only_after_a_reveal_that_was_written_down(
     (entry,) = world.rows("SELECT * FROM audit_entries WHERE action = 'presence_revealed'")
     assert (entry["purpose"], entry["object_id"]) == ("visit", "h-sun")
     assert "data-stream" not in shown.text, "shown once"
+
+
+@pytest.mark.one_store
+def test_a_case_that_is_over_no_longer_tells_where_somebody_is(world: World) -> None:
+    out(world, "h-wang")
+    case = world.case_ids["wang"]
+    clerk = world.browser("clerk")
+    pages = (f"/cases/{case}", f"/alarms?tab=closed&case={case}")
+    assert word("presumed.out") in clerk.get(pages[0]).text, "an open case is the reason to know"
+    world.write(
+        "UPDATE cases SET state = 'closed', closed_at = %s, outcome = 'away', next_action = '', next_action_at = NULL,"
+        " deadline_at = NULL WHERE id = %s",
+        world.now, case,
+    )  # fmt: skip
+    for page in pages:
+        text = clerk.get(page).text
+        assert word("presumed.out") not in text
+        assert word("case.closed") in text
+    rows = clerk.get("/alarms?tab=closed").text.split("data-rows")[1].split('class="aside')[0]
+    assert word("outcome.away") not in rows, "no list says who is away"
 
 
 def test_nobody_else_reveals_who_is_at_home(world: World) -> None:
@@ -218,6 +253,27 @@ def test_news_of_home_is_off_until_chosen_and_tells_minutes_only_with_consent(wo
     assert ":" in family.get("/family").text.split("有人回家。")[0][-20:]
     (entry,) = world.rows("SELECT * FROM audit_entries WHERE action = 'home_notices_chosen'")
     assert entry["object_id"] == "h-wang"
+
+
+@pytest.mark.one_store
+def test_who_was_missed_is_said_as_surely_as_it_was_known_and_so_is_the_end_of_it(world: World) -> None:
+    family = world.browser("family")
+    assert world.post(family, "/family/h-wang/notices", not_home="yes", by_time="17:30").status_code == 303
+    by_at = world.now - timedelta(hours=3)
+    world.write(
+        "INSERT INTO home_late (household_id, day, by_at, noticed_at, known, reason)"
+        " VALUES ('h-wang', %s, %s, %s, true, 'direction')",
+        by_at.date(), by_at, by_at,
+    )  # fmt: skip
+    assert "还没有回家。" in family.get("/family").text
+    for reason, said in (("opened_since", "说不准"), ("door_not_known", "可能已在家")):
+        world.write("UPDATE home_late SET known = false, reason = %s", reason)
+        text = family.get("/family").text
+        assert said in text
+        assert "还没有回家。" not in text
+    assert "有人回家。" not in text
+    comes_home(world)
+    assert "有人回家。" in family.get("/family").text, "though she chose only the hour"
 
 
 def test_an_expected_hour_is_kept_and_taken_away_with_the_choice(world: World) -> None:

@@ -29,6 +29,7 @@ BY_FIVE = Expectation(time(17, 0), (1, 2, 3, 4, 5), FIVE - timedelta(days=3), "A
         (replace(BY_FIVE, home_at=FIVE - timedelta(hours=1)), FIVE + MINUTE, Verdict.HOME),
         (replace(BY_FIVE, home_at=FIVE - timedelta(hours=20)), FIVE + MINUTE, Verdict.TELL),
         (replace(BY_FIVE, state="unsure"), FIVE + MINUTE, Verdict.TELL),
+        (replace(BY_FIVE, reason="absence_declared"), FIVE + MINUTE, Verdict.AWAY),
         (replace(BY_FIVE, set_at=FIVE + MINUTE), FIVE + 2 * MINUTE, Verdict.SET_AFTERWARDS),
     ],
 )
