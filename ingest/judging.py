@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from ingest.detector.batches import Batch
@@ -22,7 +21,8 @@ from ingest.detector.engine import Detector, Registry, pulse_at_or_after
 from ingest.detector.facts import Crossing, Withdrawal
 from ingest.detector.rows import Rows
 from ingest.detector.state import PULSE_MS, THRESHOLDS_MAX
-from ingest.recording import RecordingError, open_bytes, open_text
+from ingest.recording import RecordingError, open_text
+from ingest.wire_file import WireMessages
 from kaimen import wire
 from kaimen.policy import FUTURE_MAX_MS, LATE_AFTER_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
 from kaimen.vocabulary import (
@@ -41,9 +41,6 @@ from kaimen.vocabulary import (
 _MESSAGES_AT_ONCE = 20_000
 #: After so many pieces they are let go of: what a recording's messages take in memory stays bounded by its devices'.
 _PIECES_KEPT = 32
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-#: The year 10889: what is beyond is no receipt.
-_RECEIVED_MAX_MS = 1 << 48
 #: A century: what is longer is no span anybody means.
 _SPAN_MAX_S = 100 * 366 * 86_400
 
@@ -156,7 +153,8 @@ class _Counts:
         counts = dict.fromkeys((item.value for item in Admission), 0)
         counts[Admission.QUARANTINED.value] = self.quarantined
         seen: set[tuple[object, ...]] = set()
-        for device_id, event, received_ms in self.copies:
+        # of equal copies the first received counts: an edge's `rx` may put a later line first
+        for device_id, event, received_ms in sorted(self.copies, key=lambda copy: copy[2]):
             counts[self._class_of(detector, seen, device_id, event, received_ms).value] += 1
         return counts
 
@@ -232,12 +230,13 @@ def judge_wire(
     *,
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
-    """Run a recorded stream, in order of receipt, through admission and detector.
+    """Run a recorded stream through admission and detector.
 
     Parameters
     ----------
     messages
-        ``{"received_at": ms, "topic": str, "payload": object or array}`` each.
+        ``{"received_at": ms, "topic": str, "payload": object or array}`` each. What is said is a function of their set,
+        never of their order; in order of receipt they need not be held in memory.
     until_ms
         Instant at which the history is read; messages received after it are not looked at.
 
@@ -245,15 +244,50 @@ def judge_wire(
     -------
     dict
         The report of docs/wire.md, 'Judging by file'.
+
+    Raises
+    ------
+    RecordingError
+        If a stream that can be read but once is not in order of receipt.
     """
+    try:
+        return _judge(messages, registry, until_ms, progress)
+    except _OutOfOrderError:
+        return _judge(_by_receipt(messages), registry, until_ms, progress)
+
+
+class _OutOfOrderError(Exception):
+    """A message was received before the one that stands before it."""
+
+
+def _by_receipt(messages: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    if isinstance(messages, WireMessages):
+        return messages.by_receipt()
+    if isinstance(messages, Iterator):
+        raise RecordingError(
+            "messages: not in order of receipt, and they can be read but once; sort them by received_at"
+        )
+    return sorted(messages, key=lambda line: line["received_at"])
+
+
+def _judge(
+    messages: Iterable[dict[str, Any]],
+    registry: Registry,
+    until_ms: int,
+    progress: Callable[[int], None] | None,
+) -> dict[str, Any]:
     counts = _Counts()
     admitter = _Admitter(registry, counts)
     start = min((item.watched_from_ms for item in registry.households.values()), default=until_ms)
     player = _Player(Detector(registry, now_ms=min(start, until_ms), retain=True), registry, start, until_ms)
+    newest = 0
     for number, line in enumerate(messages, start=1):
         received = line["received_at"]
         if received > until_ms:
             continue
+        if received < newest:
+            raise _OutOfOrderError
+        newest = received
         admitted = admitter.admit(line.get("topic"), line.get("payload"), received)
         if admitted is not None:
             player.add(admitted, counts)
@@ -375,56 +409,6 @@ def _announced(facts: list[Any]) -> list[dict[str, Any]]:
         elif isinstance(fact, Withdrawal):
             rows[(fact.household_id, fact.stage, fact.announced_ms)]["withdrawn_at"] = fact.withdrawn_ms
     return sorted(rows.values(), key=lambda row: (row["announced_at"], row["household"], row["stage"]))
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A line that is no message: where it stands and what is wrong with it."""
-
-    line: int
-    reason: str
-
-
-def read_messages(path: Path, unreadable: list[Unreadable] | None = None) -> Iterator[dict[str, Any]]:
-    """Read message lines (JSON Lines, plain or gzip, with or without a byte-order mark, any line ends).
-
-    A line that is no message is noted in ``unreadable`` and the next one read; without that list it is an error.
-
-    Raises
-    ------
-    RecordingError
-        With the number of the line that is not a message; or if the file cannot be read to its end.
-    """
-    decoder = msgspec.json.Decoder(dict[str, Any])
-    number = 0
-    try:
-        with open_bytes(path) as stream:
-            for number, line in enumerate(stream, start=1):
-                text = line.removeprefix(_BYTE_ORDER_MARK).strip() if number == 1 else line.strip()
-                if not text:
-                    continue
-                try:
-                    yield _read_message(decoder, text)
-                except ValueError as error:
-                    if unreadable is None:
-                        raise RecordingError(f"{path.name}, line {number}: {error}") from error
-                    unreadable.append(Unreadable(number, str(error)))
-    except (OSError, EOFError, zlib.error) as error:
-        raise RecordingError(f"{path.name}: cannot be read after line {number}: {error}") from error
-
-
-def _read_message(decoder: msgspec.json.Decoder[dict[str, Any]], text: bytes) -> dict[str, Any]:
-    try:
-        message = decoder.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"not a JSON object ({error})") from error
-    received = message.get("received_at")
-    if isinstance(received, float) and received.is_integer():
-        received = int(received)
-    if not isinstance(received, int) or isinstance(received, bool) or not 0 <= received < _RECEIVED_MAX_MS:
-        raise ValueError("received_at must be Unix milliseconds")
-    message["received_at"] = received
-    return message
 
 
 def read_registry(path: Path) -> Registry:

@@ -111,7 +111,8 @@ def _recordings(files: tuple[Path, ...]) -> list[Any]:
 def _judge(
     wire_file: Path, registry_file: Path | None, until_ms: int | None, *, quiet: bool
 ) -> dict[str, Any]:
-    from ingest.judging import Unreadable, judge_wire, read_messages, read_registry
+    from ingest.judging import judge_wire, read_registry
+    from ingest.wire_file import Unreadable, WireMessages
 
     if registry_file is None or until_ms is None:
         raise click.UsageError("--wire needs --registry and --until")
@@ -122,7 +123,7 @@ def _judge(
             bar.update()
 
         unreadable: list[Unreadable] = []
-        report = judge_wire(read_messages(wire_file, unreadable), registry, until_ms, progress=advance)
+        report = judge_wire(WireMessages(wire_file, unreadable), registry, until_ms, progress=advance)
     for item in unreadable[:UNREADABLE_SHOWN_MAX]:
         click.echo(f"{wire_file.name}, line {item.line}: {item.reason}; it is left out", err=True)
     if len(unreadable) > UNREADABLE_SHOWN_MAX:

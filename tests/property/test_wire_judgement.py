@@ -67,14 +67,13 @@ def test_streams_after_fresh_misfortunes_are_judged_as_the_protocol_defines() ->
 
 
 @pytest.mark.parametrize("seed", [*range(8), *slow_seeds(range(8, 20))])
-def test_the_order_of_arrival_changes_no_history(seed: int) -> None:
+def test_the_order_of_the_lines_changes_nothing(seed: int) -> None:
     messages, registry, until_ms = random_case(seed)
     shuffled = list(messages)
     random.Random(seed).shuffle(shuffled)
     ours = judge_wire(messages, parse_registry(registry), until_ms)
     other = judge_wire(shuffled, parse_registry(registry), until_ms)
-    for part in ("effective", "checks"):
-        assert ours[part] == other[part]
+    assert ours == other
 
 
 @pytest.mark.parametrize("seed", [*range(8), *slow_seeds(range(8, 20))])

@@ -15,12 +15,11 @@ from click.testing import CliRunner
 from console.cli import main
 from ingest.judging import (
     RecordingError,
-    Unreadable,
     judge_wire,
     parse_registry,
-    read_messages,
     read_registry,
 )
+from ingest.wire_file import Unreadable, WireMessages
 
 BEGIN = 1_763_712_000_000
 HOUR = 3_600_000
@@ -55,7 +54,7 @@ def write(path: Path, messages: list[dict[str, Any]], **changes: Any) -> Path:
 def report(path: Path, tmp_path: Path, registry: dict[str, Any] = REGISTRY) -> dict[str, Any]:
     registry_file = tmp_path / "registry.json"
     registry_file.write_text(json.dumps(registry), encoding="utf-8")
-    return judge_wire(read_messages(path), read_registry(registry_file), UNTIL)
+    return judge_wire(WireMessages(path), read_registry(registry_file), UNTIL)
 
 
 def test_unusual_but_legal_forms_give_the_same_report(tmp_path: Path) -> None:
@@ -105,10 +104,10 @@ def test_each_line_that_is_no_message_is_named_and_the_others_count(tmp_path: Pa
     expected = report(write(tmp_path / "plain.jsonl", plain()), tmp_path)
     unreadable: list[Unreadable] = []
     registry = read_registry(tmp_path / "registry.json")
-    assert judge_wire(read_messages(path, unreadable), registry, UNTIL) == expected
+    assert judge_wire(WireMessages(path, unreadable), registry, UNTIL) == expected
     assert [item.line for item in unreadable] == list(range(6, 6 + len(bad)))
     with pytest.raises(RecordingError, match=r"bad\.jsonl, line 6: not a JSON object"):
-        list(read_messages(path))
+        list(WireMessages(path))
     asked = [
         "replay",
         "--wire",
@@ -146,10 +145,33 @@ def test_messages_and_registry_may_come_through_a_pipe(tmp_path: Path, packed: b
     os.write(write_end, gzip.compress(lines) if packed else lines)
     os.close(write_end)
     try:
-        found = read_messages(Path(f"/dev/fd/{read_end}"))
+        found = WireMessages(Path(f"/dev/fd/{read_end}"))
         assert judge_wire(found, read_registry(tmp_path / "registry.json"), UNTIL) == expected
     finally:
         os.close(read_end)
+
+
+def test_a_pipe_that_is_not_in_order_of_receipt_is_an_error_that_says_how_to_mend_it(tmp_path: Path) -> None:
+    report(write(tmp_path / "plain.jsonl", plain()), tmp_path)
+    read_end, write_end = os.pipe()
+    os.write(write_end, "".join(json.dumps(item) + "\n" for item in reversed(plain())).encode())
+    os.close(write_end)
+    try:
+        with pytest.raises(RecordingError, match="sort them by received_at"):
+            judge_wire(
+                WireMessages(Path(f"/dev/fd/{read_end}")), read_registry(tmp_path / "registry.json"), UNTIL
+            )
+    finally:
+        os.close(read_end)
+
+
+def test_lines_in_any_order_give_the_same_report_and_each_bad_line_once(tmp_path: Path) -> None:
+    expected = report(write(tmp_path / "plain.jsonl", plain()), tmp_path)
+    path = write(tmp_path / "any.jsonl", list(reversed(plain())))
+    path.write_bytes(b"no message\n" + path.read_bytes())
+    unreadable: list[Unreadable] = []
+    found = judge_wire(WireMessages(path, unreadable), read_registry(tmp_path / "registry.json"), UNTIL)
+    assert found == expected and [item.line for item in unreadable] == [1]
 
 
 def test_standard_input_is_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +179,7 @@ def test_standard_input_is_a_dash(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     registry = read_registry(tmp_path / "registry.json")
     with (tmp_path / "plain.jsonl").open(encoding="utf-8") as messages:
         monkeypatch.setattr("sys.stdin", messages)
-        assert judge_wire(read_messages(Path("-")), registry, UNTIL) == expected
+        assert judge_wire(WireMessages(Path("-")), registry, UNTIL) == expected
 
 
 def test_a_first_receipt_before_all_time_is_a_receipt(tmp_path: Path) -> None:
@@ -177,7 +199,7 @@ def test_an_archive_cut_short_is_an_error_with_its_place(tmp_path: Path) -> None
     whole = gzip.compress("".join(json.dumps(item) + "\n" for item in plain() * 50).encode(), 1)
     (tmp_path / "cut.jsonl.gz").write_bytes(whole[: len(whole) - 40])
     with pytest.raises(RecordingError, match=r"cut\.jsonl\.gz: cannot be read after line \d+"):
-        list(read_messages(tmp_path / "cut.jsonl.gz", []))
+        list(WireMessages(tmp_path / "cut.jsonl.gz", []))
 
 
 def test_a_registry_may_have_a_mark_and_whole_floats_and_says_what_does_not_fit(tmp_path: Path) -> None:
@@ -189,7 +211,7 @@ def test_a_registry_may_have_a_mark_and_whole_floats_and_says_what_does_not_fit(
     document = {**REGISTRY, "creds": None, "households": [household]}
     (tmp_path / "marked.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(document).encode())
     registry = read_registry(tmp_path / "marked.json")
-    assert judge_wire(read_messages(tmp_path / "plain.jsonl"), registry, UNTIL) == expected
+    assert judge_wire(WireMessages(tmp_path / "plain.jsonl"), registry, UNTIL) == expected
     for wrong in (BEGIN + 0.5, "today", True, float("inf"), None):
         document = {**REGISTRY, "households": [{**household, "watched_from": wrong}]}
         (tmp_path / "wrong.json").write_text(json.dumps(document), encoding="utf-8")
