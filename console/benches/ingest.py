@@ -20,12 +20,12 @@ from urllib.parse import quote
 
 import psycopg
 
+from console.benches.ingest_stand import Stand, running_service
 from console.benches.measuring import Peer, Report
-from console.benches.mqtt_load import Loader, make_messages
-from console.benches.peers import RunningNats, temporary_nats, temporary_postgres
+from console.benches.mqtt_load import make_messages
+from console.benches.peers import temporary_nats, temporary_postgres
 from console.benches.processes import Spent, memory_peak_mb, postgres_pids
 from ingest.rows.copying import Copier, Row
-from kaimen.broker_tls import BrokerTls
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import queries
 from kaimen.schema import migrate
@@ -60,26 +60,6 @@ class _Rate:
     cpu: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Stand:
-    """The servers of a run."""
-
-    url: str
-    connection: psycopg.Connection
-    broker: RunningNats
-
-    def loader(self, name: str) -> Loader:
-        user = self.broker.user("street")
-        return Loader(
-            self.broker.port, user=user.name, password=user.password, client_id=name, security=self.broker.security
-        )  # fmt: skip
-
-    @property
-    def words(self) -> str:
-        """What the report says of how the broker is spoken to."""
-        return "" if self.broker.security is None else ", TLS"
-
-
 def bench_ingest(events: int, report: Report) -> None:
     """Measure messages of 1, 10, 100 and 500 events from the publisher's first byte to the last commit.
 
@@ -102,7 +82,7 @@ def bench_ingest(events: int, report: Report) -> None:
             for statement in _SQL["make_peer"].split(";"):
                 if statement.strip():
                     connection.execute(statement)
-            stand = _Stand(url, connection, broker)
+            stand = Stand(url, connection, broker)
             limit = _bare_copy(stand, max(_COPY_ROWS, min(events, 200_000)), report)
             peers = {per: _peers(stand, events, per, report) for per in (1, 100)}
             with _service(stand, report) as service:
@@ -114,7 +94,7 @@ def bench_ingest(events: int, report: Report) -> None:
 
 
 def _measure_secured(
-    plain: _Stand,
+    plain: Stand,
     events: int,
     limit: _Rate,
     peers: dict[int, list[tuple[Peer, Peer]]],
@@ -134,7 +114,7 @@ def _devices() -> list[tuple[str, str]]:
     return [(_SITE, f"door-{number}") for number in range(1, _HOMES + 1)]
 
 
-def _messages(stand: _Stand, events: int, per: int) -> list[tuple[str, bytes]]:
+def _messages(stand: Stand, events: int, per: int) -> list[tuple[str, bytes]]:
     until_ms = SystemClock().now_ms() - 1_000
     devices = _devices()[: max(1, min(_HOMES, events // per))]
     return make_messages(
@@ -151,40 +131,16 @@ def _messages(stand: _Stand, events: int, per: int) -> list[tuple[str, bytes]]:
 
 
 @contextmanager
-def _service(stand: _Stand, report: Report) -> Iterator[subprocess.Popen[bytes]]:
-    """The ingest worker as it is started in service; ready when a first message is stored."""
-    user = stand.broker.user("ingest")
-    security = stand.broker.security
-    scheme = "mqtt" if security is None else "mqtts"
-    environment = {
-        **os.environ,
-        **({} if security is None else _as_settings(security)),
-        "KAIMEN_DATABASE_URL": stand.url,
-        "KAIMEN_BROKER_URL": f"{scheme}://127.0.0.1:{stand.broker.port}",
-        "KAIMEN_BROKER_USER": user.name,
-        "KAIMEN_BROKER_PASSWORD": user.password,
-        "KAIMEN_METRICS_PORT": "0",
-        "KAIMEN_LOG_LEVEL": "WARNING",
-    }
-    stand.broker.nats.provision_sessions()
-    with (stand.broker.nats.folder.root / "ingest.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "ingest"], env=environment, stdout=log, stderr=log)
-        try:
-            with report.preparing("the service's start and its first messages"):
-                _send_and_wait(stand, process, _messages(stand, _HOMES, 1), _HOMES)
-            yield process
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
-
-
-def _as_settings(security: BrokerTls) -> dict[str, str]:
-    assert security.ca_file is not None and security.name is not None
-    return {"KAIMEN_BROKER_CA_FILE": str(security.ca_file), "KAIMEN_BROKER_TLS_NAME": security.name}
+def _service(stand: Stand, report: Report) -> Iterator[subprocess.Popen[bytes]]:
+    """The ingest worker, when its first messages are stored."""
+    with running_service(stand) as process:
+        with report.preparing("the service's start and its first messages"):
+            _send_and_wait(stand, process, _messages(stand, _HOMES, 1), _HOMES)
+        yield process
 
 
 def _send_and_wait(
-    stand: _Stand, service: subprocess.Popen[bytes], messages: list[tuple[str, bytes]], events: int
+    stand: Stand, service: subprocess.Popen[bytes], messages: list[tuple[str, bytes]], events: int
 ) -> float:
     """Publish and wait until all is committed; return the seconds from the first byte to the last commit.
 
@@ -215,20 +171,20 @@ def _send_and_wait(
     return took
 
 
-def _last_commit_ms(stand: _Stand) -> float:
+def _last_commit_ms(stand: Stand) -> float:
     row = stand.connection.execute(_SQL["last_commit"]).fetchone()
     assert row is not None
     return float(row[0])
 
 
-def _stored(stand: _Stand) -> int:
+def _stored(stand: Stand) -> int:
     row = stand.connection.execute(_SQL["count_stored"]).fetchone()
     assert row is not None
     return int(row[0])
 
 
 def _measure(
-    stand: _Stand,
+    stand: Stand,
     service: subprocess.Popen[bytes],
     events: int,
     per: int,
@@ -260,7 +216,7 @@ def _measure(
     )  # fmt: skip
 
 
-def _measure_delay(stand: _Stand, report: Report, *, span_s: int) -> None:
+def _measure_delay(stand: Stand, report: Report, *, span_s: int) -> None:
     """Publish at a steady pace; the span is from the event's instant, which is its publishing, to its row's commit."""
     count, boot = _PACE_PER_S * span_s, os.urandom(8)
     report.say(f"{_PACE_PER_S:,} messages a second for {span_s} s …")
@@ -312,7 +268,7 @@ def _dated(payload: bytes, number: int, begun_ms: int) -> bytes:
     return json.dumps(found).encode()
 
 
-def _commit_span(stand: _Stand) -> float:
+def _commit_span(stand: Stand) -> float:
     spans = []
     for number in range(100):
         begun = time.perf_counter()
@@ -326,7 +282,7 @@ def _commit_span(stand: _Stand) -> float:
 # --- limit and peers -------------------------------------------------------------------------------------------
 
 
-def _bare_copy(stand: _Stand, events: int, report: Report) -> _Rate:
+def _bare_copy(stand: Stand, events: int, report: Report) -> _Rate:
     """Return the rows a second of COPY alone: the same bytes, committed every few thousand rows, no index."""
     report.say(f"limit: bare COPY of {events:,} rows …")
     at_ms = SystemClock().now_ms()
@@ -350,7 +306,7 @@ def _bare_copy(stand: _Stand, events: int, report: Report) -> _Rate:
     return _Rate(events / took, events / max(spent.seconds["database"], _TICK_S))
 
 
-def _peers(stand: _Stand, events: int, per: int, report: Report) -> list[tuple[Peer, Peer]]:
+def _peers(stand: Stand, events: int, per: int, report: Report) -> list[tuple[Peer, Peer]]:
     """Return each peer by the wall and by the CPU time of itself and the database."""
     found = []
     for kind, share in _PEER_SHARES.items():
@@ -363,7 +319,7 @@ def _peers(stand: _Stand, events: int, per: int, report: Report) -> list[tuple[P
     return found
 
 
-def _time_peer(stand: _Stand, kind: str, messages: list[tuple[str, bytes]], count: int) -> _Rate:
+def _time_peer(stand: Stand, kind: str, messages: list[tuple[str, bytes]], count: int) -> _Rate:
     stand.connection.execute(_SQL["empty_peer"])
     user = stand.broker.user("ingest")
     arguments = [kind, stand.url, str(stand.broker.port), user.name, user.password, str(count)]

@@ -21,6 +21,16 @@ SELECT id, 'watch', 'bench', %(at)s FROM home;
 -- name: count_stored
 SELECT count(*) FROM door_events;
 
+-- name: count_written
+-- What was written so far as the server counts it, at most a second late: to count rows would cost as much as to store them.
+SELECT coalesce(sum(n_tup_ins), 0)::bigint FROM pg_stat_user_tables WHERE relname LIKE 'door_events%';
+
+-- name: count_days
+SELECT occurred_at::date::text AS day, count(*) FROM door_events GROUP BY 1 ORDER BY 1;
+
+-- name: checkpoints
+SELECT num_timed + num_requested FROM pg_stat_checkpointer;
+
 -- name: last_commit
 -- Milliseconds from the Unix epoch to the last commit of an event.
 SELECT extract(epoch FROM max(pg_xact_commit_timestamp(id))) * 1000

@@ -20,6 +20,8 @@ _BENCHES: dict[str, tuple[str, int]] = {
     "store": ("console.benches.store:bench_store", 2_000_000),
 }
 
+_LONG = "console.benches.ingest_long:bench_ingest_long"
+
 
 @click.command()
 @click.argument("name", type=click.Choice(sorted(_BENCHES)))
@@ -29,11 +31,20 @@ _BENCHES: dict[str, tuple[str, int]] = {
     help="Households; messages for decode, events for ingest, store and console, open cases for alerts.",
 )
 @click.option(
+    "--duration",
+    type=click.IntRange(10, 86_400),
+    help="For ingest: instead, doors speak for so many seconds in each way, over a midnight and checkpoints.",
+)
+@click.option(
     "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."
 )
-def command(name: str, size: int | None, as_json: bool) -> None:
+def command(name: str, size: int | None, duration: int | None, as_json: bool) -> None:
     """Measure one stage against the machine's limit and its peers, as ratios."""
     target, usual = _BENCHES[name]
+    if duration is not None:
+        if name != "ingest" or size is not None:
+            raise click.UsageError("--duration is for ingest, and in place of --size")
+        target, usual = _LONG, duration
     module, _, function = target.partition(":")
     report = Report(name, quiet=as_json)
     getattr(importlib.import_module(module), function)(size or usual, report)

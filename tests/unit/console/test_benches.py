@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from console.benches import ingest_long
 from console.benches.measuring import Peer, Report
 from console.benches.mqtt_load import Loader, make_messages
 from console.benches.peers import load_peer, temporary_nats
 from console.benches.synthesis import year_of_openings
 from console.cli import main
+from kaimen import wire
+from kaimen.clock import FileClock, set_clock
 
 ROW = {"name", "value", "unit", "limit", "ratio_to_limit", "peer", "ratio_to_peer"}
 
@@ -155,6 +160,33 @@ def test_a_small_run_through_broker_and_database_stores_every_event_beside_its_l
         for row in report["rows"]
         if row["unit"] == "events/s"
     )
+
+
+def test_doors_that_speak_for_minutes_say_what_the_wire_says(tmp_path: Path) -> None:
+    set_clock(tmp_path / "clock", speed=0, now_ms=1_772_323_200_000)
+    doors = ingest_long._Doors(FileClock(tmp_path / "clock"), 3)
+    topic, payload = next(doors.rounds())[4]
+    assert wire.parse_topic(topic).device_id == "door-5"
+    events = [wire.parse_event(msgspec.json.encode(event)) for event in msgspec.json.decode(payload)]
+    assert [(event.seq, event.state, event.opens) for event in events] == [
+        (1, "Open", 1),
+        (2, "Closed", 1),
+        (3, "Open", 2),
+    ]
+    assert [event.ts for event in events] == [1_772_323_199_997 + number for number in range(3)]
+    assert {event.ts - event.up for event in events} == {1_772_319_600_000}
+
+
+def test_the_first_and_the_last_minute_are_those_of_the_course() -> None:
+    course = ingest_long._Course([(0.0, 0), (59.9, 6_000), (120.2, 9_000), (180.1, 18_000)])
+    assert course.rate(0, 60) == pytest.approx(6_000 / 59.9)
+    assert course.rate(120, 180) == pytest.approx(9_000 / 59.9)
+
+
+def test_only_ingest_runs_for_a_duration() -> None:
+    for words in (["store", "--duration", "60"], ["ingest", "--duration", "60", "--size", "5"]):
+        result = CliRunner().invoke(main, ["bench", *words])
+        assert result.exit_code == 2 and "--duration is for ingest" in result.output
 
 
 @pytest.mark.slow
