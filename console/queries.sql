@@ -576,7 +576,7 @@ WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s) AND
 -- name: quarantine_rows
 -- messages that could not be stored, newest first; a clerk sees those of the community's sites
 SELECT q.id, q.received_at, q.topic, q.channel, q.device_id, q.payload_bytes, q.reason, q.detail, q.copies,
-       q.replayed_at, q.answered_at, substring(q.payload FOR 160) AS sample
+       q.replayed_at, q.replay_asked, q.answered_at, substring(q.payload FOR 160) AS sample
 FROM quarantine q
 WHERE (%(before)s::bigint IS NULL OR q.id < %(before)s)
   AND (%(id)s::bigint IS NULL OR q.id = %(id)s)
@@ -593,10 +593,32 @@ WHERE q.replayed_at IS NULL AND q.answered_at IS NULL
        OR split_part(q.topic, '/', 5) IN (SELECT id FROM sites WHERE community_id = %(community_id)s)
        OR ((SELECT count(*) FROM communities) = 1))
 
+-- name: quarantine_groups
+-- what waits by reason and device, where it is more than one message; the scope as above
+SELECT q.reason, q.device_id, count(*) AS waiting, min(q.received_at) AS first_at, max(q.received_at) AS last_at,
+       max(q.id) AS last_id, count(*) FILTER (WHERE q.replay_asked) AS asked
+FROM quarantine q
+WHERE q.replayed_at IS NULL AND q.answered_at IS NULL
+  AND (%(community_id)s::text IS NULL
+       OR split_part(q.topic, '/', 5) IN (SELECT id FROM sites WHERE community_id = %(community_id)s)
+       OR ((SELECT count(*) FROM communities) = 1))
+GROUP BY q.reason, q.device_id HAVING count(*) > 1
+ORDER BY count(*) DESC, q.reason, q.device_id LIMIT %(limit)s
+
+-- name: quarantine_group_ids
+-- the oldest messages of one group, as it was shown
+SELECT q.id FROM quarantine q
+WHERE q.replayed_at IS NULL AND q.answered_at IS NULL AND NOT q.replay_asked AND q.id <= %(last_id)s
+  AND q.reason = %(reason)s AND q.device_id IS NOT DISTINCT FROM %(device_id)s
+  AND (%(community_id)s::text IS NULL
+       OR split_part(q.topic, '/', 5) IN (SELECT id FROM sites WHERE community_id = %(community_id)s)
+       OR ((SELECT count(*) FROM communities) = 1))
+ORDER BY q.id LIMIT %(limit)s
+
 -- name: answer_quarantined
 -- A person has dealt with a message that cannot be stored; its exact copies stay answered.
 UPDATE quarantine SET answered_at = %(now)s, answered_by = %(by)s, replay_asked = false
-WHERE id = %(id)s AND replayed_at IS NULL AND answered_at IS NULL
+WHERE id = ANY (%(ids)s) AND replayed_at IS NULL AND answered_at IS NULL
 RETURNING id
 
 -- name: technical_case_ids

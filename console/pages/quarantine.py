@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Form, Path, Query
 from starlette.responses import Response
 
 from console.scope import Section
@@ -18,6 +18,9 @@ router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.QUARANTINE))]
 PAGE = 50
 SAMPLE_LENGTH = 120
+GROUPS_SHOWN = 20
+#: Messages of one group taken again, or put aside, by one press; the rest waits for the next.
+GROUP_MAX = 20_000
 
 
 def load_rows(
@@ -42,6 +45,17 @@ def load_waiting(connection: Connection, community_id: str | None) -> int:
     return int(row["waiting"]) if row else 0
 
 
+def load_groups(
+    connection: Connection, community_id: str | None
+) -> tuple[devices_views.QuarantineGroup, ...]:
+    rows = connection.execute(
+        queries("console")["quarantine_groups"], {"community_id": community_id, "limit": GROUPS_SHOWN}
+    ).fetchall()
+    return tuple(
+        devices_views.QuarantineGroup(**row | {"reason": QuarantineReason(row["reason"])}) for row in rows
+    )
+
+
 @router.get("/quarantine")
 def quarantine(seat: Guard, before: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None) -> Response:
     community_id = seat.viewer.community_id
@@ -49,6 +63,7 @@ def quarantine(seat: Guard, before: Annotated[int | None, Query(ge=1, le=2**63 -
         rows = load_rows(connection, community_id, before=before)
         page = devices_views.QuarantinePage(
             rows=tuple(_row(row) for row in rows[:PAGE]),
+            groups=load_groups(connection, community_id),
             waiting=load_waiting(connection, community_id),
             newer_url="/quarantine" if before else None,
             older_url=f"/quarantine?before={rows[PAGE - 1]['id']}" if len(rows) > PAGE else None,
@@ -67,6 +82,7 @@ def _row(row: Mapping[str, Any]) -> devices_views.QuarantineRow:
         copies=row["copies"],
         device_id=row["device_id"],
         sample=printable(bytes(row["sample"] or b"")),
+        replay_asked=row["replay_asked"],
         replayed_at=row["replayed_at"],
         replay_url=None if row["replayed_at"] is not None else f"/quarantine/{row['id']}/replay",
         answered_at=row["answered_at"],
@@ -82,14 +98,79 @@ def printable(payload: bytes) -> str:
     return "".join(character if character.isprintable() else "·" for character in text)
 
 
-def _ask_replay(connection: Connection, row_id: int) -> bool:
-    """Ask the running ingest to take a message again, in its own words; false where it was cut when filed.
+class GroupForm:
+    """Which group a person saw when she pressed; what came later is not meant."""
+
+    def __init__(
+        self,
+        reason: Annotated[QuarantineReason, Form()],
+        last_id: Annotated[int, Form(ge=1, le=2**63 - 1)],
+        device_id: Annotated[str, Form(max_length=200)] = "",
+    ) -> None:
+        self.reason, self.device_id, self.last_id = reason, device_id, last_id
+
+    def load_ids(self, connection: Connection, community_id: str | None) -> list[int]:
+        """Return the group's oldest waiting messages, those of the reader's own place alone."""
+        rows = connection.execute(
+            queries("console")["quarantine_group_ids"],
+            {
+                "community_id": community_id, "reason": self.reason.value, "device_id": self.device_id or None,
+                "last_id": self.last_id, "limit": GROUP_MAX,
+            },
+        ).fetchall()  # fmt: skip
+        return [row["id"] for row in rows]
+
+    def trace(self, count: int) -> dict[str, object]:
+        return {
+            "reason": self.reason.value,
+            "count": count,
+            "device": self.device_id,
+            "last_id": self.last_id,
+        }
+
+
+Group = Annotated[GroupForm, Depends()]
+
+
+@router.post("/quarantine/all/replay", dependencies=[CheckedForm])
+def replay_all(seat: Guard, group: Group) -> Response:
+    """Take every message of one cause again, oldest first."""
+    with seat.transaction() as connection:
+        asked = _ask_replay(connection, group.load_ids(connection, seat.viewer.community_id))
+        if asked:
+            seat.audit(
+                connection, "quarantine_replayed", purpose="maintenance", object_kind="quarantine",
+                object_id="group", **group.trace(asked),
+            )  # fmt: skip
+    return seat.go("/quarantine", "notice.replay_asked" if asked else "notice.replay_impossible")
+
+
+@router.post("/quarantine/all/answer", dependencies=[CheckedForm])
+def answer_all(seat: Guard, group: Group) -> Response:
+    """Somebody has dealt with all messages of one cause: they ask for nobody any more."""
+    with seat.transaction() as connection:
+        answered = _answer(connection, seat, group.load_ids(connection, seat.viewer.community_id))
+        if answered:
+            seat.audit(
+                connection, "quarantine_answered", purpose="maintenance", object_kind="quarantine",
+                object_id="group", **group.trace(answered),
+            )  # fmt: skip
+    return seat.go("/quarantine", "notice.quarantine_answered")
+
+
+def _ask_replay(connection: Connection, ids: Sequence[int]) -> int:
+    """Ask the running ingest to take messages again, in its own words; those cut when filed are left.
 
     The statement is ingest's; its module is not imported, because it brings the compiled detector with it.
     """
-    asked = connection.execute(queries("ingest")["ask_replay"], {"ids": [row_id]}).fetchall()
+    asked = connection.execute(queries("ingest")["ask_replay"], {"ids": list(ids)}).fetchall()
     notify(connection, "kaimen_registry")
-    return bool(asked)
+    return len(asked)
+
+
+def _answer(connection: Connection, seat: Seat, ids: Sequence[int]) -> int:
+    values = {"ids": list(ids), "now": seat.now, "by": f"user:{seat.viewer.user_id}"}
+    return len(connection.execute(queries("console")["answer_quarantined"], values).fetchall())
 
 
 @router.post("/quarantine/{row_id}/replay", dependencies=[CheckedForm])
@@ -97,7 +178,7 @@ def replay(seat: Guard, row_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Res
     with seat.transaction() as connection:
         if not load_rows(connection, seat.viewer.community_id, row_id=row_id, limit=1):
             raise not_here()
-        asked = _ask_replay(connection, row_id)
+        asked = _ask_replay(connection, [row_id])
         seat.audit(
             connection,
             "quarantine_replayed",
@@ -114,11 +195,7 @@ def answer(seat: Guard, row_id: Annotated[int, Path(ge=1, le=2**63 - 1)]) -> Res
     with seat.transaction() as connection:
         if not load_rows(connection, seat.viewer.community_id, row_id=row_id, limit=1):
             raise not_here()
-        answered = connection.execute(
-            queries("console")["answer_quarantined"],
-            {"id": row_id, "now": seat.now, "by": f"user:{seat.viewer.user_id}"},
-        ).fetchone()
-        if answered is not None:
+        if _answer(connection, seat, [row_id]):
             seat.audit(
                 connection,
                 "quarantine_answered",

@@ -34,6 +34,7 @@ class QuarantineRow:
     copies: int = 1
     device_id: str | None = None
     sample: str = ""  # the first characters, printable
+    replay_asked: bool = False
     replayed_at: datetime | None = None
     replay_url: str | None = None
     answer_url: str | None = None
@@ -41,8 +42,22 @@ class QuarantineRow:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineGroup:
+    """What waits for one reason of one device, up to ``last_id``: mended once, taken again at once."""
+
+    reason: QuarantineReason
+    device_id: str | None
+    waiting: int
+    first_at: datetime
+    last_at: datetime
+    last_id: int
+    asked: int = 0  # of these are being taken again
+
+
+@dataclass(frozen=True, slots=True)
 class QuarantinePage:
     rows: tuple[QuarantineRow, ...]
+    groups: tuple[QuarantineGroup, ...] = ()  # of more than one message
     waiting: int = 0
     newer_url: str | None = None
     older_url: str | None = None

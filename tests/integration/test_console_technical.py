@@ -114,6 +114,35 @@ def test_devices_never_heard_stand_with_their_deadline_until_they_are_heard(worl
     assert "Compare the id; power; gateway and network" in devices
 
 
+@pytest.mark.one_store
+def test_five_thousand_of_one_cause_are_taken_again_at_once_by_who_may(world: World) -> None:
+    world.write(
+        "INSERT INTO quarantine (received_at, topic, channel, device_id, payload, payload_bytes, payload_sha256, reason, detail)"
+        " SELECT %s, 'kaimen/v1/0/0/site-' || place || '/d-new/evt', 'evt', 'd-new', 'x', 1, sha256((place || n)::bytea),"
+        " 'wrong_site', '' FROM generate_series(1, 5000) n, unnest(%s::text[]) place",
+        world.now, ["wenchang", "binhe"],
+    )  # fmt: skip
+    clerk = world.browser("clerk")
+    assert "d-new" in clerk.get("/quarantine").text
+    (last,) = world.rows("SELECT max(id) AS id FROM quarantine")
+    group = {"reason": "wrong_site", "device_id": "d-new", "last_id": str(last["id"])}
+    asked = "SELECT count(*) AS n FROM quarantine WHERE replay_asked"
+    for name in ("police", "family", "watcher"):
+        assert world.post(world.browser(name), "/quarantine/all/replay", **group).status_code == 403
+    assert world.post(clerk, "/quarantine/all/replay", **group | {"reason": "no_reason"}).status_code == 422
+    assert world.rows(asked) == [{"n": 0}]
+    assert world.post(clerk, "/quarantine/all/replay", **group).status_code == 303
+    assert world.rows(asked) == [{"n": 5000}], "the other community's are its own"
+    (trace,) = world.rows("SELECT detail FROM audit_entries WHERE action = 'quarantine_replayed'")
+    assert (trace["detail"]["count"], trace["detail"]["device"]) == (5000, "d-new")
+    assert world.post(world.browser("clerk-b"), "/quarantine/all/answer", **group).status_code == 303
+    answered = world.rows(
+        "SELECT split_part(topic, '/', 5) AS site FROM quarantine WHERE answered_at IS NOT NULL"
+    )
+    assert {row["site"] for row in answered} == {"site-binhe"}
+    assert len(answered) == 5000
+
+
 def test_an_answered_message_asks_for_nobody_and_leaves_a_trace(world: World) -> None:
     (row,) = (
         found["id"]
