@@ -854,7 +854,12 @@ QUARANTINE = devices_views.QuarantinePage(
             replayed_at=ago(hours=8),
         ),
     ),
-    1,
+    (
+        devices_views.QuarantineGroup(
+            QuarantineReason.WRONG_SITE, "dc-3-1-1202", 5_000, ago(hours=30), ago(hours=1), 4_999, asked=12
+        ),
+    ),
+    5_001,
 )
 
 
