@@ -259,6 +259,8 @@ class GroupLoop:
             self._let_go()
 
     def _throw_away(self) -> None:
+        if self._state is not None:
+            self._state.collect()
         self._state = None
 
     def _distrust_clock(self, error: OwnClockWrongError) -> None:
@@ -298,6 +300,7 @@ class GroupLoop:
         try:
             connection = self._holding.connected()
             if self._state is not None and self._held is None:
+                self._state.collect()
                 turn = self._state.draft(max(self._state.pulse_ms, self._written_ms))
                 self._coverage.fill(turn, everything=True)
                 turn.pulse_ms = None
@@ -371,6 +374,7 @@ class GroupLoop:
             groups=self._settings.ingest_groups,
             by_snapshot=self._settings.ingest_snapshot_s > 0,
             unsaved=self._coverage.points.everything(),
+            awake_max=self._settings.ingest_awake_devices,
             alive=lambda: self._holding.renew_beside(lease),
         )
         pulse_ms = max(now_ms, rebuilt.pulse_ms or 0) // PULSE_MS * PULSE_MS

@@ -14,6 +14,7 @@ from typing import Any
 
 from ingest.causes import Cause, Causes, OutageCause, StandingOutage
 from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detector, OutageBegan
+from ingest.detector.state import AWAKE_MAX
 from ingest.groups.grace import CheckHeld, Grace
 from ingest.groups.losses import Losses
 from ingest.restart.going_on import Loader, Restart, go_on
@@ -54,12 +55,13 @@ def rebuild(
     groups: int = 1,
     by_snapshot: bool = True,
     unsaved: Iterable[CoveragePoint] = (),
+    awake_max: int = AWAKE_MAX,
     alive: Callable[[], None] = lambda: None,
 ) -> Rebuilt:
     """Build the detector of one shard group from the database.
 
     ``unsaved`` are folded heartbeats that were heard and not yet written; ``alive`` is called now and then, for a
-    lease to be renewed meanwhile. One snapshot of the database is read. Of devices that were written down only what came
+    lease to be renewed meanwhile; of more devices than ``awake_max`` the others sleep. One snapshot of the database is read. Of devices that were written down only what came
     since is read, unless not ``by_snapshot``.
     """
     counted = _Counted(alive)
@@ -73,7 +75,7 @@ def rebuild(
         outages = [item for item in _load_outages(connection) if item.outage.device_id in book.device_no]
         held = [item for item in _load_held(connection) if item.check.household_id in book.household_no]
         ours = {wiring.device_id for wiring in book.wiring if wiring.is_gateway or not wiring.is_required}
-        detector = Detector(book.registry, now_ms=start_ms)
+        detector = Detector(book.registry, now_ms=start_ms, awake_max=awake_max)
         found, unsound = (
             load_snapshots(connection, groups=groups, group_no=group_no, batch=batch)
             if by_snapshot

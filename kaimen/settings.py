@@ -109,6 +109,12 @@ class IngestSettings(BrokerSettings, DatabaseSettings):
         le=3600,
         description="every device's state is written down so often, so that a start is quick; 0: never",
     )
+    ingest_awake_devices: int = Field(
+        default=20_000,
+        ge=0,
+        description="doors of a group kept at hand as they are, some 8 KB each; of more than that, those nobody asked for"
+        " longest are kept packed",
+    )
     ingest_database_patience_s: int = 10
     ingest_arrays: Literal["columns", "events"] = Field(
         default="columns",

@@ -156,7 +156,7 @@ class DeviceTrack:
 
     __slots__ = (
         "_heard_ms", "_indexed", "_owed", "_stale", "_watched", "boots", "cold", "counter_openings", "device_id",
-        "retains", "supervision_ms", "tampers",
+        "home", "retains", "supervision_ms", "tampers",
     )  # fmt: skip
 
     def __init__(self, device_id: str, supervision_ms: int, *, retain: bool = False) -> None:
@@ -172,6 +172,8 @@ class DeviceTrack:
         self._heard_ms: int | None = None
         self._stale = True
         self.retains = retain
+        #: The number of the home whose dwelling's door it is; -1 where it is nobody's, -2 where several'.
+        self.home = -1
         #: What lies elsewhere of it; None where everything is here.
         self.cold: colds.Cold | None = None
 

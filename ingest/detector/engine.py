@@ -7,8 +7,9 @@ itself the plain rule judges.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
@@ -41,17 +42,32 @@ from ingest.detector.going_on import (
 )
 from ingest.detector.packed import PackedEvents
 from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
-from ingest.detector.state import FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
+from ingest.detector.sleeping import (
+    NOBODYS,
+    SEVERAL,
+    Remembered,
+    Went,
+    fall_asleep,
+    go_past,
+    pack_watch,
+    remembered_of,
+    unpack_watch,
+    without_judgement,
+)
+from ingest.detector.state import AWAKE_MAX, FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
 from ingest.detector.stretches import base_of, beats_of, point_of
+from ingest.detector.tracks import Tracks
 from ingest.detector.watches import Watch, announce, check_ended, note_checks, view_of, withdraw, withdrawal
 from kaimen import wire
-from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, LATE_AFTER_MS
-from kaimen.vocabulary import Admission, Credential, Device, DoorRole, Household
+from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, LATE_AFTER_MS, MINUTE_MS
+from kaimen.vocabulary import Admission, Credential, CredentialClass, Device, DoorRole, Household
 
 #: A device with fewer events as they were said is left alone: packing it would gain nothing.
 PACKED_FROM_EVENTS = 64
 #: Kept before the evidence that counts: what tells whose it was, and a sound point to watch from.
 FORGET_MARGIN_MS = 3_600_000
+#: Where thousands are judged or taken up at once, so many are awake beyond that.
+RESTED_EVERY = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +90,29 @@ class Detector:
     ``retain`` keeps every heartbeat, for judging a recorded stream exactly; a service folds them.
     """
 
-    def __init__(self, registry: Registry, *, now_ms: int, retain: bool = False) -> None:
+    def __init__(
+        self, registry: Registry, *, now_ms: int, retain: bool = False, awake_max: int = AWAKE_MAX
+    ) -> None:
         self._retain = retain
+        self._awake_max = awake_max
         self._pulse_ms = pulse_at_or_after(now_ms)
         self._registry = registry
-        self._tracks: dict[str, DeviceTrack] = {}
-        self._watches: dict[str, Watch] = {}
+        self._tracks = Tracks(retain=retain, told=self._note_boot)
+        #: By number: a household that is watched, and what is remembered of it, packed where nothing asked for a while.
+        self._homes: list[Household] = []
+        self._order: list[Watch | bytes | None] = []
+        self._number_of: dict[str, int] = {}
         self._outages: dict[str, OutageBegan] = {}
-        self._dirty: set[str] = set()
-        self._changed_views: set[str] = set()
+        #: Numbers of the households to be judged at the next pulse, and of those judged since the views were taken; of
+        #: the latter those that sleep again have theirs made.
+        self._dirty: set[int] = set()
+        self._changed_views: set[int] = set()
+        self._views: dict[int, HouseholdView] = {}
         self._changed_boots: dict[tuple[str, str], BootTrack] = {}
+        #: Sleeping devices that heartbeats went past, by the minute of the first that nobody was told of.
+        self._went_past: dict[int, list[str]] = {}
+        #: Devices that were told of such heartbeats when they woke.
+        self._told: set[str] = set()
         self._pending: list[Fact] = []
         self._lane: FastLane | None = None
         self._packed_to = 0
@@ -94,48 +123,58 @@ class Detector:
     def _lay_out(self) -> None:
         self.settle()
         self._lane = None
+        #: What ``columns.device`` of a batch counts.
+        self._device_ids = list(self._registry.devices)
+        before = {home.household_id: self._order[number] for number, home in enumerate(self._homes)}
+        self._homes = [item for item in self._registry.households.values() if item.consent]
+        self._order, self._number_of = [], {}
+        self._changed_views.clear()
+        self._views.clear()
+        self._tokens = tokens_by_household(self._registry.credentials)
+        self._state = WatchState(len(self._homes))
+        self._found = np.empty(len(self._state.due_s), np.int64)
+        self._place_devices()
+        for number, household in enumerate(self._homes):
+            old = before.pop(household.household_id, None)
+            remembered = old if isinstance(old, bytes) or old is None else pack_watch(old)
+            self._order.append(None if remembered is None else without_judgement(remembered))
+            self._state.set_due(number, max(household.watched_from_ms, self._pulse_ms))
+            self._state.set_thresholds(number, household.thresholds_ms)
+        for gone in before.values():
+            if gone is not None:
+                self._let_go(gone if isinstance(gone, Watch) else remembered_of(gone))
+        self._dirty = set(range(len(self._homes)))
+
+    def _place_devices(self) -> None:
+        """Note of each device whose dwelling's door it is, and whose shared one."""
+        self._several: dict[str, list[int]] = {}
+        self._sharers: dict[str, list[int]] = {}
+        home_of: dict[str, int] = {}
+        for number, household in enumerate(self._homes):
+            for binding in household.doors:
+                device_id = binding.device_id
+                if binding.role != DoorRole.DWELLING:
+                    self._sharers.setdefault(device_id, []).append(number)
+                elif device_id not in home_of:
+                    home_of[device_id] = number
+                else:
+                    self._several.setdefault(device_id, [home_of[device_id]]).append(number)
+        for device_id in self._tracks:
+            if device_id not in self._registry.devices:
+                self._tracks.place(device_id, self._home_no(device_id, home_of), None)
         for device in self._registry.devices.values():
-            track = self._tracks.get(device.device_id)
-            if track is None:
-                track = DeviceTrack(device.device_id, device.supervision_ms, retain=self._retain)
-                self._tracks[device.device_id] = track
-            track.supervision_ms = device.supervision_ms
+            home = self._home_no(device.device_id, home_of)
+            self._tracks.place(device.device_id, home, device.supervision_ms)
         for household in self._registry.households.values():
             for binding in household.doors:
                 if binding.device_id not in self._tracks:  # required, but nobody registered it: never heard
-                    self._tracks[binding.device_id] = DeviceTrack(binding.device_id, 0, retain=self._retain)
-        #: What ``columns.device`` of a batch counts.
-        self._device_ids = list(self._registry.devices)
-        before = self._watches
-        watched = [item for item in self._registry.households.values() if item.consent]
-        self._state = WatchState(len(watched))
-        self._found = np.empty(len(self._state.due_s), np.int64)
-        self._watches = {}
-        self._order: list[Watch] = []
-        self._dwellers: dict[str, list[Watch]] = {}
-        self._sharers: dict[str, list[Watch]] = {}
-        tokens = tokens_by_household(self._registry.credentials)
-        for index, household in enumerate(watched):
-            own = tokens.get(household.household_id, ())
-            rule = HouseholdRule(household, self._tracks, self._registry.credentials, own)
-            watch = Watch(index, rule)
-            old = before.pop(household.household_id, None)
-            if old is not None:
-                watch.standing, watch.checks = old.standing, old.checks
-                watch.not_known_since, watch.not_known_runs = old.not_known_since, old.not_known_runs
-            self._watches[household.household_id] = watch
-            self._order.append(watch)
-            self._dirty.add(household.household_id)
-            self._state.set_due(index, max(household.watched_from_ms, self._pulse_ms))
-            self._state.set_thresholds(index, household.thresholds_ms)
-            for binding, _ in rule.doors:
-                side = self._dwellers if binding.role == DoorRole.DWELLING else self._sharers
-                side.setdefault(binding.device_id, []).append(watch)
-        for gone in before.values():
-            self._let_go(gone)
-        self._dirty &= set(self._watches)
+                    home = self._home_no(binding.device_id, home_of)
+                    self._tracks.place(binding.device_id, home, 0)
 
-    def _let_go(self, watch: Watch) -> None:
+    def _home_no(self, device_id: str, home_of: Mapping[str, int]) -> int:
+        return SEVERAL if device_id in self._several else home_of.get(device_id, NOBODYS)
+
+    def _let_go(self, watch: Watch | Remembered) -> None:
         """A household is no longer watched (consent withdrawn, moved): nothing may stand for it."""
         cause: Evidence = {"kind": "not_watched"}
         for crossing in watch.standing.values():
@@ -162,6 +201,7 @@ class Detector:
             self._touch(device_id, track, verdict, tells=event.type in TELLS)
             if device_id in self._sharers:
                 self._touch_sharers(device_id, verdict, event)
+        self._tracks.touch(device_id)
         household_id = self.household_of(device_id, verdict.instant_ms)
         sound = admission is Admission.ACCEPTED or admission is Admission.LATE
         lives = sound and event.type in LIVES
@@ -172,6 +212,7 @@ class Detector:
         if self._lane is not None:
             self._leave_lane(device_id)
         track = self._tracks[device_id]
+        self._tracks.touch(device_id)
         taken: list[Taken] = []
         refreshed = 0
         while (start := len(taken)) < len(events):
@@ -198,28 +239,29 @@ class Detector:
 
         ``events`` are of one boot, ascending without a gap, by a synchronised clock. Each is accepted, at its ``ts``.
         """
-        dwellers = self._dwellers.get(device_id, ())
-        if self._lane is not None or (dwellers and dwellers[0].rule.bounds):
+        dwellers = self._dwellers(device_id)
+        if self._lane is not None or (dwellers and self._is_bounded(dwellers[0])):
             return None
         track = self._tracks[device_id]
+        self._tracks.touch(device_id)
         gone = go_on_together(track, boot, events, self._pulse_ms)
         if gone is None:
             return None
         self._note_homes(device_id, track.boots[boot], gone, {words[4] for words in events.words})
         late = int((events.received - events.ts > LATE_AFTER_MS).sum())
-        return TakenArray(dwellers[0].household_id if dwellers else None, late)
+        return TakenArray(self._homes[dwellers[0]].household_id if dwellers else None, late)
 
     def _note_homes(self, device_id: str, boot: BootTrack, gone: Gone, said: set[str | None]) -> None:
         """Note for the homes behind a door that its events went on; ``said`` are their credentials."""
         self._changed_boots[(device_id, boot.boot)] = boot
-        for watch in self._dwellers.get(device_id, ()):
-            if gone.known_until_ms is not None and self._state.level[watch.index] != PLAIN:
-                self._state.set_known_until(watch.index, gone.known_until_ms)
+        for number in self._dwellers(device_id):
+            if gone.known_until_ms is not None and self._state.level[number] != PLAIN:
+                self._state.set_known_until(number, gone.known_until_ms)
             if gone.tells:
-                self._dirty.add(watch.household_id)
-        for watch in self._sharers.get(device_id, ()):
-            if not said.isdisjoint(watch.rule.own_tokens):
-                self._dirty.add(watch.household_id)
+                self._dirty.add(number)
+        if device_id in self._sharers:
+            owners = {self._owner_of(token) for token in said} - {None}
+            self._dirty.update(self._sharing(device_id, owners))
 
     def _note_gone(
         self,
@@ -232,9 +274,9 @@ class Detector:
         """Note for the homes behind a door that its events went on, and say of each what became of it."""
         said = {event.cred for event in events} if device_id in self._sharers else set()
         self._note_homes(device_id, track.boots[events[0].boot], gone, said)
-        dwellers = self._dwellers.get(device_id, ())
-        settled = not dwellers or not dwellers[0].rule.bounds
-        owner = dwellers[0].household_id if dwellers else None
+        dwellers = self._dwellers(device_id)
+        settled = not dwellers or not self._is_bounded(dwellers[0])
+        owner = self._homes[dwellers[0]].household_id if dwellers else None
         return [
             Taken(
                 Admission.LATE if received_ms - event.ts > LATE_AFTER_MS else Admission.ACCEPTED,
@@ -250,16 +292,27 @@ class Detector:
         """Take one heartbeat of a registered device."""
         if self._lane is not None:
             self._leave_lane(device_id)
+        asleep = self._tracks.asleep(device_id)
+        if asleep is not None:
+            went = go_past(asleep, heartbeat, received_ms, self._pulse_ms)
+            if went is not None:
+                return self._let_pass(device_id, went, received_ms)
         track = self._tracks[device_id]
         verdict = track.take_heartbeat(heartbeat, received_ms)
         self._changed_boots[(device_id, heartbeat.boot)] = track.boots[heartbeat.boot]
         self._touch(device_id, track, verdict, tells=False)
         if verdict.moved:
-            self._dirty.update(
-                watch.rule.household.household_id for watch in self._sharers.get(device_id, ())
-            )
+            self._dirty.update(self._sharers.get(device_id, ()))
         admission = Admission.ACCEPTED if verdict.plausible else Admission.IMPLAUSIBLE
         return Taken(admission, verdict.instant_ms, verdict.rebased, None, False)
+
+    def _let_pass(self, device_id: str, went: Went, received_ms: int) -> Taken:
+        """Note for the home behind a sleeping track that its watching goes on."""
+        if went.is_first:
+            self._went_past.setdefault(received_ms // MINUTE_MS, []).append(device_id)
+        if went.home >= 0 and self._state.level[went.home] != PLAIN:
+            self._state.set_known_until(went.home, went.instant_ms + went.supervision_ms)
+        return Taken(Admission.ACCEPTED, went.instant_ms, False, None, False)
 
     # -- batches --------------------------------------------------------------------------------------------
 
@@ -271,6 +324,7 @@ class Detector:
         The batch is kept, and must not be changed, until every track was given what went past it.
         """
         if self._lane is None:
+            self._tracks.wake_all()  # and nobody sleeps beside a lane
             self._lane = FastLane(list(self._registry.devices), self._tracks, self._state)
         stop = len(batch.columns) if stop is None else stop
         if batch.reached < stop and self._lane.is_left_over(batch):
@@ -287,9 +341,7 @@ class Detector:
             taken = self.take_event(device_id, message, received_ms=received_ms)
         else:
             taken = self.take_heartbeat(device_id, message, received_ms=received_ms)
-        if not any(
-            watch.rule.household.household_id in self._dirty for watch in self._dwellers.get(device_id, ())
-        ):
+        if self._dirty.isdisjoint(self._dwellers(device_id)):
             self._enter_lane(device_id)
         return taken
 
@@ -304,23 +356,22 @@ class Detector:
         lane, track = self._lane, self._tracks[device_id]
         if lane is None or device_id not in lane.index:
             return
-        dwellers = self._dwellers.get(device_id, ())
         until = track.known_until()
         silent = until is None or until < self._pulse_ms
         if silent or not lane.arm(device_id, lives=self._is_quiet(device_id, track)):
             lane.disarm(device_id)
-        for watch in dwellers:
-            simple = self._state.level[watch.index] != PLAIN
-            lane.hot.device_of[watch.index] = lane.index[device_id] if simple else -1
+        for number in self._dwellers(device_id):
+            simple = self._state.level[number] != PLAIN
+            lane.hot.device_of[number] = lane.index[device_id] if simple else -1
 
     def _is_quiet(self, device_id: str, track: DeviceTrack) -> bool:
         """Say whether an opening of this door could only set one household's inactivity back to nothing."""
-        dwellers = self._dwellers.get(device_id, ())
+        dwellers = self._dwellers(device_id)
         if self._sharers.get(device_id) or len(dwellers) > 1:
             return False
         if not dwellers:
             return True
-        watch = dwellers[0]
+        watch = self._watch(dwellers[0])
         heard = track.heard_ms()
         if self._state.level[watch.index] != 0 or heard is None:
             return False
@@ -347,6 +398,10 @@ class Detector:
             for device_id, boot in self._lane.settle_all():
                 self._changed_boots[(device_id, boot.boot)] = boot
 
+    def _note_boot(self, device_id: str, boot: BootTrack) -> None:
+        self._told.add(device_id)
+        self._changed_boots[(device_id, boot.boot)] = boot
+
     def _classify(self, verdict: EventVerdict, received_ms: int) -> Admission:
         if not verdict.plausible:
             return Admission.IMPLAUSIBLE
@@ -357,7 +412,7 @@ class Detector:
         return Admission.ACCEPTED
 
     def _touch(self, device_id: str, track: DeviceTrack, verdict: EventVerdict, *, tells: bool) -> None:
-        dwellers = self._dwellers.get(device_id, ())
+        dwellers = self._dwellers(device_id)
         before = verdict.heard_before_ms
         if (
             tells
@@ -365,29 +420,126 @@ class Detector:
             or before is None
             or before + track.supervision_ms < self._pulse_ms  # it was silent
         ):
-            for watch in dwellers:
-                self._dirty.add(watch.household_id)
+            self._dirty.update(dwellers)
             return
         known_until = track.known_until()
-        for watch in dwellers:
-            if known_until is not None and self._state.level[watch.index] != PLAIN:
-                self._state.set_known_until(watch.index, known_until)
+        for number in dwellers:
+            if known_until is not None and self._state.level[number] != PLAIN:
+                self._state.set_known_until(number, known_until)
 
     def _touch_sharers(self, device_id: str, verdict: EventVerdict, event: wire.Event) -> None:
         """A shared door tells a household only of its own people; where the base moved, perhaps of their instants."""
-        for watch in self._sharers.get(device_id, ()):
-            if verdict.moved or event.cred in watch.rule.own_tokens:
-                self._dirty.add(watch.rule.household.household_id)
+        if verdict.moved:
+            self._dirty.update(self._sharers[device_id])
+        elif (owner := self._owner_of(event.cred)) is not None:
+            self._dirty.update(self._sharing(device_id, {owner}))
 
     def household_of(self, device_id: str, instant_ms: int) -> str | None:
         """Return whose dwelling's door a device is at an instant."""
-        for watch in self._dwellers.get(device_id, ()):
-            if not watch.rule.bounds:
-                return watch.household_id
-            for binding, _ in watch.rule.dwelling:
-                if binding.device_id == device_id and binding.holds_at(instant_ms):
-                    return watch.household_id
+        for number in self._dwellers(device_id):
+            household = self._homes[number]
+            if not self._is_bounded(number):
+                return household.household_id
+            for binding in household.doors:
+                is_this = binding.device_id == device_id and binding.role == DoorRole.DWELLING
+                if is_this and binding.holds_at(instant_ms):
+                    return household.household_id
         return None
+
+    # -- homes ----------------------------------------------------------------------------------------------
+
+    def _dwellers(self, device_id: str) -> Sequence[int]:
+        """Return the numbers of the households whose dwelling's door a device is."""
+        number = self._tracks.home_of(device_id)
+        return (number,) if number >= 0 else self._several[device_id] if number == SEVERAL else ()
+
+    def _is_bounded(self, number: int) -> bool:
+        """Say whether a door is a household's dwelling's for some time only."""
+        for binding in self._homes[number].doors:
+            if (
+                binding.from_ms is not None or binding.to_ms is not None
+            ) and binding.role == DoorRole.DWELLING:
+                return True
+        return False
+
+    def _owner_of(self, token: str | None) -> str | None:
+        """Return whose resident's credential it is: at a shared door nothing else counts."""
+        known = self._registry.credentials.get(token) if token else None
+        return known.household_id if known is not None and known.klass == CredentialClass.RESIDENT else None
+
+    def _sharing(self, device_id: str, household_ids: Set[str | None]) -> Iterator[int]:
+        """Yield those of some households whose shared door a device is."""
+        for number in self._sharers[device_id]:
+            if self._homes[number].household_id in household_ids:
+                yield number
+
+    def _watch(self, number: int) -> Watch:
+        """Return what is remembered of a household, awake."""
+        watch = self._order[number]
+        if isinstance(watch, Watch):
+            return watch
+        household = self._homes[number]
+        own = self._tokens.get(household.household_id, ())
+        woken = Watch(number, HouseholdRule(household, self._tracks, self._registry.credentials, own))
+        if watch is not None:
+            unpack_watch(watch, woken)
+        self._order[number] = woken
+        return woken
+
+    def _judgement_of(self, number: int) -> Judgement | None:
+        """Return a household's last judgement; it may sleep on."""
+        watch = self._order[number]
+        if isinstance(watch, Watch):
+            return watch.judgement
+        return None if watch is None else remembered_of(watch).judgement
+
+    def _number(self, household_id: str) -> int:
+        if not self._number_of:
+            self._number_of = {home.household_id: number for number, home in enumerate(self._homes)}
+        return self._number_of[household_id]
+
+    def rest(self, devices_max: int | None = None) -> None:
+        """Let those sleep that were not asked for longest, where more are awake than may be; so many at the most."""
+        awake = self._tracks.awake
+        spare = len(awake) - self._awake_max
+        if spare <= 0 or self._lane is not None:
+            return
+        for device_id in list(islice(awake, spare if devices_max is None else min(spare, devices_max))):
+            if not self._let_sleep(device_id):
+                self._tracks.touch(device_id)
+
+    def _let_sleep(self, device_id: str) -> bool:
+        """Put a device and the home behind it to sleep; say whether they were."""
+        track = self._tracks[device_id]
+        if device_id in self._sharers or any(
+            (device_id, name) in self._changed_boots for name in track.boots
+        ):
+            return False
+        asleep = fall_asleep(track)
+        if asleep is None:
+            return False
+        watch = self._order[track.home] if track.home >= 0 else None
+        if isinstance(watch, Watch):
+            if track.home in self._changed_views and (view := view_of(watch)) is not None:
+                self._views[track.home] = view
+            self._order[track.home] = pack_watch(watch)
+        self._tracks.put_asleep(device_id, asleep)
+        return True
+
+    def wake(self, devices: Iterable[str]) -> None:
+        """Have some devices awake, and told of what went past them."""
+        for device_id in devices:
+            self._tracks[device_id]
+
+    def wake_passed(self, before_ms: int = FOREVER) -> None:
+        """Wake the devices that heartbeats went past since before an instant: what is known of them is to be told."""
+        for minute in [minute for minute in self._went_past if minute * MINUTE_MS < before_ms]:
+            self.wake(device_id for device_id in self._went_past.pop(minute) if device_id in self._tracks)
+
+    def take_told(self) -> set[str]:
+        """Return the devices that were told, since the last call, of heartbeats from before they woke."""
+        told, self._told = self._told, set()
+        return told
 
     # -- pulses ---------------------------------------------------------------------------------------------
 
@@ -401,13 +553,18 @@ class Detector:
             found = self._lane.hot.pulse(pulse_ms)
         else:
             found = kernel.pulse(self._state, pulse_ms, self._found)
-        for index in found:
-            self._catch_up(self._order[index], pulse_ms, facts)
-        for household_id in sorted(self._dirty):
-            watch = self._watches[household_id]
+        for count, number in enumerate(found.tolist(), start=1):
+            self._catch_up(self._watch(number), pulse_ms, facts)
+            if count % RESTED_EVERY == 0:
+                self.rest()
+        dirty, homes = self._dirty, self._homes
+        for count, number in enumerate(sorted(dirty, key=lambda number: homes[number].household_id), start=1):
+            watch = self._watch(number)
             self._catch_up(watch, pulse_ms, facts)
             self._judge(watch, pulse_ms, facts)
-        self._dirty.clear()
+            if count % RESTED_EVERY == 0:
+                self.rest()
+        self._dirty = set()
         return facts
 
     @property
@@ -443,7 +600,8 @@ class Detector:
         self._note_known(watch, judgement, facts)
         self._arm(watch, judgement)
         self._let_go_on(watch)
-        self._changed_views.add(household.household_id)
+        self._changed_views.add(watch.index)
+        self._views.pop(watch.index, None)
 
     def _let_go_on(self, watch: Watch) -> None:
         if self._lane is not None:
@@ -482,8 +640,8 @@ class Detector:
         if until is not None and pulse_ms <= until:
             return False
         return any(
-            other is not watch and track.device_id in other.rule.required_at(pulse_ms)
-            for other in self._dwellers.get(track.device_id, ())
+            number != watch.index and track.device_id in self._watch(number).rule.required_at(pulse_ms)
+            for number in self._dwellers(track.device_id)
         )
 
     def _arm(self, watch: Watch, judgement: Judgement) -> None:
@@ -538,8 +696,10 @@ class Detector:
 
     def take_changed_views(self) -> list[HouseholdView]:
         """Return the households judged since the last call; batches may have said more than is in their views."""
-        views = [view_of(self._watches[key]) for key in sorted(self._changed_views) if key in self._watches]
-        self._changed_views.clear()
+        homes, made = self._homes, self._views
+        changed = sorted(self._changed_views, key=lambda number: homes[number].household_id)
+        views = [made.get(number) or view_of(self._watch(number)) for number in changed]
+        self._changed_views, self._views = set(), {}
         return [view for view in views if view is not None]
 
     def restore(
@@ -570,19 +730,20 @@ class Detector:
             if point.device_id in self._tracks:
                 for beat in beats_of(point):
                     self._tracks[point.device_id].take_beat(point.boot, beat)
-        for track in self._tracks.values():
+        for track in self._tracks.all_awake():
             for boot in track.boots.values():
                 boot.unsaved_from = None
+        numbers = {home.household_id: number for number, home in enumerate(self._homes)}
         for crossing in standing:
-            if crossing.household_id in self._watches:
-                self._watches[crossing.household_id].standing[crossing.stage] = crossing
+            if crossing.household_id in numbers:
+                self._watch(numbers[crossing.household_id]).standing[crossing.stage] = crossing
         for check in checks:
-            if check.household_id in self._watches:
-                self._watches[check.household_id].checks[check.step] = check
+            if check.household_id in numbers:
+                self._watch(numbers[check.household_id]).checks[check.step] = check
         for outage in outages:
             if outage.device_id in self._tracks:
                 self._outages[outage.device_id] = outage
-        self._dirty.update(self._watches)
+        self._dirty = set(range(len(self._homes)))
 
     # -- what is at hand ------------------------------------------------------------------------------------
 
@@ -594,10 +755,11 @@ class Detector:
         track = self._tracks[device_id]
         self._settle(device_id)
         floor_ms = FOREVER
-        for watch in (*self._dwellers.get(device_id, ()), *self._sharers.get(device_id, ())):
-            if watch.judgement is None or watch.household_id in self._dirty:
+        for number in (*self._dwellers(device_id), *self._sharers.get(device_id, ())):
+            judgement = self._judgement_of(number)
+            if judgement is None or number in self._dirty:
                 return None
-            floor_ms = min(floor_ms, watch.judgement.evidence.instant_ms - FORGET_MARGIN_MS)
+            floor_ms = min(floor_ms, judgement.evidence.instant_ms - FORGET_MARGIN_MS)
         return hot_of(track, floor_ms)
 
     def cool(self, hot: Hot, load: Load, *, kept_from_ms: int = FOREVER) -> None:
@@ -607,6 +769,7 @@ class Detector:
         """
         if self._lane is not None:
             self._leave_lane(hot.device_id)
+        self._tracks.load = load
         cool(self._tracks[hot.device_id], hot, load, kept_from_ms=kept_from_ms)
 
     def go_on(
@@ -623,16 +786,20 @@ class Detector:
         ``boots`` are the bases as they are now. A device whose base moved since is left to ``restore``.
         """
         taken: set[str] = set()
-        for hot in hots:
-            track, bases = self._tracks.get(hot.device_id), boots.get(hot.device_id, {})
-            if track is None or not still_holds(hot, bases):
+        self._tracks.load = load
+        for count, hot in enumerate(hots, start=1):
+            bases = boots.get(hot.device_id, {})
+            if hot.device_id not in self._tracks or not still_holds(hot, bases):
                 continue
+            track = self._tracks[hot.device_id]
             cool(track, hot, load, kept_from_ms=FOREVER)
             for name, base in bases.items():
                 track.restore_base(name, base)
             take_tail(track, events.get(hot.device_id, ()), points.get(hot.device_id, ()))
             taken.add(hot.device_id)
-        self._dirty.update(self._watches)
+            if count % RESTED_EVERY == 0:
+                self.rest()
+        self._dirty = set(range(len(self._homes)))
         return taken
 
     def pack(self, devices: int, oldest_ms: int) -> None:
@@ -642,29 +809,28 @@ class Detector:
         for _ in range(min(devices, len(self._device_ids))):
             self._packed_to = (self._packed_to + 1) % len(self._device_ids)
             device_id = self._device_ids[self._packed_to]
-            track = self._tracks[device_id]
-            if track.unpacked_count() < PACKED_FROM_EVENTS:
+            track = self._tracks.awake_of(device_id)  # what sleeps has few events
+            if track is None or track.unpacked_count() < PACKED_FROM_EVENTS:
                 continue
             self._leave_lane(device_id)
-            watches = [*self._dwellers.get(device_id, ()), *self._sharers.get(device_id, ())]
-            needed = [
-                oldest_ms
-                if watch.judgement is None
-                else watch.judgement.evidence.instant_ms - FORGET_MARGIN_MS
-                for watch in watches
-            ]
-            track.pack(min([oldest_ms, *needed]))
+            needed = [oldest_ms]
+            for number in (*self._dwellers(device_id), *self._sharers.get(device_id, ())):
+                judgement = self._judgement_of(number)
+                if judgement is not None:
+                    needed.append(judgement.evidence.instant_ms - FORGET_MARGIN_MS)
+            track.pack(min(needed))
 
     # -- for reading ----------------------------------------------------------------------------------------
 
     def rule_of(self, household_id: str) -> HouseholdRule:
         """Return a household's rule, for history and explanation."""
-        self._settle_watch(self._watches[household_id])
-        return self._watches[household_id].rule
+        watch = self._watch(self._number(household_id))
+        self._settle_watch(watch)
+        return watch.rule
 
     def not_known_runs(self, household_id: str, last_pulse_ms: int) -> list[tuple[int, int]]:
         """Return the closed and the standing run of pulses at which the household was not known."""
-        watch = self._watches[household_id]
+        watch = self._watch(self._number(household_id))
         runs = list(watch.not_known_runs)
         if watch.not_known_since is not None:
             runs.append((watch.not_known_since, last_pulse_ms))
@@ -679,4 +845,4 @@ class Detector:
         return bool(self._dirty or self._pending) or self.next_due_ms() <= pulse_ms
 
     def watched_households(self) -> list[str]:
-        return list(self._watches)
+        return [home.household_id for home in self._homes]

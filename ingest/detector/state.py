@@ -21,6 +21,8 @@ FOREVER = 1 << 62
 #: Seconds since 1970 fit into 32 bits until 2106; the last value means never.
 NEVER_S = (1 << 32) - 1
 THRESHOLDS_MAX = 8
+#: Devices kept as they are, some kilobytes each; of more than that, those nobody asked for longest are packed.
+AWAKE_MAX = 20_000
 #: The level of a household that only the plain rule may judge.
 PLAIN = -1
 

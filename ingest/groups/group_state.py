@@ -6,7 +6,7 @@ The state is thrown away at every failed commit and built again from the databas
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -39,6 +39,8 @@ from kaimen.policy import DAY_MS, PAST_MAX_MS
 from kaimen.vocabulary import Admission, QuarantineReason
 
 PULSE_MS = 1000
+#: Devices put to sleep after a turn, where more are awake than may be: some microseconds each, and as many as it woke.
+RESTED_PER_TURN, RESTED_PER_EVENT = 100, 2
 
 
 class GroupState:
@@ -294,6 +296,14 @@ class GroupState:
         """Let the detector pack what is settled of the next few devices, and forget what no rule looks at any more."""
         self._detector.pack(devices, self._pulse_ms - PAST_MAX_MS - DAY_MS)
 
+    def collect(self, devices: Iterable[str] | None = None) -> None:
+        """Let what was heard of some devices (None: of all) and is not written yet be known outside the detector."""
+        if devices is None:
+            self._detector.wake_passed()
+        else:
+            self._detector.wake(devices)
+        self.coverage.collect(self._detector)
+
     def hot_of(self, device_id: str) -> Hot | None:
         """Return what is at hand of a device; call between ``draft`` and ``confirm``."""
         return self._detector.hot_of(device_id)
@@ -305,6 +315,7 @@ class GroupState:
 
     def draft(self, now_ms: int) -> Turn:
         """Return what there is to write; the same turn grows until ``confirm``."""
+        self._detector.wake_passed(now_ms - self.coverage.flush_ms)
         self.coverage.collect(self._detector)
         self._turn.now_ms = now_ms
         self._turn.pulse_ms = now_ms if self._pulsed else None
@@ -327,6 +338,7 @@ class GroupState:
         self._losses.confirm(turn.losses, turn.now_ms)
         self._losses.implausible_heartbeats.subtract(turn.implausible)
         self._losses.implausible_heartbeats += Counter()  # keeps what is above nothing
+        self._detector.rest(RESTED_PER_TURN + RESTED_PER_EVENT * turn.event_count + len(turn.points))
         self._turn = Turn(turn.now_ms, None)
 
 

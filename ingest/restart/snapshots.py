@@ -99,6 +99,7 @@ class Snapshots:
         devices = blocks.get(block_no, [])
         oldest_ms = turn.now_ms - HOT_SPAN_MS
         hots: list[Hot] = []
+        state.collect(devices)
         state.coverage.add(turn, frozenset(devices))
         for device_id in devices:
             hot = state.hot_of(device_id)

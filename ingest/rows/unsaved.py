@@ -114,6 +114,7 @@ class Coverage:
     """What the detector folded and the database does not have yet; outlives a thrown-away detector."""
 
     def __init__(self, flush_ms: int) -> None:
+        self.flush_ms = flush_ms
         self.points: Unsaved[PointKey, CoveragePoint] = Unsaved(flush_ms)
         self.boots: Unsaved[tuple[str, str], BootBase] = Unsaved(flush_ms)
         self.told: Unsaved[str, Told] = Unsaved(flush_ms)
@@ -124,14 +125,15 @@ class Coverage:
 
     def collect(self, detector: Detector) -> None:
         """Take over what changed in the detector."""
-        for point in detector.take_changed_points():
+        points, told = detector.take_changed_points(), detector.take_told()
+        for point in points:
             key, boot_key = _point_key(point), (point.device_id, point.boot)
-            self.points.offer(
-                key, point, point.last_received_ms, urgent=self._newest_key.get(boot_key) != key
-            )
+            # What went past a device that slept has waited long enough.
+            urgent = self._newest_key.get(boot_key) != key or point.device_id in told
+            self.points.offer(key, point, point.last_received_ms, urgent=urgent)
         for base in detector.take_changed_boots():
-            moved = self._written_base.get(_boot_key(base)) != _base_of(base)
-            self.boots.offer(_boot_key(base), base, base.newest_received_ms, urgent=moved)
+            urgent = self._written_base.get(_boot_key(base)) != _base_of(base) or base.device_id in told
+            self.boots.offer(_boot_key(base), base, base.newest_received_ms, urgent=urgent)
 
     def note(self, told: Told) -> None:
         """Note what a heartbeat says of its device."""

@@ -14,7 +14,7 @@ from ingest.detector.cold import Hot
 from ingest.detector.cold import Stored as StoredOfDevice
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import BootBase, Fact
-from ingest.detector.state import PULSE_MS
+from ingest.detector.state import AWAKE_MAX, PULSE_MS
 from ingest.judging import _Line, parse_registry
 from ingest.rows.event_columns import pack_events
 from kaimen import wire
@@ -62,9 +62,9 @@ class Kept(Stored):
             if let_go:
                 detector.cool(hot, self.load, kept_from_ms=detector.pulse_ms - HOUR_MS)
 
-    def start(self, registry: Registry, now_ms: int) -> Detector:
+    def start(self, registry: Registry, now_ms: int, *, awake_max: int = AWAKE_MAX) -> Detector:
         """Build a detector as a start does: what was written down, what came since, and the rest from what is stored."""
-        detector = Detector(registry, now_ms=now_ms)
+        detector = Detector(registry, now_ms=now_ms, awake_max=awake_max)
         events: dict[str, list[tuple[wire.Event, int]]] = {}
         points: dict[str, list[CoveragePoint]] = {}
         boots: dict[str, dict[str, BootBase]] = {}

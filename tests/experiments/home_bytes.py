@@ -1,0 +1,275 @@
+"""``python -m tests.experiments.home_bytes [HOMES …]``: numbers of homes enter; what each part of ingest keeps of a home leaves.
+
+The registry comes from a real PostgreSQL; the rest is the service's own state of one group in this process, without a
+broker. Each home has one door that says a heartbeat every ``KAIMEN_TEST_BEAT_S`` (300) and is opened ten times a day,
+for ``KAIMEN_TEST_HOURS`` (4); once an hour each block is written down, as the service does. Printed are the resident
+memory, what each part keeps that no part before it keeps (by walking every object), and how long each step took.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+import psycopg
+
+from ingest.admission import Message
+from ingest.causes import Causes
+from ingest.detector import Detector
+from ingest.detector.cold import Stored
+from ingest.groups.group_state import GroupState
+from ingest.groups.own_clock import OwnClock
+from ingest.restart.snapshots import KEPT_MS
+from ingest.rows.book import load_book
+from ingest.rows.unsaved import Coverage
+from kaimen import wire
+from kaimen.clock import as_datetime
+from kaimen.database import connect, queries
+from kaimen.schema import migrate
+from tests.fix_servers import postgres_server
+
+BEAT_S = int(os.environ.get("KAIMEN_TEST_BEAT_S", "300"))
+AWAKE_MAX = int(os.environ.get("KAIMEN_TEST_AWAKE", "1000"))
+HOURS = float(os.environ.get("KAIMEN_TEST_HOURS", "4"))
+OPENINGS_A_DAY = 10
+BEGIN_MS = 1_790_000_000_000
+BLOCK = 1_024
+MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
+_LAY_OUT = queries("console.benches", "ingest.sql")["lay_out"]
+_NOT_WALKED = (type, ModuleType, FunctionType)  # they are nobody's
+
+
+def resident_bytes() -> int:
+    """Return what this process holds, after what is free was given back."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def walk(root: Any, seen: set[int]) -> Counter[str]:
+    """Return the bytes by type of everything reachable from an object that was not seen before."""
+    found: Counter[str] = Counter()
+    stack = [root]
+    while stack:
+        item = stack.pop()
+        if id(item) in seen or isinstance(item, _NOT_WALKED):
+            continue
+        seen.add(id(item))
+        size = sys.getsizeof(item)
+        if isinstance(item, np.ndarray):
+            if item.base is not None:
+                stack.append(item.base)
+            else:
+                size = item.nbytes + 112
+        found[type(item).__name__] += size
+        if isinstance(item, (str, bytes, int, float, np.ndarray)):
+            continue
+        if isinstance(item, dict):
+            stack.extend(item.keys())
+            stack.extend(item.values())
+        elif isinstance(item, (list, tuple, set, frozenset)):
+            stack.extend(item)
+        else:
+            stack.extend(gc.get_referents(item))
+            for kind in type(item).__mro__:  # structs that the collector does not follow
+                for name in getattr(kind, "__slots__", ()) or ():
+                    if hasattr(item, name):
+                        stack.append(getattr(item, name))
+            for name in getattr(item, "__struct_fields__", ()):
+                stack.append(getattr(item, name))
+    return found
+
+
+class Street:
+    """Doors that speak, all by one clock."""
+
+    def __init__(self, devices: Sequence[str], site_id: str) -> None:
+        self._chance = random.Random(7)
+        self._devices = list(devices)
+        self._seq, self._opens = [0] * len(devices), [0] * len(devices)
+        self._site_id = site_id
+        self._boots = [f"{number + 1:016x}" for number in range(len(devices))]
+
+    def say(self, now_ms: int, from_ms: int, *, beat: bool) -> list[Message]:
+        """Return what is said in a span that ends now."""
+        said: list[Message] = []
+        chance = OPENINGS_A_DAY * (now_ms - from_ms) / DAY_MS
+        for number, device_id in enumerate(self._devices):
+            up = now_ms - BEGIN_MS + 60_000
+            if beat:
+                payload = (
+                    f'{{"v":1,"boot":"{self._boots[number]}","ts":{now_ms},"up":{up},"clk":"ntp","seq_last":{self._seq[number]},'
+                    f'"opens":{self._opens[number]},"unsent":0,"first_seq":1,"batt":0.9,"rssi":-60,"fw":"1.0.0"}}'
+                )
+                said.append(Message(self._topic(device_id, "hb"), payload.encode(), now_ms))
+            if self._chance.random() < chance:
+                self._opens[number] += 1
+                for state in ("Open", "Closed"):
+                    self._seq[number] += 1
+                    payload = (
+                        f'{{"v":1,"boot":"{self._boots[number]}","seq":{self._seq[number]},"ts":{now_ms},"up":{up},"clk":"ntp",'
+                        f'"type":"DoorPhysicalState","state":"{state}","opens":{self._opens[number]}}}'
+                    )
+                    said.append(Message(self._topic(device_id, "evt"), payload.encode(), now_ms))
+                    up += 1_000
+                    now_ms += 1_000
+                now_ms -= 2_000
+        return said
+
+    def _topic(self, device_id: str, channel: str) -> str:
+        return wire.format_topic(self._site_id, device_id, channel)
+
+
+class _Rows:
+    """What stands for the database's rows: nobody may need them."""
+
+    def __init__(self, number_of: dict[str, int]) -> None:
+        self.number_of = number_of
+        self.asked = 0
+
+    def load(self, device_id: str) -> Stored:
+        self.asked += 1
+        return Stored({}, [], [])
+
+
+def measure(homes: int) -> int:
+    """Print what one group keeps of so many homes; return the bytes resident."""
+    with postgres_server(durable=False) as postgres:
+        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE kaimen")
+        url = postgres.url("kaimen")
+        migrate(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(_LAY_OUT, {"homes": homes, "at": as_datetime(BEGIN_MS - HOUR_MS)})
+            connection.execute("UPDATE devices SET supervision_s = %s", (3 * BEAT_S,))
+            connection.execute("ANALYZE")
+        empty = resident_bytes()
+        watch = Stopwatch()
+        with connect(url, service="experiment") as opened:
+            book = load_book(opened, now_ms=BEGIN_MS)
+    watch.lap("registry read")
+    print(f"registry: {(resident_bytes() - empty) / homes:,.0f} bytes a home")
+    watch.lap("")
+    detector = Detector(book.registry, now_ms=BEGIN_MS, awake_max=AWAKE_MAX)
+    watch.lap("detector laid out")
+    rows = _Rows(book.device_no)
+    state = GroupState(
+        book, detector, Causes(book.wiring, now_ms=BEGIN_MS), Coverage(600_000), pulse_ms=BEGIN_MS, own_clock=OwnClock(),
+        loader=rows,  # type: ignore[arg-type]
+    )  # fmt: skip
+    watch.lap("causes")
+    print(f"laid out: {(resident_bytes() - empty) / homes:,.0f} bytes a home")
+    watch.lap("")
+    live(
+        state, Street(list(book.registry.devices), next(iter(book.registry.devices.values())).site_id), watch
+    )
+    resident = resident_bytes()
+    print(
+        f"{homes:,} homes: {resident / 2**20:,.0f} MB, {(resident - empty) / homes:,.0f} bytes a home beside what was there"
+        f" before; {rows.asked} reached back"
+    )
+    watch.tell(homes)
+    if homes <= 50_000:
+        table(state, book, homes)
+    return resident
+
+
+class Stopwatch:
+    """Processor seconds by step."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter()
+        self._at = time.process_time()
+
+    def lap(self, name: str) -> None:
+        now = time.process_time()
+        self.spent[name] += now - self._at
+        self._at = now
+
+    def tell(self, homes: int) -> None:
+        for name, seconds in self.spent.items():
+            if name:
+                print(f"  {name}: {seconds:.1f} s, {seconds / homes * 1e6:.1f} us a home")
+
+
+def live(state: GroupState, street: Street, watch: Stopwatch) -> None:
+    """Let some hours pass."""
+    now_ms, end_ms, number = BEGIN_MS, BEGIN_MS + int(HOURS * HOUR_MS), 0
+    while now_ms < end_ms:
+        number += 1
+        from_ms, now_ms = now_ms, now_ms + BEAT_S * 1_000
+        said = street.say(now_ms, from_ms, beat=True)
+        watch.lap("")
+        state.apply(said, now_ms + 3_000)
+        watch.lap("messages and pulses")
+        turn = state.draft(now_ms + 3_000)
+        state.confirm(turn)
+        watch.lap("drafts")
+        if number % (3_600 // BEAT_S) == 0:
+            write_down(state, now_ms + 4_000)
+            watch.lap("written down")
+
+
+def write_down(state: GroupState, now_ms: int) -> None:
+    """Write every block down, a turn each, as ``Snapshots`` does."""
+    devices = list(state.book.device_no)
+    for first in range(0, len(devices), BLOCK):
+        turn = state.draft(now_ms)
+        block = devices[first : first + BLOCK]
+        state.collect(block)
+        state.coverage.add(turn, frozenset(block))
+        hots = [hot for hot in map(state.hot_of, block) if hot is not None]
+        state.confirm(turn)
+        for hot in hots:
+            state.cool(hot, now_ms - KEPT_MS)
+
+
+def table(state: GroupState, book: Any, homes: int) -> None:
+    """Print what each part keeps that no part before it keeps."""
+    detector = state._detector
+    seen: set[int] = {id(sys.modules)}
+    parts: list[tuple[str, Any]] = [
+        ("registry: devices", book.registry.devices),
+        ("registry: households", book.registry.households),
+        ("registry: numbers", [book.device_no, book.household_no]),
+        ("registry: wiring", book.wiring),
+        ("tracks awake", list(detector._tracks.all_awake())),
+        ("tracks asleep", detector._tracks._entries),
+        ("watches", detector._order),
+        ("detector: arrays", [detector._state, detector._lane, detector._found]),
+        ("detector: rest", detector),
+        ("causes", state.causes),
+        ("losses", state._losses),
+        ("clock votes", state._own_clock),
+        ("coverage", state.coverage),
+        ("topics", state._admitter),
+        ("rest", state),
+    ]
+    total = 0
+    for name, part in parts:
+        found = walk(part, seen)
+        bytes_each = sum(found.values()) / homes
+        total += sum(found.values())
+        most = ", ".join(f"{kind} {size / homes:.0f}" for kind, size in found.most_common(6) if size > homes)
+        print(f"  {name}: {bytes_each:,.0f} ({most})")
+    print(f"  all: {total / homes:,.0f}", flush=True)
+
+
+def main() -> int:
+    for homes in [int(one) for one in sys.argv[1:]] or [20_000]:
+        measure(homes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
