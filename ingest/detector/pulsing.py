@@ -90,6 +90,8 @@ def settle(
             continue
         due_s[index] = min((next_ms + PULSE_MS - 1) // PULSE_MS, NEVER_S)
         if left:
+            # at once: the next of these households may have the same device, which watches for one
+            household_of[device] = near[position]
             near[watching], deciding[watching] = near[position], device
             watching += 1
     return count, watching

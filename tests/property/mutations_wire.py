@@ -185,6 +185,13 @@ def relabel(rng: Random, messages: list[Message], registry: Message) -> None:
         body["method"] = rng.choice([None, "remote_office", "card", ""])
 
 
+def live_together(rng: Random, messages: list[Message], registry: Message) -> None:
+    """Two households live behind the same doors, watched alike."""
+    registry["households"] += [
+        {**copy.deepcopy(household), "id": f"{household['id']}-too"} for household in registry["households"]
+    ]
+
+
 Misfortune = Callable[[Random, list[Message], Message], None]
 MISFORTUNES: tuple[Misfortune, ...] = (
     step_clock, lose_sync, boot_anew, reset_counter, contradict, silence, repeat, touch_with_absences, move_doors,
@@ -220,6 +227,8 @@ def unfortunate_case(seed: int, scale: str | None = None, *, only: Misfortune | 
     registry = json.loads(json.dumps(registry))
     for misfortune in [only] if only else rng.choices(MISFORTUNES, k=rng.randint(1, 4)):
         misfortune(rng, messages, registry)
+    if only is None and rng.random() < 0.3:
+        live_together(rng, messages, registry)
     messages = _without_open_questions(messages)
     messages.sort(key=lambda line: line["received_at"])
     return messages, registry, max([until_ms, *(line["received_at"] for line in messages)])

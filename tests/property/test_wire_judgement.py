@@ -11,8 +11,17 @@ from hypothesis import HealthCheck, given, settings
 
 from ingest.judging import judge_wire, parse_registry
 from tests.oracle.wire_oracle import in_order, judge
-from tests.property.mutations_wire import unfortunate_case
-from tests.property.strategies_wire import Case, plain_streams, random_case, wire_cases
+from tests.property.mutations_wire import live_together, unfortunate_case
+from tests.property.strategies_wire import (
+    EPOCH,
+    MINUTE,
+    SECOND,
+    Case,
+    plain_streams,
+    random_case,
+    topic_for,
+    wire_cases,
+)
 from tests.seeds import slow_seeds
 
 #: Fresh streams that are bent afterwards; KAIMEN_TEST_STREAMS=1000 takes two minutes.
@@ -56,6 +65,40 @@ def test_streams_of_a_fresh_seed_are_judged_as_the_protocol_defines() -> None:
 @pytest.mark.parametrize("seed", [7, 22, 138])
 def test_streams_after_misfortunes_are_judged_as_the_protocol_defines(seed: int) -> None:
     ours, oracle = both(unfortunate_case(seed))
+    assert ours == oracle
+
+
+def test_two_households_behind_one_silent_door_are_both_not_known() -> None:
+    head = {"v": 1, "boot": f"{7:016x}", "clk": "ntp"}
+    said: list[tuple[int, str, dict[str, Any]]] = [
+        (290_494, "evt", {"seq": 7, "type": "DoorPhysicalState", "state": "Open"}),
+        (335_494, "evt", {"seq": 8, "type": "DoorPhysicalState", "state": "Closed"}),
+        (369_927, "hb", {"seq_last": 8}),
+        (489_927, "hb", {"seq_last": 8}),
+    ]
+    messages = [
+        {
+            "received_at": EPOCH + at,
+            "topic": topic_for("site-a", "d-1", channel),
+            "payload": {**head, "ts": EPOCH + at, "up": 600_000 + at, **body},
+        }
+        for at, channel, body in said
+    ]
+    households = [
+        {"id": name, "site": "site-a", "doors": ["d-1"], "watched_from": since, "thresholds_s": [600, 1200]}
+        for name, since in (("first", EPOCH), ("second", EPOCH + 282_640))
+    ]
+    devices = [{"id": "d-1", "site": "site-a", "supervision_s": 120}]
+    ours, oracle = both((messages, {"devices": devices, "households": households}, EPOCH + 50 * MINUTE))
+    assert ours == oracle
+    silent_from = {run["household"]: run["from"] for run in ours["not_known"]}
+    assert silent_from == dict.fromkeys(("first", "second"), EPOCH + 610 * SECOND)
+
+
+# 38: a door that is watched for one household at the very pulse at which it is for another.
+@pytest.mark.parametrize("seed", [38, *slow_seeds(range(4))])
+def test_streams_of_those_who_live_together_are_judged_as_the_protocol_defines(seed: int) -> None:
+    ours, oracle = both(unfortunate_case(seed, only=live_together))
     assert ours == oracle
 
 
