@@ -43,3 +43,7 @@ WHERE o.cause = 'broker' AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.out
 
 -- name: set_aside
 SELECT count(*) AS count FROM happenings WHERE handled_at IS NULL AND failure IS NOT NULL
+
+-- name: hold
+-- Whether no message leaves the house, and since when.
+SELECT begun_at FROM outbox_holds WHERE ended_at IS NULL

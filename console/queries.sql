@@ -830,3 +830,9 @@ SELECT %(id)s, s.id, 'gateway', 'kaimen up', %(now)s FROM sites s
 WHERE s.id = %(site)s OR %(site)s = '' AND (SELECT count(*) FROM sites) = 1
 ON CONFLICT (id) DO NOTHING
 RETURNING site_id
+
+-- name: answer_own_edge
+-- What this machine's edge said of itself before it had a site: heartbeats and births, which prove nothing now.
+UPDATE quarantine SET answered_at = %(now)s, answered_by = 'up', replay_asked = false
+WHERE device_id = %(id)s AND channel IN ('hb', 'state') AND split_part(topic, '/', 5) <> %(site)s
+  AND replayed_at IS NULL AND answered_at IS NULL

@@ -88,6 +88,7 @@ def _look(
     )
     found.lines += _look_at_leases(leases, found, clock, server["at"], scaled=scaled, groups=groups)
     found.lines += _look_at_progress(connection, clock, scaled=scaled)
+    found.lines += _look_at_hold(connection)
     found.lines += _look_at_channels(connection, as_datetime(clock.now_ms()))
     found.lines += _look_at_holidays(connection, as_datetime(clock.now_ms()))
 
@@ -232,6 +233,16 @@ def _look_at_progress(connection: Connection, clock: Clock, *, scaled: bool) -> 
 def _is_fresh(clock: Clock, at: datetime) -> bool:
     behind_ms = clock.now_ms() - round(at.timestamp() * 1000)
     return behind_ms <= FRESH_WITHIN_MS or clock.wall_seconds(behind_ms) <= FRESH_WITHIN_S
+
+
+def _look_at_hold(connection: Connection) -> Iterator[Line]:
+    """Say that messages are held back: a case is told to nobody outside until somebody ends that."""
+    row = connection.execute(_SQL["hold"]).fetchone()
+    if row is not None:
+        yield wrong(
+            "messages", f"held back since {row['begun_at']:%Y-%m-%d %H:%M %Z}: nobody outside is told of anything",
+            "kaimen outbox held, then drop or release, then kaimen outbox open",
+        )  # fmt: skip
 
 
 def _look_at_channels(connection: Connection, now: datetime) -> Iterator[Line]:

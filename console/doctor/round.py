@@ -20,8 +20,9 @@ from console.books.place import find_place
 from console.doctor.broker import Broker, broker_of_directory, broker_of_settings, look_at_broker
 from console.doctor.database import look_at_database
 from console.doctor.lines import Line, attention, ok, wrong
+from console.doctor.sign_ins import look_at_sign_ins
 from console.stack.folder import StackFolder, read_json
-from kaimen.clock import Clock, SystemClock, open_clock
+from kaimen.clock import Clock, SystemClock, as_datetime, open_clock
 from kaimen.settings import IngestSettings
 
 #: Less room than this: soon, or now, nothing can be written any more.
@@ -42,6 +43,7 @@ class Patient:
     clock_kind: Literal["system", "scaled"]
     groups: int
     folders: tuple[Path, ...]
+    stack: StackFolder | None = None  # of a real ``kaimen up``, whose devices sign in each by itself
 
 
 @click.command()
@@ -85,6 +87,8 @@ def examine(patient: Patient) -> Iterator[Line]:
     else:
         yield wrong("database", patient.no_database, "start `kaimen up --dir` there, and look into its log/")
     yield from look_at_broker(patient.broker, groups=groups, serving=serving)
+    if patient.stack is not None and patient.database_url:
+        yield from look_at_sign_ins(patient.stack, patient.database_url, as_datetime(SystemClock().now_ms()))
     yield from (look_at_room(folder) for folder in patient.folders)
 
 
@@ -133,5 +137,5 @@ def _in_directory(root: Path) -> Patient:
     return Patient(
         url, why, broker_of_directory(folder),
         open_clock(f"file:{folder.clock}") if scaled else SystemClock(),
-        "scaled" if scaled else "system", 1, (root,),
+        "scaled" if scaled else "system", 1, (root,), None if marker.get("kind") == "demo" else folder,
     )  # fmt: skip

@@ -5,6 +5,7 @@ Judged by the detector's own rule from what had arrived by that instant; what ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,11 +45,12 @@ def load_why(connection: Connection, household_id: str, at: datetime, *, now: da
     evidence_ms = judged.evidence.instant_ms
     pieces = list(rule.pieces(evidence_ms, at_ms, at_ms)) if evidence_ms < at_ms else []
     words = _load_words(connection, household_id, at)
-    before = [item for item in rule.all_evidence(at_ms) if item.instant_ms < evidence_ms]
+    before = [item for item in rule.all_evidence(at_ms) if item.instant_ms < evidence_ms][-EVIDENCE_SHOWN:]
+    places = _load_places(connection, [judged.evidence, *before])
     return Why(
         at=at,
-        newest=_known(judged.evidence, words),
-        before=tuple(_known(item, words) for item in reversed(before[-EVIDENCE_SHOWN:])),
+        newest=_known(judged.evidence, words, places),
+        before=tuple(_known(item, words, places) for item in reversed(before)),
         inactive_ms=judged.inactive_ms,
         elapsed_ms=at_ms - evidence_ms,
         stage=judged.stage,
@@ -73,10 +75,18 @@ def _load_words(connection: Connection, household_id: str, at: datetime) -> dict
     return {f"verified:{row['id']}": row["witness"] for row in rows}
 
 
-def _known(item: EvidenceAt, words: dict[str, str]) -> KnownEvidence:
+def _load_places(connection: Connection, evidence: Sequence[EvidenceAt]) -> dict[str, str]:
+    """Return where the devices of some evidence are."""
+    ids = sorted({item.device_id for item in evidence if item.device_id})
+    rows = connection.execute(queries("console")["places"], {"ids": ids, "community_id": None}).fetchall()
+    return {row["id"]: row["place"] or "" for row in rows}
+
+
+def _known(item: EvidenceAt, words: dict[str, str], places: dict[str, str]) -> KnownEvidence:
     return KnownEvidence(
         at=as_datetime(item.instant_ms),
         kind=item.kind,
         device=item.device_id,
         witness=words.get(item.source or ""),
+        place=places.get(item.device_id or "", ""),
     )

@@ -34,7 +34,7 @@ def why(seat: Guard, household_id: HouseholdId, at: Annotated[str, Query(max_len
         found = load_one(connection, reader, household_id)
         at_instant = parse_local_time(at, reader.zone) if at else None
         if at_instant is None or at_instant > seat.now:
-            errors = {"at": "not_valid"} if at else {}
+            errors = {"at": "not_a_time" if at_instant is None else "not_come_yet"} if at else {}
             page = household_views.WhyPage(found.name, view_parts.Form({"at": at}, errors))
             return _shown(connection, seat, page, 422 if errors else 200)
         known = load_why(connection, household_id, at_instant, now=seat.now)

@@ -283,11 +283,13 @@ def _own_edge_site(postgres: Postgres) -> str | None:
     """Register this machine's edge where its site is known, and say where it stands; None before there is a site."""
     sql = queries("console")
     with connect(postgres.url, service="up") as connection:
-        row = connection.execute(sql["own_edge"], {"id": EDGE_ID}).fetchone()
+        now = as_datetime(SystemClock().now_ms())
+        values = {"id": EDGE_ID, "site": os.environ.get("KAIMEN_EDGE_SITE", ""), "now": now}
+        row = connection.execute(sql["own_edge"], values).fetchone()
         if row is None:
-            now = as_datetime(SystemClock().now_ms())
-            values = {"id": EDGE_ID, "site": os.environ.get("KAIMEN_EDGE_SITE", ""), "now": now}
             row = connection.execute(sql["register_own_edge"], values).fetchone()
+        if row is not None:
+            connection.execute(sql["answer_own_edge"], values | {"site": row["site_id"]})
     return None if row is None else str(row["site_id"])
 
 

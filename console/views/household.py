@@ -160,6 +160,7 @@ class KnownEvidence:
     kind: EvidenceKind
     device: str | None = None
     witness: str | None = None
+    place: str = ""  # where the device is, as people call it
 
 
 @dataclass(frozen=True, slots=True)

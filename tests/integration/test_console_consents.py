@@ -44,7 +44,10 @@ def test_withdrawing_takes_effect_at_once_and_the_history_stays(world: World) ->
     clerk = world.browser("clerk")
     if not standing(world, "watch"):
         world.post(clerk, f"{PATH}/watch/give", given_by="本人")
+    assert "现在没有人留意这扇门" not in clerk.get(PATH).text
+    assert "从现在起没有人留意这扇门" in clerk.get(PATH).text, "what it means stands before the button"
     assert world.post(clerk, f"{PATH}/watch/withdraw").status_code == 303
+    assert "现在没有人留意这扇门" in clerk.get(PATH).text
     assert standing(world, "watch") == []
     assert world.post(clerk, f"{PATH}/watch/withdraw").status_code == 303  # twice is once
     assert len(world.rows("SELECT 1 FROM audit_entries WHERE action = 'consent_withdrawn'")) == 1

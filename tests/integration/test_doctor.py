@@ -121,6 +121,13 @@ def test_a_session_in_use_is_not_taken_from_its_worker(database_url: str, broker
         assert status == 0, lines
         assert "not touched" in lines[f"session {NAME}"]["words"]
         assert client.is_connected() and not lost
+        with psycopg.connect(database_url) as connection:
+            connection.execute(
+                "INSERT INTO outbox_holds (reason, begun_at, begun_by) VALUES ('restored', now(), 'x')"
+            )
+        status, lines = doctor(KAIMEN_DATABASE_URL=database_url, KAIMEN_BROKER_URL=broker.url)
+        assert status == 1, "nobody outside is told of anything"
+        assert "kaimen outbox open" in lines["messages"]["mend"]
     finally:
         client.disconnect()
         client.loop_stop()
