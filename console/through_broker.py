@@ -28,7 +28,8 @@ from console.stack.nats import open_nats
 from console.stack.postgres import open_postgres
 from console.stack.services import Stack, free_port
 from console.stack.supervisor import StopAskedError, Supervisor
-from ingest.recording import Recording, RecordingError, replay_recordings
+from ingest.recording import Recording, replay_recordings
+from ingest.recording_file import RecordingError
 from kaimen.clock import RECHECK_S, as_datetime, as_ms, set_clock
 from kaimen.database import Connection, connect
 from kaimen.logs import get_logger, set_up_logs

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ingest.detector.engine import Detector, Registry, pulse_at_or_after
 from ingest.detector.facts import Crossing, Withdrawal
 from ingest.detector.rows import Rows
 from ingest.detector.state import PULSE_MS, THRESHOLDS_MAX
-from ingest.recording import RecordingError, open_text
+from ingest.recording_file import RecordingError, open_text
 from ingest.wire_file import WireMessages
 from kaimen import wire
 from kaimen.policy import FUTURE_MAX_MS, LATE_AFTER_MS, PAST_MAX_MS, THRESHOLDS_DEFAULT_MS
@@ -44,6 +45,9 @@ _PIECES_KEPT = 32
 #: A century: what is longer is no span anybody means.
 _SPAN_MAX_S = 100 * 366 * 86_400
 
+Parsed = TypeVar("Parsed")
+Word = TypeVar("Word", bound=StrEnum)
+
 # -- registry ------------------------------------------------------------------------------------------------
 
 
@@ -58,53 +62,94 @@ def parse_registry(document: Any, *, name: str = "registry") -> Registry:
     try:
         return _parse_registry(document)
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise RecordingError(
-            f"{name}: {type(error).__name__}: {error}; see docs/wire.md, 'Judging by file'"
-        ) from error
+        raise RecordingError(f"{name}: {_told(error)}; see docs/wire.md, 'Judging by file'") from error
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"the field {error} is missing"
+    return str(error)
 
 
 def _parse_registry(document: Any) -> Registry:
-    devices = {
-        item["id"]: Device(item["id"], item["site"], round(_supervision_s(item) * 1000))
-        for item in _each_once("devices", document["devices"])
-    }
-    credentials = {
-        item["cred"]: Credential(item["cred"], CredentialClass(item["class"]), item.get("household"))
-        for item in document.get("creds") or ()
-    }
-    households = {}
-    for item in _each_once("households", document["households"]):
-        households[item["id"]] = Household(
-            household_id=item["id"],
-            site_id=item["site"],
-            doors=tuple(_parse_door(door) for door in item["doors"]),
-            watched_from_ms=_instant(item["watched_from"]),
-            thresholds_ms=_thresholds_ms(item),
-            absences=tuple(
-                Absence(_instant(span["from"]), _instant(span["to"])) for span in item.get("absences") or ()
-            ),
-            consent=bool(item.get("consent", True)),
-        )
-    return Registry(devices, households, credentials)
+    if not isinstance(document, dict):
+        raise TypeError("it must be one JSON object with devices and households")
+    return Registry(
+        dict(_entries("devices", "id", document["devices"], _parse_device)),
+        dict(_entries("households", "id", document["households"], _parse_household)),
+        dict(_entries("creds", "cred", document.get("creds") or (), _parse_credential, once=False)),
+    )
 
 
-def _each_once(part: str, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the entries of one part of a registry, each of an id of its own."""
+def _entries(
+    part: str, key: str, items: Iterable[Any], parse: Callable[[dict[str, Any]], Parsed], *, once: bool = True
+) -> Iterator[tuple[str, Parsed]]:
+    """Yield the entries of one part of a registry by their name; what does not fit is told with its place."""
     seen: set[str] = set()
-    for item in items:
-        if not isinstance(item["id"], str):
-            raise TypeError(f"{part}: id {item['id']!r} is no text")
-        if item["id"] in seen:
-            raise ValueError(f"{part}: {item['id']!r} stands there twice; list it once")
-        seen.add(item["id"])
-        yield item
+    for number, item in enumerate(items, start=1):
+        place = f"{part}, entry {number}"
+        try:
+            if not isinstance(item, dict):
+                raise TypeError(f"{item!r} is no object")
+            if not isinstance(item[key], str):
+                raise TypeError(f"{key} {item[key]!r} is no text")
+            place += f" ({item[key]})"
+            if once and item[key] in seen:
+                raise ValueError("stands there twice; list it once")
+            seen.add(item[key])
+            yield item[key], parse(item)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise ValueError(f"{place}: {_told(error)}") from error
+
+
+def _parse_device(item: dict[str, Any]) -> Device:
+    return Device(item["id"], item["site"], round(_supervision_s(item) * 1000))
+
+
+def _parse_credential(item: dict[str, Any]) -> Credential:
+    return Credential(item["cred"], _one_of(CredentialClass, "class", item["class"]), item.get("household"))
+
+
+def _parse_household(item: dict[str, Any]) -> Household:
+    return Household(
+        household_id=item["id"],
+        site_id=item["site"],
+        doors=tuple(_parse_door(door) for door in _array(item["doors"], "doors")),
+        watched_from_ms=_instant(item["watched_from"]),
+        thresholds_ms=_thresholds_ms(item),
+        absences=tuple(
+            Absence(_instant(span["from"]), _instant(span["to"]))
+            for span in _array(item.get("absences") or [], "absences")
+        ),
+        consent=_consent(item.get("consent", True)),
+    )
+
+
+def _array(value: Any, name: str) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{name} {value!r} is no array")
+    return value
+
+
+def _consent(value: Any) -> bool:
+    """Without consent nobody is watched: what is not clearly a yes is none, what is no answer is an error."""
+    if value is not None and not isinstance(value, bool):
+        raise TypeError(f"consent {value!r} is neither true nor false")
+    return bool(value)
+
+
+def _one_of(words: type[Word], name: str, value: Any) -> Word:
+    try:
+        return words(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {value!r} is none of {', '.join(words)}") from error
 
 
 def _supervision_s(item: dict[str, Any]) -> float:
     """Three heartbeats where the registry names no supervision time."""
     supervision_s = float(item.get("supervision_s") or 3 * (item.get("heartbeat_s") or 60))
     if not 0 < supervision_s <= _SPAN_MAX_S:
-        raise ValueError(f"device {item['id']!r}: supervision_s {supervision_s} is no span in seconds")
+        raise ValueError(f"supervision_s {supervision_s} is no span in seconds")
     return supervision_s
 
 
@@ -113,9 +158,11 @@ def _thresholds_ms(item: dict[str, Any]) -> tuple[int, ...]:
     thresholds_s = item.get("thresholds_s")
     if not thresholds_s:
         return THRESHOLDS_DEFAULT_MS
-    if len(thresholds_s) > THRESHOLDS_MAX or not all(0.001 <= value <= _SPAN_MAX_S for value in thresholds_s):
+    if len(_array(thresholds_s, "thresholds_s")) > THRESHOLDS_MAX or not all(
+        isinstance(value, int | float) and 0.001 <= value <= _SPAN_MAX_S for value in thresholds_s
+    ):
         raise ValueError(
-            f"household {item['id']!r}: thresholds_s holds at most {THRESHOLDS_MAX} spans in seconds, each a millisecond or more"
+            f"thresholds_s holds at most {THRESHOLDS_MAX} spans in seconds, each a millisecond or more"
         )
     return tuple(sorted(round(value * 1000) for value in thresholds_s))
 
@@ -123,9 +170,11 @@ def _thresholds_ms(item: dict[str, Any]) -> tuple[int, ...]:
 def _parse_door(door: Any) -> DoorBinding:
     if isinstance(door, str):
         return DoorBinding(door)
+    if not isinstance(door, dict) or not isinstance(door.get("device"), str):
+        raise TypeError(f"a door is a device id or an object with a device, not {door!r}")
     return DoorBinding(
         door["device"],
-        DoorRole(door.get("role") or "dwelling"),
+        _one_of(DoorRole, "role", door.get("role") or "dwelling"),
         *(None if door.get(bound) is None else _instant(door[bound]) for bound in ("from", "to")),
     )
 

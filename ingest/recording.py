@@ -8,61 +8,24 @@ Rows may come in any order; rows of one instant are put into an order of their o
 
 from __future__ import annotations
 
-import csv
-import gzip
 import math
-import sys
-import zlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from io import BufferedReader, FileIO, TextIOWrapper
-from itertools import groupby
 from pathlib import Path
-from typing import IO, Any, TextIO, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ingest.early.signals import FRONT_DOOR_KIND, LifeSignals, Place
+from ingest.recording_file import Row, Unreadable, read_rows
 from kaimen.policy import DAY_MS, HOUR_MS, MINUTE_MS, THRESHOLDS_DEFAULT_MS
 
 YEAR_MS = 365.25 * DAY_MS
 _IN_WITHIN_MS = 5 * MINUTE_MS
-
-
-class RecordingError(ValueError):
-    """A file that cannot be read as what it should be; the text says which, where and how to mend it."""
-
-
-@contextmanager
-def open_text(path: Path) -> Iterator[TextIO]:
-    """Open a text file that may be gzip."""
-    with open_bytes(path) as stream, TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-        yield text
-
-
-@contextmanager
-def open_bytes(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file or a pipe that may be gzip, for reading line by line as it is; ``-`` is standard input.
-
-    Whether it is gzip is told by its first bytes, which stay to be read: a pipe says them but once.
-    """
-    with _open_plain(path) as stream:
-        if path.suffix == ".gz" or stream.peek(2)[:2] == b"\x1f\x8b":
-            with gzip.GzipFile(fileobj=stream) as unpacked:
-                yield cast(IO[bytes], unpacked)
-        else:
-            yield stream
-
-
-def _open_plain(path: Path) -> BufferedReader:
-    if str(path) == "-":
-        return BufferedReader(FileIO(sys.stdin.fileno(), closefd=False))
-    return path.open("rb")
 
 
 def _no_signals() -> NDArray[np.int64]:
@@ -92,122 +55,21 @@ class Recording:
         return (self.last_ms - self.first_ms) / 86_400_000
 
 
-_Row = tuple[int, str, str, bool]
-_COLUMNS = ("home", "time", "sensor", "kind", "state")
-_OPEN_WORDS = {"on": True, "open": True, "1": True, "off": False, "close": False, "closed": False, "0": False}
-
-
-def read_recording(path: Path) -> list[Recording]:
+def read_recording(path: Path, unreadable: list[Unreadable] | None = None) -> list[Recording]:
     """Read the homes of one recording (CSV with a header, plain or gzip).
+
+    A row that does not fit is noted in ``unreadable`` and the next one read; without that list it is an error.
 
     Raises
     ------
     RecordingError
-        If a column is missing or a cell empty, a time cannot be read, a state is neither on nor off, or some times
-        of a home carry a zone offset and some do not; with file, line and how to mend it.
+        If a column is missing, the file cannot be read to its end, no row at all fits, or some times of a home carry a
+        zone offset and some do not; with file, line and how to mend it.
     """
-    rows: dict[str, list[_Row]] = {}
-    zones: dict[str, _Zones] = {}
-    try:
-        with open_text(path) as stream:
-            reader = csv.reader(stream)
-            header = [name.strip() for name in next(reader, [])]
-            if missing := sorted(set(_COLUMNS) - set(header)):
-                raise RecordingError(
-                    f"{path.name}, line 1: the header lacks {', '.join(missing)}; it is {','.join(_COLUMNS)}, "
-                    "separated by commas, in any order"
-                )
-            places = [header.index(name) for name in _COLUMNS]
-            for cells in reader:
-                if cells:
-                    home, row, offset_ms = _parse_row(path, reader.line_num, cells, places)
-                    if home not in rows:
-                        rows[home], zones[home] = [], _Zones(path)
-                    rows[home].append(row)
-                    zones[home].see(reader.line_num, row[0], offset_ms)
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        raise RecordingError(f"{path.name}: cannot be read: {error}") from error
-    return [_fold_home(home, _in_order(zones[home].on_wall_clock(found))) for home, found in rows.items()]
+    return [_fold_home(home, rows) for home, rows in read_rows(path, unreadable).items()]
 
 
-class _Zones:
-    """How the times of one home are written: with an offset from UTC, or without."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._has_offsets: bool | None = None
-        self._first: tuple[int, int] | None = None
-
-    def see(self, line: int, at_ms: int, offset_ms: int | None) -> None:
-        """Take the time of one row: its instant, or its wall clock where ``offset_ms`` is None.
-
-        Raises
-        ------
-        RecordingError
-            If this row is written in another way than those before it.
-        """
-        if self._has_offsets is not None and self._has_offsets is (offset_ms is None):
-            raise RecordingError(
-                f"{self._path.name}, line {line}: some times of this home carry a zone offset and some do not; "
-                "write the offset on all of them, or on none"
-            )
-        self._has_offsets = offset_ms is not None
-        if offset_ms is not None:
-            self._first = min(self._first or (at_ms, offset_ms), (at_ms, offset_ms))
-
-    def on_wall_clock(self, rows: list[_Row]) -> list[_Row]:
-        """Move instants onto the wall clock of the earliest; what passes between them stays the same."""
-        shift_ms = 0 if self._first is None else self._first[1]
-        return (
-            [(at + shift_ms, sensor, kind, state) for at, sensor, kind, state in rows] if shift_ms else rows
-        )
-
-
-def _in_order(rows: list[_Row]) -> list[_Row]:
-    """Order rows by time; of an "on" and an "off" of one sensor at one instant the change comes first.
-
-    A door that was shut opened and shut again within the clock's resolution, one that stood open shut and opened:
-    each stays as it was, so that its next opening counts.
-    """
-    is_on: dict[str, bool] = {}
-    ordered: list[_Row] = []
-    for (_, sensor), group in groupby(sorted(rows), key=lambda row: row[:2]):
-        found = list(group)
-        if len(found) > 1:
-            changed = not is_on.get(sensor, False)
-            found.sort(key=lambda row: row[3] is not changed)
-        is_on[sensor] = found[-1][3]
-        ordered += found
-    return ordered
-
-
-def _parse_row(path: Path, number: int, cells: list[str], places: list[int]) -> tuple[str, _Row, int | None]:
-    """Return the home, its row at an instant, and the offset it was written with; None for a bare wall clock."""
-    try:
-        home, time, sensor, kind, word = [cells[place].strip() for place in places]
-    except IndexError as error:
-        raise RecordingError(
-            f"{path.name}, line {number}: {len(cells)} columns where the header has more"
-        ) from error
-    try:
-        at = datetime.fromisoformat(time)
-        offset = at.utcoffset()
-        at_ms = round((at if offset is not None else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError) as error:
-        raise RecordingError(
-            f"{path.name}, line {number}: time {time!r} is not ISO 8601, as 2024-03-01T07:40:00.000"
-        ) from error
-    for name, cell in zip(_COLUMNS, (home, time, sensor, kind), strict=False):
-        if not cell:
-            raise RecordingError(f"{path.name}, line {number}: {name} is empty; every row names its {name}")
-    state = _OPEN_WORDS.get(word.lower())
-    if state is None:
-        raise RecordingError(f"{path.name}, line {number}: state {word!r} is neither on nor off")
-    offset_ms = None if offset is None else round(offset.total_seconds() * 1000)
-    return home, (at_ms, sensor, kind.lower(), state), offset_ms
-
-
-def _fold_home(home: str, rows: list[_Row]) -> Recording:
+def _fold_home(home: str, rows: list[Row]) -> Recording:
     """Turn states into Closed→Open edges of the front door, each of its sensors by itself, and into signs of life."""
     open_now: dict[str, bool] = {}
     openings: list[int] = []

@@ -11,19 +11,11 @@ from typing import Any
 
 import msgspec
 
-from ingest.recording import RecordingError, open_bytes
+from ingest.recording_file import RecordingError, Unreadable, open_bytes
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 #: The year 10889: what is beyond is no receipt.
 _RECEIVED_MAX_MS = 1 << 48
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A line that is no message: where it stands and what is wrong with it."""
-
-    line: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

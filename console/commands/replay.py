@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,27 +65,29 @@ def command(
     as_json: bool,
 ) -> None:
     """Run recordings (CSV: home, time, sensor, kind, state) through the detector and say what it would have done."""
-    from ingest.recording import RecordingError
+    from ingest.recording_file import RecordingError
 
     if detector != "ladder" and (through_broker or wire_file is not None):
         raise click.UsageError("early watch replays recordings alone: leave --through-broker and --wire away")
+    bad_rows: list[dict[str, Any]] = []
     try:
         if wire_file is not None:
             report = _judge(wire_file, registry_file, until_ms, quiet=as_json)
         elif through_broker:
             from console.through_broker import replay_through_broker
 
-            report = replay_through_broker(_recordings(files), kills=kills, quiet=as_json)
+            report = replay_through_broker(_recordings(files, bad_rows), kills=kills, quiet=as_json)
         elif detector != "ladder":
             from ingest.recording import replay_early
 
-            report = replay_early(_recordings(files), detector, one_sensor=sensors == "door+1")
+            report = replay_early(_recordings(files, bad_rows), detector, one_sensor=sensors == "door+1")
         else:
             from ingest.recording import replay_recordings
 
-            report = replay_recordings(_recordings(files))
+            report = replay_recordings(_recordings(files, bad_rows))
     except RecordingError as error:
         raise click.ClickException(str(error)) from error
+    report.setdefault("unreadable", bad_rows)
     if as_json:
         json.dump(report, sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")
@@ -93,26 +97,59 @@ def command(
         click.echo(_table(report))
 
 
-def _recordings(files: tuple[Path, ...]) -> list[Any]:
+def _recordings(files: tuple[Path, ...], bad_rows: list[dict[str, Any]]) -> list[Any]:
+    """Read the homes of all files; what is left out is said, and noted in ``bad_rows``."""
     from ingest.recording import read_recording
+    from ingest.recording_file import Unreadable
 
     if not files:
         raise click.UsageError("name at least one recording, or --wire with --registry and --until")
-    found = [home for path in files for home in read_recording(path)]
+    found = []
+    for path in files:
+        unreadable: list[Unreadable] = []
+        homes = read_recording(path, unreadable)
+        _say_left_out(path, unreadable)
+        bad_rows += [{"file": path.name, "line": item.line, "reason": item.reason} for item in unreadable]
+        if not homes:
+            click.echo(f"{path.name}: holds no row under its header", err=True)
+        found += homes
     for recording in found:
-        if not recording.front_states:
-            told = (
-                "no row has the kind front_door, so that no door of it ever opens; name its kind in the file"
-            )
+        for told in _doubts(recording):
             click.echo(f"{recording.home}: {told}", err=True)
     return found
+
+
+def _doubts(recording: Any) -> list[str]:
+    """Say what of a recording may not be what was meant."""
+    if not recording.front_states:
+        return ["no row has the kind front_door, so that no door of it ever opens; name its kind in the file"]
+    opened, shut = Counter[str](), set()
+    for _, sensor, is_open in recording.front_states:
+        if is_open:
+            opened[sensor] += 1
+        else:
+            shut.add(sensor)
+    return [
+        f"{sensor} says {count} times that it opens and never that it shuts, so that only its first opening counts; "
+        "add its off rows"
+        for sensor, count in opened.items()
+        if count > 1 and sensor not in shut
+    ]
+
+
+def _say_left_out(path: Path, unreadable: Sequence[Any]) -> None:
+    for item in unreadable[:UNREADABLE_SHOWN_MAX]:
+        click.echo(f"{path.name}, line {item.line}: {item.reason}; it is left out", err=True)
+    if len(unreadable) > UNREADABLE_SHOWN_MAX:
+        click.echo(f"… and {len(unreadable) - UNREADABLE_SHOWN_MAX} more lines; --json lists all", err=True)
 
 
 def _judge(
     wire_file: Path, registry_file: Path | None, until_ms: int | None, *, quiet: bool
 ) -> dict[str, Any]:
     from ingest.judging import judge_wire, read_registry
-    from ingest.wire_file import Unreadable, WireMessages
+    from ingest.recording_file import Unreadable
+    from ingest.wire_file import WireMessages
 
     if registry_file is None or until_ms is None:
         raise click.UsageError("--wire needs --registry and --until")
@@ -124,10 +161,7 @@ def _judge(
 
         unreadable: list[Unreadable] = []
         report = judge_wire(WireMessages(wire_file, unreadable), registry, until_ms, progress=advance)
-    for item in unreadable[:UNREADABLE_SHOWN_MAX]:
-        click.echo(f"{wire_file.name}, line {item.line}: {item.reason}; it is left out", err=True)
-    if len(unreadable) > UNREADABLE_SHOWN_MAX:
-        click.echo(f"… and {len(unreadable) - UNREADABLE_SHOWN_MAX} more lines; --json lists all", err=True)
+    _say_left_out(wire_file, unreadable)
     report["unreadable"] = [{"line": item.line, "reason": item.reason} for item in unreadable]
     return report
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.commands.replay import command
-from ingest.recording import Recording, RecordingError, crossings_of, read_recording
+from ingest.recording import Recording, crossings_of, read_recording
+from ingest.recording_file import RecordingError
 
 START = datetime(2023, 11, 3, 6, 30)
 COLUMNS = ["home", "time", "sensor", "kind", "state"]

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 
 from console.cli import main
 from ingest.judging import (
-    RecordingError,
     judge_wire,
     parse_registry,
     read_registry,
 )
-from ingest.wire_file import Unreadable, WireMessages
+from ingest.recording_file import RecordingError, Unreadable
+from ingest.wire_file import WireMessages
 
 BEGIN = 1_763_712_000_000
 HOUR = 3_600_000
@@ -222,10 +222,20 @@ def test_a_registry_may_have_a_mark_and_whole_floats_and_says_what_does_not_fit(
 @pytest.mark.parametrize(
     ("part", "change", "words"),
     [
-        ("households", {"thresholds_s": [0]}, "household 'h-1': thresholds_s"),
-        ("households", {"thresholds_s": [*range(1, 10)]}, "household 'h-1': thresholds_s"),
-        ("devices", {"supervision_s": -1}, "device 'd-1': supervision_s"),
-        ("devices", {"supervision_s": float("nan")}, "device 'd-1': supervision_s"),
+        ("households", {"thresholds_s": [0]}, r"households, entry 1 \(h-1\): thresholds_s"),
+        ("households", {"thresholds_s": [*range(1, 10)]}, r"households, entry 1 \(h-1\): thresholds_s"),
+        ("households", {"thresholds_s": ["1"]}, r"\(h-1\): thresholds_s"),
+        ("households", {"doors": None}, r"\(h-1\): doors None is no array"),
+        ("households", {"doors": [{"role": "dwelling"}]}, r"\(h-1\): a door is a device id or an object"),
+        (
+            "households",
+            {"doors": [{"device": "d-1", "role": "garage"}]},
+            "role 'garage' is none of dwelling, shared",
+        ),
+        ("households", {"absences": [{"from": BEGIN}]}, r"\(h-1\): the field 'to' is missing"),
+        ("households", {"consent": "no"}, r"\(h-1\): consent 'no' is neither true nor false"),
+        ("devices", {"supervision_s": -1}, r"devices, entry 1 \(d-1\): supervision_s"),
+        ("devices", {"supervision_s": float("nan")}, r"\(d-1\): supervision_s"),
         ("devices", {"id": 5}, "id 5 is no text"),
     ],
 )

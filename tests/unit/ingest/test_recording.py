@@ -17,13 +17,13 @@ from console.commands.replay import command
 from ingest.early import LifeSignals, Place
 from ingest.recording import (
     Recording,
-    RecordingError,
     choose_sensor,
     read_recording,
     replay_early,
     replay_recordings,
     with_one_sensor,
 )
+from ingest.recording_file import RecordingError, Unreadable
 
 HEADER = "home,time,sensor,kind,state"
 START = datetime(2024, 1, 1)
@@ -100,6 +100,44 @@ def test_an_archive_cut_short_is_an_error_with_its_name(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(RecordingError, match=r"c\.csv\.gz: cannot be read"):
         read_recording(path)
+
+
+def test_bad_rows_are_left_out_by_their_numbers_and_nothing_else_is(write: Write) -> None:
+    good = life(2)
+    bad = [
+        '"never closed', "garbage", "a,b,c,d,e", "h,2024-13-45T00:00:00,s,motion,on", ",2024-01-01T08:00:00,s,motion,on",
+        "h,2024-01-01T08:00:00,front,front_door,purple", "\x00", '"', "h,2024-01-01T08:00:00,s,,on",
+    ]  # fmt: skip
+    rows = good[:3]
+    for number, row_text in enumerate(bad):
+        rows += [row_text, *good[3 + number : 4 + number]]
+    rows += good[3 + len(bad) :]
+    unreadable: list[Unreadable] = []
+    assert read_recording(write(rows), unreadable) == read_recording(write(good))
+    assert [item.line for item in unreadable] == [5 + 2 * number for number in range(len(bad))]
+    result = CliRunner().invoke(command, [str(write(rows)), "--json"])
+    assert result.exit_code == 0 and "a.csv, line 5: 1 columns" in result.stderr
+    told = json.loads(result.stdout)["unreadable"]
+    assert [item["line"] for item in told] == [item.line for item in unreadable]
+
+
+@pytest.mark.parametrize(("on", "off"), [("true", "false"), ("OPENED", "Closed"), ("1", "0")])
+def test_heads_kinds_and_states_may_be_written_in_other_ways(tmp_path: Path, on: str, off: str) -> None:
+    text = "\n".join(life(2))
+    (tmp_path / "a.csv").write_text(f"{HEADER}\n{text}\n", encoding="utf-8")
+    other = text.replace(",on", f",{on}").replace(",off", f",{off}").replace("front_door", "Front Door")
+    (tmp_path / "b.csv").write_text(f"{HEADER.title()}\n{other}\n", encoding="utf-8")
+    assert read_recording(tmp_path / "b.csv") == read_recording(tmp_path / "a.csv")
+
+
+def test_a_door_that_never_shuts_and_a_file_without_rows_are_told(write: Write, tmp_path: Path) -> None:
+    rows = [row(START + timedelta(hours=hour), "front", "front_door", "on") for hour in range(3)]
+    result = CliRunner().invoke(command, [str(write(rows))])
+    assert (
+        result.exit_code == 0 and "front says 3 times that it opens and never that it shuts" in result.stderr
+    )
+    result = CliRunner().invoke(command, [str(write([]))])
+    assert result.exit_code == 0 and "a.csv: holds no row" in result.stderr
 
 
 def test_the_command_says_what_is_broken_without_a_traceback(write: Write) -> None:
