@@ -326,16 +326,11 @@ class GroupLoop:
         begun = time.monotonic()
         load = "events" if any(not message.topic.endswith("/hb") for message in batch.messages) else ""
         pass_point("batch_taken", load)
-        state.apply(batch.messages, batch.now_ms, may_pulse=self._may_pulse(batch))
-        self._trust.check()
-        pass_point("batch_decoded", load)
-        turn = state.draft(batch.now_ms)
-        if self._must_write(turn, batch):
-            try:
-                self._write(connection, lease, state, turn)
-            except DataRefusedError as error:
-                self._set_aside(connection, lease, state, turn, error)
-                return
+        try:
+            turn = self._apply(connection, lease, state, batch, load)
+        except DataRefusedError as error:
+            self._set_aside(connection, lease, state, error)
+            return
         self.source.acknowledge(batch)
         pass_point("acked", load)
         self._pace.note(len(batch.messages), time.monotonic() - begun, arrays_bytes=batch.arrays_bytes)
@@ -345,6 +340,33 @@ class GroupLoop:
         self._report(state, batch)
         self._pace_edges(state, turn.event_count if batch.arrays_bytes else 0)
         self._pack(state, len(batch.messages))
+
+    def _apply(
+        self, connection: Connection, lease: Lease, state: GroupState, batch: TakenBatch, load: str
+    ) -> Turn:
+        """Take a batch and write what it means; the database takes the first rows while the last messages are judged.
+
+        All of it is one transaction: what was judged on rows that are not committed is thrown away with them.
+        """
+        with self._store.begin(connection, lease, state.book, now_ms=batch.now_ms) as writing:
+            state.apply(
+                batch.messages,
+                batch.now_ms,
+                may_pulse=self._may_pulse(batch),
+                tell=writing.take if state.has_pulsed else None,
+            )
+            self._trust.check()
+            pass_point("batch_decoded", load)
+            turn = state.draft(batch.now_ms)
+            started = time.monotonic()
+            is_wanted = self._must_write(turn, batch)
+            if is_wanted:
+                self._fill(state, turn, started)
+                writing.finish(turn)
+        if is_wanted:
+            self._confirm(connection, state, turn, started)
+        self._holding.close_beside()
+        return turn
 
     def _pace_edges(self, state: GroupState, events: int) -> None:
         if not self._scaled:  # there a wait of a moment is minutes
@@ -390,6 +412,7 @@ class GroupLoop:
             loader=rebuilt.loader,
             reader=self._reader,
         )
+        rebuilt.loader.reading = self._holding.reading
         state.refused_events = self._refused_events
         deaf_from_ms = self._heard_until_ms or rebuilt.pulse_ms
         if deaf_from_ms is not None:
@@ -485,6 +508,12 @@ class GroupLoop:
 
     def _write(self, connection: Connection, lease: Lease, state: GroupState, turn: Turn) -> None:
         started = time.monotonic()
+        self._fill(state, turn, started)
+        self._store.write(connection, lease, state.book, turn)
+        self._confirm(connection, state, turn, started)
+
+    def _fill(self, state: GroupState, turn: Turn, started: float) -> None:
+        """Let a turn take along what there is room for."""
         self._early_rows_left = min(
             EARLY_ROWS_PER_S_MAX,
             self._early_rows_left + (started - self._written_at) * EARLY_ROWS_PER_S_MAX,
@@ -492,15 +521,16 @@ class GroupLoop:
         if self._early_rows_left >= 1:
             self._coverage.fill(turn, early_rows=int(self._early_rows_left))
             self._early_rows_left = max(0.0, self._early_rows_left - len(turn.points))
-        had_events = bool(turn.event_count)
         # Many groups tell in one row, and each would wait for the commit of the one before.
         moved_ms = turn.now_ms - self._progress_ms
         turn.tells_progress = self._scaled or moved_ms >= PROGRESS_EVERY_S * 1000 or self._owes_progress()
         self._snapshots.draft(state, turn)
-        self._store.write(connection, lease, state.book, turn)
+
+    def _confirm(self, connection: Connection, state: GroupState, turn: Turn, started: float) -> None:
+        """The turn is committed."""
         if turn.tells_progress:
             self._progress_at, self._progress_ms = started, turn.now_ms
-        pass_point("after_commit", "events" if had_events else "")
+        pass_point("after_commit", "events" if turn.event_count else "")
         state.confirm(turn)
         self._snapshots.confirm(state, turn)
         self._written_at = time.monotonic()
@@ -526,11 +556,11 @@ class GroupLoop:
     # -- what the database refuses --------------------------------------------------------------------------
 
     def _set_aside(
-        self, connection: Connection, lease: Lease, state: GroupState, turn: Turn, error: DataRefusedError
+        self, connection: Connection, lease: Lease, state: GroupState, error: DataRefusedError
     ) -> None:
         """Find what the database will not take and refuse it by name; the rest of the batch is taken next turn."""
         log.error("the database refused a value", reason=str(error)[:200], group=self._group_no)
-        culprits = self._store.find_refused(connection, state.book, turn.all_events())
+        culprits = self._store.find_refused(connection, state.book, state.turn.all_events())
         self._throw_away()
         if culprits:
             self._refused_events |= {(e.admitted.topic, implausible_payload(e.admitted)) for e in culprits}

@@ -9,7 +9,6 @@ import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from ingest import metrics
 from ingest.admission import PAYLOAD_KEPT_BYTES_MAX, AdmittedEvent, Refused
-from ingest.arrays.rows import StoredArray, rows_bytes
+from ingest.arrays.rows import StoredArray
 from ingest.detector import (
     BootBase,
     CoveragePoint,
@@ -28,9 +27,9 @@ from ingest.faults import pass_point
 from ingest.groups.leases import Lease, LeaseLostError
 from ingest.groups.losses import Loss
 from ingest.restart.rows import Snapshot, write_snapshot
+from ingest.rows.appending import Appending, Kept
 from ingest.rows.book import Book
-from ingest.rows.copying import Copier
-from ingest.rows.event_rows import CLAMP_PAST_MS, StoredEvent, boot_number, rows_of, storable
+from ingest.rows.event_rows import CLAMP_PAST_MS, StoredEvent, boot_number, storable
 from ingest.rows.fact_rows import StoredFact, write_facts
 from ingest.signals.store import DoorFacts, DoorTurn, Heard, HeardArray, Register
 from kaimen.clock import as_datetime, as_ms
@@ -126,14 +125,18 @@ class Store:
     """Writes the turns of one shard group; keeps only what saves asking the database twice."""
 
     def __init__(self) -> None:
-        self._days_from: datetime | None = None
-        self._days_to: datetime | None = None
+        self.kept = Kept()
+        self.doors = DoorFacts()
         self._quarantined: int | None = None
-        self._doors = DoorFacts()
-        self._copier = Copier()
 
     def write(self, connection: Connection, lease: Lease, book: Book, turn: Turn) -> int:
-        """Write one turn in one transaction and return its batch number.
+        """Write one turn in one transaction and return its batch number; raises as ``begin``."""
+        with self.begin(connection, lease, book, now_ms=turn.now_ms) as writing:
+            return writing.finish(turn)
+
+    @contextlib.contextmanager
+    def begin(self, connection: Connection, lease: Lease, book: Book, *, now_ms: int) -> Iterator[Writing]:
+        """Write one turn in one transaction, which begins with its first rows and is committed at the end of the context.
 
         Raises
         ------
@@ -146,37 +149,13 @@ class Store:
         psycopg.OperationalError
             If the world failed; nothing was acknowledged, and perhaps it was written after all.
         """
-        load = "events" if turn.event_count else ""
-        pass_point("before_transaction", load)
         try:
-            with behind_the_fence(), _owning_errors(), connection.transaction():
-                batch = open_turn(connection, lease, turn)
-                pass_point("lease_locked", load)
-                new = self._file_refusals(connection, turn)
-                self._append_events(connection, book, turn, new, batch)
-                pass_point("events_copied", load)
-                _write_coverage(connection, book, turn, batch)
-                pass_point("coverage_written", load)
-                _write_notes(connection, book, turn)
-                _write_counts(connection, book, turn)
-                write_facts(connection, turn.facts)
-                pass_point("facts_written", load)
-                _write_views(connection, turn.views)
-                self._doors.write(connection, _register(book), _door_turn(turn), token=lease.token)
-                _mark_replayed(connection, turn)
-                if turn.pulse_ms is not None and turn.tells_progress:
-                    connection.execute(_SQL["write_progress"], {"groups": lease.groups})
-                turn.snapshot_written = write_snapshot(
-                    connection, lease, batch, snapshot=turn.snapshot, dropped=turn.snapshots_dropped,
-                    epoch=turn.epoch, now_ms=turn.now_ms,
-                )  # fmt: skip
-                pass_point("snapshot_written", load)
-                pass_point("before_commit", load)
+            with behind_the_fence(), _owning_errors(), contextlib.ExitStack() as opened:
+                yield Writing(self, opened, connection, lease, book, now_ms)
         except BaseException:
             self._forget_what_was_cached()
-            self._doors.forget()
+            self.doors.forget()
             raise
-        return batch
 
     def find_refused(
         self, connection: Connection, book: Book, events: Sequence[StoredEvent]
@@ -185,8 +164,13 @@ class Store:
         if not events:
             return []
         try:
-            with _owning_errors(), connection.transaction(force_rollback=True):
-                self._append_rows(connection, book, events, (), recorded_ms=events[0].message_ms, batch=0)
+            with (
+                _owning_errors(),
+                connection.transaction(force_rollback=True),
+                Appending(connection, book, self.kept, recorded_ms=events[0].message_ms, batch=0) as tried,
+            ):
+                tried.add(events, ())
+                tried.end()
         except DataRefusedError:
             self._forget_what_was_cached()
             if len(events) == 1:
@@ -197,16 +181,16 @@ class Store:
                 *self.find_refused(connection, book, events[half:]),
             ]
         finally:
-            self._days_from = self._days_to = None  # partitions made were rolled back
+            self.kept.forget_days()
         return []
 
     def _forget_what_was_cached(self) -> None:
-        self._days_from = self._days_to = None
+        self.kept.forget_days()
         self._quarantined = None
 
     # -- refusals -------------------------------------------------------------------------------------------
 
-    def _file_refusals(self, connection: Connection, turn: Turn) -> set[tuple[str, bytes]]:
+    def file_refusals(self, connection: Connection, turn: Turn) -> set[tuple[str, bytes]]:
         """File each refusal once; return which implausible events had not been filed before."""
         folded: dict[tuple[str, bytes, QuarantineReason], tuple[Refused, int]] = {}
         for refused in turn.refusals:
@@ -249,55 +233,105 @@ class Store:
         rows_max = QUARANTINE_ROWS_MAX // 2 if refused.event_count == 0 else QUARANTINE_ROWS_MAX
         return self._quarantined < rows_max
 
-    # -- events ---------------------------------------------------------------------------------------------
 
-    def _append_events(
-        self, connection: Connection, book: Book, turn: Turn, new: set[tuple[str, bytes]], batch: int
-    ) -> None:
-        kept = []
-        for event in turn.events:
-            # An implausible event is no part of the ledger: its copies end at its quarantine row.
-            if not event.plausible:
-                key = _implausible_key(event.admitted)
-                if key not in new:
-                    continue
-                new.remove(key)
-            kept.append(event)
-        if kept or turn.arrays:
-            self._append_rows(connection, book, kept, turn.arrays, recorded_ms=turn.now_ms, batch=batch)
+class Writing:
+    """One turn on its way into the database. No I/O before its first rows."""
 
-    def _append_rows(
+    def __init__(
         self,
+        store: Store,
+        opened: contextlib.ExitStack,
         connection: Connection,
+        lease: Lease,
         book: Book,
-        events: Sequence[StoredEvent],
-        arrays: Sequence[StoredArray],
-        *,
-        recorded_ms: int,
-        batch: int,
+        now_ms: int,
     ) -> None:
-        rows = rows_of(book, events)
-        occurred = [row[1] for row in rows]
-        for array in arrays:
-            ascending = array.occurred_ms()
-            occurred += int(ascending[0]), int(ascending[-1])
-        self._ensure_partitions(connection, as_datetime(min(occurred)), as_datetime(max(occurred)))
-        more = rows_bytes(book, arrays, recorded_ms=recorded_ms, batch=batch) if arrays else b""
-        packed = self._copier.encode(rows, recorded_ms=recorded_ms, batch=batch, more=[more])
-        with connection.cursor() as cursor, cursor.copy(_SQL["copy_events"]) as copy:
-            half = len(packed) // 2
-            copy.write(packed[:half])
-            pass_point("mid_copy", "events")
-            copy.write(packed[half:])
+        self._store, self._opened, self._connection = store, opened, connection
+        self._lease, self._book, self._now_ms = lease, book, now_ms
+        self._batch = -1
+        self._appending: Appending | None = None
+        self._arrays_taken = self._events_taken = 0
+        self._waits = False
+        self._implausible: list[StoredEvent] = []
 
-    def _ensure_partitions(self, connection: Connection, from_at: datetime, to_at: datetime) -> None:
-        low, high = _midnight(from_at), _midnight(to_at)
-        if self._days_from is not None and self._days_to is not None:
-            if self._days_from <= low and high <= self._days_to:
-                return
-            low, high = min(low, self._days_from), max(high, self._days_to)
-        connection.execute(_SQL["ensure_partitions"], {"from_at": low, "to_at": high})
-        self._days_from, self._days_to = low, high
+    def take(self, turn: Turn) -> None:
+        """Send the rows that a turn has by now, for the database to take while the turn goes on.
+
+        The turn must be one that ends with a pulse at the instant given to ``begin``. From the first row of a day that
+        may have no partition on everything waits for ``finish``: whoever makes one keeps all readers out until the
+        commit, and what is judged may have to read.
+        """
+        events, arrays = turn.events[self._events_taken :], turn.arrays[self._arrays_taken :]
+        if not self._waits and self._store.kept.has_room_for(events, arrays):
+            self._send(turn, self._begun(self._now_ms, "events"))
+        else:
+            self._waits = True
+
+    def finish(self, turn: Turn) -> int:
+        """Write whatever was not sent yet; return the batch number."""
+        load = "events" if turn.event_count else ""
+        appending = self._begun(turn.pulse_ms, load)
+        self._send(turn, appending)
+        appending.end()
+        self._append_implausible(turn, appending)
+        pass_point("events_copied", load)
+        self._write_the_rest(turn, load)
+        return self._batch
+
+    def _begun(self, pulse_ms: int | None, load: str) -> Appending:
+        if self._appending is None:
+            pass_point("before_transaction", load)
+            self._opened.enter_context(self._connection.transaction())
+            self._batch = open_turn(self._connection, self._lease, pulse_ms)
+            pass_point("lease_locked", load)
+            self._appending = self._opened.enter_context(
+                Appending(
+                    self._connection,
+                    self._book,
+                    self._store.kept,
+                    recorded_ms=self._now_ms,
+                    batch=self._batch,
+                )
+            )
+        return self._appending
+
+    def _send(self, turn: Turn, appending: Appending) -> None:
+        events, arrays = turn.events[self._events_taken :], turn.arrays[self._arrays_taken :]
+        self._events_taken, self._arrays_taken = len(turn.events), len(turn.arrays)
+        self._implausible += [event for event in events if not event.plausible]
+        appending.add([event for event in events if event.plausible], arrays)
+
+    def _append_implausible(self, turn: Turn, appending: Appending) -> None:
+        """File what is refused. An implausible event is no part of the ledger: its copies end at its quarantine row."""
+        new = self._store.file_refusals(self._connection, turn)
+        kept = []
+        for event in self._implausible:
+            key = _implausible_key(event.admitted)
+            if key in new:
+                new.remove(key)
+                kept.append(event)
+        appending.add(kept, ())
+        appending.end()
+
+    def _write_the_rest(self, turn: Turn, load: str) -> None:
+        connection, lease, book = self._connection, self._lease, self._book
+        _write_coverage(connection, book, turn, self._batch)
+        pass_point("coverage_written", load)
+        _write_notes(connection, book, turn)
+        _write_counts(connection, book, turn)
+        write_facts(connection, turn.facts)
+        pass_point("facts_written", load)
+        _write_views(connection, turn.views)
+        self._store.doors.write(connection, _register(book), _door_turn(turn), token=lease.token)
+        _mark_replayed(connection, turn)
+        if turn.pulse_ms is not None and turn.tells_progress:
+            connection.execute(_SQL["write_progress"], {"groups": lease.groups})
+        turn.snapshot_written = write_snapshot(
+            connection, lease, self._batch, snapshot=turn.snapshot, dropped=turn.snapshots_dropped,
+            epoch=turn.epoch, now_ms=turn.now_ms,
+        )  # fmt: skip
+        pass_point("snapshot_written", load)
+        pass_point("before_commit", load)
 
 
 def _register(book: Book) -> Register:
@@ -318,7 +352,7 @@ def _door_turn(turn: Turn) -> DoorTurn:
     )
 
 
-def open_turn(connection: Connection, lease: Lease, turn: Turn) -> int:
+def open_turn(connection: Connection, lease: Lease, pulse_ms: int | None) -> int:
     """Fence a transaction that was just begun: lock the lease's row, and return the number of this batch."""
     row = connection.execute(
         _SQL["open_turn"],
@@ -327,7 +361,7 @@ def open_turn(connection: Connection, lease: Lease, turn: Turn) -> int:
             "token": lease.token,
             "expires_at": lease.expires_at(),
             "transaction_ms": str(lease.transaction_ms),
-            "pulse_at": None if turn.pulse_ms is None else as_datetime(turn.pulse_ms),
+            "pulse_at": None if pulse_ms is None else as_datetime(pulse_ms),
             "fence": KNOWN_FENCE,
         },
     ).fetchone()
@@ -347,10 +381,6 @@ def implausible_payload(admitted: AdmittedEvent) -> bytes:
 
 def _implausible_key(admitted: AdmittedEvent) -> tuple[str, bytes]:
     return admitted.topic, hashlib.sha256(implausible_payload(admitted)).digest()
-
-
-def _midnight(at: datetime) -> datetime:
-    return at.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 # -- coverage, devices, households ------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ The state is thrown away at every failed commit and built again from the databas
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -41,6 +41,8 @@ from kaimen.vocabulary import Admission, QuarantineReason
 PULSE_MS = 1000
 #: Devices put to sleep after a turn, where more are awake than may be: some microseconds each, and as many as it woke.
 RESTED_PER_TURN, RESTED_PER_EVENT = 100, 2
+#: Rows told of together while a turn goes on: fewer would cost more than is gained.
+ROWS_AT_ONCE = 1_000
 
 
 class GroupState:
@@ -82,6 +84,16 @@ class GroupState:
         """The newest pulse."""
         return self._pulse_ms
 
+    @property
+    def has_pulsed(self) -> bool:
+        """Whether there was a pulse since the state was built: every turn ends with one from then on."""
+        return self._pulsed
+
+    @property
+    def turn(self) -> Turn:
+        """What there is to write so far."""
+        return self._turn
+
     def replace_book(self, book: Book) -> None:
         """Take over a changed registry."""
         self.book = book
@@ -103,8 +115,18 @@ class GroupState:
         if self.causes.end_gap(to_ms) and self.causes.gap is not None:
             self._grace.listen(self.causes.gap.kind, to_ms)
 
-    def apply(self, messages: Sequence[Message], now_ms: int, *, may_pulse: bool = True) -> None:
-        """Take messages in the order received, each second pulsed with what had been received by then."""
+    def apply(
+        self,
+        messages: Sequence[Message],
+        now_ms: int,
+        *,
+        may_pulse: bool = True,
+        tell: Callable[[Turn], None] | None = None,
+    ) -> None:
+        """Take messages in the order received, each second pulsed with what had been received by then.
+
+        ``tell`` is given the turn whenever it has some thousand more rows, and must not change it.
+        """
         start = 0
         while start < len(messages):
             # No pulse falls between messages of one second: they are taken together.
@@ -114,7 +136,7 @@ class GroupState:
                 self._pulse_to(pulse_ms)
                 later = (at for at in range(start + 1, stop) if _pulse_before(messages[at]) > pulse_ms)
                 stop = next(later, stop)
-            self._take_all(messages[start:stop])
+            self._take_all(messages[start:stop], tell)
             start = stop
         if may_pulse:
             self._pulse_to(now_ms // PULSE_MS * PULSE_MS)
@@ -153,14 +175,21 @@ class GroupState:
         """Take one message without any pulse; return what admission made of it."""
         return self._take_all([message])
 
-    def _take_all(self, messages: Sequence[Message]) -> list[Item]:
+    def _take_all(
+        self, messages: Sequence[Message], tell: Callable[[Turn], None] | None = None
+    ) -> list[Item]:
         """Take messages between which there is no pulse, in the order received."""
         self._owe_pulse(min(message.received_ms for message in messages))
         admit = self._admitter.admit
         counted = dict.fromkeys(Admission, 0)
         taken: list[Item] = []
+        untold = 0
         for message in messages:
+            if tell is not None and untold >= ROWS_AT_ONCE:
+                tell(self._turn)
+                untold = 0
             if self._take_array(message, counted):
+                untold += len(self._turn.arrays[-1])
                 continue
             items = admit(message)
             run = [item for item in items if type(item) is AdmittedEvent]
@@ -176,6 +205,7 @@ class GroupState:
                     self._refuse(item)
             if run:
                 self._take_run(run, message.received_ms, counted)
+                untold += len(run)
             taken += items
         for admission, count in counted.items():
             if count:

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from ingest import metrics
 from ingest.groups import leases
@@ -14,6 +15,9 @@ from ingest.groups.sharing import Sharing
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.settings import IngestSettings
+
+#: For so long a turn that is being written waits for a table that it must read; then it is taken anew.
+LOCKED_MS = "2000"
 
 log = get_logger()
 
@@ -39,6 +43,7 @@ class Holding:
         self._registry_changed = registry_changed
         self._worker = leases.name_worker(settings.ingest_worker)
         self._connection: Connection | None = None
+        self._beside: Connection | None = None
 
     # -- the connection -------------------------------------------------------------------------------------
 
@@ -56,11 +61,27 @@ class Holding:
             self._registry_changed()
         return self._connection
 
+    def reading(self) -> Connection:
+        """Return a connection that sees what is committed: ours, or one beside it while a turn is being written."""
+        ours = self.connected()
+        if ours.info.transaction_status is TransactionStatus.IDLE:
+            return ours
+        if self._beside is None:
+            self._beside = self._open_connection()
+            # Whoever waits for our turn to end, to change a table, must not be waited for by it.
+            self._beside.execute("SELECT set_config('lock_timeout', %s, false)", (LOCKED_MS,))
+        return self._beside
+
     def close(self) -> None:
+        """Close the connection, and the one beside it."""
+        self.close_beside()
         connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(psycopg.Error):
-                connection.close()
+        _close(connection)
+
+    def close_beside(self) -> None:
+        """Close the connection that was opened while a turn was being written, if there is one."""
+        connection, self._beside = self._beside, None
+        _close(connection)
 
     # -- the lease ------------------------------------------------------------------------------------------
 
@@ -113,3 +134,9 @@ class Holding:
         if self._sharing is not None and self._connection is not None:
             self._sharing.leave(self._connection)
         self.close()
+
+
+def _close(connection: Connection | None) -> None:
+    if connection is not None:
+        with contextlib.suppress(psycopg.Error):
+            connection.close()

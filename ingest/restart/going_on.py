@@ -100,7 +100,9 @@ class Loader:
         point_of: Callable[[str, dict[str, Any]], CoveragePoint],
     ) -> None:
         self.number_of = number_of
-        self._connection, self._detector, self._point_of = connection, detector, point_of
+        #: Returns a connection that sees what is committed, and nothing of a turn that is being written.
+        self.reading: Callable[[], Connection] = lambda: connection
+        self._detector, self._point_of = detector, point_of
 
     def load(self, device_id: str) -> Stored:
         """Return everything of a device that is committed."""
@@ -110,8 +112,9 @@ class Loader:
             return Stored({}, [], [])  # it is in no register any more
         since = as_datetime(self._detector.pulse_ms - PAST_MAX_MS)
         values = {"since": since, "devices": [device_no], "batch": -1}
-        packed, rest = read_columns(self._connection, _SQL["load_events"], values, {device_no: device_id})
-        rows = self._connection.execute(_SQL["load_points_of"], values).fetchall()
+        connection = self.reading()
+        packed, rest = read_columns(connection, _SQL["load_events"], values, {device_no: device_id})
+        rows = connection.execute(_SQL["load_points_of"], values).fetchall()
         return Stored(
             packed.get(device_id, {}),
             [(event, received_ms) for _, event, received_ms in rest],

@@ -21,8 +21,9 @@ _WHOLE = struct.Struct(">h iq iq iq ii iq iq iq iq iq i? i? ii iq")
 _INSTANT_BITS = 52
 _INT4, _INT8, _LENGTH = struct.Struct(">ii"), struct.Struct(">iq"), struct.Struct(">i")
 _NULL = _LENGTH.pack(-1)
-_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_END = b"\xff\xff"
+#: What stands before the rows and behind them.
+HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+END = b"\xff\xff"
 #: Combinations of words whose bytes are kept: some for every door of a district.
 _WORDS_KEPT_MAX = 100_000
 
@@ -56,12 +57,12 @@ class Copier:
     def __init__(self) -> None:
         self._bytes_of_words: dict[Words, bytes] = {}
 
-    def encode(
-        self, rows: Iterable[Fields], *, recorded_ms: int, batch: int, more: Iterable[bytes | memoryview] = ()
-    ) -> bytes:
-        """Return rows (fields as ``Row`` names them), sorted by household and instant, in PostgreSQL's binary form.
+    def encode(self, rows: Iterable[Fields], *, recorded_ms: int, batch: int) -> bytes:
+        """Return rows as all that one COPY takes; see ``body``."""
+        return b"".join([HEADER, self.body(rows, recorded_ms=recorded_ms, batch=batch), END])
 
-        ``more`` are rows that are in that form already.
+    def body(self, rows: Iterable[Fields], *, recorded_ms: int, batch: int) -> bytes:
+        """Return rows (fields as ``Row`` names them), sorted by household and instant, in PostgreSQL's binary form.
 
         Raises
         ------
@@ -100,8 +101,7 @@ class Copier:
                 order.append(((household_no or 0) << _INSTANT_BITS) + occurred_ms)
         except struct.error as error:
             raise OverflowError(str(error)) from error
-        sorted_rows = [parts[index] for index in sorted(range(len(parts)), key=order.__getitem__)]
-        return b"".join([_HEADER, *sorted_rows, *more, _END])
+        return b"".join([parts[index] for index in sorted(range(len(parts)), key=order.__getitem__)])
 
     def _encode(self, words: Words) -> bytes:
         found = bytearray()

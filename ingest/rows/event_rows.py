@@ -51,6 +51,13 @@ def boot_text(number: int) -> str:
     return f"{number & ((1 << 64) - 1):016x}"
 
 
+def occurred_ms_of(stored: StoredEvent) -> int:
+    """Return where an event's row stands in time."""
+    message_ms = stored.message_ms
+    occurred_ms = stored.instant_ms if stored.plausible else message_ms
+    return clamp(occurred_ms, message_ms - CLAMP_PAST_MS, message_ms + FUTURE_MAX_MS)
+
+
 def rows_of(book: Book, events: Sequence[StoredEvent]) -> list[Fields]:
     """Return the rows of events, in their order: the fields that ``ingest.rows.copying.Row`` names."""
     device_no, household_no_of = book.device_no, book.household_no

@@ -14,6 +14,7 @@ import pytest
 from edge.gateway import Gateway
 from edge.spool import Spool
 from ingest.pulse import GroupLoop
+from ingest.store import Turn, Writing
 from kaimen import wire
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.settings import EdgeSettings
@@ -88,12 +89,20 @@ class SlowDisk:
 
     def __init__(self, loop: GroupLoop) -> None:
         self.quick = threading.Event()
-        self._write = loop._store.write
-        loop._store.write = self._slowly  # type: ignore[method-assign]
+        self._begin = loop._store.begin
+        loop._store.begin = self._slowly  # type: ignore[method-assign]
 
-    def _slowly(self, connection: Any, lease: Any, book: Any, turn: Any) -> int:
-        self.quick.wait(len(turn.events) * SLOW_S)
-        return self._write(connection, lease, book, turn)
+    @contextmanager
+    def _slowly(self, *given: Any, **named: Any) -> Iterator[Writing]:
+        with self._begin(*given, **named) as writing:
+            finish = writing.finish
+
+            def slowly(turn: Turn) -> int:
+                self.quick.wait(len(turn.events) * SLOW_S)
+                return finish(turn)
+
+            writing.finish = slowly  # type: ignore[method-assign]
+            yield writing
 
 
 def told(gateway: Gateway) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ingest.groups import group_state
 from ingest.store import replay_quarantined
 from kaimen import wire
 from kaimen.clock import as_datetime
@@ -181,8 +182,9 @@ def test_a_person_can_have_a_refused_message_taken_again(
 
 @pytest.mark.parametrize("refused_at", [0, 7, 19])
 def test_one_event_the_database_will_not_take_does_not_hold_up_the_others(
-    database_url: str, broker_url: str, tmp_path: Path, refused_at: int
+    database_url: str, broker_url: str, tmp_path: Path, refused_at: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(group_state, "ROWS_AT_ONCE", 4)  # refused while others are still being judged
     lay_out(database_url)
     with psycopg.connect(database_url) as connection:
         connection.execute("ALTER TABLE door_events ADD CHECK (reason IS DISTINCT FROM 'poison')")

@@ -134,7 +134,7 @@ def test_a_worker_cut_off_inside_its_transaction_does_not_hold_the_group_for_eve
         book = load_book(cut_off, now_ms=BEGIN_MS)
         # It has locked the row, and is never heard again.
         cut_off.execute("BEGIN")
-        open_turn(cut_off, old, Turn(BEGIN_MS, None))
+        open_turn(cut_off, old, None)
         found: list[leases.Lease] = []
 
         def taken() -> bool:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from psycopg.pq import TransactionStatus
 
 from ingest import replay
 from ingest.admission import Message
 from ingest.arrays.reader import Columns
-from ingest.groups import leases
+from ingest.groups import group_state, leases
 from ingest.groups.group_state import GroupState
 from ingest.replay import Rebuilt
 from ingest.restart import snapshots
@@ -45,8 +46,8 @@ def from_storage(door: Door, from_ms: int) -> tuple[str, bytes]:
 class Street:
     """One group as the service runs it, turn by turn, with a block written down in every turn that may have one."""
 
-    def __init__(self, connection: Connection, owner: Connection) -> None:
-        self.connection, self.owner = connection, owner
+    def __init__(self, connection: Connection, beside: Connection, owner: Connection) -> None:
+        self.connection, self.beside, self.owner = connection, beside, owner
         leases.provision(connection, 1)
         lease = leases.acquire(connection, group_no=0, groups=1, worker="a@here:1", duration_s=60)
         assert lease is not None
@@ -68,6 +69,7 @@ class Street:
         book, rebuilt = self.rebuilt(by_snapshot=True)
         self.snapshots = Snapshots("0", 1e-9 if self.writes_down else 0)
         self.snapshots.begin(rebuilt.restart, HOMES)
+        rebuilt.loader.reading = self.reading
         self.state = GroupState(
             book, rebuilt.detector, rebuilt.causes, self.coverage, pulse_ms=self.now_ms // 1000 * 1000,
             grace=rebuilt.grace, losses=rebuilt.losses, loader=rebuilt.loader, reader=Columns.reader(),
@@ -76,12 +78,19 @@ class Street:
 
     def turn(self, messages: Iterable[tuple[str, bytes]], now_ms: int) -> None:
         self.now_ms = now_ms
-        self.state.apply([Message(topic, payload, now_ms) for topic, payload in messages], now_ms)
-        turn = self.state.draft(now_ms)
-        self.snapshots.draft(self.state, turn)
-        self.store.write(self.connection, self.lease, self.state.book, turn)
+        given = [Message(topic, payload, now_ms) for topic, payload in messages]
+        with self.store.begin(self.connection, self.lease, self.state.book, now_ms=now_ms) as writing:
+            self.state.apply(given, now_ms, tell=writing.take if self.state.has_pulsed else None)
+            turn = self.state.draft(now_ms)
+            self.snapshots.draft(self.state, turn)
+            writing.finish(turn)
         self.state.confirm(turn)
         self.snapshots.confirm(self.state, turn)
+
+    def reading(self) -> Connection:
+        """As in service: rows of the turn that is being written are not committed."""
+        idle = self.connection.info.transaction_status is TransactionStatus.IDLE
+        return self.connection if idle else self.beside
 
     def live(self, chance: random.Random, hours: int) -> None:
         """Openings, heartbeats, gaps, arrays from storage, copies, restarts of devices, and starts of our own."""
@@ -146,13 +155,16 @@ class Street:
 @pytest.fixture
 def street(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Street]:
     monkeypatch.setattr(snapshots, "BLOCK_EVERY_S", 0.0)
+    monkeypatch.setattr(group_state, "ROWS_AT_ONCE", 1)
     lay_out(database_url, homes=HOMES)
     with (
         connect(database_url, service="test", autocommit=True) as connection,
+        connect(database_url, service="beside", autocommit=True) as beside,
         connect(database_url, service="owner", autocommit=True) as owner,
     ):
-        connection.execute("SET ROLE kaimen_ingest")  # under the login it has in service, and its rights
-        yield Street(connection, owner)
+        for ours in (connection, beside):
+            ours.execute("SET ROLE kaimen_ingest")  # under the login it has in service, and its rights
+        yield Street(connection, beside, owner)
 
 
 def test_a_start_at_any_point_is_one_from_the_rows(street: Street) -> None:

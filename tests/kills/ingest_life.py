@@ -9,6 +9,7 @@ from typing import Any
 
 import edge.__main__ as edge_service
 import ingest.__main__ as ingest_service
+from ingest.groups import group_state
 from kaimen.settings import EdgeSettings, IngestSettings
 from tests.kills.life import CONTEXT
 
@@ -25,8 +26,12 @@ def _begin(die_at: str, log_path: str) -> None:
 
 
 def live_ingest(settings: dict[str, Any], die_at: str, log_path: str) -> None:
-    """Be the ingest service itself until told to stop, or until the place where it dies."""
+    """Be the ingest service itself until told to stop, or until the place where it dies.
+
+    A street is small: so that its rows too are on their way while others are judged, they go three by three.
+    """
     _begin(die_at, log_path)
+    group_state.ROWS_AT_ONCE = 3
     raise SystemExit(ingest_service.main(IngestSettings(**settings)))
 
 

@@ -21,7 +21,7 @@ from ingest.groups.group_state import GroupState
 from ingest.groups.losses import Losses
 from ingest.presence import Home, Homes
 from ingest.rows.book import Book
-from ingest.rows.copying import Copier
+from ingest.rows.copying import END, HEADER, Copier
 from ingest.rows.event_columns import pack_events
 from ingest.rows.event_rows import rows_of
 from ingest.rows.unsaved import Coverage
@@ -232,7 +232,8 @@ def rows_in(packed: bytes) -> list[tuple[bytes | None, ...]]:
 def written(book: Book, turn: Turn) -> dict[str, Any]:
     """Return what a turn writes, in an order that does not depend on how it was taken."""
     more = [rows_bytes(book, turn.arrays, recorded_ms=turn.now_ms, batch=7)] if turn.arrays else []
-    packed = Copier().encode(rows_of(book, turn.events), recorded_ms=turn.now_ms, batch=7, more=more)
+    body = Copier().body(rows_of(book, turn.events), recorded_ms=turn.now_ms, batch=7)
+    packed = b"".join([HEADER, body, *more, END])
     return {
         "rows": rows_in(packed),
         "refusals": turn.refusals,
