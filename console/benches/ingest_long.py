@@ -24,7 +24,7 @@ from console.benches.ingest_stand import Stand, running_service
 from console.benches.measuring import Peer, Report
 from console.benches.mqtt_load import Loader
 from console.benches.peers import temporary_nats, temporary_postgres
-from console.benches.processes import Spent, memory_peak_mb, postgres_pids
+from console.benches.processes import Spent, cpu_seconds, memory_peak_mb, postgres_pids
 from kaimen import wire
 from kaimen.clock import FileClock, SystemClock, as_datetime, set_clock
 from kaimen.database import queries
@@ -69,16 +69,17 @@ def bench_ingest_long(seconds: int, report: Report, ways: Sequence[tuple[int, bo
 
 @dataclass
 class _Course:
-    """How many events were stored at which second of the run."""
+    """How many events were stored at which second of the run, and what the service had used of a processor by then."""
 
-    marks: list[tuple[float, int]] = field(default_factory=list)
+    marks: list[tuple[float, int, float]] = field(default_factory=list)
 
-    def rate(self, from_s: float, until_s: float) -> float:
-        """Return events a second between the marks nearest to two instants."""
-        (low_s, low), (high_s, high) = (
+    def rate(self, from_s: float, until_s: float) -> tuple[float, float]:
+        """Return events a second, and the service's microseconds an event, between the marks nearest to two instants."""
+        (low_s, low, low_cpu_s), (high_s, high, high_cpu_s) = (
             min(self.marks, key=lambda mark: abs(mark[0] - at_s)) for at_s in (from_s, until_s)
         )
-        return (high - low) / max(high_s - low_s, 1e-9)
+        events = max(high - low, 1)
+        return events / max(high_s - low_s, 1e-9), (high_cpu_s - low_cpu_s) / events * 1e6
 
 
 class _Doors:
@@ -181,7 +182,7 @@ def _speak(
     while (now := time.monotonic()) < begun + seconds:
         if now - looked >= _LOOK_S:
             looked, stored = now, _number(stand, "count_written") - base
-            course.marks.append((now - begun, stored))
+            course.marks.append((now - begun, stored, cpu_seconds(service.pid)))
             if service.poll() is not None:
                 raise RuntimeError("the service ended during the bench")
         if sent - stored > ahead:
@@ -216,7 +217,8 @@ def _tell(
 ) -> None:  # fmt: skip
     minute = min(_MINUTE_S, seconds / 3)
     end_s = course.marks[-1][0]
-    first, last = course.rate(0.0, minute), course.rate(end_s - minute, end_s)
+    first, first_us = course.rate(0.0, minute)
+    last, last_us = course.rate(end_s - minute, end_s)
     days: dict[str, int] = dict(stand.connection.execute(_SQL["count_days"]).fetchall())
     each = {f"{name}_us": round(used / sent * 1e6, 1) for name, used in spent.seconds.items()}
     name = f"durable events, {per} a message{stand.words}, {seconds} s, over midnight"
@@ -225,6 +227,6 @@ def _tell(
     )
     report.add(
         f"{name}, last minute", last, "events/s", first, [Peer("its first minute", first)],
-        whole=round(course.rate(0.0, end_s)), events=sent, cpu_an_event=each, checkpoints=checkpoints, days=days,
-        memory_mb_first_and_last=memory,
+        whole=round(course.rate(0.0, end_s)[0]), events=sent, cpu_an_event=each, checkpoints=checkpoints, days=days,
+        ingest_us_first_and_last=(round(first_us, 1), round(last_us, 1)), memory_mb_first_and_last=memory,
     )  # fmt: skip

@@ -178,9 +178,10 @@ def test_doors_that_speak_for_minutes_say_what_the_wire_says(tmp_path: Path) -> 
 
 
 def test_the_first_and_the_last_minute_are_those_of_the_course() -> None:
-    course = ingest_long._Course([(0.0, 0), (59.9, 6_000), (120.2, 9_000), (180.1, 18_000)])
-    assert course.rate(0, 60) == pytest.approx(6_000 / 59.9)
-    assert course.rate(120, 180) == pytest.approx(9_000 / 59.9)
+    marks = [(0.0, 0, 1.0), (59.9, 6_000, 1.6), (120.2, 9_000, 2.0), (180.1, 18_000, 2.45)]
+    course = ingest_long._Course(marks)
+    assert course.rate(0, 60) == pytest.approx((6_000 / 59.9, 100))
+    assert course.rate(120, 180) == pytest.approx((9_000 / 59.9, 50))
 
 
 def test_only_ingest_runs_for_a_duration() -> None:
