@@ -95,6 +95,7 @@ def take_rows(
             for near in range(row, ahead):
                 soon = np.uint64(device[np.uint64(near)])
                 warm |= rows[soon, BASE]
+                warm |= np.int64(heard[soon >> np.uint64(6)])
                 # Only an event that may be an opening will write there; the others look where all look.
                 warm |= opened_ms[soon * np.uint64(kind[np.uint64(near)])]
         at = np.uint64(row)  # an index that cannot be negative needs no look at the array's length

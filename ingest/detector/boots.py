@@ -1,13 +1,15 @@
 """One start of a device enters, message by message in any order; what was watched of its door during it leaves. Pure.
 
 Heartbeats are folded: of three neighbours at one position with one counter the middle one says nothing that the
-outer two do not say, so it is dropped; where the folding could ever matter (``retain``) the originals are kept.
+outer two do not say, so it is dropped; where the folding could ever matter (``retain``) the originals are kept. What is
+kept lies in the order of the points, and which stretch a heartbeat prolongs is asked of that order alone: so whoever
+goes on from what was written down folds as one who never stopped, whatever came late in between.
 Events of long ago lie packed (``packed``); one that is asked for by its position is unpacked.
 """
 
 from __future__ import annotations
 
-from bisect import insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -34,6 +36,17 @@ from kaimen.policy import CLONE_SPREAD_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_DRIF
 
 #: Points of a boot in memory: hundreds of bytes each, where an event packed takes sixty.
 POINTS_KEPT_MAX = 16
+
+
+#: First and last heartbeat of a stretch; where it begins: position, uptime and counter, as its row is known by.
+Stretch = tuple[Beat, Beat]
+Begin = tuple[int, int, int]
+
+
+def begin_of(stretch: Stretch) -> Begin:
+    """Return where a stretch begins, which orders those of a boot as their points are."""
+    first = stretch[0]
+    return first[3], first[0], first[4]
 
 
 class EventMark(msgspec.Struct, gc=False):
@@ -71,10 +84,9 @@ class BootTrack:
     """One start of one device: its base, its points, and what they prove."""
 
     __slots__ = (
-        "_begins", "_counter_openings", "_packed", "_points", "_runs", "_stale", "_young", "beats", "boot", "elsewhere_heard_ms",
-        "elsewhere_seq", "events", "fetch", "folded", "in_fault", "newest_received_ms", "ntp_base_max_ms",
-        "ntp_base_min_ms", "ntp_ts_ms", "ntp_up_ms", "past_beats", "received_base_ms", "rtc_base_ms",
-        "unsaved_from",
+        "_counter_openings", "_packed", "_points", "_runs", "_stale", "_unsaved", "_young", "beats", "boot",
+        "elsewhere_heard_ms", "elsewhere_seq", "events", "fetch", "folded", "in_fault", "newest_received_ms",
+        "ntp_base_max_ms", "ntp_base_min_ms", "ntp_ts_ms", "ntp_up_ms", "past_beats", "received_base_ms", "rtc_base_ms",
     )  # fmt: skip
 
     def __init__(self, boot: str, *, retain: bool) -> None:
@@ -94,11 +106,10 @@ class BootTrack:
         self.beats: list[Beat] | None = [] if retain else None
         #: heartbeats that went past the track, told when they are needed
         self.past_beats: list[Callable[[], Iterable[Beat]]] | None = [] if retain else None
-        #: first and last heartbeat of each stretch at one position with one counter, in order of arrival
-        self.folded: list[tuple[Beat, Beat]] = []
-        #: position, counter and uptime of each stretch's first
-        self._begins: set[tuple[int, int, int]] = set()
-        self.unsaved_from: int | None = None
+        #: first and last heartbeat of each stretch at one position with one counter, ascending by where it begins
+        self.folded: list[Stretch] = []
+        #: where the stretches begin that are not written down as they are; None where all are
+        self._unsaved: set[Begin] | None = None
         #: The newest points, two at the least where there are two: nothing is concluded from older ones again.
         self._points: list[Point] = []
         self._runs: list[Interval] = []
@@ -307,11 +318,32 @@ class BootTrack:
         self.in_fault = in_fault
         self._stale = False
 
-    def set_folded(self, folded: Iterable[tuple[Beat, Beat]]) -> None:
+    def set_folded(self, folded: Iterable[Stretch]) -> None:
         """Replace the stretches of heartbeats; none of them is unsaved."""
         self.folded = list(folded)
-        self._begins = {(first[3], first[4], first[0]) for first, _ in self.folded}
-        self.unsaved_from = None
+        self._unsaved = None
+
+    def restore_stretch(self, stretch: Stretch) -> None:
+        """Put a stretch that was written down in its place, as it is; one that went further since stays."""
+        for beat in stretch:
+            self._note_base(beat[1], beat[0], beat[2], beat[5])
+        begin = begin_of(stretch)
+        at = bisect_left(self.folded, begin, key=begin_of)
+        if at == len(self.folded) or begin_of(self.folded[at]) != begin:
+            self.folded.insert(at, stretch)
+        elif self.folded[at][1][0] < stretch[1][0]:
+            self.folded[at] = stretch
+
+    def is_saved(self) -> bool:
+        """Say whether all stretches are written down as they are."""
+        return self._unsaved is None
+
+    def take_unsaved(self) -> list[Stretch]:
+        """Return the stretches that are new or went further since the last call."""
+        unsaved, self._unsaved = self._unsaved, None
+        if unsaved is None:
+            return []
+        return [self.folded[bisect_left(self.folded, begin, key=begin_of)] for begin in sorted(unsaved)]
 
     def pack(self, before_ms: int) -> int:
         """Pack what is settled, and forget what stands before an instant; return how many events were forgotten.
@@ -344,8 +376,8 @@ class BootTrack:
                 for pair in self.folded
                 if self.instant_ms(pair[1][1], pair[1][0], pair[1][2])[0] >= before_ms
             ]
-            self._begins = {(first[3], first[4], first[0]) for first, _ in self.folded}
-            self.unsaved_from = None if self.unsaved_from is None else 0
+            if self._unsaved is not None:
+                self._unsaved &= {begin_of(pair) for pair in self.folded}
             self._stale = True
         return forgotten
 
@@ -385,12 +417,14 @@ class BootTrack:
     def mark_stale(self) -> None:
         self._stale = True
 
-    def append_beat(self, beat: Beat, instant: int) -> Interval | None:
+    def append_beat(self, beat: Beat, instant: int, *, stored: bool = False) -> Interval | None:
         """Put a plausible heartbeat in its place; return the watched interval it adds at the end, if so.
 
-        ``None`` means: nothing certain was added at the end; ask ``runs`` again.
+        ``None`` means: nothing certain was added at the end; ask ``runs`` again. One that is ``stored`` is in its
+        stretch already.
         """
-        self._fold(beat, instant)
+        if not stored:
+            self._fold(beat, instant)
         point: Point = (beat[3], HEARTBEAT, beat[0], instant, beat[4], False)
         return self._append(point)
 
@@ -432,25 +466,38 @@ class BootTrack:
     def _fold(self, beat: Beat, instant: int) -> None:
         """Keep the heartbeats that a restart needs: first and last of each stretch."""
         folded = self.folded
-        begin = (beat[3], beat[4], beat[0])
-        if begin in self._begins:
-            return  # a copy of a stretch's first, which stands in the database under this key
-        if folded:
-            first, last = folded[-1]
+        begin = (beat[3], beat[0], beat[4])
+        at = len(folded)
+        if folded and begin < begin_of(folded[-1]):
+            at = bisect_right(folded, begin, key=begin_of)
+        if at:
+            first, last = before = folded[at - 1]
+            if first[:5] == beat[:5] or last[:5] == beat[:5] or begin_of(before) == begin:
+                return  # a copy
             if first[3] == beat[3] and first[4] == beat[4] and last[0] <= beat[0]:
-                low = self.instant_ms(first[1], first[0], first[2])[0]
-                middle = self.instant_ms(last[1], last[0], last[2])[0]
-                if low <= middle <= instant:
-                    folded[-1] = (first, beat)
-                    self._note_unsaved()
+                middle = self.prolongs_from_ms(at - 1)
+                if middle is not None and middle <= instant:
+                    folded[at - 1] = (first, beat)
+                    self._note_unsaved(begin_of(before))
                     return
-        folded.append((beat, beat))
-        self._begins.add(begin)
-        self._note_unsaved()
+        folded.insert(at, (beat, beat))
+        self._note_unsaved(begin)
 
-    def _note_unsaved(self) -> None:
-        index = len(self.folded) - 1
-        self.unsaved_from = index if self.unsaved_from is None else min(self.unsaved_from, index)
+    def prolongs_from_ms(self, number: int = -1) -> int | None:
+        """Return the instant of a stretch's last heartbeat where it says nothing once there is a next one, else None."""
+        low, high = (self._plausible_ms(beat) for beat in self.folded[number])
+        return high if low is not None and high is not None and low <= high else None
+
+    def _plausible_ms(self, beat: Beat) -> int | None:
+        """Return a heartbeat's instant; None where it is not plausible, and so proves nothing."""
+        instant, _ = self.instant_ms(beat[1], beat[0], beat[2])
+        return instant if beat[5] - PAST_MAX_MS <= instant <= beat[5] + FUTURE_MAX_MS else None
+
+    def _note_unsaved(self, begin: Begin) -> None:
+        if self._unsaved is None:
+            self._unsaved = {begin}
+        else:
+            self._unsaved.add(begin)
 
     def _kept_beats(self) -> Iterator[Beat]:
         if self.beats is not None:
@@ -485,9 +532,9 @@ class BootTrack:
         if self.packed is not None:
             points.extend(self.packed.points(self.base_ms()))
         for beat in self._kept_beats():
-            instant, _ = self.instant_ms(beat[1], beat[0], beat[2])
-            if beat[5] - PAST_MAX_MS <= instant <= beat[5] + FUTURE_MAX_MS:
-                points.append((beat[3], HEARTBEAT, beat[0], instant, beat[4], False))
+            placed = self._plausible_ms(beat)
+            if placed is not None:
+                points.append((beat[3], HEARTBEAT, beat[0], placed, beat[4], False))
         points.sort()
         self._points = []
         self._runs = []

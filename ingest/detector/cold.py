@@ -9,16 +9,15 @@ start whose base moved, evidence that counts no longer. What it then holds is wh
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from ingest.detector.boots import BootTrack, plausible_marks
+from ingest.detector.boots import BootTrack, begin_of, plausible_marks
 from ingest.detector.facts import BootBase, CoveragePoint
 from ingest.detector.packed import PackedEvents
 from ingest.detector.points import EVENT, HEARTBEAT, Beat, Interval, Point
-from ingest.detector.stretches import base_of, beats_of
+from ingest.detector.stretches import base_of, beats_of, stretch_of
 from kaimen import wire
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def hot_of(track: DeviceTrack, floor_ms: int) -> Hot | None:
     floor_ms = min(floor_ms, heard_ms)
     if track.cold is not None:
         floor_ms = max(floor_ms, track.cold.floor_ms)
-    if any(boot.cloned() or boot.unsaved_from is not None for boot in track.boots.values()):
+    if any(boot.cloned() or not boot.is_saved() or _told_beyond(boot) for boot in track.boots.values()):
         return None
     boots = [_hot_boot(track.device_id, name, boot) for name, boot in track.boots.items()]
     openings = [item for item in track.openings if item.instant_ms >= floor_ms]
@@ -103,6 +102,11 @@ def hot_of(track: DeviceTrack, floor_ms: int) -> Hot | None:
         [(o.instant_ms, o.boot, o.seq, o.edge, o.method, o.credential) for o in openings],
         passages, [at for at in track.forced if at >= floor_ms], edges, boots,
     )  # fmt: skip
+
+
+def _told_beyond(boot: BootTrack) -> bool:
+    """Say whether a stretch lies beyond the last point, since a base that moved: the next heartbeat is not its next."""
+    return bool(boot.folded) and begin_of(boot.folded[-1])[:2] > boot.last_point()[0:3:2]
 
 
 def _hot_boot(device_id: str, name: str, boot: BootTrack) -> HotBoot:
@@ -163,15 +167,14 @@ def take_tail(
         ((event.seq, EVENT, event.up), event.boot, received_ms, event) for event, received_ms in events
     ]
     for point in points:
-        known = track.boots.get(point.boot)
-        stretch = known.folded[-1] if known is not None and known.folded else None
-        for number, beat in enumerate(beats_of(point)):
-            goes_on = stretch is not None and (point.seq_last, point.opens, point.first_up_ms) == _begin(
-                stretch
-            )
-            if goes_on and stretch is not None and (number == 0 or beat[0] <= stretch[1][0]):
-                continue  # it is the stretch's own first, or no newer than its last
-            told.append(((beat[3], HEARTBEAT, beat[0]), point.boot, beat[5], beat))
+        boot, stored = track.boot(point.boot), stretch_of(point)
+        known = next((known for known in boot.folded if begin_of(known) == begin_of(stored)), None)
+        told += [
+            ((beat[3], HEARTBEAT, beat[0]), point.boot, beat[5], beat)
+            for beat in beats_of(point)
+            if known is None or beat[0] > known[1][0]  # else it is of what was written down
+        ]
+        boot.restore_stretch(stored)
     begun: dict[str, int] = {}
     for _, name, received_ms, _ in told:
         begun[name] = min(received_ms, begun.get(name, received_ms))
@@ -181,14 +184,7 @@ def take_tail(
         if isinstance(said, wire.Event):
             track.take_event(said, received_ms)
         else:
-            track.take_beat(name, said)
-    for boot in track.boots.values():
-        boot.unsaved_from = None
-
-
-def _begin(stretch: tuple[Beat, Beat]) -> tuple[int, int, int]:
-    first = stretch[0]
-    return first[3], first[4], first[0]
+            track.take_beat(name, said, stored=True)
 
 
 def fill(track: DeviceTrack, stored: Stored) -> None:
@@ -204,24 +200,8 @@ def fill(track: DeviceTrack, stored: Stored) -> None:
     for event, received_ms in stored.events:
         if event.seq not in since.get(event.boot, frozenset()):
             track.boot(event.boot).take_event(event, received_ms)
-    stretches: dict[str, list[tuple[Beat, Beat]]] = {}
     for point in stored.points:
-        beats = list(beats_of(point))
-        stretches.setdefault(point.boot, []).append((beats[0], beats[-1]))
-    for name, pairs in stretches.items():
-        boot = track.boot(name)
-        for beat in chain.from_iterable(pairs):
-            boot.take_beat(beat)
-        unsaved = (
-            set()
-            if boot.unsaved_from is None
-            else {_begin(pair) for pair in boot.folded[boot.unsaved_from :]}
-        )
-        by_begin = {_begin(pair): pair for pair in [*pairs, *boot.folded]}
-        # As a restart from rows has them: the next heartbeat is compared with the last one.
-        boot.set_folded(by_begin[begin] for begin in sorted(by_begin, key=lambda begin: (begin[0], begin[2])))
-        if unsaved:
-            boot.unsaved_from = next(at for at, pair in enumerate(boot.folded) if _begin(pair) in unsaved)
+        track.boot(point.boot).restore_stretch(stretch_of(point))
 
 
 __all__ = ["Cold", "Hot", "HotBoot", "Load", "Stored", "cool", "fill", "hot_of", "still_holds", "take_tail"]

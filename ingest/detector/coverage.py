@@ -271,7 +271,8 @@ class DeviceTrack:
         """Add one heartbeat."""
         return self.take_beat(heartbeat.boot, beat_of(heartbeat, received_ms))
 
-    def take_beat(self, boot: str, beat: Beat) -> EventVerdict:
+    def take_beat(self, boot: str, beat: Beat, *, stored: bool = False) -> EventVerdict:
+        """Add one heartbeat; one that is ``stored`` is in its stretch already."""
         track = self.boot(boot)
         if track.fetch is not None and not _comes_after(track, beat):
             self.thaw()
@@ -285,7 +286,7 @@ class DeviceTrack:
         instant, rebased = track.instant_ms(beat[1], beat[0], beat[2])
         if not received_ms - PAST_MAX_MS <= instant <= received_ms + FUTURE_MAX_MS:
             return EventVerdict(instant, rebased, plausible=False, fresh=True, extended=False, moved=moved)
-        added = track.append_beat(beat, instant)
+        added = track.append_beat(beat, instant, stored=stored)
         if unheard and self._begin(track):
             return EventVerdict(instant, rebased, plausible=True, fresh=True, extended=False)
         if moved or added is None or self._stale or self._tampered_now():

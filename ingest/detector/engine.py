@@ -55,7 +55,7 @@ from ingest.detector.sleeping import (
     without_judgement,
 )
 from ingest.detector.state import AWAKE_MAX, FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
-from ingest.detector.stretches import base_of, beats_of, point_of
+from ingest.detector.stretches import base_of, point_of, stretch_of
 from ingest.detector.tracks import Tracks
 from ingest.detector.watches import Watch, announce, check_ended, note_checks, view_of, withdraw, withdrawal
 from kaimen import wire
@@ -682,10 +682,7 @@ class Detector:
         self.settle()
         points: list[CoveragePoint] = []
         for (device_id, boot), track in self._changed_boots.items():
-            if track.unsaved_from is not None:
-                stretches = track.folded[track.unsaved_from :]
-                points.extend(point_of(device_id, boot, first, last) for first, last in stretches)
-                track.unsaved_from = None
+            points.extend(point_of(device_id, boot, first, last) for first, last in track.take_unsaved())
         return points
 
     def take_changed_boots(self) -> list[BootBase]:
@@ -720,19 +717,15 @@ class Detector:
         for base in boots:
             if base.device_id in self._tracks:
                 self._tracks[base.device_id].restore_base(base.boot, base)
+        for point in points:
+            if point.device_id in self._tracks:
+                self._tracks[point.device_id].boot(point.boot).restore_stretch(stretch_of(point))
         stored: dict[str, list[tuple[wire.Event, int]]] = {}
         for device_id, event, received_ms in events:
             if device_id in self._tracks:
                 stored.setdefault(device_id, []).append((event, received_ms))
         for device_id in stored.keys() | (packed.keys() & self._tracks.keys()):
             self._tracks[device_id].load_packed(packed.get(device_id, {}), stored.get(device_id, ()))
-        for point in points:
-            if point.device_id in self._tracks:
-                for beat in beats_of(point):
-                    self._tracks[point.device_id].take_beat(point.boot, beat)
-        for track in self._tracks.all_awake():
-            for boot in track.boots.values():
-                boot.unsaved_from = None
         numbers = {home.household_id: number for number, home in enumerate(self._homes)}
         for crossing in standing:
             if crossing.household_id in numbers:

@@ -128,7 +128,7 @@ def fall_asleep(track: DeviceTrack) -> bytearray | None:
     names = list(track.boots)
     boots = []
     for boot in track.boots.values():
-        if boot._stale or boot._young or boot._packed is not None or boot.unsaved_from is not None:
+        if boot._stale or boot._young or boot._packed is not None or not boot.is_saved():
             return None
         entries += len(boot.events) + len(boot.folded) + len(boot._runs) + len(boot._counter_openings)
         boots.append(_boot_bytes(boot))
@@ -169,6 +169,8 @@ def _head_of(track: DeviceTrack) -> bytes:
         return unarmed
     seq, kind, up_ms, instant_ms, opens, _ = boot.last_point()
     last = boot.folded[-1][1]
+    if boot.prolongs_from_ms() is None:
+        return unarmed  # each next heartbeat has to be kept
     if kind != HEARTBEAT or (last[3], last[0], last[1], last[4]) != (seq, up_ms, instant_ms, opens):
         return unarmed
     assert boot.ntp_base_min_ms is not None and boot.ntp_base_max_ms is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ingest.detector.boots import BootTrack
+from ingest.detector.boots import BootTrack, Stretch
 from ingest.detector.facts import BootBase, CoveragePoint
 from ingest.detector.points import NO_COUNTER, Beat
 
@@ -25,6 +25,12 @@ def point_of(device_id: str, boot: str, first: Beat, last: Beat) -> CoveragePoin
         last[0], last[1], last[5], last[2],
         first[6] or last[6],
     )  # fmt: skip
+
+
+def stretch_of(point: CoveragePoint) -> Stretch:
+    """Return a row as the stretch it was made of."""
+    beats = list(beats_of(point))
+    return beats[0], beats[-1]
 
 
 def beats_of(point: CoveragePoint) -> Iterable[Beat]:

@@ -271,6 +271,9 @@ def test_batches_say_the_same_with_bounds_checked_and_uncompiled(flag: str) -> N
     program = (
         "from tests.property.test_batches import assert_same, quiet_street\n"
         "from tests.property.strategies_wire import random_case\n"
+        "from tests.unit.ingest import test_hot_state as hot\n"
+        f"if {flag!r} == 'NUMBA_BOUNDSCHECK':\n"
+        "    hot.test_pulses_find_who_fell_silent_or_reached_a_stage_and_nobody_else(0)\n"
         "for seed in range(3, 7): assert_same(random_case(seed, 'minutes'), seed)\n"
         "assert_same(quiet_street(3, devices=2, hours=26))\n"
     )
