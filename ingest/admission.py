@@ -21,8 +21,6 @@ DETAIL_LENGTH_MAX = 1_000
 
 _CARRIES_EVENTS = ("evt", "evb")
 _UPWARDS = (*_CARRIES_EVENTS, "hb", "state")
-#: Addresses kept by topic: each door of a district has two or three.
-_TOPICS_KEPT_MAX = 500_000
 _raw_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 #: One sentence per reason, shown to the operator beside what was found.
@@ -101,20 +99,19 @@ Item = AdmittedEvent | AdmittedHeartbeat | AdmittedState | Refused
 
 
 class Admitter:
-    """Admission by one registry, which must not change: a door's topic is looked at once."""
+    """Admission by one registry, which must not change: the words a site's topics begin with are looked at once."""
 
     def __init__(self, registry: Registered) -> None:
+        self._devices = registry.devices
         self._registry = registry
-        self._address_by_topic: dict[str, wire.Address] = {}
+        #: The words a site's topics begin with, of the sites heard of.
+        self._beginning_of: dict[str, list[str]] = {}
 
     def admit(self, message: Message) -> list[Item]:
         """Decide for one message, element by element where it is an array of events."""
         topic, payload, received_ms = message.topic, message.payload, message.received_ms
-        address = self._address_by_topic.get(topic)
         try:
-            if address is None:
-                address = self._look_up(topic)
-            device_id, channel = address.device_id, address.channel
+            device_id, channel = self._address(topic)
             if channel == "evt":
                 event = wire.parse_event(payload)
                 return [AdmittedEvent(device_id, event, _first_receipt(event.rx, received_ms), topic)]
@@ -138,10 +135,25 @@ class Admitter:
         if not topic.endswith("/evb"):
             return None
         try:
-            address = self._address_by_topic.get(topic) or self._look_up(topic)
+            return self._address(topic)[0]
         except wire.WireError:
             return None  # the plain way says what is wrong
-        return address.device_id
+
+    def _address(self, topic: str) -> tuple[str, str]:
+        """Return which registered device speaks on a topic, by the registry's own words, and its channel."""
+        parts = topic.split("/")
+        if len(parts) == 7 and parts[6] in _UPWARDS:
+            device = self._devices.get(parts[5])
+            # A site's topics all begin with the same words, which were looked at once.
+            if (
+                device is not None
+                and device.site_id == parts[4]
+                and self._beginning_of.get(parts[4]) == parts[:4]
+            ):
+                return device.device_id, parts[6]
+        address = self._look_up(topic)
+        self._beginning_of[address.site_id] = parts[:4]
+        return self._devices[address.device_id].device_id, address.channel
 
     def _look_up(self, topic: str) -> wire.Address:
         """Return where a topic speaks from: a registered device, at its site, upwards."""
@@ -149,9 +161,6 @@ class Admitter:
         _check_registered(address, self._registry)
         if address.channel not in _UPWARDS:
             raise wire.WireError(QuarantineReason.BAD_TOPIC, f"channel {address.channel} goes down, not up")
-        if len(self._address_by_topic) >= _TOPICS_KEPT_MAX:
-            self._address_by_topic.clear()
-        self._address_by_topic[topic] = address
         return address
 
 

@@ -51,6 +51,7 @@ from ingest.detector.sleeping import (
     go_past,
     pack_watch,
     remembered_of,
+    told_of,
     unpack_watch,
     without_judgement,
 )
@@ -77,6 +78,9 @@ class Registry:
     devices: dict[str, Device]
     households: dict[str, Household]
     credentials: dict[str, Credential]
+
+
+Passed = tuple[list[CoveragePoint], list[BootBase]]
 
 
 def pulse_at_or_after(instant_ms: int) -> int:
@@ -531,10 +535,28 @@ class Detector:
         for device_id in devices:
             self._tracks[device_id]
 
-    def wake_passed(self, before_ms: int = FOREVER) -> None:
-        """Wake the devices that heartbeats went past since before an instant: what is known of them is to be told."""
-        for minute in [minute for minute in self._went_past if minute * MINUTE_MS < before_ms]:
-            self.wake(device_id for device_id in self._went_past.pop(minute) if device_id in self._tracks)
+    def take_passed(self, before_ms: int = FOREVER, devices_max: int = 1 << 62) -> Passed:
+        """Return what is to be written of devices that heartbeats went past since before an instant; they sleep on."""
+        points: list[CoveragePoint] = []
+        bases: list[BootBase] = []
+        while devices_max > 0:
+            minute = next(iter(self._went_past), FOREVER)
+            if minute * MINUTE_MS >= before_ms:
+                break
+            waiting = self._went_past[minute]
+            some, left = waiting[:devices_max], waiting[devices_max:]
+            devices_max -= len(some)
+            for device_id in some:
+                asleep = self._tracks.asleep(device_id)
+                told = None if asleep is None else told_of(asleep, device_id)
+                if told is not None:
+                    points.append(told[0])
+                    bases.append(told[1])
+            if left:
+                self._went_past[minute] = left
+            else:
+                del self._went_past[minute]
+        return points, bases
 
     def take_told(self) -> set[str]:
         """Return the devices that were told, since the last call, of heartbeats from before they woke."""

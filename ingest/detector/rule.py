@@ -22,7 +22,7 @@ FAR_MS = 1 << 62
 _WORDS = {kind: kind.value for kind in EvidenceKind}
 
 
-class EvidenceAt(msgspec.Struct, frozen=True, gc=False):
+class EvidenceAt(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Evidence of life at an instant, with where it came from."""
 
     instant_ms: int
@@ -48,7 +48,7 @@ class EvidenceAt(msgspec.Struct, frozen=True, gc=False):
         return pairs
 
 
-class Judgement(msgspec.Struct, frozen=True, gc=False):
+class Judgement(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A household at one pulse, with what had been received by then.
 
     ``inactive(now) = base_ms + now - anchor_ms`` for as long as it ``grows``; ``due_ms`` is the next instant at

@@ -17,9 +17,10 @@ from ingest.detector.batches import may_go_on, speaking_boot
 from ingest.detector.boots import BootTrack, EventMark
 from ingest.detector.cold import Cold, Load
 from ingest.detector.coverage import DeviceTrack, Opening
-from ingest.detector.facts import CheckDue, Crossing
+from ingest.detector.facts import BootBase, CheckDue, CoveragePoint, Crossing
 from ingest.detector.points import HEARTBEAT, NO_COUNTER, Beat, Interval, Point
 from ingest.detector.rule import Judgement
+from ingest.detector.stretches import point_of
 from ingest.detector.watches import Watch
 from kaimen import wire
 from kaimen.policy import FUTURE_MAX_MS, PAST_MAX_MS, STEP_MAX_MS
@@ -35,6 +36,8 @@ _HEAD = Struct("<ibbxxiQqiiiIiqiii")
 _HOME, _SUPERVISION = Struct("<i"), Struct("<i")
 _SUPERVISION_AT = 8
 _WENT_AT = 5
+#: A heartbeat went past that the track must be told of; one that was not written down.
+_WENT, _UNTOLD = 1, 2
 _TAIL = Struct("<qiii")
 _TAIL_AT = _HEAD.size - _TAIL.size
 _UNARMED = (0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -46,7 +49,7 @@ _as_tuple = msgspec.structs.astuple
 
 
 class Went(NamedTuple):
-    """A heartbeat that went past a sleeping track; ``is_first``: none did before it since the track fell asleep."""
+    """A heartbeat that went past a sleeping track; ``is_first``: none before it is waiting to be written down."""
 
     home: int
     supervision_ms: int
@@ -223,8 +226,8 @@ def go_past(asleep: bytearray, beat: wire.Heartbeat, received_ms: int, pulse_ms:
     if max(abs(lag_ms), newest_ms) >= _INT4_MAX:
         return None
     _TAIL.pack_into(asleep, _TAIL_AT, beat.up, off_ms, lag_ms, newest_ms)
-    asleep[_WENT_AT] = 1
-    return Went(home, supervision_ms, instant_ms, not went)
+    asleep[_WENT_AT] = _WENT | _UNTOLD
+    return Went(home, supervision_ms, instant_ms, not went & _UNTOLD)
 
 
 def wake(asleep: bytearray, device_id: str, load: Load | None) -> tuple[DeviceTrack, BootTrack | None]:
@@ -256,7 +259,27 @@ def wake(asleep: bytearray, device_id: str, load: Load | None) -> tuple[DeviceTr
         track.boots[packed.boot] = _wake_boot(packed, track.thaw)
     if not head[2]:
         return track, None
-    return track, _tell(track, head)
+    boot = _tell(track, head)
+    return track, boot if head[2] & _UNTOLD else None
+
+
+def told_of(asleep: bytearray, device_id: str) -> tuple[CoveragePoint, BootBase] | None:
+    """Return what is to be written of the heartbeats that went past a sleeping track, once; None where that was done."""
+    head = _HEAD.unpack_from(asleep)
+    if not head[2] & _UNTOLD:
+        return None
+    asleep[_WENT_AT] &= ~_UNTOLD
+    body = _decode_track(memoryview(asleep)[_HEAD.size :])
+    packed = next(boot for boot in body.boots if int(boot.boot, 16) == head[4])
+    last = _last_beat(head)
+    newest_ms = max(packed.numbers[6], last[5] + head[14])
+    point = point_of(device_id, packed.boot, packed.stretches[-1][0], last)
+    return point, BootBase(device_id, packed.boot, *packed.numbers[:6], newest_ms)
+
+
+def _last_beat(head: tuple[int, ...]) -> Beat:
+    instant_ms = head[5] + head[11] + head[12]
+    return head[11], instant_ms, "ntp", head[9], head[10], instant_ms + head[13], False
 
 
 def _wake_boot(packed: _Boot, thaw: Callable[[], None]) -> BootTrack:
@@ -277,12 +300,11 @@ def _wake_boot(packed: _Boot, thaw: Callable[[], None]) -> BootTrack:
 
 def _tell(track: DeviceTrack, head: tuple[int, ...]) -> BootTrack:
     """Let a track take the last heartbeat that went past it: those between say nothing that it does not."""
-    _, _, _, _, number, base_ms, _, _, _, seq, opens, up_ms, deviation_ms, lag_ms, newest_ms = head
-    boot = next(boot for name, boot in track.boots.items() if int(name, 16) == number)
-    instant_ms = base_ms + up_ms + deviation_ms
-    verdict = track.take_beat(boot.boot, (up_ms, instant_ms, "ntp", seq, opens, instant_ms + lag_ms, False))
+    boot = next(boot for name, boot in track.boots.items() if int(name, 16) == head[4])
+    last = _last_beat(head)
+    verdict = track.take_beat(boot.boot, last)
     assert verdict.extended, "only what prolongs the watching goes past"
-    boot.newest_received_ms = max(boot.newest_received_ms, instant_ms + lag_ms + newest_ms)
+    boot.newest_received_ms = max(boot.newest_received_ms, last[5] + head[14])
     return boot
 
 
@@ -325,5 +347,5 @@ def without_judgement(asleep: bytes) -> bytes | None:
 
 __all__ = [
     "NOBODYS", "SEVERAL", "SUPERVISION_MAX_MS", "Remembered", "Went", "blank", "fall_asleep", "go_past", "home_of", "move", "pack_watch",
-    "remembered_of", "unpack_watch", "wake", "without_judgement",
+    "remembered_of", "told_of", "unpack_watch", "wake", "without_judgement",
 ]  # fmt: skip

@@ -329,7 +329,7 @@ class GroupState:
     def collect(self, devices: Iterable[str] | None = None) -> None:
         """Let what was heard of some devices (None: of all) and is not written yet be known outside the detector."""
         if devices is None:
-            self._detector.wake_passed()
+            self.coverage.take_passed(self._detector.take_passed())
         else:
             self._detector.wake(devices)
         self.coverage.collect(self._detector)
@@ -345,8 +345,7 @@ class GroupState:
 
     def draft(self, now_ms: int) -> Turn:
         """Return what there is to write; the same turn grows until ``confirm``."""
-        self._detector.wake_passed(now_ms - self.coverage.flush_ms)
-        self.coverage.collect(self._detector)
+        self.coverage.collect(self._detector, since_ms=now_ms - self.coverage.flush_ms)
         self._turn.now_ms = now_ms
         self._turn.pulse_ms = now_ms if self._pulsed else None
         self._turn.views += [self._as_told(view) for view in self._detector.take_changed_views()]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
+
+from psycopg.rows import tuple_row
 
 from ingest.causes import Wiring
 from ingest.detector import Registry
@@ -28,6 +30,9 @@ _SQL = queries("ingest")
 
 #: Absences and words of witnesses that ended longer ago cannot matter any more.
 REGISTRY_MEMORY = timedelta(days=140)
+_ROWS_AT_ONCE = 10_000
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,41 +57,101 @@ def load_book(
     connection: Connection, *, now_ms: int, group_no: int = 0, groups: int = 1, since_ms: int | None = None
 ) -> Book:
     """Read the registry of one shard group as it holds at ``now_ms``, with absences and words since ``since_ms``."""
+    shared: dict[Any, Any] = {}
+    remembered = as_datetime(now_ms) - REGISTRY_MEMORY
+    since = {"since": remembered if since_ms is None else min(remembered, as_datetime(since_ms))}
     with connection.transaction():
         devices = [
-            row
-            for row in connection.execute(_SQL["load_devices"]).fetchall()
-            if is_of_group(row["site_id"], group_no, groups)
+            _Wired(
+                Device(device_id, _once(shared, site_id), _once(shared, supervision_s * 1000)),
+                no,
+                kind == "gateway",
+                gateway_id,
+                _once(shared, as_ms(registered_at)),
+                retired_at is not None,
+                _once(shared, commissioning_s * 1000),
+            )
+            for no, device_id, site_id, kind, gateway_id, supervision_s, registered_at, retired_at, commissioning_s in _rows(
+                connection, "load_devices"
+            )
+            if is_of_group(site_id, group_no, groups)
         ]
-        households = [
-            row
-            for row in connection.execute(_SQL["load_households"], {"now": as_datetime(now_ms)}).fetchall()
-            if is_of_group(row["site_id"], group_no, groups)
-        ]
-        remembered = as_datetime(now_ms) - REGISTRY_MEMORY
-        since = {"since": remembered if since_ms is None else min(remembered, as_datetime(since_ms))}
-        doors = connection.execute(_SQL["load_doors"]).fetchall()
-        credentials = connection.execute(_SQL["load_credentials"]).fetchall()
-        absences = connection.execute(_SQL["load_absences"], since).fetchall()
-        verified = connection.execute(_SQL["load_verified"], since).fetchall()
-    device_by_id = {
-        row["id"]: Device(row["id"], row["site_id"], row["supervision_s"] * 1000) for row in devices
-    }
-    household_by_id = _households(households, doors, absences, verified, device_by_id)
+        device_by_id = {item.device.device_id: item.device for item in devices}
+        doors_of = _doors(_rows(connection, "load_doors"), device_by_id)
+        absences_of: dict[str, list[Absence]] = {}
+        for household_id, from_at, to_at in _rows(connection, "load_absences", since):
+            absences_of.setdefault(household_id, []).append(Absence(as_ms(from_at), as_ms(to_at)))
+        verified_of: dict[str, list[Verified]] = {}
+        for row_id, household_id, at in _rows(connection, "load_verified", since):
+            verified_of.setdefault(household_id, []).append(
+                Verified(as_ms(at), f"verified_contacts:{row_id}")
+            )
+        household_by_id: dict[str, Household] = {}
+        household_no: dict[str, int] = {}
+        for no, household_id, site_id, watched_from, thresholds_s, consent in _rows(
+            connection, "load_households", {"now": as_datetime(now_ms)}
+        ):
+            if not is_of_group(site_id, group_no, groups):
+                continue
+            household_no[household_id] = no
+            if watched_from is not None:
+                household_by_id[household_id] = Household(
+                    household_id=household_id,
+                    site_id=_once(shared, site_id),
+                    doors=tuple(doors_of.pop(household_id, ())),
+                    watched_from_ms=_once(shared, as_ms(watched_from)),
+                    thresholds_ms=_once(shared, tuple(threshold * 1000 for threshold in thresholds_s))
+                    if thresholds_s
+                    else THRESHOLDS_DEFAULT_MS,
+                    absences=tuple(absences_of.get(household_id, ())),
+                    verified=tuple(verified_of.get(household_id, ())),
+                    consent=consent,
+                )
+        credentials = {
+            token: Credential(token, CredentialClass(klass), _own(household_by_id, household_id))
+            for token, klass, household_id in _rows(connection, "load_credentials")
+        }
     required = _required_devices(household_by_id.values(), now_ms)
     return Book(
-        Registry(
-            device_by_id,
-            household_by_id,
-            {
-                row["token"]: Credential(row["token"], CredentialClass(row["class"]), row["household_id"])
-                for row in credentials
-            },
-        ),
-        {row["id"]: row["no"] for row in devices},
-        {row["id"]: row["no"] for row in households},
+        Registry(device_by_id, household_by_id, credentials),
+        {item.device.device_id: item.no for item in devices},
+        household_no,
         _wiring(devices, required),
     )
+
+
+class _Wired(NamedTuple):
+    """A device as it was read, before it is known whether anybody's door rests on it."""
+
+    device: Device
+    no: int
+    is_gateway: bool
+    gateway_id: str | None
+    registered_ms: int
+    is_retired: bool
+    commissioning_ms: int
+
+
+def _rows(
+    connection: Connection, name: str, values: dict[str, Any] | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """Read through a cursor on the server: a district's registry is never in memory twice."""
+    with connection.cursor(name=f"book_{name}", binary=True, row_factory=tuple_row) as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
+        cursor.execute(_SQL[name], values)
+        yield from cursor
+
+
+def _once(shared: dict[Any, Any], value: _T) -> _T:
+    """Return the first of equal values: of a million homes few words differ."""
+    found: _T = shared.setdefault(value, value)
+    return found
+
+
+def _own(households: Mapping[str, Household], household_id: str | None) -> str | None:
+    """Return a household's id as its own object has it."""
+    known = households.get(household_id) if household_id is not None else None
+    return household_id if known is None else known.household_id
 
 
 def _required_devices(households: Iterable[Household], now_ms: int) -> set[str]:
@@ -100,65 +165,35 @@ def _required_devices(households: Iterable[Household], now_ms: int) -> set[str]:
     }
 
 
-def _wiring(devices: Sequence[dict[str, Any]], required: set[str]) -> tuple[Wiring, ...]:
+def _wiring(devices: Iterable[_Wired], required: Set[str]) -> tuple[Wiring, ...]:
     """A retired device counts no more, unless somebody's door still rests on it: then that must be seen."""
+    id_of: dict[str, str] = {
+        item.device.device_id: item.device.device_id for item in devices if item.is_gateway
+    }
     return tuple(
         Wiring(
-            row["id"],
-            row["site_id"],
-            row["supervision_s"] * 1000,
-            is_gateway=row["kind"] == "gateway",
-            gateway_id=row["gateway_id"],
-            is_required=row["id"] in required,
-            registered_ms=as_ms(row["registered_at"]),
-            commissioning_ms=row["commissioning_s"] * 1000,
+            item.device.device_id,
+            item.device.site_id,
+            item.device.supervision_ms,
+            is_gateway=item.is_gateway,
+            gateway_id=None if item.gateway_id is None else id_of.get(item.gateway_id, item.gateway_id),
+            is_required=item.device.device_id in required,
+            registered_ms=item.registered_ms,
+            commissioning_ms=item.commissioning_ms,
         )
-        for row in devices
-        if row["retired_at"] is None or row["id"] in required
+        for item in devices
+        if not item.is_retired or item.device.device_id in required
     )
 
 
-def _households(
-    households: Sequence[dict[str, Any]],
-    doors: Sequence[dict[str, Any]],
-    absences: Sequence[dict[str, Any]],
-    verified: Sequence[dict[str, Any]],
-    devices: dict[str, Device],
-) -> dict[str, Household]:
+def _doors(rows: Iterable[tuple[Any, ...]], devices: Mapping[str, Device]) -> dict[str, list[DoorBinding]]:
     doors_of: dict[str, list[DoorBinding]] = {}
-    for row in doors:
-        if row["device_id"] in devices:
-            binding = DoorBinding(
-                row["device_id"],
-                DoorRole(row["role"]),
-                _ms_or_none(row["from_at"]),
-                _ms_or_none(row["to_at"]),
-            )
-            doors_of.setdefault(row["household_id"], []).append(binding)
-    absences_of: dict[str, list[Absence]] = {}
-    for row in absences:
-        absence = Absence(as_ms(row["from_at"]), as_ms(row["to_at"]))
-        absences_of.setdefault(row["household_id"], []).append(absence)
-    verified_of: dict[str, list[Verified]] = {}
-    for row in verified:
-        word = Verified(as_ms(row["at"]), f"verified_contacts:{row['id']}")
-        verified_of.setdefault(row["household_id"], []).append(word)
-    return {
-        row["id"]: Household(
-            household_id=row["id"],
-            site_id=row["site_id"],
-            doors=tuple(doors_of.get(row["id"], ())),
-            watched_from_ms=as_ms(row["watched_from"]),
-            thresholds_ms=tuple(threshold * 1000 for threshold in row["thresholds_s"])
-            if row["thresholds_s"]
-            else THRESHOLDS_DEFAULT_MS,
-            absences=tuple(absences_of.get(row["id"], ())),
-            verified=tuple(verified_of.get(row["id"], ())),
-            consent=row["consent"],
-        )
-        for row in households
-        if row["watched_from"] is not None
-    }
+    for household_id, device_id, role, from_at, to_at in rows:
+        device = devices.get(device_id)
+        if device is not None:
+            binding = DoorBinding(device.device_id, DoorRole(role), _ms_or_none(from_at), _ms_or_none(to_at))
+            doors_of.setdefault(household_id, []).append(binding)
+    return doors_of
 
 
 def _ms_or_none(at: datetime | None) -> int | None:

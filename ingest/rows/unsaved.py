@@ -9,12 +9,25 @@ from collections.abc import Hashable, ItemsView, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from ingest.detector import BootBase, CoveragePoint, Detector
+from ingest.detector.engine import Passed
 from ingest.store import DeviceNote, Turn
 from kaimen import wire
 
 #: Folded heartbeats older than this are written early, as long as there are few.
 EARLY_FLUSH_MS = 60_000
+#: Different words of devices kept at once.
+SAYINGS_MAX = 10_000
+#: Sleeping devices whose heartbeats one turn writes: so many, and that part of all. Turns come every second.
+PASSED_PER_TURN, PASSED_PART = 200, 300
+#: Devices' words that have waited their time one turn writes: the others wait for the next.
+NOTED_PER_TURN, NOTED_PART = 1_000, 200
+
+_encoder = msgspec.msgpack.Encoder()
+#: What ``Told.packed`` says after the receipt.
+_NOTED = ("battery", "signal", "firmware", "unsent", "first_seq", "clock", "clock_implausible", "basis")
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -73,9 +86,9 @@ def _boot_key(base: BootBase) -> tuple[str, str]:
     return (base.device_id, base.boot)
 
 
-def _base_of(base: BootBase) -> tuple[int | None, ...]:
+def _base_of(base: BootBase) -> tuple[str | int | None, ...]:
     return (
-        base.ntp_up_ms, base.ntp_ts_ms, base.ntp_base_min_ms, base.ntp_base_max_ms, base.received_base_ms,
+        base.boot, base.ntp_up_ms, base.ntp_ts_ms, base.ntp_base_min_ms, base.ntp_base_max_ms, base.received_base_ms,
         base.rtc_base_ms,
     )  # fmt: skip
 
@@ -94,20 +107,61 @@ class Told:
         heartbeat = self.heartbeat
         return (heartbeat.fw, heartbeat.clk, self.plausible, heartbeat.basis, bool(heartbeat.unsent))
 
-    def as_note(self) -> DeviceNote:
+    def packed(self) -> bytes:
+        """Return what ``note_of`` needs: of each device it waits for minutes, and an object each would be most of it."""
         heartbeat = self.heartbeat
-        facts = {
-            "battery": heartbeat.batt,
-            "signal": heartbeat.rssi,
-            "firmware": heartbeat.fw,
-            "unsent": heartbeat.unsent,
-            "first_seq": heartbeat.first_seq,
-            "clock": heartbeat.clk,
-            "clock_implausible": not self.plausible,
-            "basis": heartbeat.basis,
-        }
-        told = {name: value for name, value in facts.items() if value is not None}
-        return DeviceNote(self.device_id, None, self.received_ms, told)
+        return _encoder.encode(
+            (
+                self.received_ms, heartbeat.batt, heartbeat.rssi, heartbeat.fw, heartbeat.unsent, heartbeat.first_seq,
+                heartbeat.clk, not self.plausible, heartbeat.basis,
+            )
+        )  # fmt: skip
+
+
+def note_of(device_id: str, packed: bytes) -> DeviceNote:
+    """Return what a device's newest heartbeat says of the device itself."""
+    received_ms, *values = msgspec.msgpack.decode(packed)
+    told = {name: value for name, value in zip(_NOTED, values, strict=True) if value is not None}
+    return DeviceNote(device_id, None, received_ms, told)
+
+
+class Notes:
+    """As ``Unsaved``, of devices' packed words: since when one waits stands in its first eight bytes."""
+
+    def __init__(self, flush_ms: int) -> None:
+        self._flush_ms = flush_ms
+        self._waiting: dict[str, bytes] = {}  # in the order in which they began to wait
+        self._urgent: dict[str, bytes] = {}
+
+    def offer(self, device_id: str, packed: bytes, at_ms: int, *, urgent: bool) -> None:
+        """Note the newest words; ``urgent`` ones are written with the next turn."""
+        before = self._waiting.get(device_id)
+        value = (at_ms.to_bytes(8, "big", signed=True) if before is None else before[:8]) + packed
+        self._waiting[device_id] = value
+        if urgent or device_id in self._urgent:
+            self._urgent[device_id] = value
+
+    def due(self, now_ms: int) -> list[tuple[str, bytes]]:
+        """Return what is urgent, and what has waited its time."""
+        found = dict(self._urgent)
+        rows_max = len(found) + NOTED_PER_TURN + len(self._waiting) // NOTED_PART
+        for device_id, value in self._waiting.items():
+            waited_ms = now_ms - int.from_bytes(value[:8], "big", signed=True)
+            if waited_ms < self._flush_ms or len(found) >= rows_max:
+                break
+            found[device_id] = value
+        return list(found.items())
+
+    def everything(self) -> list[tuple[str, bytes]]:
+        return list(self._waiting.items())
+
+    def confirm(self, written: Iterable[tuple[str, bytes]]) -> None:
+        """Note what is committed; what was said since stays."""
+        for device_id, value in written:
+            if self._urgent.get(device_id) is value:
+                del self._urgent[device_id]
+            if self._waiting.get(device_id) is value:
+                del self._waiting[device_id]
 
 
 class Coverage:
@@ -117,29 +171,45 @@ class Coverage:
         self.flush_ms = flush_ms
         self.points: Unsaved[PointKey, CoveragePoint] = Unsaved(flush_ms)
         self.boots: Unsaved[tuple[str, str], BootBase] = Unsaved(flush_ms)
-        self.told: Unsaved[str, Told] = Unsaved(flush_ms)
-        self._in_turn: list[Told] = []
-        self._newest_key: dict[tuple[str, str], PointKey] = {}
-        self._written_base: dict[tuple[str, str], tuple[int | None, ...]] = {}
+        self.told = Notes(flush_ms)
+        self._in_turn: list[tuple[str, bytes]] = []
+        #: Of each device what was written last, as the hash of its key and of its base: whatever differs is urgent.
+        self._newest_key: dict[str, int] = {}
+        self._written_base: dict[str, int] = {}
         self._said: dict[str, tuple[Any, ...]] = {}
+        #: Devices say the same: each saying is kept once.
+        self._sayings: dict[tuple[Any, ...], tuple[Any, ...]] = {}
 
-    def collect(self, detector: Detector) -> None:
-        """Take over what changed in the detector."""
-        points, told = detector.take_changed_points(), detector.take_told()
+    def take_passed(self, passed: Passed) -> None:
+        """Take over what is to be written of devices that slept: it has waited long enough."""
+        points, bases = passed
         for point in points:
-            key, boot_key = _point_key(point), (point.device_id, point.boot)
+            self.points.offer(_point_key(point), point, point.last_received_ms, urgent=True)
+        for base in bases:
+            self.boots.offer(_boot_key(base), base, base.newest_received_ms, urgent=True)
+
+    def collect(self, detector: Detector, *, since_ms: int = 0) -> None:
+        """Take over what changed in the detector, and what waits of its sleeping devices since before an instant."""
+        points, told = detector.take_changed_points(), detector.take_told()
+        self.take_passed(detector.take_passed(since_ms, PASSED_PER_TURN + len(self._said) // PASSED_PART))
+        for point in points:
+            key = _point_key(point)
             # What went past a device that slept has waited long enough.
-            urgent = self._newest_key.get(boot_key) != key or point.device_id in told
+            urgent = self._newest_key.get(point.device_id) != hash(key) or point.device_id in told
             self.points.offer(key, point, point.last_received_ms, urgent=urgent)
         for base in detector.take_changed_boots():
-            urgent = self._written_base.get(_boot_key(base)) != _base_of(base) or base.device_id in told
+            urgent = self._written_base.get(base.device_id) != hash(_base_of(base)) or base.device_id in told
             self.boots.offer(_boot_key(base), base, base.newest_received_ms, urgent=urgent)
 
     def note(self, told: Told) -> None:
         """Note what a heartbeat says of its device."""
         said = told.at_once()
-        self.told.offer(told.device_id, told, told.received_ms, urgent=self._said.get(told.device_id) != said)
-        self._said[told.device_id] = said
+        before = self._said.get(told.device_id)
+        self.told.offer(told.device_id, told.packed(), told.received_ms, urgent=before != said)
+        if before != said:
+            if len(self._sayings) > SAYINGS_MAX:
+                self._sayings.clear()
+            self._said[told.device_id] = self._sayings.setdefault(said, said)
 
     def fill(self, turn: Turn, *, early_rows: int = 0, everything: bool = False) -> None:
         """Put into the turn what is due; with room left, what would be due soon."""
@@ -152,7 +222,7 @@ class Coverage:
             turn.boots = self.boots.due(turn.now_ms, within_ms=within_ms, rows_max=rows_max)
             self._in_turn = self.told.due(turn.now_ms)
         turn.notes = [note for note in turn.notes if note.status is not None]
-        turn.notes += [told.as_note() for told in self._in_turn]
+        turn.notes += [note_of(device_id, value[8:]) for device_id, value in self._in_turn]
 
     def add(self, turn: Turn, devices: frozenset[str]) -> None:
         """Put into a turn that is filled all else that waits of some devices."""
@@ -167,8 +237,8 @@ class Coverage:
         """The turn is committed."""
         self.points.confirm((_point_key(point), point) for point in turn.points)
         for point in turn.points:
-            self._newest_key[(point.device_id, point.boot)] = _point_key(point)
+            self._newest_key[point.device_id] = hash(_point_key(point))
         self.boots.confirm((_boot_key(base), base) for base in turn.boots)
         for base in turn.boots:
-            self._written_base[_boot_key(base)] = _base_of(base)
-        self.told.confirm((told.device_id, told) for told in self._in_turn)
+            self._written_base[base.device_id] = hash(_base_of(base))
+        self.told.confirm(self._in_turn)

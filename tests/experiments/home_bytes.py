@@ -15,7 +15,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -44,6 +44,7 @@ HOURS = float(os.environ.get("KAIMEN_TEST_HOURS", "4"))
 OPENINGS_A_DAY = 10
 BEGIN_MS = 1_790_000_000_000
 BLOCK = 1_024
+SPOKEN_AT_ONCE = 5_000
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 _LAY_OUT = queries("console.benches", "ingest.sql")["lay_out"]
 _NOT_WALKED = (type, ModuleType, FunctionType)  # they are nobody's
@@ -98,32 +99,29 @@ class Street:
         self._devices = list(devices)
         self._seq, self._opens = [0] * len(devices), [0] * len(devices)
         self._site_id = site_id
-        self._boots = [f"{number + 1:016x}" for number in range(len(devices))]
 
-    def say(self, now_ms: int, from_ms: int, *, beat: bool) -> list[Message]:
-        """Return what is said in a span that ends now."""
+    def say(self, now_ms: int, numbers: Iterable[int], span_ms: int) -> list[Message]:
+        """Return what some doors say at an instant: each a heartbeat, and perhaps an opening of the span before."""
         said: list[Message] = []
-        chance = OPENINGS_A_DAY * (now_ms - from_ms) / DAY_MS
-        for number, device_id in enumerate(self._devices):
-            up = now_ms - BEGIN_MS + 60_000
-            if beat:
-                payload = (
-                    f'{{"v":1,"boot":"{self._boots[number]}","ts":{now_ms},"up":{up},"clk":"ntp","seq_last":{self._seq[number]},'
-                    f'"opens":{self._opens[number]},"unsent":0,"first_seq":1,"batt":0.9,"rssi":-60,"fw":"1.0.0"}}'
-                )
-                said.append(Message(self._topic(device_id, "hb"), payload.encode(), now_ms))
+        chance = OPENINGS_A_DAY * span_ms / DAY_MS
+        up = now_ms - BEGIN_MS + 60_000
+        for number in numbers:
+            device_id, boot = self._devices[number], f"{number + 1:016x}"
+            head = f'{{"v":1,"boot":"{boot}","clk":"ntp",'
             if self._chance.random() < chance:
                 self._opens[number] += 1
-                for state in ("Open", "Closed"):
+                for state, ago_ms in (("Open", 2_000), ("Closed", 1_000)):
                     self._seq[number] += 1
                     payload = (
-                        f'{{"v":1,"boot":"{self._boots[number]}","seq":{self._seq[number]},"ts":{now_ms},"up":{up},"clk":"ntp",'
+                        f'{head}"seq":{self._seq[number]},"ts":{now_ms - ago_ms},"up":{up - ago_ms},'
                         f'"type":"DoorPhysicalState","state":"{state}","opens":{self._opens[number]}}}'
                     )
                     said.append(Message(self._topic(device_id, "evt"), payload.encode(), now_ms))
-                    up += 1_000
-                    now_ms += 1_000
-                now_ms -= 2_000
+            payload = (
+                f'{head}"ts":{now_ms},"up":{up},"seq_last":{self._seq[number]},"opens":{self._opens[number]},"unsent":0,'
+                f'"first_seq":1,"batt":0.9,"rssi":-60,"fw":"1.0.0"}}'
+            )
+            said.append(Message(self._topic(device_id, "hb"), payload.encode(), now_ms))
         return said
 
     def _topic(self, device_id: str, channel: str) -> str:
@@ -203,26 +201,38 @@ class Stopwatch:
 
 
 def live(state: GroupState, street: Street, watch: Stopwatch) -> None:
-    """Let some hours pass."""
-    now_ms, end_ms, number = BEGIN_MS, BEGIN_MS + int(HOURS * HOUR_MS), 0
-    while now_ms < end_ms:
-        number += 1
-        from_ms, now_ms = now_ms, now_ms + BEAT_S * 1_000
-        said = street.say(now_ms, from_ms, beat=True)
-        watch.lap("")
-        state.apply(said, now_ms + 3_000)
-        watch.lap("messages and pulses")
-        turn = state.draft(now_ms + 3_000)
-        state.confirm(turn)
-        watch.lap("drafts")
-        if number % (3_600 // BEAT_S) == 0:
-            write_down(state, now_ms + 4_000)
-            watch.lap("written down")
-
-
-def write_down(state: GroupState, now_ms: int) -> None:
-    """Write every block down, a turn each, as ``Snapshots`` does."""
+    """Let some hours pass: each door speaks every ``BEAT_S``, one after the other; blocks are written down in between."""
     devices = list(state.book.device_no)
+    parts = max(2, len(devices) // SPOKEN_AT_ONCE)
+    span_ms = BEAT_S * 1_000
+    watch.lap("")
+    state.apply([], BEGIN_MS + 1_000)
+    watch.lap("first pulse")
+    state.confirm(state.draft(BEGIN_MS + 1_000))
+    watch.lap("first views")
+    written = 0
+    for round_no in range(round(HOURS * HOUR_MS / span_ms)):
+        for part in range(parts):
+            now_ms = BEGIN_MS + 2_000 + round_no * span_ms + span_ms * part // parts
+            watch.lap("")
+            said = street.say(now_ms, range(part, len(devices), parts), span_ms)
+            watch.lap("")
+            state.apply(said, now_ms + 3_000)
+            watch.lap("messages and pulses")
+            state.confirm(state.draft(now_ms + 3_000))
+            watch.lap("drafts")
+            # In an hour every block is written down once.
+            due = round((round_no * parts + part + 1) / parts * span_ms / HOUR_MS * len(devices)) - written
+            write_down(state, [devices[(written + at) % len(devices)] for at in range(due)], now_ms + 3_500)
+            written += due
+            watch.lap("written down")
+        print(
+            f"  after {(round_no + 1) * BEAT_S / 60:.0f} min: {resident_bytes() / 2**20:,.0f} MB", flush=True
+        )
+
+
+def write_down(state: GroupState, devices: Sequence[str], now_ms: int) -> None:
+    """Write some devices down, blocks to a turn, as ``Snapshots`` does."""
     for first in range(0, len(devices), BLOCK):
         turn = state.draft(now_ms)
         block = devices[first : first + BLOCK]

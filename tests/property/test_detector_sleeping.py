@@ -10,7 +10,7 @@ import pytest
 from ingest.detector import Detector, HouseholdView
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import Fact
-from ingest.detector.state import PULSE_MS
+from ingest.detector.state import FOREVER, PULSE_MS
 from ingest.judging import _Line, parse_registry
 from kaimen.policy import HOUR_MS
 from tests.property.strategies_wire import random_case
@@ -33,6 +33,17 @@ class Told(Kept):
     def take(self, detector: Detector, facts: list[Fact]) -> None:
         super().take(detector, facts)
         self.views += detector.take_changed_views()
+
+    def take_passed(self, detector: Detector, before_ms: int = FOREVER) -> None:
+        """Write what waits of sleeping devices, beside all that changed."""
+        self.take(detector, [])
+        some = len(detector._tracks)
+        points, bases = detector.take_passed(before_ms, some // 2)
+        more = detector.take_passed(before_ms)
+        for point in [*points, *more[0]]:
+            name = (point.device_id, point.boot, point.seq_last, point.opens, point.first_up_ms)
+            self.points[name], self.changed[name] = point, self.turn
+        self.boots |= {(base.device_id, base.boot): base for base in [*bases, *more[1]]}
 
 
 def play(
@@ -78,18 +89,16 @@ def play(
             elif dice < 0.15:
                 detector.replace_registry(registry)
             elif dice < 0.2:
-                detector.wake_passed(reached - HOUR_MS)
+                told.take_passed(detector, reached - HOUR_MS)
             elif dice < 0.25:
-                detector.wake_passed()
-                told.take(detector, [])
+                told.take_passed(detector)
                 detector = told.start(registry, reached - PULSE_MS, awake_max=awake_max)
                 rest()
                 pulse(reached - PULSE_MS)
         feed(detector, line, told)
         rest()
     pulse(max(reached, until_ms // PULSE_MS * PULSE_MS))
-    detector.wake_passed()
-    told.take(detector, [])
+    told.take_passed(detector)
     return said, told
 
 
