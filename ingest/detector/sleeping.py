@@ -7,6 +7,7 @@ door's watching go on does not: it is noted in the bytes' head, and told to the 
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from struct import Struct
 from typing import Any, NamedTuple
@@ -95,6 +96,44 @@ class Remembered(msgspec.Struct, array_like=True, gc=False):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_track = msgspec.msgpack.Decoder(_Track).decode
+#: What most tracks' bytes hold, in their form: a track by itself says few things twice. Nothing of it is kept anywhere.
+_WORDS = _encode(
+    [
+        *(["AccessTaken", "AccessGranted", "card", "face", "in", "out", "rtc", "unsynced"],),
+        ["0000000000000000", [60_000] + [1_790_000_000_000] * 4 + [None, 1_790_000_000_000]],
+        [
+            [
+                1,
+                1_790_000_000_000,
+                60_000,
+                "ntp",
+                "DoorPhysicalState",
+                None,
+                "Closed",
+                *[None] * 6,
+                False,
+                None,
+            ]
+        ],
+        [
+            [
+                1,
+                "0000000000000000",
+                1,
+                1_790_000_000_000,
+                60_000,
+                "ntp",
+                "DoorPhysicalState",
+                None,
+                "Open",
+                None,
+            ]
+        ],
+        [[[60_000, 1_790_000_000_000, "ntp", 0, 0, 1_790_000_000_000, False]]],
+        [[0, 2, 60_000, 1_790_000_000_000, 0, False], [1_790_000_000_000, 1_790_000_000_000]],
+    ]
+)
+_WINDOW_BITS = -12
 _decode_watch = msgspec.msgpack.Decoder(Remembered).decode
 
 
@@ -145,7 +184,12 @@ def fall_asleep(track: DeviceTrack) -> bytearray | None:
         ],
         indexed.passages, indexed.forced, indexed.edges, None if track.cold is None else track.cold.floor_ms, boots,
     )  # fmt: skip
-    return bytearray(_head_of(track) + _encode(body))
+    squeezed = zlib.compressobj(1, zlib.DEFLATED, _WINDOW_BITS, 4, zlib.Z_DEFAULT_STRATEGY, _WORDS)
+    return bytearray(b"".join((_head_of(track), squeezed.compress(_encode(body)), squeezed.flush())))
+
+
+def _expanded(asleep: bytearray) -> bytes:
+    return zlib.decompressobj(_WINDOW_BITS, _WORDS).decompress(memoryview(asleep)[_HEAD.size :])
 
 
 def _boot_bytes(boot: BootTrack) -> _Boot:
@@ -237,7 +281,7 @@ def wake(asleep: bytearray, device_id: str, load: Load | None) -> tuple[DeviceTr
     track.home = head[0]
     if len(asleep) == _HEAD.size:
         return track, None
-    body = _decode_track(memoryview(asleep)[_HEAD.size :])
+    body = _decode_track(_expanded(asleep))
     track._heard_ms, track._watched, track.counter_openings = (
         body.heard_ms,
         body.watched,
@@ -269,7 +313,7 @@ def told_of(asleep: bytearray, device_id: str) -> tuple[CoveragePoint, BootBase]
     if not head[2] & _UNTOLD:
         return None
     asleep[_WENT_AT] &= ~_UNTOLD
-    body = _decode_track(memoryview(asleep)[_HEAD.size :])
+    body = _decode_track(_expanded(asleep))
     packed = next(boot for boot in body.boots if int(boot.boot, 16) == head[4])
     last = _last_beat(head)
     newest_ms = max(packed.numbers[6], last[5] + head[14])

@@ -73,6 +73,8 @@ class Unsaved(Generic[K, V]):
             waiting = self._waiting.get(key)
             if waiting is not None and waiting[1] is value:
                 del self._waiting[key]
+        if not self._urgent:
+            self._urgent = {}  # a start makes all urgent, and a dictionary stays as large as it was
 
 
 PointKey = tuple[str, str, int, int, int]
@@ -162,6 +164,8 @@ class Notes:
                 del self._urgent[device_id]
             if self._waiting.get(device_id) is value:
                 del self._waiting[device_id]
+        if not self._urgent:
+            self._urgent = {}
 
 
 class Coverage:

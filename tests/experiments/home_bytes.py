@@ -12,6 +12,7 @@ import ctypes
 import gc
 import os
 import random
+import resource
 import sys
 import time
 from collections import Counter
@@ -172,8 +173,9 @@ def measure(homes: int) -> int:
         state, Street(list(book.registry.devices), next(iter(book.registry.devices.values())).site_id), watch
     )
     resident = resident_bytes()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024
     print(
-        f"{homes:,} homes: {resident / 2**20:,.0f} MB, {(resident - empty) / homes:,.0f} bytes a home beside what was there"
+        f"{homes:,} homes (at the most {peak:,} MB): {resident / 2**20:,.0f} MB, {(resident - empty) / homes:,.0f} bytes a home beside what was there"
         f" before; {rows.asked} reached back"
     )
     watch.tell(homes)
@@ -205,15 +207,27 @@ def live(state: GroupState, street: Street, watch: Stopwatch) -> None:
     devices = list(state.book.device_no)
     parts = max(2, len(devices) // SPOKEN_AT_ONCE)
     span_ms = BEAT_S * 1_000
+    for part in range(parts):  # what the broker kept comes before the first pulse
+        said = street.say(BEGIN_MS, range(part, len(devices), parts), 0)
+        watch.lap("")
+        state.apply(said, BEGIN_MS, may_pulse=False)
+        watch.lap("first words")
+        state.confirm(state.draft(BEGIN_MS))
+        watch.lap("first rows")
+    print(f"  first words: {resident_bytes() / 2**20:,.0f} MB", flush=True)
     watch.lap("")
     state.apply([], BEGIN_MS + 1_000)
     watch.lap("first pulse")
     state.confirm(state.draft(BEGIN_MS + 1_000))
     watch.lap("first views")
+    print(f"  first pulse: {resident_bytes() / 2**20:,.0f} MB", flush=True)
+    watch.lap("")
+    state.apply([], BEGIN_MS + 2_000)
+    watch.lap("a pulse with nothing due")
     written = 0
     for round_no in range(round(HOURS * HOUR_MS / span_ms)):
         for part in range(parts):
-            now_ms = BEGIN_MS + 2_000 + round_no * span_ms + span_ms * part // parts
+            now_ms = BEGIN_MS + 3_000 + round_no * span_ms + span_ms * part // parts
             watch.lap("")
             said = street.say(now_ms, range(part, len(devices), parts), span_ms)
             watch.lap("")
