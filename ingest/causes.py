@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ingest.detector.facts import OutageBegan, OutageEnded
+from kaimen.vocabulary import Device
 
 _FAR_MS = 1 << 62
 #: An outage of one device among others is told when the others had time to fall silent too, but not later than this.
@@ -47,16 +48,13 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Wiring:
+class Wiring(Device):
     """Where a device stands: its site, the gateway that speaks for it, how long it may be silent.
 
     ``is_required``: the detector watches it for a household. ``registered_ms`` and ``commissioning_ms`` say until
     when it may stay unheard before anybody is told.
     """
 
-    device_id: str
-    site_id: str
-    supervision_ms: int
     is_gateway: bool = False
     gateway_id: str | None = None
     is_required: bool = False

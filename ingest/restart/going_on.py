@@ -14,7 +14,7 @@ from psycopg.rows import tuple_row
 
 from ingest import metrics
 from ingest.detector import BootBase, CoveragePoint, Detector
-from ingest.detector.cold import Hot, Stored
+from ingest.detector.cold import Stored
 from ingest.restart.rows import Found, Unsound, least_batch
 from ingest.restart.snapshots import TAIL_MS
 from ingest.rows.event_columns import read_columns
@@ -51,18 +51,16 @@ def go_on(
     event_of: Callable[[str, list[Any]], wire.Event],
 ) -> tuple[set[str], int]:
     """Let a detector take up what was written down; return the devices that are in it, and how many events came since."""
-    hots: dict[str, tuple[Hot, int]] = {}
     blocks = list(found)
     number_of = loader.number_of
-    for block in blocks:
-        for hot in block.hots:
-            if hot.device_id in number_of:
-                hots[hot.device_id] = hot, block.batch
-    if not hots:
+    batch_of = {
+        hot.device_id: block.batch for block in blocks for hot in block.hots if hot.device_id in number_of
+    }
+    if not batch_of:
         return set(), 0
     since_ms = min(block.written_ms for block in blocks) - TAIL_MS
     values = {
-        "devices": [number_of[device_id] for device_id in hots],
+        "devices": [number_of[device_id] for device_id in batch_of],
         "batch": least_batch(blocks),
         "since": as_datetime(since_ms),
     }
@@ -72,20 +70,19 @@ def go_on(
     with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
         for device_no, boot, batch, received_ms, *said in cursor.execute(_SQL["load_tail"], values):
             device_id = device_by_no[device_no]
-            if batch > hots[device_id][1]:
+            if batch > batch_of[device_id]:
                 events.setdefault(device_id, []).append((event_of(boot_text(boot), said), received_ms))
                 count += 1
     with connection.cursor(binary=True) as rows:
         for row in rows.execute(_SQL["load_points_of"], values):
             device_id = device_by_no[row["device_no"]]
-            if row["batch"] > hots[device_id][1]:
+            if row["batch"] > batch_of[device_id]:
                 points.setdefault(device_id, []).append(point_of(device_id, row))
     for point in unsaved:
-        if point.device_id in hots:
+        if point.device_id in batch_of:
             points.setdefault(point.device_id, []).append(point)
-    taken = detector.go_on(
-        [hot for hot, _ in hots.values()], loader.load, events=events, points=points, boots=boots
-    )
+    hots = (hot for block in blocks for hot in block.hots if batch_of.get(hot.device_id) == block.batch)
+    taken = detector.go_on(hots, loader.load, events=events, points=points, boots=boots)
     return taken, count
 
 

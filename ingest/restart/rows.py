@@ -50,13 +50,20 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One block as it was read."""
+    """One block as it was read: sound, and read out device by device when they are taken up, for they are many."""
 
     block_no: int
     batch: int
     written_ms: int
-    size_bytes: int
-    hots: list[Hot]
+    state: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.state)
+
+    @property
+    def hots(self) -> list[Hot]:
+        return _decoder.decode(self.state)
 
 
 def block_of(device_no: int) -> int:
@@ -145,11 +152,11 @@ def load_snapshots(
             unsound[block_no] = Unsound.CHECKSUM
         else:
             try:
-                hots = _decoder.decode(state)
+                _decoder.decode(state)
             except (msgspec.DecodeError, msgspec.ValidationError):
                 unsound[block_no] = Unsound.FORM
                 continue
-            found.append(Found(block_no, row["batch"], as_ms(row["written_at"]), len(state), hots))
+            found.append(Found(block_no, row["batch"], as_ms(row["written_at"]), state))
     return found, unsound
 
 

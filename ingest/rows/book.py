@@ -112,11 +112,13 @@ def load_book(
             for token, klass, household_id in _rows(connection, "load_credentials")
         }
     required = _required_devices(household_by_id.values(), now_ms)
+    wiring = _wiring(devices, required)
+    device_by_id |= {item.device_id: item for item in wiring}  # what is wired is a device, and kept once
     return Book(
         Registry(device_by_id, household_by_id, credentials),
         {item.device.device_id: item.no for item in devices},
         household_no,
-        _wiring(devices, required),
+        wiring,
     )
 
 

@@ -1,6 +1,6 @@
 """``python -m tests.experiments.home_bytes [HOMES …]``: numbers of homes enter; what each part of ingest keeps of a home leaves.
 
-The registry comes from a real PostgreSQL; the rest is the service's own state of one group in this process, without a
+The registry comes from a real PostgreSQL, or with ``KAIMEN_TEST_REGISTRY=memory`` from nowhere; the rest is the service's own state of one group in this process, without a
 broker. Each home has one door that says a heartbeat every ``KAIMEN_TEST_BEAT_S`` (300) and is opened ten times a day,
 for ``KAIMEN_TEST_HOURS`` (4); once an hour each block is written down, as the service does. Printed are the resident
 memory, what each part keeps that no part before it keeps (by walking every object), and how long each step took.
@@ -25,22 +25,24 @@ import numpy as np
 import psycopg
 
 from ingest.admission import Message
-from ingest.causes import Causes
-from ingest.detector import Detector
+from ingest.causes import Causes, Wiring
+from ingest.detector import Detector, Registry
 from ingest.detector.cold import Stored
 from ingest.groups.group_state import GroupState
 from ingest.groups.own_clock import OwnClock
 from ingest.restart.snapshots import KEPT_MS
-from ingest.rows.book import load_book
+from ingest.rows.book import Book, load_book
 from ingest.rows.unsaved import Coverage
 from kaimen import wire
 from kaimen.clock import as_datetime
 from kaimen.database import connect, queries
 from kaimen.schema import migrate
+from kaimen.vocabulary import DoorBinding, Household
 from tests.fix_servers import postgres_server
 
 BEAT_S = int(os.environ.get("KAIMEN_TEST_BEAT_S", "300"))
-AWAKE_MAX = int(os.environ.get("KAIMEN_TEST_AWAKE", "1000"))
+IN_MEMORY = os.environ.get("KAIMEN_TEST_REGISTRY") == "memory"
+AWAKE_MAX = int(os.environ.get("KAIMEN_TEST_AWAKE", "20000"))
 HOURS = float(os.environ.get("KAIMEN_TEST_HOURS", "4"))
 OPENINGS_A_DAY = 10
 BEGIN_MS = 1_790_000_000_000
@@ -141,8 +143,31 @@ class _Rows:
         return Stored({}, [], [])
 
 
-def measure(homes: int) -> int:
-    """Print what one group keeps of so many homes; return the bytes resident."""
+def book_of(homes: int) -> Book:
+    """Return the registry that ``read_book`` would read."""
+    now_ms, spans = BEGIN_MS - HOUR_MS, (3 * BEAT_S * 1_000, 172_800_000)
+    site_id = "bench"
+    wiring = tuple(
+        Wiring(
+            f"door-{n}", site_id, spans[0], is_required=True, registered_ms=now_ms, commissioning_ms=spans[1]
+        )
+        for n in range(homes)
+    )
+    doors = {item.device_id: item for item in wiring}
+    households = {
+        f"h{n}": Household(f"h{n}", site_id, (DoorBinding(item.device_id),), now_ms)
+        for n, item in enumerate(wiring)
+    }
+    households = {item.household_id: item for item in households.values()}
+    numbers = range(1, homes + 1)
+    registry = Registry({**doors}, households, {})
+    return Book(
+        registry, dict(zip(doors, numbers, strict=True)), dict(zip(households, numbers, strict=True)), wiring
+    )
+
+
+def read_book(homes: int) -> tuple[int, Stopwatch, Book]:
+    """Lay homes out in a database and read them; return what was resident before, and a watch that has a lap of it."""
     with postgres_server(durable=False) as postgres:
         with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
             connection.execute("CREATE DATABASE kaimen")
@@ -156,7 +181,18 @@ def measure(homes: int) -> int:
         watch = Stopwatch()
         with connect(url, service="experiment") as opened:
             book = load_book(opened, now_ms=BEGIN_MS)
-    watch.lap("registry read")
+        watch.lap("registry read")
+    return empty, watch, book
+
+
+def measure(homes: int) -> int:
+    """Print what one group keeps of so many homes; return the bytes resident."""
+    if IN_MEMORY:
+        empty, watch = resident_bytes(), Stopwatch()
+        book = book_of(homes)
+        watch.lap("registry made")
+    else:
+        empty, watch, book = read_book(homes)
     print(f"registry: {(resident_bytes() - empty) / homes:,.0f} bytes a home")
     watch.lap("")
     detector = Detector(book.registry, now_ms=BEGIN_MS, awake_max=AWAKE_MAX)
