@@ -7,6 +7,7 @@ import contextlib
 import time
 import traceback
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import psycopg
 from fastapi import FastAPI, Request
@@ -271,6 +272,17 @@ def answer_error(
     return error_page(request, status, code)
 
 
+def _asked_before(request: Request) -> str:
+    """Say where to go after signing in, and, of a form that was sent, that it was not taken."""
+    if request.method == "GET":
+        return f"?next={_quoted(path_of(request))}" if request.url.path != "/" else ""
+    if request.url.path == "/sign-out":
+        return ""
+    came_from = urlsplit(request.headers.get("referer", ""))
+    same = came_from.netloc == request.url.netloc and came_from.path.startswith("/")
+    return "?lost=1" + (f"&next={_quoted(came_from.path)}" if same else "")
+
+
 def _too_much(scope: Scope, status: int) -> ASGIApp:
     return error_page(Request(scope), status)
 
@@ -280,12 +292,7 @@ def _add_error_handlers(app: FastAPI) -> None:
     def sign_in_needed(request: Request, _error: SignInNeededError) -> Response:
         if _wants_json(request) or request.url.path == "/stream" or "fragment" in request.query_params:
             return error_response(401)
-        after = (
-            f"?next={_quoted(path_of(request))}"
-            if request.method == "GET" and request.url.path != "/"
-            else ""
-        )
-        return RedirectResponse(f"/sign-in{after}", 303)
+        return RedirectResponse(f"/sign-in{_asked_before(request)}", 303)
 
     @app.exception_handler(MustFirstError)
     def must_first(request: Request, error: MustFirstError) -> Response:

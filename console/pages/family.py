@@ -139,6 +139,7 @@ def _home(
         unknown_cause=outage["cause"] if outage else None,
         unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
         away_until=row["absent_until"],
+        declared=None if blocked else _declared(connection, reader, row["id"]),
         phone=row["phone"],
         spoke_form=forms.get("spoke", view_parts.Form()),
         away_form=forms.get("away", view_parts.Form()),
@@ -149,6 +150,17 @@ def _home(
         news=news,
         notices_form=notices_form,
     )
+
+
+def _declared(connection: Connection, reader: Reader, household_id: str) -> tuple[datetime, datetime] | None:
+    """From when until when an absence is declared, that holds or comes next."""
+    row = _absence_now(connection, household_id, reader.now)
+    return None if row is None else (row["from_at"], row["to_at"])
+
+
+def _absence_now(connection: Connection, household_id: str, now: datetime) -> dict[str, Any] | None:
+    values = {"household_id": household_id, "now": now}
+    return connection.execute(queries("console", "residents.sql")["absence_now"], values).fetchone()
 
 
 def _back_url(connection: Connection, household_id: str) -> str | None:
@@ -313,6 +325,25 @@ def away(
                 connection, seat, open_form="away", form=form, household_id=household_id, status=422
             )
     return seat.go("/family", "notice.absence_declared")
+
+
+@router.post("/family/{household_id}/away/end", dependencies=[CheckedForm])
+def end_away(seat: Guard, household_id: HouseholdId) -> Response:
+    """She is back, or not going after all: nobody is unwatched for longer than she is away."""
+    ended = 0
+    with seat.transaction() as connection:
+        load(connection, seat, household_id)
+        with unheard(connection, seat, household_id, "away_end"):
+            absence = _absence_now(connection, household_id, seat.now)
+            if absence is not None:
+                values = {"id": absence["id"], "household_id": household_id, "now": seat.now}
+                ended = connection.execute(queries("console")["absence_end"], values).rowcount
+            if absence is not None and ended:
+                seat.audit(
+                    connection, "absence_ended", purpose="absence", object_kind="household",
+                    object_id=household_id, absence=absence["id"],
+                )  # fmt: skip
+    return seat.go("/family", "notice.absence_ended" if ended else None)
 
 
 @router.post("/family/{household_id}/look", dependencies=[CheckedForm])

@@ -86,15 +86,15 @@ def home(seat: SignedIn) -> Response:
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, next: str = "/") -> Response:
+def sign_in_page(request: Request, next: str = "/", lost: str = "") -> Response:
     if find_seat(request) is not None:
         return RedirectResponse(local_path(next), 303)
-    return answer(request, view_parts.Form(), next)
+    return answer(request, view_parts.Form(), next, lost=bool(lost))
 
 
 def answer(
     request: Request, form: view_parts.Form, after: str, status: int = 200, *, wait: timedelta = timedelta(0),
-    subject: str = "",
+    subject: str = "", lost: bool = False,
 ) -> Response:  # fmt: skip
     """The page for signing in, with what was wrong and how long to wait before the next attempt."""
     services = services_of(request)
@@ -102,7 +102,13 @@ def answer(
     if not 20 <= len(visitor) <= 100:
         visitor = secrets.token_urlsafe(32)
     page = sign_in_views.SignInPage(
-        form, local_path(after), load_demo_users(services), wait_ms(wait), outer_name(services), subject
+        form,
+        local_path(after),
+        load_demo_users(services),
+        wait_ms(wait),
+        outer_name(services),
+        subject,
+        lost,
     )
     shell = outer_shell(request, csrf=identity.csrf_of(visitor))
     response = HTMLResponse(render("sign_in.html", shell=shell, page=page), status)

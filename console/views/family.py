@@ -46,6 +46,7 @@ class FamilyHome:
     unknown_cause: str | None = None  # own, broker, site, gateway, device
     unknown_since: datetime | None = None
     away_until: datetime | None = None
+    declared: tuple[datetime, datetime] | None = None  # the absence that holds or comes next; she may end it
     phone: str | None = None
     spoke_form: Form | None = None
     away_form: Form | None = None

@@ -27,6 +27,7 @@ class SignInPage:
     wait_ms: int = 0  # until the next attempt is looked at
     outer_name: str = ""  # of an identity provider people may sign in with
     outer_subject: str = ""  # who somebody is there whom nobody tied here yet
+    lost: bool = False  # she pressed something after her session had ended: it was not taken
 
 
 @dataclass(frozen=True, slots=True)

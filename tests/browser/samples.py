@@ -913,6 +913,7 @@ FAMILY_AWAY = family(
     family_views.FamilyState.AWAY,
     line=AWAY_LINE,
     away_until=NOW + timedelta(days=3),
+    declared=(ago(days=2), NOW + timedelta(days=3)),
     looked=(admin_views.LookRow(ago(hours=5), "李敏", "property_clerk", "household", "care"),),
 )
 
@@ -1576,7 +1577,7 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "sign-in-wait": (
         "sign_in.html",
         lambda: sign_in_views.SignInPage(
-            view_parts.Form({}, {"": "wait_a_little"}), wait_ms=90_000, outer_name="企业微信"
+            view_parts.Form({}, {"": "wait_a_little"}), wait_ms=90_000, outer_name="企业微信", lost=True
         ),
         {"user": None, "role": None},
     ),

@@ -198,6 +198,12 @@ def test_family_says_she_spoke_with_her_but_not_for_ever(world: World) -> None:
         world.post(family, "/family/h-wang/away", reason="relatives", to="2025-11-25T10:00").status_code
         == 303
     )
+    assert "/family/h-wang/away/end" in family.get("/family").text, "and takes back what she declared"
+    assert world.post(family, "/family/h-other/away/end").status_code == 404
+    assert world.post(world.browser("watcher"), "/family/h-wang/away/end").status_code == 403
+    assert world.post(family, "/family/h-wang/away/end").status_code == 303
+    assert "/family/h-wang/away/end" not in family.get("/family").text
+    assert len(world.rows("SELECT 1 FROM audit_entries WHERE action = 'absence_ended'")) == 1
 
 
 def test_family_is_told_no_more_than_she_consents_to(world: World) -> None:

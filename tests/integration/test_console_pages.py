@@ -74,6 +74,21 @@ def test_nobody_signed_in_is_led_to_the_sign_in_page_and_back(world: World) -> N
         assert answer.headers["location"].startswith("/sign-in?next=/"), path
 
 
+@pytest.mark.one_store
+def test_who_was_signed_out_meanwhile_is_told_that_what_she_sent_was_not_taken(world: World) -> None:
+    client = world.browser("clerk")
+    case = f"/cases/{world.case_ids['wang']}"
+    form = {"csrf": world.csrf(client), "note": "she phoned"}
+    world.write("DELETE FROM sessions")
+    answer = client.post(f"{case}/note", data=form, headers={"Referer": f"https://console.test{case}"})
+    assert answer.headers["location"] == f"/sign-in?lost=1&next={case}"
+    page = client.get(answer.headers["location"]).text
+    assert "刚才提交的没有生效" in page
+    assert f'value="{case}"' in page
+    assert client.post(f"{case}/note", data=form).headers["location"] == "/sign-in?lost=1"
+    assert "lost" not in client.post("/sign-out", data=form).headers["location"]
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_page_reads_in_both_languages(world: World, language: str) -> None:
     for path, names in PAGES.items():
