@@ -147,8 +147,9 @@ def _say_left_out(path: Path, unreadable: Sequence[Any]) -> None:
 def _judge(
     wire_file: Path, registry_file: Path | None, until_ms: int | None, *, quiet: bool
 ) -> dict[str, Any]:
-    from ingest.judging import judge_wire, read_registry
+    from ingest.judging import judge_wire
     from ingest.recording_file import Unreadable
+    from ingest.registry_file import read_registry
     from ingest.wire_file import WireMessages
 
     if registry_file is None or until_ms is None:

@@ -7,7 +7,8 @@ import msgspec
 import edge.__main__
 import ingest.__main__
 import tests.kills.ingest_life
-from ingest.judging import judge_wire, parse_registry
+from ingest.judging import judge_wire
+from ingest.registry_file import parse_registry
 from tests.kills.street_days import HOMES, live_days
 
 

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from ingest.detector import Detector, Registry
 from ingest.detector.gaps import QUARTER_S, SPAN_MAX, count_crossings, find_long_spans, spans_between
 from ingest.detector.rule import HouseholdRule
-from ingest.judging import _Admitter, _Counts, parse_registry
+from ingest.judging import _Admitter, _Counts
 from ingest.look_back.backtest import HouseholdPast, Past, Policy, household_past
+from ingest.registry_file import parse_registry
 from tests.property.strategies_wire import random_case
 from tests.seeds import slow_seeds
 

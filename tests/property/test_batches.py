@@ -21,7 +21,8 @@ from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import Fact, Taken
 from ingest.detector.rows import Rows
 from ingest.detector.state import PULSE_MS
-from ingest.judging import _Line, parse_registry
+from ingest.judging import _Line
+from ingest.registry_file import parse_registry
 from kaimen import wire
 from kaimen.vocabulary import Absence
 from tests.property.strategies_wire import Case, plain_streams, random_case

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 
 from ingest.detector.columns import Columns, ColumnsError, Homes
 from ingest.detector.history import NOT_ENDED, History, history_of_columns
-from ingest.judging import judge_wire, parse_registry
+from ingest.judging import judge_wire
+from ingest.registry_file import parse_registry
 from tests.property.strategies_wire import Case, plain_streams, random_case
 from tests.property.wire_columns import columns_of_case
 

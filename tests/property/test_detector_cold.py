@@ -16,7 +16,8 @@ from ingest.detector.cold import Stored as StoredOfDevice
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import BootBase, Fact
 from ingest.detector.state import AWAKE_MAX, PULSE_MS
-from ingest.judging import _Line, parse_registry
+from ingest.judging import _Line
+from ingest.registry_file import parse_registry
 from ingest.rows.event_columns import pack_events
 from kaimen import wire
 from kaimen.policy import HOUR_MS

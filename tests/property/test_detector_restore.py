@@ -13,7 +13,8 @@ from ingest.detector import CheckDue, CoveragePoint, Crossing, Detector, OutageB
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import BootBase, CheckEnded, Fact, OutageEnded, Taken
 from ingest.detector.state import PULSE_MS
-from ingest.judging import _Admitter, _Counts, _Line, parse_registry
+from ingest.judging import _Admitter, _Counts, _Line
+from ingest.registry_file import parse_registry
 from ingest.rows.event_columns import pack_events
 from kaimen import wire
 from kaimen.policy import PAST_MAX_MS

@@ -11,7 +11,8 @@ from ingest.detector import Detector, HouseholdView
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import Fact
 from ingest.detector.state import FOREVER, PULSE_MS
-from ingest.judging import _Line, parse_registry
+from ingest.judging import _Line
+from ingest.registry_file import parse_registry
 from kaimen.policy import HOUR_MS
 from tests.property.strategies_wire import random_case
 from tests.property.test_detector_cold import Kept

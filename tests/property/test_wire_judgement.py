@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from ingest.judging import judge_wire, parse_registry
+from ingest.judging import judge_wire
+from ingest.registry_file import parse_registry
 from tests.oracle.wire_oracle import in_order, judge
 from tests.property.mutations_wire import live_together, unfortunate_case
 from tests.property.strategies_wire import (

@@ -7,7 +7,8 @@ import numpy as np
 from ingest.detector.columns import Columns, Homes
 from ingest.detector.engine import Registry
 from ingest.detector.rows import Rows
-from ingest.judging import _Admitter, _Counts, _received_by_us, parse_registry
+from ingest.judging import _Admitter, _Counts, _received_by_us
+from ingest.registry_file import parse_registry
 from kaimen.vocabulary import DoorRole, Household
 from tests.property.strategies_wire import Case
 

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 from ingest.detector.history import history_of_columns
-from ingest.judging import judge_wire, parse_registry
+from ingest.judging import judge_wire
+from ingest.registry_file import parse_registry
 from tests.oracle.columns_oracle import NEVER, History, judge_columns
 from tests.oracle.columns_shape import HOUR
 from tests.oracle.columns_street import Street, make_street

@@ -31,7 +31,8 @@ from ingest.detector import (
 )
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import Fact
-from ingest.judging import judge_wire, parse_registry
+from ingest.judging import judge_wire
+from ingest.registry_file import parse_registry
 from kaimen.policy import DAY_MS
 
 pytestmark = pytest.mark.simulation

@@ -13,12 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from console.cli import main
-from ingest.judging import (
-    judge_wire,
-    parse_registry,
-    read_registry,
-)
+from ingest.judging import judge_wire
 from ingest.recording_file import RecordingError, Unreadable
+from ingest.registry_file import parse_registry, read_registry
 from ingest.wire_file import WireMessages
 
 BEGIN = 1_763_712_000_000
