@@ -7,8 +7,10 @@ at the end the broker must hold nothing more for it, and the rows must be those 
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
+import signal
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +40,8 @@ POINTS = (*INGEST_POINTS, *EDGE_POINTS)
 #: A day of a street that is lived while the machine has ten times as much to do.
 RUN_WITHIN_S = 600.0
 _WORDS_KEPT_MAX = 4_000
+#: What multiprocessing says of a life when the process that started it has ended.
+_NOBODY_KNOWS = 255
 #: Passed once for each message; the others once for each turn.
 _FOR_EACH_MESSAGE = frozenset({"mid_ack", "edge_mid_answer", "edge_published"})
 _CUTS_A_STREET = 10
@@ -143,6 +147,9 @@ class _Lives:
         if self._process.is_alive():
             return
         self._process.join()
+        if self._process.exitcode == _NOBODY_KNOWS:
+            # Says nothing of the service: who starts the lives, and hears how they end, is gone itself.
+            raise RuntimeError("the process that starts lives was ended by somebody")
         if not is_cut(self._process.exitcode):
             raise AssertionError(f"ended with {self._process.exitcode}:\n{self._log.read_text()[-4000:]}")
         self.kills.append(self._next_cut())
@@ -154,6 +161,9 @@ class _Lives:
             self._process.terminate()
 
     def end(self) -> None:
+        if self._process.exitcode == _NOBODY_KNOWS:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
         self._process.kill()
         self._process.join(20)
 

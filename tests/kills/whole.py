@@ -98,6 +98,9 @@ def kill_everywhere(
                     future.result()
             except KeyboardInterrupt:
                 stop.set()
+            except BaseException:
+                stop.set()  # the other streets end their day, and are kept
+                raise
     finally:
         signal.signal(signal.SIGTERM, before)
     return not stop.is_set()
