@@ -155,7 +155,7 @@ def answer_all(seat: Guard, group: Group) -> Response:
                 connection, "quarantine_answered", purpose="maintenance", object_kind="quarantine",
                 object_id="group", **group.trace(answered),
             )  # fmt: skip
-    return seat.go("/quarantine", "notice.quarantine_answered")
+    return seat.go("/quarantine", "notice.quarantine_answered" if answered else None)
 
 
 def _ask_replay(connection: Connection, ids: Sequence[int]) -> int:
