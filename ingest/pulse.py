@@ -252,15 +252,16 @@ class GroupLoop:
         if self._state is not None:
             self._heard_until_ms = self._state.pulse_ms
         self._holding.close()
-        self._throw_away()
+        self._throw_away(keeps_heard=True)
         if away_s > self._settings.ingest_database_patience_s and not self.source.is_idle:
             log.error("leaving the broker until the database is back", group=self._group_no)
             self.source.disconnect()
             self._let_go()
 
-    def _throw_away(self) -> None:
-        if self._state is not None:
-            self._state.collect()
+    def _throw_away(self, *, keeps_heard: bool = False) -> None:
+        """Throw the state away; unless our clock may be wrong, heartbeats that are not written yet are kept (``keeps_heard``)."""
+        if keeps_heard and self._state is not None:
+            self._state.collect_passed()
         self._state = None
 
     def _distrust_clock(self, error: OwnClockWrongError) -> None:
@@ -300,7 +301,7 @@ class GroupLoop:
         try:
             connection = self._holding.connected()
             if self._state is not None and self._held is None:
-                self._state.collect()
+                self._state.collect_passed()
                 turn = self._state.draft(max(self._state.pulse_ms, self._written_ms))
                 self._coverage.fill(turn, everything=True)
                 turn.pulse_ms = None
@@ -459,7 +460,7 @@ class GroupLoop:
         )
         if self._snapshots.is_recalled(connection):
             log.info("stored events were deleted: reading them anew", group=self._group_no)
-            self._throw_away()
+            self._throw_away(keeps_heard=True)
             return
         if book != state.book:
             state.replace_book(book)

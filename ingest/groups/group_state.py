@@ -35,7 +35,7 @@ from ingest.rows.event_rows import StoredEvent
 from ingest.rows.fact_rows import StoredFact
 from ingest.rows.unsaved import Coverage, Told
 from ingest.store import DeviceNote, Turn, Waiting, implausible_payload
-from kaimen.policy import DAY_MS, PAST_MAX_MS
+from kaimen.policy import DAY_MS, MINUTE_MS, PAST_MAX_MS
 from kaimen.vocabulary import Admission, QuarantineReason
 
 PULSE_MS = 1000
@@ -326,12 +326,13 @@ class GroupState:
         """Let the detector pack what is settled of the next few devices, and forget what no rule looks at any more."""
         self._detector.pack(devices, self._pulse_ms - PAST_MAX_MS - DAY_MS)
 
-    def collect(self, devices: Iterable[str] | None = None) -> None:
-        """Let what was heard of some devices (None: of all) and is not written yet be known outside the detector."""
-        if devices is None:
-            self.coverage.take_passed(self._detector.take_passed())
-        else:
-            self._detector.wake(devices)
+    def collect_passed(self) -> None:
+        """Let what went past sleeping devices and is not written yet be known outside the detector."""
+        self.coverage.take_passed(self._detector.take_passed())
+
+    def collect(self, devices: Iterable[str]) -> None:
+        """Let what was heard of some devices and is not written yet be known outside the detector."""
+        self._detector.wake(devices)
         self.coverage.collect(self._detector)
 
     def hot_of(self, device_id: str) -> Hot | None:
@@ -345,7 +346,9 @@ class GroupState:
 
     def draft(self, now_ms: int) -> Turn:
         """Return what there is to write; the same turn grows until ``confirm``."""
-        self.coverage.collect(self._detector, since_ms=now_ms - self.coverage.flush_ms)
+        # By the minute, and a minute for those a turn has no room for: nothing is forgotten that is older than a flush.
+        since_ms = now_ms - max(0, self.coverage.flush_ms - 2 * MINUTE_MS)
+        self.coverage.collect(self._detector, since_ms=since_ms)
         self._turn.now_ms = now_ms
         self._turn.pulse_ms = now_ms if self._pulsed else None
         self._turn.views += [self._as_told(view) for view in self._detector.take_changed_views()]
