@@ -20,6 +20,7 @@ from psycopg_pool import PoolTimeout
 from kaimen.clock import Clock, as_datetime
 from kaimen.database import Connection, Pool, queries, transaction
 from kaimen.logs import get_logger
+from kaimen.tiers import pack_days
 
 _SQL = queries("alerts", "retention.sql")
 log = get_logger()
@@ -156,7 +157,7 @@ def _run_batch(connection: Connection, name: str, before: datetime, held: list[s
 
 @dataclass(slots=True)
 class Keeper:
-    """Runs retention once a night; ``turn`` may be called by a test, ``run`` is the service."""
+    """Runs retention once a night, and packs days that are over; ``turn`` may be called by a test, ``run`` is the service."""
 
     pool: Pool
     clock: Clock
@@ -172,8 +173,11 @@ class Keeper:
             if not (lock and lock["locked"]) or not is_owed(now, None if last is None else last["at"]):
                 return None
             report = run_retention(self.pool, now=now, by="service", dry=False)
+            packed, left = pack_days(self.pool, now)
         self.runs += 1
-        log.info("retention ran", count=sum(removed.rows for removed in report.values()))
+        log.info(
+            "retention ran", count=sum(removed.rows for removed in report.values()), packed=packed, left=left
+        )
         return report
 
     def run(self, stop: threading.Event) -> None:

@@ -30,7 +30,7 @@ TRUNCATE staged;
 SELECT pg_table_size(%(name)s::regclass) AS rows, pg_indexes_size(%(name)s::regclass) AS indexes;
 
 -- name: load_history
--- Rows of many homes over past days, a day in one statement, as the service would have left them: by household.
+-- Rows of many homes over past days, a day in one statement, by household: it is packed next, and this is the quickest.
 INSERT INTO door_events (
   occurred_at, received_at, recorded_at, device_no, household_no, boot, seq, ts_ms, up_ms, clock_quality, replayed,
   type, state, direction, method, credential, opens, reason, door, plausible, batch
@@ -43,7 +43,11 @@ FROM (
 ) AS made
 ORDER BY home, at;
 
--- name: load_today
+-- name: pack_until
+-- What the service does at night.
+SELECT pack_event_day(name) FROM event_days_to_pack(%(until)s) AS name;
+
+-- name: load_as_it_came
 -- Rows of one day as they came, in the order of time: nobody has packed that day yet.
 INSERT INTO door_events (
   occurred_at, received_at, recorded_at, device_no, household_no, boot, seq, ts_ms, up_ms, clock_quality, replayed,

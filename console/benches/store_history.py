@@ -23,6 +23,7 @@ from console.benches.processes import cpu_seconds
 from ingest.rows.copying import Copier, Row
 from kaimen.clock import SystemClock, as_ms
 from kaimen.database import queries
+from kaimen.tiers import PACKED_AFTER
 
 _SQL = queries("console.benches", "store.sql")
 _COPY_EVENTS = queries("ingest")["copy_events"]
@@ -37,7 +38,7 @@ _LAST_MINUTES_MS, _ROWS_A_MS = 85_700_000, 4
 #: What a day holds of so many events over all days; the last is far above what most runs store.
 _GROWTH_FIRST, _GROWTH_LAST = 1_000_000, 100_000_000
 #: Keeps one boot for each kind of rows, so that no position is there twice.
-_TODAY_BOOT, _MORE_BOOT, _LIVE_BOOT, _GROWTH_BOOT = 7, 8, 9, 11
+_DAY_BOOT, _TODAY_BOOT, _MORE_BOOT, _LIVE_BOOT, _GROWTH_BOOT = 7, 7, 8, 9, 11
 
 
 class History:
@@ -62,15 +63,22 @@ class History:
         return self.homes * _EVENTS_A_DAY * _DAYS
 
     def load_day(self, number: int) -> None:
-        """Fill one day, the first is 0: by household, as the service packs days that are over."""
+        """Fill one day, the first is 0; it is packed as the service would have packed it by today, if it would."""
         day = self.first + timedelta(days=number)
+        if day + timedelta(days=1) + PACKED_AFTER > self.today:
+            self._load_as_it_came(day, _EVENTS_A_DAY, _DAY_BOOT)
+            return
         given = {"homes": self.homes, "a_day": _EVENTS_A_DAY, "day": day}
         self.stored += self.connection.execute(_SQL["load_history"], given).rowcount
+        self.connection.execute(_SQL["pack_until"], {"until": day + timedelta(days=1)})
 
     def load_today(self, a_home: int, *, boot: int) -> None:
         """Fill today in the order of time, which is how events came."""
-        given = {"homes": self.homes, "a_day": a_home, "day": self.today, "boot": boot}
-        self.stored += self.connection.execute(_SQL["load_today"], given).rowcount
+        self._load_as_it_came(self.today, a_home, boot)
+
+    def _load_as_it_came(self, day: datetime, a_home: int, boot: int) -> None:
+        given = {"homes": self.homes, "a_day": a_home, "day": day, "boot": boot}
+        self.stored += self.connection.execute(_SQL["load_as_it_came"], given).rowcount
 
     def pack(self, rows: int) -> list[bytes]:
         """Return batches of today's rows as the service packs them, by household in no order of time."""
