@@ -42,11 +42,11 @@ def load_duty(connection: Reads, community_id: str) -> CommunityDuty | None:
         return None
     info = connection.info
     key = (f"{info.host}:{info.port}/{info.dbname}", community_id, int(row["version"]))
-    if key not in _kept:
-        if len(_kept) >= _KEPT_MAX:
-            _kept.clear()
-        _kept[key] = _read_duty(connection, community_id, row["zone"])
-    return _kept[key]
+    duty = _kept.pop(key, None) or _read_duty(connection, community_id, row["zone"])
+    _kept[key] = duty  # behind all others: what nobody asked for longest goes first
+    while len(_kept) > _KEPT_MAX:
+        _kept.pop(next(iter(_kept)), None)
+    return duty
 
 
 def _read_duty(connection: Reads, community_id: str, zone: str) -> CommunityDuty:
