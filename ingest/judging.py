@@ -14,8 +14,9 @@ import numpy as np
 
 from ingest.detector.batches import Batch
 from ingest.detector.columns import NUMBER_MAX
-from ingest.detector.engine import Detector, Registry, pulse_at_or_after
+from ingest.detector.engine import Detector, pulse_at_or_after
 from ingest.detector.facts import Crossing, Withdrawal
+from ingest.detector.homes import Registry
 from ingest.detector.rows import Rows
 from ingest.detector.state import PULSE_MS
 from ingest.recording_file import RecordingError

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ingest.detector.columns import NUMBER_MAX
-from ingest.detector.engine import Registry
+from ingest.detector.homes import Registry
 from ingest.detector.state import THRESHOLDS_MAX
 from ingest.recording_file import RecordingError, open_text
 from kaimen.policy import THRESHOLDS_DEFAULT_MS

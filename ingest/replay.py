@@ -17,8 +17,8 @@ from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detecto
 from ingest.detector.state import AWAKE_MAX
 from ingest.groups.grace import CheckHeld, Grace
 from ingest.groups.losses import Losses
-from ingest.restart.going_on import Loader, Restart, go_on
-from ingest.restart.rows import load_epoch, load_snapshots
+from ingest.restart.going_on import Loader, go_on
+from ingest.restart.rows import Restart, load_epoch, load_snapshots
 from ingest.rows.book import Book
 from ingest.rows.event_columns import Packed, StoredEvent, read_columns
 from ingest.rows.event_rows import boot_text

@@ -23,7 +23,8 @@ from ingest.detector.facts import (
 )
 
 if TYPE_CHECKING:
-    from ingest.detector.engine import Detector, Registry
+    from ingest.detector.engine import Detector
+    from ingest.detector.homes import Registry
 
 __all__ = [
     "BootBase",

@@ -7,14 +7,14 @@ itself the plain rule judges.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
 
 from ingest.detector import kernel
+from ingest.detector.arming import arm
 from ingest.detector.batches import Batch, FastLane
 from ingest.detector.cold import Hot, Load, cool, hot_of, still_holds, take_tail
 from ingest.detector.coverage import BootTrack, DeviceTrack, EventVerdict
@@ -27,7 +27,6 @@ from ingest.detector.facts import (
     Fact,
     HouseholdView,
     OutageBegan,
-    OutageEnded,
     Taken,
     TakenArray,
 )
@@ -40,28 +39,33 @@ from ingest.detector.going_on import (
     go_on_together,
     is_worth_refreshing,
 )
+from ingest.detector.homes import Homes, Registry
+from ingest.detector.outages import Outages
 from ingest.detector.packed import PackedEvents
-from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
+from ingest.detector.rule import HouseholdRule
 from ingest.detector.sleeping import (
-    NOBODYS,
-    SEVERAL,
     Remembered,
     Went,
     fall_asleep,
     go_past,
-    pack_watch,
-    remembered_of,
     told_of,
-    unpack_watch,
-    without_judgement,
 )
-from ingest.detector.state import AWAKE_MAX, FOREVER, PLAIN, PULSE_MS, THRESHOLDS_MAX, WatchState
+from ingest.detector.state import AWAKE_MAX, FOREVER, PLAIN, PULSE_MS, WatchState
 from ingest.detector.stretches import base_of, point_of, stretch_of
 from ingest.detector.tracks import Tracks
-from ingest.detector.watches import Watch, announce, check_ended, note_checks, view_of, withdraw, withdrawal
+from ingest.detector.watches import (
+    Watch,
+    announce,
+    check_ended,
+    note_checks,
+    note_known,
+    view_of,
+    withdraw,
+    withdrawal,
+)
 from kaimen import wire
 from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, LATE_AFTER_MS, MINUTE_MS
-from kaimen.vocabulary import Admission, Credential, CredentialClass, Device, DoorRole, Household
+from kaimen.vocabulary import Admission
 
 #: A device with fewer events as they were said is left alone: packing it would gain nothing.
 PACKED_FROM_EVENTS = 64
@@ -69,15 +73,6 @@ PACKED_FROM_EVENTS = 64
 FORGET_MARGIN_MS = 3_600_000
 #: Where thousands are judged or taken up at once, so many are awake beyond that.
 RESTED_EVERY = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Registry:
-    """Devices, households and credentials by id; households without consent are not watched."""
-
-    devices: dict[str, Device]
-    households: dict[str, Household]
-    credentials: dict[str, Credential]
 
 
 Passed = tuple[list[CoveragePoint], list[BootBase]]
@@ -102,11 +97,8 @@ class Detector:
         self._pulse_ms = pulse_at_or_after(now_ms)
         self._registry = registry
         self._tracks = Tracks(retain=retain, told=self._note_boot)
-        #: By number: a household that is watched, and what is remembered of it, packed where nothing asked for a while.
-        self._homes: list[Household] = []
-        self._order: list[Watch | bytes | None] = []
-        self._number_of: dict[str, int] = {}
-        self._outages: dict[str, OutageBegan] = {}
+        self._homes = Homes(self._tracks)
+        self._outages = Outages(self._homes)
         #: Numbers of the households to be judged at the next pulse, and of those judged since the views were taken; of
         #: the latter those that sleep again have theirs made.
         self._dirty: set[int] = set()
@@ -129,54 +121,17 @@ class Detector:
         self._lane = None
         #: What ``columns.device`` of a batch counts.
         self._device_ids = list(self._registry.devices)
-        before = {home.household_id: self._order[number] for number, home in enumerate(self._homes)}
-        self._homes = [item for item in self._registry.households.values() if item.consent]
-        self._order, self._number_of = [], {}
+        gone = self._homes.replace(self._registry)
         self._changed_views.clear()
         self._views.clear()
-        self._tokens = tokens_by_household(self._registry.credentials)
         self._state = WatchState(len(self._homes))
         self._found = np.empty(len(self._state.due_s), np.int64)
-        self._place_devices()
         for number, household in enumerate(self._homes):
-            old = before.pop(household.household_id, None)
-            remembered = old if isinstance(old, bytes) or old is None else pack_watch(old)
-            self._order.append(None if remembered is None else without_judgement(remembered))
             self._state.set_due(number, max(household.watched_from_ms, self._pulse_ms))
             self._state.set_thresholds(number, household.thresholds_ms)
-        for gone in before.values():
-            if gone is not None:
-                self._let_go(gone if isinstance(gone, Watch) else remembered_of(gone))
+        for watch in gone:
+            self._let_go(watch)
         self._dirty = set(range(len(self._homes)))
-
-    def _place_devices(self) -> None:
-        """Note of each device whose dwelling's door it is, and whose shared one."""
-        self._several: dict[str, list[int]] = {}
-        self._sharers: dict[str, list[int]] = {}
-        home_of: dict[str, int] = {}
-        for number, household in enumerate(self._homes):
-            for binding in household.doors:
-                device_id = binding.device_id
-                if binding.role != DoorRole.DWELLING:
-                    self._sharers.setdefault(device_id, []).append(number)
-                elif device_id not in home_of:
-                    home_of[device_id] = number
-                else:
-                    self._several.setdefault(device_id, [home_of[device_id]]).append(number)
-        for device_id in self._tracks:
-            if device_id not in self._registry.devices:
-                self._tracks.place(device_id, self._home_no(device_id, home_of), None)
-        for device in self._registry.devices.values():
-            home = self._home_no(device.device_id, home_of)
-            self._tracks.place(device.device_id, home, device.supervision_ms)
-        for household in self._registry.households.values():
-            for binding in household.doors:
-                if binding.device_id not in self._tracks:  # required, but nobody registered it: never heard
-                    home = self._home_no(binding.device_id, home_of)
-                    self._tracks.place(binding.device_id, home, 0)
-
-    def _home_no(self, device_id: str, home_of: Mapping[str, int]) -> int:
-        return SEVERAL if device_id in self._several else home_of.get(device_id, NOBODYS)
 
     def _let_go(self, watch: Watch | Remembered) -> None:
         """A household is no longer watched (consent withdrawn, moved): nothing may stand for it."""
@@ -203,7 +158,7 @@ class Detector:
         admission = self._classify(verdict, received_ms)
         if verdict.fresh or verdict.moved:
             self._touch(device_id, track, verdict, tells=event.type in TELLS)
-            if device_id in self._sharers:
+            if self._homes.sharers(device_id):
                 self._touch_sharers(device_id, verdict, event)
         self._tracks.touch(device_id)
         household_id = self.household_of(device_id, verdict.instant_ms)
@@ -243,8 +198,8 @@ class Detector:
 
         ``events`` are of one boot, ascending without a gap, by a synchronised clock. Each is accepted, at its ``ts``.
         """
-        dwellers = self._dwellers(device_id)
-        if self._lane is not None or (dwellers and self._is_bounded(dwellers[0])):
+        dwellers = self._homes.dwellers(device_id)
+        if self._lane is not None or (dwellers and self._homes.is_bounded(dwellers[0])):
             return None
         track = self._tracks[device_id]
         self._tracks.touch(device_id)
@@ -258,14 +213,14 @@ class Detector:
     def _note_homes(self, device_id: str, boot: BootTrack, gone: Gone, said: set[str | None]) -> None:
         """Note for the homes behind a door that its events went on; ``said`` are their credentials."""
         self._changed_boots[(device_id, boot.boot)] = boot
-        for number in self._dwellers(device_id):
+        for number in self._homes.dwellers(device_id):
             if gone.known_until_ms is not None and self._state.level[number] != PLAIN:
                 self._state.set_known_until(number, gone.known_until_ms)
             if gone.tells:
                 self._dirty.add(number)
-        if device_id in self._sharers:
-            owners = {self._owner_of(token) for token in said} - {None}
-            self._dirty.update(self._sharing(device_id, owners))
+        if self._homes.sharers(device_id):
+            owners = {self._homes.owner_of(token) for token in said} - {None}
+            self._dirty.update(self._homes.sharing(device_id, owners))
 
     def _note_gone(
         self,
@@ -276,10 +231,10 @@ class Detector:
         gone: Gone,
     ) -> list[Taken]:
         """Note for the homes behind a door that its events went on, and say of each what became of it."""
-        said = {event.cred for event in events} if device_id in self._sharers else set()
+        said = {event.cred for event in events} if self._homes.sharers(device_id) else set()
         self._note_homes(device_id, track.boots[events[0].boot], gone, said)
-        dwellers = self._dwellers(device_id)
-        settled = not dwellers or not self._is_bounded(dwellers[0])
+        dwellers = self._homes.dwellers(device_id)
+        settled = not dwellers or not self._homes.is_bounded(dwellers[0])
         owner = self._homes[dwellers[0]].household_id if dwellers else None
         return [
             Taken(
@@ -306,7 +261,7 @@ class Detector:
         self._changed_boots[(device_id, heartbeat.boot)] = track.boots[heartbeat.boot]
         self._touch(device_id, track, verdict, tells=False)
         if verdict.moved:
-            self._dirty.update(self._sharers.get(device_id, ()))
+            self._dirty.update(self._homes.sharers(device_id))
         admission = Admission.ACCEPTED if verdict.plausible else Admission.IMPLAUSIBLE
         return Taken(admission, verdict.instant_ms, verdict.rebased, None, False)
 
@@ -345,7 +300,7 @@ class Detector:
             taken = self.take_event(device_id, message, received_ms=received_ms)
         else:
             taken = self.take_heartbeat(device_id, message, received_ms=received_ms)
-        if self._dirty.isdisjoint(self._dwellers(device_id)):
+        if self._dirty.isdisjoint(self._homes.dwellers(device_id)):
             self._enter_lane(device_id)
         return taken
 
@@ -364,18 +319,18 @@ class Detector:
         silent = until is None or until < self._pulse_ms
         if silent or not lane.arm(device_id, lives=self._is_quiet(device_id, track)):
             lane.disarm(device_id)
-        for number in self._dwellers(device_id):
+        for number in self._homes.dwellers(device_id):
             simple = self._state.level[number] != PLAIN
             lane.hot.device_of[number] = lane.index[device_id] if simple else -1
 
     def _is_quiet(self, device_id: str, track: DeviceTrack) -> bool:
         """Say whether an opening of this door could only set one household's inactivity back to nothing."""
-        dwellers = self._dwellers(device_id)
-        if self._sharers.get(device_id) or len(dwellers) > 1:
+        dwellers = self._homes.dwellers(device_id)
+        if self._homes.sharers(device_id) or len(dwellers) > 1:
             return False
         if not dwellers:
             return True
-        watch = self._watch(dwellers[0])
+        watch = self._homes.watch(dwellers[0])
         heard = track.heard_ms()
         if self._state.level[watch.index] != 0 or heard is None:
             return False
@@ -416,7 +371,7 @@ class Detector:
         return Admission.ACCEPTED
 
     def _touch(self, device_id: str, track: DeviceTrack, verdict: EventVerdict, *, tells: bool) -> None:
-        dwellers = self._dwellers(device_id)
+        dwellers = self._homes.dwellers(device_id)
         before = verdict.heard_before_ms
         if (
             tells
@@ -434,73 +389,11 @@ class Detector:
     def _touch_sharers(self, device_id: str, verdict: EventVerdict, event: wire.Event) -> None:
         """A shared door tells a household only of its own people; where the base moved, perhaps of their instants."""
         if verdict.moved:
-            self._dirty.update(self._sharers[device_id])
-        elif (owner := self._owner_of(event.cred)) is not None:
-            self._dirty.update(self._sharing(device_id, {owner}))
+            self._dirty.update(self._homes.sharers(device_id))
+        elif (owner := self._homes.owner_of(event.cred)) is not None:
+            self._dirty.update(self._homes.sharing(device_id, {owner}))
 
-    def household_of(self, device_id: str, instant_ms: int) -> str | None:
-        """Return whose dwelling's door a device is at an instant."""
-        for number in self._dwellers(device_id):
-            household = self._homes[number]
-            if not self._is_bounded(number):
-                return household.household_id
-            for binding in household.doors:
-                is_this = binding.device_id == device_id and binding.role == DoorRole.DWELLING
-                if is_this and binding.holds_at(instant_ms):
-                    return household.household_id
-        return None
-
-    # -- homes ----------------------------------------------------------------------------------------------
-
-    def _dwellers(self, device_id: str) -> Sequence[int]:
-        """Return the numbers of the households whose dwelling's door a device is."""
-        number = self._tracks.home_of(device_id)
-        return (number,) if number >= 0 else self._several[device_id] if number == SEVERAL else ()
-
-    def _is_bounded(self, number: int) -> bool:
-        """Say whether a door is a household's dwelling's for some time only."""
-        for binding in self._homes[number].doors:
-            if (
-                binding.from_ms is not None or binding.to_ms is not None
-            ) and binding.role == DoorRole.DWELLING:
-                return True
-        return False
-
-    def _owner_of(self, token: str | None) -> str | None:
-        """Return whose resident's credential it is: at a shared door nothing else counts."""
-        known = self._registry.credentials.get(token) if token else None
-        return known.household_id if known is not None and known.klass == CredentialClass.RESIDENT else None
-
-    def _sharing(self, device_id: str, household_ids: Set[str | None]) -> Iterator[int]:
-        """Yield those of some households whose shared door a device is."""
-        for number in self._sharers[device_id]:
-            if self._homes[number].household_id in household_ids:
-                yield number
-
-    def _watch(self, number: int) -> Watch:
-        """Return what is remembered of a household, awake."""
-        watch = self._order[number]
-        if isinstance(watch, Watch):
-            return watch
-        household = self._homes[number]
-        own = self._tokens.get(household.household_id, ())
-        woken = Watch(number, HouseholdRule(household, self._tracks, self._registry.credentials, own))
-        if watch is not None:
-            unpack_watch(watch, woken)
-        self._order[number] = woken
-        return woken
-
-    def _judgement_of(self, number: int) -> Judgement | None:
-        """Return a household's last judgement; it may sleep on."""
-        watch = self._order[number]
-        if isinstance(watch, Watch):
-            return watch.judgement
-        return None if watch is None else remembered_of(watch).judgement
-
-    def _number(self, household_id: str) -> int:
-        if not self._number_of:
-            self._number_of = {home.household_id: number for number, home in enumerate(self._homes)}
-        return self._number_of[household_id]
+    # -- sleep ----------------------------------------------------------------------------------------------
 
     def rest(self, devices_max: int | None = None) -> None:
         """Let those sleep that were not asked for longest, where more are awake than may be; so many at the most."""
@@ -515,18 +408,18 @@ class Detector:
     def _let_sleep(self, device_id: str) -> bool:
         """Put a device and the home behind it to sleep; say whether they were."""
         track = self._tracks[device_id]
-        if device_id in self._sharers or any(
+        if self._homes.sharers(device_id) or any(
             (device_id, name) in self._changed_boots for name in track.boots
         ):
             return False
         asleep = fall_asleep(track)
         if asleep is None:
             return False
-        watch = self._order[track.home] if track.home >= 0 else None
-        if isinstance(watch, Watch):
+        watch = self._homes.awake(track.home) if track.home >= 0 else None
+        if watch is not None:
             if track.home in self._changed_views and (view := view_of(watch)) is not None:
                 self._views[track.home] = view
-            self._order[track.home] = pack_watch(watch)
+            self._homes.put_asleep(track.home)
         self._tracks.put_asleep(device_id, asleep)
         return True
 
@@ -576,12 +469,12 @@ class Detector:
         else:
             found = kernel.pulse(self._state, pulse_ms, self._found)
         for count, number in enumerate(found.tolist(), start=1):
-            self._catch_up(self._watch(number), pulse_ms, facts)
+            self._catch_up(self._homes.watch(number), pulse_ms, facts)
             if count % RESTED_EVERY == 0:
                 self.rest()
         dirty, homes = self._dirty, self._homes
         for count, number in enumerate(sorted(dirty, key=lambda number: homes[number].household_id), start=1):
-            watch = self._watch(number)
+            watch = self._homes.watch(number)
             self._catch_up(watch, pulse_ms, facts)
             self._judge(watch, pulse_ms, facts)
             if count % RESTED_EVERY == 0:
@@ -619,8 +512,9 @@ class Detector:
         withdraw(watch, judgement, facts)
         announce(watch, judgement, facts)
         note_checks(watch, judgement, facts)
-        self._note_known(watch, judgement, facts)
-        self._arm(watch, judgement)
+        note_known(watch, judgement)
+        self._outages.note(watch, pulse_ms, facts)
+        arm(self._state, watch, judgement)
         self._let_go_on(watch)
         self._changed_views.add(watch.index)
         self._views.pop(watch.index, None)
@@ -629,73 +523,6 @@ class Detector:
         if self._lane is not None:
             for _, track in watch.rule.dwelling:
                 self._enter_lane(track.device_id)
-
-    def _note_known(self, watch: Watch, judgement: Judgement, facts: list[Fact]) -> None:
-        pulse_ms = judgement.pulse_ms
-        if not judgement.known and watch.not_known_since is None:
-            watch.not_known_since = pulse_ms
-        elif judgement.known and watch.not_known_since is not None:
-            watch.not_known_runs.append((watch.not_known_since, pulse_ms - PULSE_MS))
-            watch.not_known_since = None
-        required = watch.rule.required_at(pulse_ms)
-        for _, track in watch.rule.dwelling:
-            until = track.known_until()
-            silent = track.device_id in required and (until is None or pulse_ms > until)
-            standing = self._outages.get(track.device_id)
-            if silent and standing is None:
-                began = OutageBegan(track.device_id, pulse_ms, track.heard_ms())
-                self._outages[track.device_id] = began
-                facts.append(began)
-            elif (
-                not silent
-                and standing is not None
-                and standing.began_ms
-                < pulse_ms  # another household may have been judged further on in this pulse
-                and not self._silent_elsewhere(track, watch, pulse_ms)
-            ):
-                del self._outages[track.device_id]
-                facts.append(OutageEnded(track.device_id, standing.began_ms, pulse_ms))
-
-    def _silent_elsewhere(self, track: DeviceTrack, watch: Watch, pulse_ms: int) -> bool:
-        """Say whether another household still requires this silent device."""
-        until = track.known_until()
-        if until is not None and pulse_ms <= until:
-            return False
-        return any(
-            number != watch.index and track.device_id in self._watch(number).rule.required_at(pulse_ms)
-            for number in self._dwellers(track.device_id)
-        )
-
-    def _arm(self, watch: Watch, judgement: Judgement) -> None:
-        state, index, rule = self._state, watch.index, watch.rule
-        state.level[index] = PLAIN
-        if self._is_simple(watch, judgement):
-            track = rule.dwelling[0][1]
-            known_until = track.known_until()
-            assert known_until is not None
-            state.level[index] = judgement.stage
-            state.evidence_ms[index] = judgement.evidence.instant_ms
-            state.origin_ms[index] = judgement.pulse_ms - judgement.inactive_ms
-            state.set_known_until(index, known_until)
-            ahead = (low for low, _ in rule.absences if low > judgement.pulse_ms)
-            state.set_other_due(index, min(ahead, default=None))
-        state.set_due(index, judgement.due_ms)
-
-    def _is_simple(self, watch: Watch, judgement: Judgement) -> bool:
-        """Say whether nothing but time, heartbeats and one door decide about the household until a message comes."""
-        rule = watch.rule
-        if len(rule.dwelling) != 1 or rule.bounds or watch.checks or not judgement.grows:
-            return False
-        if len(watch.standing) != judgement.stage or len(rule.household.thresholds_ms) > THRESHOLDS_MAX:
-            return False
-        track = rule.dwelling[0][1]
-        heard = track.heard_ms()
-        if heard is None or heard > judgement.pulse_ms:
-            return False
-        pulse_ms = judgement.pulse_ms
-        if any(low <= pulse_ms < high for low, high in rule.absences):
-            return False
-        return rule._real_evidence_after(pulse_ms + 1, FOREVER) is None
 
     # -- what is written down -------------------------------------------------------------------------------
 
@@ -717,7 +544,7 @@ class Detector:
         """Return the households judged since the last call; batches may have said more than is in their views."""
         homes, made = self._homes, self._views
         changed = sorted(self._changed_views, key=lambda number: homes[number].household_id)
-        views = [made.get(number) or view_of(self._watch(number)) for number in changed]
+        views = [made.get(number) or view_of(self._homes.watch(number)) for number in changed]
         self._changed_views, self._views = set(), {}
         return [view for view in views if view is not None]
 
@@ -751,13 +578,13 @@ class Detector:
         numbers = {home.household_id: number for number, home in enumerate(self._homes)}
         for crossing in standing:
             if crossing.household_id in numbers:
-                self._watch(numbers[crossing.household_id]).standing[crossing.stage] = crossing
+                self._homes.watch(numbers[crossing.household_id]).standing[crossing.stage] = crossing
         for check in checks:
             if check.household_id in numbers:
-                self._watch(numbers[check.household_id]).checks[check.step] = check
+                self._homes.watch(numbers[check.household_id]).checks[check.step] = check
         for outage in outages:
             if outage.device_id in self._tracks:
-                self._outages[outage.device_id] = outage
+                self._outages.restore(outage)
         self._dirty = set(range(len(self._homes)))
 
     # -- what is at hand ------------------------------------------------------------------------------------
@@ -770,8 +597,8 @@ class Detector:
         track = self._tracks[device_id]
         self._settle(device_id)
         floor_ms = FOREVER
-        for number in (*self._dwellers(device_id), *self._sharers.get(device_id, ())):
-            judgement = self._judgement_of(number)
+        for number in self._homes.concerned(device_id):
+            judgement = self._homes.judgement_of(number)
             if judgement is None or number in self._dirty:
                 return None
             floor_ms = min(floor_ms, judgement.evidence.instant_ms - FORGET_MARGIN_MS)
@@ -829,23 +656,27 @@ class Detector:
                 continue
             self._leave_lane(device_id)
             needed = [oldest_ms]
-            for number in (*self._dwellers(device_id), *self._sharers.get(device_id, ())):
-                judgement = self._judgement_of(number)
+            for number in self._homes.concerned(device_id):
+                judgement = self._homes.judgement_of(number)
                 if judgement is not None:
                     needed.append(judgement.evidence.instant_ms - FORGET_MARGIN_MS)
             track.pack(min(needed))
 
     # -- for reading ----------------------------------------------------------------------------------------
 
+    def household_of(self, device_id: str, instant_ms: int) -> str | None:
+        """Return whose dwelling's door a device is at an instant."""
+        return self._homes.household_of(device_id, instant_ms)
+
     def rule_of(self, household_id: str) -> HouseholdRule:
         """Return a household's rule, for history and explanation."""
-        watch = self._watch(self._number(household_id))
+        watch = self._homes.watch(self._homes.number_of(household_id))
         self._settle_watch(watch)
         return watch.rule
 
     def not_known_runs(self, household_id: str, last_pulse_ms: int) -> list[tuple[int, int]]:
         """Return the closed and the standing run of pulses at which the household was not known."""
-        watch = self._watch(self._number(household_id))
+        watch = self._homes.watch(self._homes.number_of(household_id))
         runs = list(watch.not_known_runs)
         if watch.not_known_since is not None:
             runs.append((watch.not_known_since, last_pulse_ms))

@@ -267,7 +267,7 @@ class HouseholdRule:
                     break
         return newest
 
-    def _real_evidence_after(self, from_ms: int, before_ms: int) -> int | None:
+    def real_evidence_after(self, from_ms: int, before_ms: int) -> int | None:
         """Return the first evidence instant in ``[from_ms, before_ms)``, ends of absences left out."""
         found: list[int] = []
         if from_ms <= self.household.watched_from_ms < before_ms:
@@ -307,7 +307,7 @@ class HouseholdRule:
         for from_ms, to_ms in self.absences:
             if to_ms < since_ms:
                 continue
-            inside = self._real_evidence_after(from_ms, to_ms)
+            inside = self.real_evidence_after(from_ms, to_ms)
             spans.append((from_ms, to_ms if inside is None else inside))
         return spans
 
@@ -413,7 +413,7 @@ class HouseholdRule:
         ahead: list[int] = [bound for bound in self.bounds if bound > pulse_ms][:1]
         for from_ms, end_ms in suspensions:
             ahead.extend(bound for bound in (from_ms, end_ms) if bound > pulse_ms)
-        later = self._real_evidence_after(pulse_ms + 1, pulse_ms + 400_000_000)
+        later = self.real_evidence_after(pulse_ms + 1, pulse_ms + 400_000_000)
         if later is not None:
             ahead.append(later)
         for (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ingest.detector.facts import CheckDue, CheckEnded, Crossing, Evidence, Fact, HouseholdView, Withdrawal
 from ingest.detector.rule import HouseholdRule, Judgement
+from ingest.detector.state import PULSE_MS
 from kaimen.vocabulary import EvidenceKind
 
 
@@ -99,6 +100,16 @@ def note_checks(watch: Watch, judgement: Judgement, facts: list[Fact]) -> None:
             )
             watch.checks[step] = due
             facts.append(due)
+
+
+def note_known(watch: Watch, judgement: Judgement) -> None:
+    """Begin or end a run of pulses at which nobody could know."""
+    pulse_ms = judgement.pulse_ms
+    if not judgement.known and watch.not_known_since is None:
+        watch.not_known_since = pulse_ms
+    elif judgement.known and watch.not_known_since is not None:
+        watch.not_known_runs.append((watch.not_known_since, pulse_ms - PULSE_MS))
+        watch.not_known_since = None
 
 
 def view_of(watch: Watch) -> HouseholdView | None:

@@ -6,7 +6,8 @@ The state is thrown away at every failed commit and built again from the databas
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec.structs import replace
 
@@ -25,11 +26,10 @@ from ingest.arrays.reader import ArrayReader
 from ingest.arrays.rows import StoredArray
 from ingest.causes import Causes, OutageCause
 from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
-from ingest.detector.cold import Hot
+from ingest.detector.cold import Hot, Stored
 from ingest.groups.grace import Grace
 from ingest.groups.losses import Losses
 from ingest.groups.own_clock import OwnClock
-from ingest.restart.going_on import Loader
 from ingest.rows.book import Book
 from ingest.rows.event_rows import StoredEvent
 from ingest.rows.fact_rows import StoredFact
@@ -43,6 +43,16 @@ PULSE_MS = 1000
 RESTED_PER_TURN, RESTED_PER_EVENT = 100, 2
 #: Rows told of together while a turn goes on: fewer would cost more than is gained.
 ROWS_AT_ONCE = 1_000
+
+
+class Loader(Protocol):
+    """Brings what is stored of one device; ``number_of`` are the devices' numbers there."""
+
+    number_of: Mapping[str, int]
+
+    def load(self, device_id: str) -> Stored:
+        """Return everything of a device that is committed."""
+        ...
 
 
 class GroupState:

@@ -7,7 +7,6 @@ else is read as ever, by ``replay``: devices that are in no sound block, and tho
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg.rows import tuple_row
@@ -15,8 +14,7 @@ from psycopg.rows import tuple_row
 from ingest import metrics
 from ingest.detector import BootBase, CoveragePoint, Detector
 from ingest.detector.cold import Stored
-from ingest.restart.rows import Found, Unsound, least_batch
-from ingest.restart.snapshots import TAIL_MS
+from ingest.restart.rows import TAIL_MS, Found, least_batch
 from ingest.rows.event_columns import read_columns
 from ingest.rows.event_rows import boot_text
 from kaimen import wire
@@ -25,17 +23,6 @@ from kaimen.database import Connection, queries
 from kaimen.policy import PAST_MAX_MS
 
 _SQL = queries("ingest")
-
-
-@dataclass(frozen=True, slots=True)
-class Restart:
-    """How a detector was built: from which blocks, for how many devices, with how many events since."""
-
-    epoch: int = 0
-    found: list[Found] = field(default_factory=list)
-    unsound: dict[int, Unsound] = field(default_factory=dict)
-    devices: int = 0
-    tail_events: int = 0
 
 
 def go_on(

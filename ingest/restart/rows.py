@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import msgspec
@@ -16,14 +16,18 @@ from ingest.detector.cold import Hot
 from ingest.groups.leases import Lease
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries
+from kaimen.policy import HOUR_MS
 
 _SQL = queries("ingest")
 #: Raised with every change of what ``Hot`` holds or means: rows of another layout are not read.
-LAYOUT = 1
+LAYOUT = 2
 #: Numbers of devices to a block: what one turn writes of state, some tens of kilobytes.
 BLOCK_DEVICES = 32
 #: What a block may take; devices that do not fit are read from their rows at a start.
 STATE_BYTES_MAX = 1 << 20
+
+#: A start looks for events and heartbeats from so long before a block was written.
+TAIL_MS = 6 * HOUR_MS
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(list[Hot])
@@ -64,6 +68,17 @@ class Found:
     @property
     def hots(self) -> list[Hot]:
         return _decoder.decode(self.state)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """How a detector was built: from which blocks, for how many devices, with how many events since."""
+
+    epoch: int = 0
+    found: list[Found] = field(default_factory=list)
+    unsound: dict[int, Unsound] = field(default_factory=dict)
+    devices: int = 0
+    tail_events: int = 0
 
 
 def block_of(device_no: int) -> int:

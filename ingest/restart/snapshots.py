@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING
 
 from ingest import metrics
 from ingest.detector.cold import Hot
-from ingest.restart.rows import block_of, load_epoch, pack
+from ingest.restart.rows import TAIL_MS, Restart, block_of, load_epoch, pack
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.policy import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from ingest.groups.group_state import GroupState
-    from ingest.restart.going_on import Restart
     from ingest.store import Turn
 
-#: A start looks for events and heartbeats from so long before a block was written.
-TAIL_MS = 6 * HOUR_MS
 #: A device whose home's newest evidence is older is read from its rows: a snapshot holds no opening of longer ago.
 HOT_SPAN_MS = 7 * DAY_MS
 #: Events received so lately stay in memory: copies of them may come yet.

@@ -200,7 +200,7 @@ def measure(homes: int) -> int:
     rows = _Rows(book.device_no)
     state = GroupState(
         book, detector, Causes(book.wiring, now_ms=BEGIN_MS), Coverage(600_000), pulse_ms=BEGIN_MS, own_clock=OwnClock(),
-        loader=rows,  # type: ignore[arg-type]
+        loader=rows,
     )  # fmt: skip
     watch.lap("causes")
     print(f"laid out: {(resident_bytes() - empty) / homes:,.0f} bytes a home")
@@ -305,7 +305,7 @@ def table(state: GroupState, book: Any, homes: int) -> None:
         ("registry: wiring", book.wiring),
         ("tracks awake", list(detector._tracks.all_awake())),
         ("tracks asleep", detector._tracks._entries),
-        ("watches", detector._order),
+        ("watches", detector._homes._remembered),
         ("detector: arrays", [detector._state, detector._lane, detector._found]),
         ("detector: rest", detector),
         ("causes", state.causes),

@@ -17,7 +17,8 @@ from ingest.groups import group_state, leases
 from ingest.groups.group_state import GroupState
 from ingest.replay import Rebuilt
 from ingest.restart import snapshots
-from ingest.restart.snapshots import TAIL_MS, Snapshots
+from ingest.restart.rows import TAIL_MS
+from ingest.restart.snapshots import Snapshots
 from ingest.rows.book import Book, load_book
 from ingest.rows.unsaved import Coverage
 from ingest.store import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ingest.detector.columns import Columns, Homes
-from ingest.detector.engine import Registry
+from ingest.detector.homes import Registry
 from ingest.detector.rows import Rows
 from ingest.judging import _Admitter, _Counts, _received_by_us
 from ingest.registry_file import parse_registry
