@@ -57,11 +57,9 @@ log = get_logger()
 
 EARLY_ROWS_PER_S_MAX = 200
 #: So many devices are looked at in a second for events of long ago that can be packed or forgotten, one after a turn:
-#: whoever opens a door now waits for it. A turn of many messages leaves time for one more per so many; and one more for
-#: so many events, or what lies here as it was said would grow for as long as doors say more than that.
+#: whoever opens a door now waits for it. A turn of many messages leaves time for one more per so many.
 PACKED_PER_S = 20
 PACKED_PER_MESSAGES = 100
-PACKED_PER_EVENTS = 256
 #: Quarantined messages taken again in one turn.
 REPLAYED_PER_TURN_MAX = 2_000
 #: After a start nothing came for so long: what the broker kept for us is in.
@@ -343,7 +341,7 @@ class GroupLoop:
         self._refusals_unexplained = 0
         self._report(state, batch)
         self._pace_edges(state, turn.event_count if batch.arrays_bytes else 0)
-        self._pack(state, len(batch.messages), turn.event_count)
+        self._pack(state, len(batch.messages))
 
     def _apply(
         self, connection: Connection, lease: Lease, state: GroupState, batch: TakenBatch, load: str
@@ -377,13 +375,10 @@ class GroupLoop:
             now_ms = self._clock.now_ms()
             self._pacing.turn(state.book.wiring, now_s=time.monotonic(), now_ms=now_ms, events=events)
 
-    def _pack(self, state: GroupState, messages: int, events: int) -> None:
-        now, said = time.monotonic(), events / PACKED_PER_EVENTS
-        due = self._packs_due + (now - self._packed_at) * PACKED_PER_S + said
-        due = min(due, max(PACKED_PER_S, said))
-        at_once = int(due)
-        if messages:
-            at_once = min(at_once, 1 + max(messages // PACKED_PER_MESSAGES, int(said)))
+    def _pack(self, state: GroupState, messages: int) -> None:
+        now = time.monotonic()
+        due = min(PACKED_PER_S, self._packs_due + (now - self._packed_at) * PACKED_PER_S)
+        at_once = min(int(due), 1 + messages // PACKED_PER_MESSAGES) if messages else int(due)
         self._packed_at, self._packs_due = now, due - at_once
         state.pack(at_once)
 
