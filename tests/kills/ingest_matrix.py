@@ -43,7 +43,7 @@ _WORDS_KEPT_MAX = 4_000
 #: What multiprocessing says of a life when the process that started it has ended.
 _NOBODY_KNOWS = 255
 #: Passed once for each message; the others once for each turn.
-_FOR_EACH_MESSAGE = frozenset({"mid_ack", "edge_mid_answer", "edge_published"})
+_FOR_EACH_MESSAGE = frozenset({"edge_mid_answer", "edge_published"})
 _CUTS_A_STREET = 10
 _ASKED_FOR_EVENTS = frozenset(INGEST_POINTS) - {*TAKE_OVER_POINTS, *STOP_POINTS, "mid_ack"}
 _EDGE_ID, _SPOOL = "edge-1", "spool.sqlite"
