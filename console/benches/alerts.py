@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 
@@ -20,7 +19,7 @@ from alerts import acts
 from alerts.worker import Worker
 from console.benches.draining import bench_outbox
 from console.benches.measuring import Peer, Report
-from console.benches.peers import temporary_postgres
+from console.benches.peers import make_database, temporary_postgres
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Pool, connect, open_pool, queries, transaction
 from kaimen.schema import migrate
@@ -42,7 +41,8 @@ def bench_alerts(cases: int, report: Report) -> None:
     with temporary_postgres(report) as admin:
         if admin is None:
             return
-        url = _make_database(admin)
+        url = make_database(admin)
+        migrate(url)
         pool = open_pool(url, service="bench", size_max=4)
         try:
             steps = min(_STEPS_MAX, cases)
@@ -57,14 +57,6 @@ def bench_alerts(cases: int, report: Report) -> None:
             bench_outbox(pool, url, report, messages=cases * _MESSAGES_PER_CASE)
         finally:
             pool.close()
-
-
-def _make_database(admin: psycopg.Connection) -> str:
-    admin.execute("CREATE DATABASE bench")
-    info = admin.info
-    url = f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
-    migrate(url)
-    return url
 
 
 def _now() -> Any:

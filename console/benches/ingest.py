@@ -16,14 +16,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 import psycopg
 
 from console.benches.ingest_stand import Stand, running_service
 from console.benches.measuring import Peer, Report
 from console.benches.mqtt_load import make_messages
-from console.benches.peers import temporary_nats, temporary_postgres
+from console.benches.peers import make_database, temporary_nats, temporary_postgres
 from console.benches.processes import Spent, memory_peak_mb, postgres_pids
 from ingest.rows.copying import Copier, Row
 from kaimen.clock import SystemClock, as_datetime
@@ -71,9 +70,7 @@ def bench_ingest(events: int, report: Report) -> None:
     ):
         if admin is None or broker is None:
             return
-        admin.execute("CREATE DATABASE bench")
-        info = admin.info
-        url = f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
+        url = make_database(admin)
         migrate(url)
         with psycopg.connect(url, autocommit=True) as connection:
             now = SystemClock().now_ms()

@@ -16,14 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
 
 import psycopg
 
 from console.benches.ingest_stand import Stand, running_service
 from console.benches.measuring import Peer, Report
 from console.benches.mqtt_load import Loader
-from console.benches.peers import temporary_nats, temporary_postgres
+from console.benches.peers import make_database, temporary_nats, temporary_postgres
 from console.benches.processes import Spent, cpu_seconds, memory_peak_mb, postgres_pids
 from kaimen import wire
 from kaimen.clock import FileClock, SystemClock, as_datetime, set_clock
@@ -58,9 +57,7 @@ def bench_ingest_long(seconds: int, report: Report, ways: Sequence[tuple[int, bo
             broker = stack.enter_context(temporary_nats(report, site_id=_SITE, secured=secured))
             if admin is None or broker is None:
                 return
-            admin.execute("CREATE DATABASE bench")
-            info = admin.info
-            url = f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
+            url = make_database(admin)
             migrate(url)
             connection = stack.enter_context(psycopg.connect(url, autocommit=True))
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kaimen-bench-")))

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 import httpx
 import psycopg
@@ -24,7 +23,7 @@ import psycopg
 from console.benches.lists import bench_lists
 from console.benches.measuring import Peer, Report
 from console.benches.pages_server import serve
-from console.benches.peers import temporary_postgres
+from console.benches.peers import make_database, temporary_postgres
 from console.identity import sessions as identity
 from console.opening import console_key
 from console.stack.services import free_port
@@ -49,9 +48,7 @@ def bench_console(events: int, report: Report) -> None:
     with temporary_postgres(report, "-c", "max_wal_size=3GB", "-c", "maintenance_work_mem=256MB") as admin:
         if admin is None:
             return
-        admin.execute("CREATE DATABASE bench")
-        info = admin.info
-        url = f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
+        url = make_database(admin)
         migrate(url)
         with report.preparing(f"{homes:,} homes, {cases} open cases, {events:,} events"):
             token = _lay_out(url, homes=homes, cases=cases, events=events)
@@ -60,7 +57,7 @@ def bench_console(events: int, report: Report) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             set_passwords(connection, {"kaimen_console": password})
             introduce_console(connection, console_key(b""))
-        own_url = f"postgresql://kaimen_console:{password}@{info.host}:{info.port}/bench"
+        own_url = f"postgresql://kaimen_console:{password}@{admin.info.host}:{admin.info.port}/bench"
         server = multiprocessing.get_context("spawn").Process(target=serve, args=(own_url, port), daemon=True)
         server.start()
         try:

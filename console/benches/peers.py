@@ -18,6 +18,7 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 from cryptography import x509
@@ -80,6 +81,13 @@ def temporary_postgres(report: Report, *settings: str) -> Iterator[psycopg.Conne
         finally:
             process.terminate()
             process.wait(timeout=_READY_WITHIN_S)
+
+
+def make_database(admin: psycopg.Connection) -> str:
+    """Make the run's database on its server; return its address."""
+    admin.execute("CREATE DATABASE bench")
+    info = admin.info
+    return f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
 from console.benches.measuring import Peer, Report
-from console.benches.peers import temporary_postgres
+from console.benches.peers import make_database, temporary_postgres
 from console.benches.store_history import History, bench_history
 from ingest.rows.copying import Copier, Row
 from kaimen.clock import SystemClock
@@ -71,9 +71,7 @@ def _database(report: Report) -> Iterator[str | None]:
             if admin is None:
                 yield None
                 return
-            admin.execute("CREATE DATABASE bench")
-            info = admin.info
-            yield f"postgresql://{info.user}:{quote(info.password)}@{info.host}:{info.port}/bench"
+            yield make_database(admin)
         return
     name = f"kaimen_bench_{secrets.token_hex(6)}"
     with psycopg.connect(named, autocommit=True) as admin:
