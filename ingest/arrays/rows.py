@@ -45,6 +45,12 @@ class StoredArray:
         message_ms = self.read.message.received_ms
         return np.clip(self.read.events.ts, message_ms - CLAMP_PAST_MS, message_ms + FUTURE_MAX_MS)
 
+    def span_ms(self) -> tuple[int, int]:
+        """Return where the first and the last row stand in time."""
+        message_ms, ts = self.read.message.received_ms, self.read.events.ts
+        low, high = message_ms - CLAMP_PAST_MS, message_ms + FUTURE_MAX_MS
+        return min(max(int(ts[0]), low), high), min(max(int(ts[-1]), low), high)
+
     def stored_events(self) -> list[StoredEvent]:
         """Return the events one by one, for what is done event by event."""
         message_ms = self.read.message.received_ms

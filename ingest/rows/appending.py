@@ -124,8 +124,7 @@ class Appending:
 def _days_of(occurred_ms: list[int], arrays: Sequence[StoredArray]) -> tuple[datetime, datetime]:
     """Return the first and the last midnight before some rows, at least one."""
     for array in arrays:
-        ascending = array.occurred_ms()
-        occurred_ms += int(ascending[0]), int(ascending[-1])
+        occurred_ms += array.span_ms()
     return _midnight(as_datetime(min(occurred_ms))), _midnight(as_datetime(max(occurred_ms)))
 
 
