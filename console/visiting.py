@@ -69,7 +69,7 @@ class VisitRefusal(StrEnum):
     FORM_INCOMPLETE = "form_incomplete"
     NOTE_MISSING = "urgent_needs_note"
     STEP_UNKNOWN = "not_valid"
-    WHO_IS_MISSING = "who_is_missing"
+    WHO_IS_MISSING = "step_needs_who"
     TOO_LONG = "note_too_long"
     NOT_YET = "entry_not_yet"
     KEY_NOT_OUT = "key_not_out"

@@ -160,6 +160,7 @@ def _show_entry(
         tasks.address_words(connection, seat.reader(connection), _name(seat, task, case)),
         tasks.contacts_of(connection, seat.reader(connection), case, near=near, with_elder=False),
         f"/tasks/{task['id']}",
+        frozenset(step.value for step in visiting.NEEDS_WHO),
     )  # fmt: skip
     return seat.answer(
         connection, "entry.html", page, section=Section.TASKS, status=status, live=False,

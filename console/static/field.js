@@ -133,15 +133,27 @@ function line(act) {
     : act.state === "sent" ? words.wordSent
     : !mine ? words.wordOther : signedOut ? words.wordSignIn : words.wordKept;
   row.textContent = `${what} · ${how}`;
+  if (act.state === "waiting" && isUrgent(act)) row.append(Object.assign(document.createElement("b"), { textContent: ` ${words.wordUrgent}` }));
+  if (act.state === "waiting" && mine && signedOut) {
+    row.append(Object.assign(document.createElement("a"), {
+      className: "btn", href: `/sign-in?next=${encodeURIComponent(location.pathname)}`, textContent: words.wordSignInNow,
+    }));
+  }
   if (act.state === "refused") {
-    const button = document.createElement("button");
-    button.type = "button";
-    button.textContent = words.wordDiscard;
-    button.addEventListener("click", async () => { await drop(act.key); await show(); });
-    row.append(button);
+    if (mine && PAGES[act.kind] !== undefined) row.append(button(words.wordAgain, () => fillAgain(act)));
+    row.append(button(words.wordDiscard, async () => { await drop(act.key); await show(); }));
   }
   return row;
 }
+
+function button(text, onClick) {
+  const made = Object.assign(document.createElement("button"), { type: "button", textContent: text });
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+// Somebody needs help now, and nobody has heard of it yet.
+const isUrgent = (act) => act.kind === "form" && Object.values(act.fields).includes("urgent");
 
 async function show() {
   const acts = await all();
@@ -242,7 +254,9 @@ async function submitPhoto(form) {
 async function submit(form, submitter) {
   const act = actOf(form, submitter);
   pressed.add(act.key);
+  said = "";
   await keep(act);
+  if (form.dataset.again) await drop(form.dataset.again);
   await sync();
   const result = await resultOf(act);
   pressed.delete(act.key);
@@ -258,10 +272,65 @@ async function submit(form, submitter) {
     HTMLFormElement.prototype.submit.call(form);
     return;
   }
+  const missing = result === null ? missingOf(form) : null;
+  if (missing) {
+    await drop(act.key);
+    missing[0].focus();
+    await say(missing[1]);
+    return;
+  }
   form.dataset.kept = "yes";
   delete form.dataset.touched;
   for (const button of form.querySelectorAll("button")) button.disabled = true;
   place.scrollIntoView({ block: "nearest" });
+}
+
+// --- What was refused is filled in again, not typed again -------------------------------------------------------
+
+const PAGES = { outcome: "", form: "/visit", step: "/entry" };
+
+const formOf = ({ task_id, kind, fields }) => [...document.querySelectorAll(`form[data-act="${kind}"][data-task="${task_id}"]`)]
+  .filter((form) => kind !== "step" || form.elements.step.value === fields.step).pop();
+
+// The act goes from the list when its form is sent again, not before.
+function fillAgain(act) {
+  const form = formOf(act);
+  const page = `/tasks/${act.task_id}${PAGES[act.kind]}`;
+  if (!form && location.pathname === page) { say(words.wordClosed); return; }
+  if (!form) { location.assign(`${page}#again=${act.key}`); return; }
+  for (const [name, value] of Object.entries(act.fields)) {
+    const field = form.elements.namedItem(name);
+    if (field) field.value = value;
+  }
+  form.dataset.again = act.key;
+  form.dataset.touched = "yes";
+  delete form.dataset.kept;
+  for (const spent of form.querySelectorAll("button")) spent.disabled = false;
+  for (let fold = form.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  form.scrollIntoView({ block: "start" });
+}
+
+// She came here from the list of another page to fill one in again.
+async function takeUp() {
+  const key = location.hash.match(/^#again=([0-9a-f-]{36})$/)?.[1];
+  const act = (await all()).find((kept) => kept.key === key && kept.state === "refused");
+  if (act) fillAgain(act);
+}
+
+// Without a signal nobody else says what is missing, and at home it is too late: she stands at the door now.
+function missingOf(form) {
+  const chosen = new FormData(form);
+  for (const field of form.querySelectorAll("input[type=radio]")) {
+    if (form.dataset.act === "form" && !chosen.has(field.name)) return [field, words.wordMissing];
+  }
+  for (const [name, value] of chosen) {
+    const note = form.elements.namedItem(`${name}_note`);
+    if (value === "urgent" && note && !note.value.trim()) return [note, words.wordUrgentNote];
+  }
+  if (form.dataset.act === "outcome" && !chosen.get("outcome")) return [form.querySelector("[name=outcome]"), words.wordNoOutcome];
+  const who = form.dataset.needsWho === undefined ? null : form.elements.namedItem("who");
+  if (who && !who.value.trim()) return [who, words.wordWho];
+  return null;
 }
 
 // Which button was pressed, where the browser does not say so with the form.
@@ -310,6 +379,7 @@ async function begin() {
   await show();
   await openSession().catch(() => null);
   await sync();
+  await takeUp().catch(() => null);
   keepPages().catch(() => null);
   place.dataset.ready = "yes";
 }

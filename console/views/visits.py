@@ -47,6 +47,7 @@ class EntryPage:
     address_words: str = ""
     contacts: tuple[Contact, ...] = ()
     back_url: str = "/tasks"
+    needs_who: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,37 @@ def test_a_page_she_has_opened_can_be_read_and_filled_in_without_signal(
     assert len(world.rows("SELECT 1 FROM visit_forms")) == 1
 
 
+def test_without_signal_what_is_missing_is_said_at_the_door_and_what_was_refused_is_not_typed_again(
+    world: World, console_url: str, desk: Desk
+) -> None:
+    page = _open(world, console_url, desk, "/visit")
+    page.context.set_offline(True)
+    page.check("[name=health][value=urgent]")
+    page.click("form[data-act=form] button.primary")
+    page.wait_for_selector("[data-field]:has-text('还没有保存')")
+    for name, value in (("place", "inside"), ("economy", "well"), ("safety", "well"), ("need", "well")):
+        page.check(f"[name={name}][value={value}]")
+    page.click("form[data-act=form] button.primary")
+    page.wait_for_selector("[data-field]:has-text('请写明紧急情况')")
+    assert page.get_attribute("[data-field]", "data-count") == "0"
+    page.fill("[name=health_note]", "她摔倒了")
+    page.click("form[data-act=form] button.primary")
+    # What is kept calls nobody, and says so.
+    page.wait_for_selector("[data-field][data-count='1']:has-text('请立即拨打 120')")
+    # Sent too late it is refused; on whatever page she reads it, she need not write it again.
+    _later(page, 25 * 3_600_000)
+    page.context.set_offline(False)
+    page.wait_for_selector("[data-field]:has-text('未被接受')")
+    page.goto(f"{console_url}/tasks/{world.task_ids['wang']}")
+    page.click("[data-field] button:has-text('重新填写')")
+    page.wait_for_selector("form[data-again]")
+    page.click("form[data-act=form] button.primary")
+    page.wait_for_selector(".strip-notice")
+    (form,) = world.rows("SELECT health, notes ->> 'health' AS note FROM visit_forms")
+    assert form == {"health": "urgent", "note": "她摔倒了"}
+    assert page.get_attribute("[data-field]", "data-count") in (None, "0")
+
+
 def _photo(page: Page, width: int, height: int) -> FilePayload:
     """A JPEG that a camera might have taken: noise does not grow smaller by itself."""
     made = page.evaluate(
