@@ -101,6 +101,7 @@ from console.seat import (
 from console.security import SecurityLayer, is_loopback
 from console.services import Services, read_factor_rule, services_of
 from console.static_files import STATIC_FOLDER, CachedStaticFiles
+from console.way_back import asks_for_page, page_above
 from kaimen import __version__
 from kaimen.clock import Clock, SystemClock
 from kaimen.database import Pool, queries
@@ -280,7 +281,8 @@ def _asked_before(request: Request) -> str:
         return ""
     came_from = urlsplit(request.headers.get("referer", ""))
     same = came_from.netloc == request.url.netloc and came_from.path.startswith("/")
-    return "?lost=1" + (f"&next={_quoted(came_from.path)}" if same else "")
+    page = came_from.path + (f"?{came_from.query}" if came_from.query else "")
+    return "?lost=1" + (f"&next={_quoted(page)}" if same else "")
 
 
 def _too_much(scope: Scope, status: int) -> ASGIApp:
@@ -306,6 +308,8 @@ def _add_error_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:
+        if error.status_code == 405 and asks_for_page(request) and not _wants_json(request):
+            return RedirectResponse(page_above(request), 303)
         response = answer_error(request, error.status_code)
         for name, value in (error.headers or {}).items():
             response.headers[name] = value

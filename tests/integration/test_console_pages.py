@@ -89,6 +89,24 @@ def test_who_was_signed_out_meanwhile_is_told_that_what_she_sent_was_not_taken(w
     assert "lost" not in client.post("/sign-out", data=form).headers["location"]
 
 
+@pytest.mark.one_store
+def test_an_address_that_takes_only_forms_leads_to_the_page_the_form_stood_on(world: World) -> None:
+    client = world.browser("clerk")
+    case = f"/cases/{world.case_ids['wang']}"
+    # A refused form is answered at its own address: signing in anew from there came to no page.
+    form = {"csrf": world.csrf(client)}
+    refused = client.post(f"{case}/hold", data=form)
+    assert refused.status_code == 422
+    page = {"Accept": "text/html,application/xhtml+xml"}
+    assert client.get(f"{case}/hold", headers=page).headers["location"] == case
+    assert client.get("/sign-out", headers=page).headers["location"] == "/"
+    assert client.get(f"{case}/hold").status_code == 405
+    world.write("DELETE FROM sessions")
+    came_from = "/duty?community=wenchang"
+    sent = client.post(f"{case}/note", data=form, headers={"Referer": f"https://console.test{came_from}"})
+    assert sent.headers["location"] == "/sign-in?lost=1&next=/duty%3Fcommunity%3Dwenchang"
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_every_page_reads_in_both_languages(world: World, language: str) -> None:
     for path, names in PAGES.items():
