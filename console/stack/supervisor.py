@@ -236,6 +236,18 @@ class Supervisor:
                 },
             )  # fmt: skip
 
+    def restart(self, program: Program) -> None:
+        """Let a program with another start line take the place of the one of its name, which is asked to stop first."""
+        child = next(child for child in self._children if child.program.name == program.name)
+        if child.is_running:
+            assert child.process is not None
+            _end(child.process, child.program.stop_signal, child.program.stop_within_s, lambda: self._hasty)
+        child.program = program
+        child.process = None
+        child.failures = 0
+        # The next turn starts it, as one that died by itself.
+        child.start_again_at = time.monotonic()
+
     def _echoes(self, grave: bool) -> bool:
         return (grave and not self._stopping) or not self._quiet
 

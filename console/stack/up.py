@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
 import time
@@ -15,13 +14,14 @@ import click
 from console.opening import console_key
 from console.stack.folder import Kind, StackError, StackFolder
 from console.stack.nats import open_nats
+from console.stack.own_edge import OwnEdge, own_edge_site
 from console.stack.postgres import Postgres, open_postgres
 from console.stack.services import EDGE_ID, Stack, free_port, is_free
 from console.stack.steering import NOTED_EVERY_S, SPEED_MAX, Steering
 from console.stack.story import SITE
 from console.stack.supervisor import Program, StopAskedError, Supervisor, python_module
 from kaimen.clock import SystemClock, as_datetime
-from kaimen.database import connect, queries
+from kaimen.database import connect
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.rights import introduce_console
 from kaimen.schema import SchemaError, migrate
@@ -220,12 +220,12 @@ def _run(
     supervisor.listen_to_signals()
     supervisor.stop_leftovers()
     try:
-        _start(stack, supervisor, prepared=prepared, speed=speed)
+        stack = _start(stack, supervisor, prepared=prepared, speed=speed)
         _say_ready(stack, took_s=time.monotonic() - started)
         if stack.demo:
             _watch_demo(stack, supervisor)
         else:
-            supervisor.watch()
+            supervisor.watch(_own_edge(stack, supervisor).look)
     except StopAskedError:
         log.info("stopped while starting")
     finally:
@@ -234,7 +234,7 @@ def _run(
         supervisor.stop()
 
 
-def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float | None) -> None:
+def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float | None) -> Stack:
     kind: Kind = "demo" if stack.demo else "production"
     supervisor.start(stack.postgres_program(), stack.nats_program())
     stack.nats.provision_sessions()
@@ -249,7 +249,7 @@ def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float
     if steering is not None:
         steering.begin(speed)
     if steering is None:
-        stack = replace(stack, site_id=_own_edge_site(stack.postgres) or stack.site_id)
+        stack = replace(stack, site_id=own_edge_site(stack.postgres.url) or stack.site_id)
     supervisor.start(*stack.phone_programs())
     # Ingest before the street: what devices say has to be heard from its first word on.
     supervisor.start(
@@ -259,6 +259,7 @@ def _start(stack: Stack, supervisor: Supervisor, *, prepared: bool, speed: float
     if steering is not None:
         supervisor.start(stack.street_program())
         steering.play()
+    return stack
 
 
 def _introduce_console(stack: Stack) -> None:
@@ -277,20 +278,6 @@ def _claim_database(postgres: Postgres, kind: Kind) -> None:
         row = connection.execute("SELECT kind FROM installation").fetchone()
     if row is None or row["kind"] != kind:
         raise StackError("the database in this directory is of the other kind, and stays so")
-
-
-def _own_edge_site(postgres: Postgres) -> str | None:
-    """Register this machine's edge where its site is known, and say where it stands; None before there is a site."""
-    sql = queries("console")
-    with connect(postgres.url, service="up") as connection:
-        now = as_datetime(SystemClock().now_ms())
-        values = {"id": EDGE_ID, "site": os.environ.get("KAIMEN_EDGE_SITE", ""), "now": now}
-        row = connection.execute(sql["own_edge"], values).fetchone()
-        if row is None:
-            row = connection.execute(sql["register_own_edge"], values).fetchone()
-        if row is not None:
-            connection.execute(sql["answer_own_edge"], values | {"site": row["site_id"]})
-    return None if row is None else str(row["site_id"])
 
 
 def _prepare(stack: Stack, supervisor: Supervisor) -> None:
@@ -318,6 +305,13 @@ def _add_first_admin(postgres: Postgres) -> None:
             community_id=None, now=as_datetime(SystemClock().now_ms()),
         )  # fmt: skip
     click.echo(f"first sign-in, said only now:  admin  {password}")
+
+
+def _own_edge(stack: Stack, supervisor: Supervisor) -> OwnEdge:
+    return OwnEdge(
+        stack.postgres.url, supervisor, lambda site_id: replace(stack, site_id=site_id).edge_program(),
+        site_id=stack.site_id,
+    )  # fmt: skip
 
 
 def _say_ready(stack: Stack, *, took_s: float) -> None:

@@ -87,6 +87,17 @@ def test_a_killed_program_is_started_again(supervisor: Supervisor, tmp_path: Pat
     assert is_gone(first)
 
 
+def test_a_program_with_another_start_line_takes_the_place_of_the_one_that_runs(
+    supervisor: Supervisor, tmp_path: Path
+) -> None:
+    supervisor.start(Program("one", python(STUBBORN), stop_within_s=0.1))
+    first = pid_of(tmp_path, "one")
+    supervisor.restart(Program("one", python(SLEEPER)))
+    assert is_gone(first)
+    watch_until(supervisor, lambda: pid_of(tmp_path, "one") != first)
+    assert b"awake" in Path(f"/proc/{pid_of(tmp_path, 'one')}/cmdline").read_bytes()
+
+
 def test_the_back_off_grows_while_a_program_keeps_dying(
     supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
