@@ -147,6 +147,8 @@ def decode(frame: Frame) -> list[Reading] | None:
     obj, parts = frame.obj, frame.parts
     if not obj and "Code=" in frame.text and ";action=" in frame.text:
         return _lines(frame.text)
+    if not obj and frame.text.lstrip().startswith("--") and frame.text.rstrip("-\r\n ").endswith("Heartbeat"):
+        return [read("dahua/1", Kind.HEARTBEAT, "heartbeat of the event stream")]
     if len(parts) >= 3 and parts[-2:] == ("MagneticLock", "Status"):
         return _lock_status(frame)
     if as_text(obj.get("method")) == "client.notifyEventStream":
@@ -160,9 +162,13 @@ def decode(frame: Frame) -> list[Reading] | None:
             )
             for item in items
         ] or [read("dahua/1", Kind.NONE, "no events")]
-    if "Code" in obj and "Action" in obj:
+    items = [as_mapping(item) for item in as_list(obj.get("Events"))[:64]] or [obj]
+    if all("Code" in item and "Action" in item for item in items):
         return [
-            _event(as_text(obj["Code"]) or "", as_text(obj["Action"]) or "", as_mapping(obj.get("Data")), obj)
+            _event(
+                as_text(item["Code"]) or "", as_text(item["Action"]) or "", as_mapping(item.get("Data")), obj
+            )
+            for item in items
         ]
     if len(parts) >= 3 and parts[-1] == "Event" and ("Action" in obj or "Data" in obj):
         return [_event(parts[-2], as_text(obj.get("Action")) or "", as_mapping(obj.get("Data")), obj)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.dialects.frame import Frame
-from edge.dialects.values import as_text
+from edge.dialects.values import OTHERWISE, as_text, words_of
 from edge.reading import Kind, Nature, Reading, read
 
 _COMPONENTS = frozenset(
@@ -20,20 +20,32 @@ _COMPONENTS = frozenset(
 )  # fmt: skip
 
 #: Words of an object id -> what ON and OFF say (the meaning of the binary sensor's device class).
-_CLASSES: tuple[tuple[tuple[str, ...], Kind, Kind], ...] = (
-    (("tamper",), Kind.TAMPER, Kind.TELEMETRY),
-    (("battery",), Kind.BATTERY_LOW, Kind.TELEMETRY),
-    (("bell", "intercom_call", "ring"), Kind.CALL, Kind.NONE),
-    (("sos", "panic", "emergency"), Kind.SOS, Kind.NONE),
-    (("exit_button", "button", "rex"), Kind.BUTTON, Kind.NONE),
-    (("lock",), Kind.DOOR_UNLOCKED, Kind.DOOR_LOCKED),
-    (("occupancy", "presence"), Kind.OCCUPIED, Kind.VACANT),
-    (("motion", "pir", "radar", "movement"), Kind.MOTION, Kind.NO_MOTION),
-    (("smoke", "fire"), Kind.SMOKE, Kind.SMOKE_OK),
-    (("leak", "water", "flood", "moisture"), Kind.WATER_LEAK, Kind.WATER_OK),
-    (("vibration", "shock"), Kind.VIBRATION, Kind.TELEMETRY),
-    (("door", "window", "gate", "contact", "opening", "entrance"), Kind.DOOR_OPEN, Kind.DOOR_CLOSED),
-)
+_CLASSES: tuple[tuple[frozenset[str], Kind, Kind], ...] = (
+    (frozenset({"tamper", "tampered"}), Kind.TAMPER, Kind.TELEMETRY),
+    (frozenset({"battery"}), Kind.BATTERY_LOW, Kind.TELEMETRY),
+    (frozenset({"bell", "doorbell", "intercom", "ring", "ringing"}), Kind.CALL, Kind.NONE),
+    (frozenset({"sos", "panic", "emergency"}), Kind.SOS, Kind.NONE),
+    (frozenset({"button", "pushbutton", "rex"}), Kind.BUTTON, Kind.NONE),
+    (frozenset({"lock", "doorlock", "smartlock", "unlocked"}), Kind.DOOR_UNLOCKED, Kind.DOOR_LOCKED),
+    (frozenset({"occupancy", "occupied", "presence"}), Kind.OCCUPIED, Kind.VACANT),
+    (frozenset({"motion", "pir", "radar", "movement"}), Kind.MOTION, Kind.NO_MOTION),
+    (frozenset({"smoke", "fire"}), Kind.SMOKE, Kind.SMOKE_OK),
+    (frozenset({"leak", "leakage", "water", "flood", "moisture"}), Kind.WATER_LEAK, Kind.WATER_OK),
+    (frozenset({"vibration", "shock"}), Kind.VIBRATION, Kind.TELEMETRY),
+    (
+        frozenset(
+            {
+                "door", "doors", "frontdoor", "maindoor", "backdoor", "entrydoor", "garagedoor", "doorcontact", "doorsensor",
+                "window", "windows", "windowcontact", "gate", "contact", "opening", "entrance", "reed",
+            }
+        ),
+        Kind.DOOR_OPEN,
+        Kind.DOOR_CLOSED,
+    ),
+)  # fmt: skip
+#: Here "on" of a lock is unlocked and of a contact is open, whatever a name wants to say.
+_OTHERWISE = OTHERWISE | {"locked", "closed"}
+_COVERED = frozenset({"door", "doors", "garage", "garagedoor", "frontdoor", "gate"})
 _LOCKS = {"locked": Kind.DOOR_LOCKED, "unlocked": Kind.DOOR_UNLOCKED, "open": Kind.DOOR_OPEN}
 _COVERS = {"open": Kind.DOOR_OPEN, "closed": Kind.DOOR_CLOSED}
 
@@ -46,8 +58,9 @@ def _plain(reading: Reading) -> Reading:
 def _binary(source: str, name: str, word: str) -> Reading:
     if word not in ("on", "off"):
         return read(source, Kind.UNKNOWN, f"a state that is neither ON nor OFF: {word[:20]}")
-    for words, on, off in _CLASSES:
-        if any(mark in name for mark in words):
+    named = words_of(name)
+    for words, on, off in _CLASSES if not named & _OTHERWISE else ():
+        if named & words:
             return read(
                 source, on if word == "on" else off, f"object id of a known class, {word}", raw=word.upper()
             )
@@ -61,6 +74,8 @@ def _component(source: str, component: str, name: str, frame: Frame) -> Reading:
         return _binary(source, name, word)
     if component == "lock":
         return read(source, _LOCKS.get(word, Kind.UNKNOWN), f"lock {word[:20]}", raw=word.upper())
+    if component == "cover" and not words_of(name) & _COVERED:
+        return read(source, Kind.TELEMETRY, "a cover that is not named after a door", raw=word.upper())
     if component == "cover":
         return read(source, _COVERS.get(word, Kind.UNKNOWN), f"cover {word[:20]}", raw=word.upper())
     if component == "event":

@@ -59,6 +59,15 @@ _SOS_ACTIONS = ("emergency", "sos", "panic", "help")
 _REFUSED_ACTIONS = ("failure", "failed", "invalid", "not_match", "wrong")
 _UNLOCK_ACTIONS = frozenset({"unlock", "unlocked"})
 _QUIET_ACTIONS = frozenset({"none", "idle", "default", "release_all"})
+#: Ends of the actions by which presence sensors say who came into or left a part of the room: nobody pressed.
+_REGION_ACTIONS = ("_enter", "_leave", "_occupied", "_unoccupied")
+#: A radiator that says "window open" concludes it from the temperature; it has no contact.
+_THERMOSTAT_FIELDS = frozenset(
+    {
+        "current_heating_setpoint", "occupied_heating_setpoint", "local_temperature", "pi_heating_demand",
+        "targettemperature", "target_temperature", "valve_position", "valveopenness",
+    }
+)  # fmt: skip
 
 
 def _lowered(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -176,6 +185,9 @@ def _action_kinds(fields: Mapping[str, Any]) -> tuple[Kind, str] | None:
         return Kind.CALL, f"action {word}"
     if word in ("open", "opened", "close", "closed") and "contact" in fields:
         return None
+    if word.endswith(_REGION_ACTIONS):
+        away = word.endswith(("_leave", "_unoccupied"))
+        return (Kind.NONE if away else Kind.MOTION), f"action {word[:40]}"
     if word in _QUIET_ACTIONS:
         return Kind.NONE, f"action {word}"
     return Kind.BUTTON, f"action {word[:40]}"
@@ -244,7 +256,7 @@ def facts(obj: Mapping[str, Any], *, contact_true_is_closed: bool | None) -> lis
     fields = _lowered(obj)
     found: list[tuple[Kind, str]] = []
     doubtful = (
-        _door_kinds(fields, contact_true_is_closed),
+        None if fields.keys() & _THERMOSTAT_FIELDS else _door_kinds(fields, contact_true_is_closed),
         _lock_kinds(fields),
         _action_kinds(fields),
         _presence_kinds(fields),

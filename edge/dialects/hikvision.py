@@ -18,6 +18,7 @@ from edge.reading import Kind, Nature, Reading, read
 from kaimen.vocabulary import EventType
 
 _TAG = re.compile(r"<([A-Za-z][\w]*)(?:\s[^<>]*)?>([^<>]{0,256})</\1>")
+_PARTS_MAX = 64
 _MAJOR_ALARM, _MAJOR_EXCEPTION, _MAJOR_OPERATION, _MAJOR_EVENT = 1, 2, 3, 5
 
 
@@ -225,9 +226,30 @@ def _xml(text: str) -> dict[str, Any]:
     return found
 
 
-def _multipart(text: str) -> Mapping[str, Any]:
-    start, end = text.find("{"), text.rfind("}")
-    return as_mapping(parse_json(text[start : end + 1])) if 0 <= start < end else {}
+def _parts(text: str) -> list[str]:
+    """Split a multipart body; its first line is the boundary. Pictures are parts too, with any bytes in them."""
+    boundary = text.lstrip().partition("\n")[0].strip()
+    return text.split(boundary)[:_PARTS_MAX] if boundary.startswith("--") and len(boundary) > 4 else [text]
+
+
+def _multipart(text: str, fallback: str) -> list[Reading] | None:
+    """Read every event of a multipart body, or of one without its boundary."""
+    found: list[Reading] = []
+    for part in _parts(text):
+        if "<EventNotificationAlert" in part:
+            found += _alert(part, fallback) or []
+            continue
+        start, end = part.find("{"), part.rfind("}")
+        outer = as_mapping(parse_json(part[start : end + 1])) if 0 <= start < end else {}
+        found += _outer(outer, fallback) or []
+    return found or None
+
+
+def _alert(text: str, fallback: str) -> list[Reading] | None:
+    leaves = _xml(text)
+    if "majorEventType" in leaves:
+        leaves["AccessControllerEvent"] = dict(leaves)
+    return _outer(leaves, fallback)
 
 
 def _outer(outer: Mapping[str, Any], fallback: str) -> list[Reading] | None:
@@ -280,11 +302,10 @@ def decode(frame: Frame, fallback: str = "") -> list[Reading] | None:
     """Decode a Hikvision event; None where it is none. ``fallback`` names the device where the body does not."""
     if frame.obj:
         return _outer(frame.obj, fallback)
+    if frame.text.lstrip().startswith("--"):
+        return _multipart(frame.text, fallback)
     if "<EventNotificationAlert" in frame.text:
-        leaves = _xml(frame.text)
-        if "majorEventType" in leaves:
-            leaves["AccessControllerEvent"] = dict(leaves)
-        return _outer(leaves, fallback)
+        return _alert(frame.text, fallback)
     if "AccessControllerEvent" in frame.text:
-        return _outer(_multipart(frame.text), fallback)
+        return _multipart(frame.text, fallback)
     return None

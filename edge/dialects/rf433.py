@@ -42,7 +42,7 @@ def decode_code(node: str, data: str, key: int | None) -> Reading:
 
 def _rtl_door(obj: Mapping[str, Any]) -> tuple[Kind, bool] | None:
     """Say whether an rtl_433 line tells of a door, and whether it tells an edge."""
-    for name in ("event", "state", "status"):
+    for name in ("event", "state", "status", "door"):
         said = as_open(obj.get(name))
         if said is not None:
             return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), True

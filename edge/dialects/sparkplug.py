@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.dialects.frame import Frame
-from edge.dialects.values import as_bool, as_list, as_mapping, as_open, as_text, epoch_ms
+from edge.dialects.values import (
+    OTHERWISE,
+    as_bool,
+    as_list,
+    as_mapping,
+    as_open,
+    as_text,
+    epoch_ms,
+    words_of,
+)
 from edge.reading import Kind, Nature, Reading, read
 
 _ROOT = "spBv1.0"
@@ -25,7 +34,7 @@ _WORDS: tuple[tuple[tuple[str, ...], Kind, Kind], ...] = (
     (("smoke", "fire"), Kind.SMOKE, Kind.SMOKE_OK),
     (("unlocked",), Kind.DOOR_UNLOCKED, Kind.DOOR_LOCKED),
     (("locked",), Kind.DOOR_LOCKED, Kind.DOOR_UNLOCKED),
-    (("low battery", "battery low", "lowbattery", "batterylow"), Kind.BATTERY_LOW, Kind.TELEMETRY),
+    (("low battery", "lowbattery", "batterylow"), Kind.BATTERY_LOW, Kind.TELEMETRY),
 )
 
 
@@ -57,8 +66,9 @@ def _fact(name: str, value: Any) -> tuple[Kind, str, str | None]:
     if not isinstance(value, bool):
         return Kind.TELEMETRY, "a value", None
     raw = "ON" if value else "OFF"
-    for words, yes, no in _WORDS:
-        if any(word in lowered for word in words):
+    named = words_of(name)
+    for words, yes, no in _WORDS if not named & OTHERWISE else ():
+        if any(set(word.split()) <= named for word in words):
             return (yes if value else no), f"metric named after its true state, {raw}", raw
     last = lowered.replace("_", " ").replace("/", " ").split()
     if last and last[-1] in ("open", "opened", "isopen"):

@@ -21,6 +21,16 @@ _TRUE_WORDS = frozenset({"true", "on", "yes", "1", "alarm", "detected", "trigger
 _FALSE_WORDS = frozenset(
     {"false", "off", "no", "0", "normal", "clear", "cleared", "inactive", "none", "idle"}
 )
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
+#: Words after which "on" says something else than another word of the name would: a lamp over the door, a heater of
+#: water, a battery that charges, a lock whose "on" is locked.
+OTHERWISE = frozenset(
+    {
+        "light", "lights", "lamp", "led", "heater", "heating", "pump", "valve", "humidity", "temperature", "charging",
+        "relay", "output", "online", "connected", "connection", "wifi", "fault", "problem", "enabled",
+    }
+)  # fmt: skip
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 
@@ -167,6 +177,12 @@ def parse_hex(value: Any) -> bytes | None:
         return bytes.fromhex(value.strip())
     except ValueError:
         return None
+
+
+def words_of(name: str) -> frozenset[str]:
+    """Return the words of a name, small and without the numbers behind them: an "outdoor" light is no "door"."""
+    parts = _HUMP.sub(" ", name[:256]).lower()
+    return frozenset(word.rstrip("0123456789") for word in _BETWEEN_WORDS.split(parts)) - {""}
 
 
 def levels(topic: str | None) -> list[str]:

@@ -104,6 +104,9 @@ def _availability(source: str, frame: Frame) -> list[Reading]:
 
 def _device(source: str, frame: Frame) -> list[Reading]:
     obj = frame.obj
+    if "click" in obj and "action" not in obj:
+        # Versions before 1.22 named a press so.
+        obj = {**obj, "action": obj["click"]}
     inner = as_mapping(obj.get("device"))
     aliases = tuple(
         text
@@ -159,7 +162,7 @@ def decode(frame: Frame) -> list[Reading] | None:
         return _legacy_action(frame)
     if frame.obj:
         return _device(frame.topic, frame)
-    if len(parts) > 2 and isinstance(frame.value, bool | int | float | str):
+    if len(parts) > 2 and (isinstance(frame.value, bool | int | float | str) or frame.word):
         return _attribute(frame)
     return [read(frame.topic, Kind.UNKNOWN, "no object")]
 
@@ -167,4 +170,5 @@ def decode(frame: Frame) -> list[Reading] | None:
 def _attribute(frame: Frame) -> list[Reading]:
     """Read one attribute per topic (``output: attribute``)."""
     source, name = "/".join(frame.parts[:-1]), frame.parts[-1]
-    return readings_of_fields({name: frame.value}, source, contact_true_is_closed=True)
+    value = frame.word if frame.value is None else frame.value
+    return readings_of_fields({name: value}, source, contact_true_is_closed=True)
