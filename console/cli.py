@@ -277,16 +277,36 @@ def db_migrate(
 @main.command()
 @click.argument("url")
 @click.option("--timeout", default=5.0, show_default=True, help="Seconds to wait for an answer.")
-def health(url: str, timeout: float) -> None:
+@click.option(
+    "--store", type=click.Path(file_okay=False, path_type=Path),
+    help="Of a nats-server: where its messages lie. With --pid-file, a server whose store refuses for good is ended"
+    " once there is room again, for what keeps it running to start it anew.",
+)  # fmt: skip
+@click.option("--pid-file", type=click.Path(dir_okay=False, path_type=Path), help="Its pid_file.")
+def health(url: str, timeout: float, store: Path | None, pid_file: Path | None) -> None:
     """Ask a service's /healthz (or /readyz) and end with 0 if it is well, for health checks."""
     if not url.startswith(("http://", "https://")):
         raise click.ClickException(f"{url!r} is no address: write http://HOST:PORT/healthz")
+    if (store is None) != (pid_file is None):
+        raise click.UsageError("--store and --pid-file go together")
     try:
         with urllib.request.urlopen(url, timeout=timeout) as answer:  # noqa: S310 - scheme checked above
             click.echo(answer.read().decode())
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
         detail = error.read().decode() if isinstance(error, urllib.error.HTTPError) else str(error)
+        if store is not None and pid_file is not None:
+            detail += _end_if_it_must_start_anew(detail, store, pid_file)
         raise click.ClickException(f"{url}: {detail}") from error
+
+
+def _end_if_it_must_start_anew(detail: str, store: Path, pid_file: Path) -> str:
+    from console.stack.broker_health import end_process_of, why_start_anew
+
+    if not why_start_anew(detail, store):
+        return ""
+    return (
+        "; it was asked to end" if end_process_of(pid_file) else f"; start it anew: no process in {pid_file}"
+    )
 
 
 if __name__ == "__main__":

@@ -299,8 +299,11 @@ class NatsServer:
 
 
 @contextlib.contextmanager
-def nats_server(*, ack_wait: str = "5s") -> Iterator[NatsServer]:
-    """Run a fresh nats-server with JetStream and MQTT on loopback; what is not answered comes again after a while."""
+def nats_server(*, ack_wait: str = "5s", more: str = "") -> Iterator[NatsServer]:
+    """Run a fresh nats-server with JetStream and MQTT on loopback; what is not answered comes again after a while.
+
+    ``more`` are further lines of its settings.
+    """
     with temporary_folder("nats") as folder:
         mqtt_port = free_port()
         settings = folder / "nats.conf"
@@ -309,6 +312,7 @@ def nats_server(*, ack_wait: str = "5s") -> Iterator[NatsServer]:
             f"listen: 127.0.0.1:{free_port()}\n"
             f'jetstream {{ store_dir: "{folder}/jetstream", max_memory_store: 64MB, max_file_store: 4GB }}\n'
             f'mqtt {{ listen: "127.0.0.1:{mqtt_port}", ack_wait: "{ack_wait}", max_ack_pending: 2000 }}\n'
+            f"{more}"
         )
         program = Program("nats-server", [nats_program(), "-c", str(settings)], folder / "nats.log")
         server = NatsServer(program, mqtt_port)

@@ -25,10 +25,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 from console.doctor.lines import Line, attention, ok, wrong
 from console.stack.folder import StackError, StackFolder, read_json
 from console.stack.nats import tls_of_own
+from console.stack.nats_desk import Desk
 from ingest.subscriber import client_id_of, subscriptions_of
 from kaimen.broker import BrokerAddress, parse_broker_urls
 from kaimen.broker_tls import SYSTEM_TRUST, BrokerTls, explain
 from kaimen.settings import IngestSettings
+from kaimen.wire import format_topic
 
 _PATIENCE_S = 5.0
 #: So many events waiting for a worker that is there are more than it has just not come to.
@@ -37,8 +39,14 @@ _STORE_SHARE_HIGH = 0.8
 _HASH_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _HASH_LENGTH = 8
 _UNITS = {"": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
-_START = "start the broker, and check address, user and password (KAIMEN_BROKER_*)"
+_START = (
+    "start the broker, see that its disk has room, and check address, user and password (KAIMEN_BROKER_*)"
+)
 _NODE = "start this node again: the cluster may lose no other one until it is back"
+_NOT_KEPT = (
+    "make room where the broker keeps its messages; one that refuses although there is room has to be started anew"
+    " (kaimen up and the compose file's health check do it by themselves)"
+)
 _NO_SESSION = "start ingest before any device speaks: it makes its session, and never delete one"
 
 
@@ -124,6 +132,7 @@ def look_at_broker(broker: Broker, *, groups: int, serving: frozenset[int]) -> I
     if answering is None:
         return
     broker = answering
+    yield _look_at_a_message(broker)
     if broker.admin is not None:
         try:
             yield from _look_inside(broker.admin, groups)
@@ -168,6 +177,85 @@ def _look_at_nodes(nodes: list[Broker]) -> tuple[list[Line], Broker | None]:
 # --- any broker ------------------------------------------------------------------------------------------------
 
 
+def _look_at_a_message(broker: Broker) -> Line:
+    """Send one message to ourselves, below a site that nobody has: a broker answers for what it has kept."""
+    part = "broker's store"
+    try:
+        took_s = _send_to_ourselves(broker)
+    except PermissionError as error:
+        return attention(part, str(error), "let ingest's user publish and hear kaimen/v1/+/+/+/+/cfg")
+    except OSError as error:
+        return wrong(part, f"keeps no message: {explain(error)}", _NOT_KEPT)
+    return ok(part, f"a message was kept and came back in {took_s * 1000:.0f} ms")
+
+
+def _send_to_ourselves(broker: Broker) -> float:
+    """Return after how many seconds a message was answered for and came.
+
+    Raises
+    ------
+    PermissionError
+        If it was answered for and did not come.
+    OSError
+        If it was not answered for in time.
+    """
+    name = f"kaimen-doctor-{os.urandom(6).hex()}"
+    topic = format_topic("kaimen-doctor", name, "cfg")
+    client = _client_of(broker, name, clean=True)
+    answered: list[int] = []
+    came: list[int] = []
+    heard: list[bool] = []
+
+    def on_connect(*_told: object) -> None:
+        client.subscribe(topic, qos=1)
+
+    def on_subscribe(
+        _who: object, _data: object, _mid: object, reasons: list[ReasonCode], _more: object
+    ) -> None:
+        heard.append(not any(reason.is_failure for reason in reasons))
+
+    client.on_connect, client.on_subscribe = on_connect, on_subscribe
+    client.on_publish = lambda _client, _data, packet_id, *_rest: answered.append(packet_id)
+
+    def on_message(_client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        came.append(message.mid)
+        client.ack(message.mid, message.qos)
+
+    client.on_message = on_message
+    began = time.monotonic()
+    try:
+        client.connect(broker.host, broker.port, keepalive=30)
+        while not (answered and came):
+            if heard:
+                if not heard.pop():
+                    raise OSError("the broker takes no subscription")
+                client.publish(topic, b"{}", qos=1)
+            late = time.monotonic() - began > _PATIENCE_S
+            if late and answered:
+                raise PermissionError("a message was answered for and did not come back")
+            if late:
+                raise OSError("the broker does not answer for a message")
+            if client.loop(timeout=0.1) != mqtt.MQTT_ERR_SUCCESS:
+                raise OSError("the broker closed the connection")
+        return time.monotonic() - began
+    finally:
+        client.disconnect()
+        client.loop(timeout=0.1)
+
+
+def _client_of(broker: Broker, name: str, *, clean: bool) -> mqtt.Client:
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2, client_id=name, clean_session=clean, protocol=mqtt.MQTTv311,
+        reconnect_on_failure=False, manual_ack=True,
+    )  # fmt: skip
+    if broker.user:
+        client.username_pw_set(broker.user, broker.password)
+    if broker.secure:
+        client.tls_set_context(broker.security.open_context())
+    client.connect_timeout = _PATIENCE_S
+    return client
+
+
 def _look_by_name(broker: Broker, group_no: int, groups: int, *, in_use: bool) -> Line:
     name = client_id_of(group_no, groups)
     part = f"session {name}"
@@ -191,14 +279,7 @@ def _ask_for_session(broker: Broker, name: str, *, clean: bool) -> bool:
     OSError
         If it cannot be reached, or does not let us in.
     """
-    client = mqtt.Client(
-        CallbackAPIVersion.VERSION2, client_id=name, clean_session=clean, protocol=mqtt.MQTTv311,
-        reconnect_on_failure=False, manual_ack=True,
-    )  # fmt: skip
-    if broker.user:
-        client.username_pw_set(broker.user, broker.password)
-    if broker.secure:
-        client.tls_set_context(broker.security.open_context())
+    client = _client_of(broker, name, clean=clean)
     told: list[tuple[bool, bool, str]] = []
 
     def on_connect(
@@ -207,7 +288,6 @@ def _ask_for_session(broker: Broker, name: str, *, clean: bool) -> bool:
         told.append((not reason.is_failure, flags.session_present, str(reason)))
 
     client.on_connect = on_connect
-    client.connect_timeout = _PATIENCE_S
     try:
         client.connect(broker.host, broker.port, keepalive=30)
         deadline = time.monotonic() + _PATIENCE_S
@@ -230,7 +310,7 @@ def _ask_for_session(broker: Broker, name: str, *, clean: bool) -> bool:
 
 def _look_inside(admin: Admin, groups: int) -> Iterator[Line]:
     with socket.create_connection(("127.0.0.1", admin.port), timeout=_PATIENCE_S) as line:
-        desk = _Desk(line, admin)
+        desk = Desk(line, admin.user, admin.password)
         for group_no in range(groups):
             yield _look_at_session(desk, group_no, groups)
         used = int(desk.ask("$JS.API.INFO").get("storage", 0))
@@ -244,7 +324,7 @@ def _look_inside(admin: Admin, groups: int) -> Iterator[Line]:
         yield ok("broker's queues", words)
 
 
-def _look_at_session(desk: _Desk, group_no: int, groups: int) -> Line:
+def _look_at_session(desk: Desk, group_no: int, groups: int) -> Line:
     name = client_id_of(group_no, groups)
     part = f"session {name}"
     session = _session_of(desk, name)
@@ -274,20 +354,20 @@ def messages_waiting(admin: Admin, name: str) -> int:
         If it keeps no session of this name.
     """
     with socket.create_connection(("127.0.0.1", admin.port), timeout=_PATIENCE_S) as line:
-        desk = _Desk(line, admin)
+        desk = Desk(line, admin.user, admin.password)
         session = _session_of(desk, name)
         if session is None:
             raise KeyError(name)
         return _count_waiting(desk, session)
 
 
-def _session_of(desk: _Desk, name: str) -> dict[str, Any] | None:
+def _session_of(desk: Desk, name: str) -> dict[str, Any] | None:
     question = {"last_by_subj": f"$MQTT.sess.{hash_of(name)}"}
     found = desk.ask("$JS.API.STREAM.MSG.GET.$MQTT_sess", question)
     return dict(json.loads(base64.b64decode(found["message"]["data"]))) if "message" in found else None
 
 
-def _count_waiting(desk: _Desk, session: dict[str, Any]) -> int:
+def _count_waiting(desk: Desk, session: dict[str, Any]) -> int:
     names = {held["durable_name"] for held in (session.get("cons") or {}).values()}
     return sum(
         int(row["num_pending"]) + int(row["num_ack_pending"])
@@ -300,51 +380,3 @@ def hash_of(name: str) -> str:
     """Return how nats-server abbreviates the name of a session."""
     digest = hashlib.sha256(name.encode()).digest()[:_HASH_LENGTH]
     return "".join(_HASH_DIGITS[byte % len(_HASH_DIGITS)] for byte in digest)
-
-
-class _Desk:
-    """Questions and answers over the broker's own protocol, one at a time."""
-
-    def __init__(self, line: socket.socket, admin: Admin) -> None:
-        self._line, self._reader = line, line.makefile("rb")
-        self._inbox = f"_INBOX.{os.urandom(8).hex()}"
-        self._reader.readline()  # what the server says of itself
-        words = {
-            "user": admin.user,
-            "pass": admin.password,
-            "verbose": False,
-            "pedantic": False,
-            "lang": "kaimen",
-        }
-        line.sendall(f"CONNECT {json.dumps(words)}\r\nSUB {self._inbox} 1\r\n".encode())
-
-    def ask(self, subject: str, question: object = None) -> dict[str, Any]:
-        """Return the answer.
-
-        Raises
-        ------
-        OSError
-            If the server refuses, or says nothing in time.
-        """
-        body = b"" if question is None else json.dumps(question).encode()
-        self._line.sendall(f"PUB {subject} {self._inbox} {len(body)}\r\n".encode() + body + b"\r\n")
-        while True:
-            words = self._reader.readline()
-            if words.startswith(b"MSG "):
-                answer = self._reader.read(int(words.split()[-1]) + 2)
-                return dict(json.loads(answer))
-            if words.startswith(b"PING"):
-                self._line.sendall(b"PONG\r\n")
-            elif words.startswith(b"-ERR") or not words:
-                raise OSError(words.decode(errors="replace").strip() or "the line was closed")
-
-    def consumers(self) -> Iterator[dict[str, Any]]:
-        """Return every queue of the broker, page by page."""
-        offset = 0
-        while True:
-            page = self.ask("$JS.API.CONSUMER.LIST.$MQTT_msgs", {"offset": offset})
-            rows = page.get("consumers") or []
-            yield from rows
-            offset += len(rows)
-            if not rows or offset >= int(page.get("total", 0)):
-                return

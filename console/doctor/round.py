@@ -1,7 +1,7 @@
 """``kaimen doctor``: an installation enters; a line for each part leaves: ok, attention or wrong, and how to mend it.
 
-It looks and changes nothing: it takes no session from ingest, and asks the broker of ``kaimen up`` over a user of its
-own that may read which sessions there are and no message.
+It looks and changes nothing: it takes no session from ingest, sends the broker one message that it fetches itself, and
+asks the broker of ``kaimen up`` over a user of its own that may read which sessions there are and no message.
 """
 
 from __future__ import annotations

@@ -184,6 +184,7 @@ class StackFolder:
             "broker_edge",
             "broker_street",
             "broker_doctor",
+            "broker_watch",
             "edge_credentials",
         )
         missing = [name for name in names if name not in found]

@@ -19,8 +19,10 @@ from cryptography import x509
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
+from console.stack.broker_health import why_start_anew
 from console.stack.device_users import DeviceUser, load_device_users
 from console.stack.folder import StackError, StackFolder, write_private
+from console.stack.nats_desk import Desk
 from ingest.subscriber import client_id_of, subscriptions_of
 from kaimen.broker_tls import BrokerTls
 
@@ -30,6 +32,9 @@ ACK_WAIT = "5s"
 #: All subscriptions of one session together may not exceed 65535, and the edge has two dozen.
 ACK_PENDING_MAX = 2_000
 SESSION_WITHIN_S = 20.0
+#: The supervisor asks between its other work.
+HEALTH_WITHIN_S = 1.0
+_ASK_HEALTH = "$SYS.REQ.SERVER.PING.HEALTHZ"
 DOCTOR_MAY_ASK = ("$JS.API.INFO", "$JS.API.STREAM.MSG.GET.$MQTT_sess", "$JS.API.CONSUMER.LIST.$MQTT_msgs")
 
 
@@ -77,6 +82,8 @@ class Nats:
     program: Path
     demo: bool
     certificate: tuple[Path, Path] | None = None
+    #: Of the user that may ask how the server is, and nothing else.
+    watch_password: str = ""
 
     @property
     def url(self) -> str:
@@ -104,9 +111,10 @@ class Nats:
             f"listen: 127.0.0.1:{self.client_port}",
             f"max_payload: {PAYLOAD_BYTES_MAX}",
             "max_pending: 67108864",
-            f'jetstream {{ store_dir: "{self.folder.nats}/store", max_memory_store: 64MB, max_file_store: 20GB, '
+            f'jetstream {{ store_dir: "{self.store}", max_memory_store: 64MB, max_file_store: 20GB, '
             f"sync_interval: {'1s' if self.demo else 'always'} }}",
             f'mqtt {{ {listener}, ack_wait: "{ACK_WAIT}", max_ack_pending: {ACK_PENDING_MAX} }}',
+            *self._system_account(),
             "authorization { users: [",
             *(_user_line(user) for user in self.users),
             "  # devices: begin",
@@ -115,6 +123,27 @@ class Nats:
             "] }",
         ]
         return "\n".join(lines) + "\n"
+
+    def _system_account(self) -> list[str]:
+        if not self.watch_password:
+            return []
+        may = f'publish: {{ allow: ["{_ASK_HEALTH}"] }}, subscribe: {{ allow: ["_INBOX.>"] }}'
+        user = f'{{ user: "watch", password: "{self.watch_password}", permissions: {{ {may} }} }}'
+        return [f"accounts {{ $SYS {{ users: [ {user} ] }} }}"]
+
+    @property
+    def store(self) -> Path:
+        """Where the messages lie."""
+        return self.folder.nats / "store"
+
+    def why_start_anew(self) -> str:
+        """Return why the running server must be started anew; empty where it need not be, or does not say."""
+        try:
+            with socket.create_connection(("127.0.0.1", self.client_port), timeout=HEALTH_WITHIN_S) as line:
+                answer = Desk(line, "watch", self.watch_password).ask(_ASK_HEALTH)
+        except (OSError, ValueError):
+            return ""
+        return why_start_anew(str(answer.get("data", {}).get("error", "")), self.store)
 
     def is_ready(self) -> bool:
         """Say whether the broker accepts a session; an open port alone does not promise that."""
@@ -282,4 +311,5 @@ def open_nats(
         server_program(),
         site_id is not None,
         certificate,
+        secrets["broker_watch"],
     )

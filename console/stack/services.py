@@ -108,7 +108,7 @@ class Stack:
     def nats_program(self) -> Program:
         return Program(
             "nats", self.nats.arguments(), is_ready=self.nats.is_ready,
-            before_start=self.nats.make_ready_to_start,
+            before_start=self.nats.make_ready_to_start, why_start_anew=self.nats.why_start_anew,
         )  # fmt: skip
 
     def edge_program(self) -> Program:

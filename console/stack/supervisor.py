@@ -33,6 +33,8 @@ READY_WITHIN_S = 90.0
 STOP_WITHIN_S = 15.0
 STARTS_BEFORE_GIVING_UP = 5
 TURN_S = 0.2
+#: So often a program that can say so is asked whether it has to be started anew.
+LOOK_EVERY_S = 5.0
 #: A second Ctrl-C that comes later than this is impatience: what still runs is killed.
 HASTE_AFTER_S = 1.0
 _READY_POLL_S = 0.05
@@ -52,15 +54,23 @@ def nothing_to_do() -> None:
     return None
 
 
+def no_reason() -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One process of the stack and what the supervisor has to know of it."""
+    """One process of the stack and what the supervisor has to know of it.
+
+    ``why_start_anew`` is asked now and then of what runs and is ready; it answers soon, and with nothing if all is well.
+    """
 
     name: str
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     is_ready: Callable[[], bool] = always_ready
     before_start: Callable[[], None] = nothing_to_do
+    why_start_anew: Callable[[], str] = no_reason
     account: Account | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = STOP_WITHIN_S
@@ -105,6 +115,7 @@ class Supervisor:
         self._hasty = False
         self._asked_at = 0.0
         self._retry_now = False
+        self._looked_at = 0.0
 
     # -- signals ------------------------------------------------------------------------------------------------
 
@@ -226,18 +237,26 @@ class Supervisor:
         assert process.stdout is not None
         child.process = process
         child.pump = Pump(program.name, process.stdout, child.log_file, echo=self._echoes)
-        mark = mark_of(process.pid)
-        if mark is not None:
+        self._mark(child, process.pid)
+
+    def _mark(self, child: Child, pid: int) -> None:
+        """Note which process it is, for the next start; where the disk is full it runs without."""
+        mark = mark_of(pid)
+        if mark is None:
+            return
+        try:
             write_json(
                 child.mark_path,
                 {
                     "pid": mark.pid, "started": mark.started, "boot": mark.boot, "starts": child.starts,
-                    "stop_signal": int(program.stop_signal),
+                    "stop_signal": int(child.program.stop_signal),
                 },
             )  # fmt: skip
+        except OSError as error:
+            log.error("a process runs without its mark", process=child.program.name, reason=str(error))
 
     def restart(self, program: Program) -> None:
-        """Let a program with another start line take the place of the one of its name, which is asked to stop first."""
+        """Let a program take the place of the one of its name, itself or with another start line, which is asked to stop first."""
         child = next(child for child in self._children if child.program.name == program.name)
         if child.is_running:
             assert child.process is not None
@@ -254,9 +273,10 @@ class Supervisor:
     # -- watching -----------------------------------------------------------------------------------------------
 
     def watch(self, on_turn: Callable[[], None] = nothing_to_do) -> None:
-        """Restart what dies until a stop is asked for; ``on_turn`` is called a few times a second."""
+        """Restart what dies or must be until a stop is asked for; ``on_turn`` is called a few times a second."""
         while not self._stopping:
             self._bury()
+            self._end_what_must_start_anew()
             self._start_what_is_due()
             on_turn()
             if not self._stopping:
@@ -276,6 +296,19 @@ class Supervisor:
                 "a process ended and is started again", process=child.program.name, exit_code=process.returncode,
                 delay_s=delay_s, attempt=child.starts,
             )  # fmt: skip
+
+    def _end_what_must_start_anew(self) -> None:
+        """End what says that it needs a new start; one that was started a moment ago gets its time first."""
+        now = time.monotonic()
+        if now - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        for child in self._children:
+            if not child.is_running or now - child.started_at < STABLE_S:
+                continue
+            if reason := child.program.why_start_anew():
+                log.warning("a process has to be started anew", process=child.program.name, reason=reason)
+                self.restart(child.program)
 
     def _start_what_is_due(self) -> None:
         retry_now, self._retry_now = self._retry_now, False

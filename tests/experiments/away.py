@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from console.stack import supervisor as supervising
+from console.stack.folder import StackFolder, read_json
+from console.stack.nats import Nats, open_nats
 from tests.experiments.stage import Doors, Ingest, Outcome, fill, outcome, say, small_disk, world
-from tests.fix_servers import NatsServer, PostgresServer, nats_server, postgres_server, wait_until
-from tests.integration.ingest_street import count
+from tests.fix_servers import NatsServer, PostgresServer, free_port, nats_server, postgres_server, wait_until
+from tests.integration.ingest_street import SITE, count
 
 AFTER_S = 5.0
 
@@ -78,23 +82,57 @@ def database_disk_full(seconds: float, folder: Path) -> Outcome:
 
 
 def broker_disk_full(seconds: float, folder: Path) -> Outcome:
-    """The disk of the broker fills up under load, and has room again later."""
+    """The disk of the broker of ``kaimen up`` fills up under load, and has room again later."""
     began = time.monotonic()
     with (
         postgres_server(durable=True) as postgres,
         small_disk(folder / "disk", 100) as disk,
-        nats_server_in(disk) as broker,
-        world(postgres, broker.url, folder) as (url, doors, service),
+        supervised_broker(disk, folder) as (nats, mark),
+        world(postgres, _url_of(nats, "ingest"), folder, doors_url=_url_of(nats, "street")) as (
+            url,
+            doors,
+            service,
+        ),
     ):
+        before = read_json(mark)
         _take_room(disk, "the broker", service, seconds, began)
-        before = count(url, "door_events")
-        with contextlib.suppress(TimeoutError):
-            wait_until(lambda: count(url, "door_events") > before, "events go on", within_s=30, poll_s=0.5)
-        if count(url, "door_events") == before:
-            say("the broker still writes nothing: started anew by hand", began)
-            broker.program.kill()
-            broker.start_again()
+        there = count(url, "door_events")
+        wait_until(lambda: read_json(mark) != before, "the broker is started anew", within_s=60, poll_s=0.05)
+        say("the supervisor has started the broker anew", began)
+        wait_until(lambda: count(url, "door_events") > there, "events go on", within_s=60, poll_s=0.1)
+        say("events go on", began)
         return recover(url, doors, service, began)
+
+
+@contextlib.contextmanager
+def supervised_broker(disk: Path, folder: Path) -> Iterator[tuple[Nats, Path]]:
+    """Run the broker as ``kaimen up`` does, its store on a disk of its own; yields where its process is noted, too."""
+    stack = StackFolder(disk)
+    nats = open_nats(
+        stack, stack.load_secrets(), mqtt_port=free_port(), client_port=free_port(), site_id=SITE
+    )
+    for name in ("run", "log"):
+        (folder / name).mkdir()
+    supervisor = supervising.Supervisor(folder / "run", folder / "log", quiet=True)
+    supervisor.start(
+        supervising.Program(
+            "nats", nats.arguments(), is_ready=nats.is_ready, before_start=nats.make_ready_to_start,
+            why_start_anew=nats.why_start_anew,
+        )
+    )  # fmt: skip
+    watching = threading.Thread(target=supervisor.watch)
+    watching.start()
+    try:
+        yield nats, folder / "run" / "nats.json"
+    finally:
+        supervisor.ask_to_stop()
+        watching.join()
+        supervisor.stop()
+
+
+def _url_of(nats: Nats, name: str) -> str:
+    user = next(user for user in nats.users if user.name == name)
+    return nats.url.replace("mqtt://", f"mqtt://{user.name}:{user.password}@")
 
 
 def _take_room(disk: Path, whose: str, service: Ingest, seconds: float, began: float) -> None:

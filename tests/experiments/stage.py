@@ -134,14 +134,18 @@ def world(
     folder: Path,
     *,
     environment: Mapping[str, str] | None = None,
+    doors_url: str | None = None,
     lay_out_more: Callable[[str], None] = lambda _url: None,
 ) -> Iterator[tuple[str, Doors, Ingest]]:
-    """Run ingest and eight doors that open, and give them a moment; yields the database's address with them."""
+    """Run ingest and eight doors that open, and give them a moment; yields the database's address with them.
+
+    ``doors_url`` is the broker's address for the doors, where they sign in as somebody else than ingest.
+    """
     with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE kaimen")
     url = postgres.url("kaimen")
     migrate(url)
-    doors = Doors(broker_url)
+    doors = Doors(doors_url or broker_url)
     lay_out(url, homes=doors.number, watched_from_ms=WALL.now_ms() - HOUR)
     lay_out_more(url)
     with ingest(url, broker_url, folder, environment) as service:

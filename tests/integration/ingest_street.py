@@ -122,6 +122,8 @@ class Publisher:
         self._client.on_publish = lambda _client, _data, packet_id, *_rest: self._answered.add(packet_id)
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
+        if address.username:
+            self._client.username_pw_set(address.username, address.password)
         self._client.connect(address.hostname or "", address.port or 1883)
         self._client.loop_start()
         wait_until(self._client.is_connected, "the street is connected")

@@ -66,6 +66,7 @@ class Deployment:
             "127.0.0.1:9100": f"127.0.0.1:{self.port(f'{name} metrics')}",
             "127.0.0.1:4222": f"127.0.0.1:{self.port(f'{name} native')}",
             "/var/lib/kaimen": str(home / "data"),
+            "/tmp/nats.pid": str(home / "nats.pid"),
         }
         for kind in ("configs", "secrets"):
             for item in service.get(kind, []):

@@ -25,6 +25,7 @@ from console.doctor.database import judge_clocks, judge_schema
 from console.doctor.lines import Line
 from console.doctor.round import judge_room
 from ingest.subscriber import client_id_of, subscriptions_of
+from tests.experiments.stage import fill, small_disk
 from tests.fix_broker import Broker as RealBroker
 from tests.fix_servers import NatsServer, free_port, nats_server, wait_until
 
@@ -166,6 +167,34 @@ def test_the_broker_is_away_or_is_none(database_url: str) -> None:
     assert lines["broker"]["state"] == "wrong"
     lines = doctor(KAIMEN_DATABASE_URL=database_url, KAIMEN_BROKER_URL="broker:1883")[1]
     assert "reads mqtt://" in lines["broker"]["words"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a small disk")
+def test_a_broker_that_refuses_since_its_disk_was_full_is_named_and_the_health_check_ends_it_once_there_is_room(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.doctor.broker._PATIENCE_S", 1.0)
+    with small_disk(tmp_path / "disk", 64) as disk:
+        monkeypatch.setattr("tempfile.tempdir", str(disk))
+        with nats_server(
+            more=f"pid_file: {tmp_path}/pid\nhttp: 127.0.0.1:{(port := free_port())}\n"
+        ) as server:
+            asked = {"KAIMEN_DATABASE_URL": database_url, "KAIMEN_BROKER_URL": server.url}
+            with session_of(server.mqtt_port, NAME, subscriptions_of(0, 1)):
+                assert doctor(**asked)[1]["broker's store"]["state"] == "ok"
+                ballast = fill(disk)
+                assert doctor(**asked)[1]["broker's store"]["state"] == "wrong"
+            health = [
+                "health", f"http://127.0.0.1:{port}/healthz", "--store", str(disk), "--pid-file", str(tmp_path / "pid"),
+            ]  # fmt: skip
+            assert CliRunner().invoke(main, health).exit_code == 1
+            assert server.program.is_alive(), "on a full disk it would be where it was"
+            ballast.unlink()
+            assert "it was asked to end" in CliRunner().invoke(main, health).output
+            wait_until(lambda: not server.program.is_alive(), "it ended")
+            server.start_again()
+            assert CliRunner().invoke(main, health).exit_code == 0
+            assert doctor(**asked)[1]["broker's store"]["state"] == "ok"
 
 
 def _inside(server: NatsServer, *, bytes_max: int = 2**30) -> dict[str, Line]:

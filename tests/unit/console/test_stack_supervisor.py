@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -96,6 +97,46 @@ def test_a_program_with_another_start_line_takes_the_place_of_the_one_that_runs(
     assert is_gone(first)
     watch_until(supervisor, lambda: pid_of(tmp_path, "one") != first)
     assert b"awake" in Path(f"/proc/{pid_of(tmp_path, 'one')}/cmdline").read_bytes()
+
+
+def test_a_program_that_says_it_has_to_start_anew_is_ended_and_started_and_a_young_one_is_left_alone(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "LOOK_EVERY_S", 0.0)
+    asked: list[int] = []
+
+    def why() -> str:
+        asked.append(pid_of(tmp_path, "one"))
+        return "its store refuses" if len(set(asked)) == 1 else ""
+
+    supervisor.start(Program("one", python(SLEEPER), why_start_anew=why))
+    first = pid_of(tmp_path, "one")
+    turns = iter(range(3))
+    watch_until(supervisor, lambda: next(turns, None) is None)
+    assert not asked  # it is not as old as STABLE_S
+    monkeypatch.setattr(supervising, "STABLE_S", 0.0)
+    watch_until(supervisor, lambda: len(set(asked)) == 2)
+    assert is_gone(first) and pid_of(tmp_path, "one") == asked[-1] != first
+
+
+def test_a_program_whose_mark_cannot_be_written_is_not_started_twice(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervising, "STABLE_S", 0.0)
+    monkeypatch.setattr(supervising, "BACKOFF_FIRST_S", 0.01)
+    starts = tmp_path / "starts"
+    supervisor.start(Program("one", python(f"open({str(starts)!r}, 'a').write('x'); {SLEEPER}")))
+    eventually(lambda: starts.exists() and starts.read_text() == "x")
+
+    def full(*_args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(supervising, "write_json", full)
+    os.kill(pid_of(tmp_path, "one"), signal.SIGKILL)
+    watch_until(supervisor, lambda: starts.read_text() == "xx")
+    turns = iter(range(5))
+    watch_until(supervisor, lambda: next(turns, None) is None)
+    assert starts.read_text() == "xx"
 
 
 def test_the_back_off_grows_while_a_program_keeps_dying(
