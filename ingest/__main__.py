@@ -13,7 +13,7 @@ from ingest.groups.leases import GroupsChangedError, name_worker
 from ingest.groups.sharing import Sharing
 from ingest.look_back.starter import LookBackStarter
 from ingest.pulse import GroupLoop
-from ingest.session.receiving import Bulk
+from ingest.rehearsal import rehearse
 from ingest.subscriber import Subscriber
 from kaimen.clock import open_clock
 from kaimen.database import Connection, connect
@@ -124,7 +124,7 @@ def main(settings: IngestSettings) -> int:
     # Hundreds of thousands of events stay for weeks: to look through them for rubbish again and again is wasted.
     gc.set_threshold(*COLLECT_AFTER)
     set_up_logs("ingest", level=settings.log_level, form=settings.log_format)
-    Bulk.may_be_used()  # proved before any lease is held: after an upgrade it is compiled first
+    rehearse()
     worker = Worker(settings)
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:

@@ -31,10 +31,14 @@ from kaimen.schema import migrate
 
 _SQL = queries("console.benches", "ingest.sql")
 _UNIT = "events/s"
+#: Doors that speak in each way. Each way has doors of its own: a door whose starts overlap in time is judged at length,
+#: which no real one asks for.
 _HOMES = 500
 _SITE = "bench"
 #: Events per message, and which part of the size each is measured on: what is slow need not run as long.
 _SHARES = {1: 10, 10: 4, 100: 1, 500: 1}
+#: What speaks once: the start of each of two services, the ways of the first, the paced one, two of the second.
+_STREETS = 2 + len(_SHARES) + 1 + 2
 _PEER_SHARES = {"insert": 40, "executemany": 20, "write_row": 10}
 _PEER_NAMES = {
     "insert": "paho, one INSERT and commit an event",
@@ -74,24 +78,29 @@ def bench_ingest(events: int, report: Report) -> None:
         migrate(url)
         with psycopg.connect(url, autocommit=True) as connection:
             now = SystemClock().now_ms()
-            connection.execute(_SQL["lay_out"], {"homes": _HOMES, "at": as_datetime(now - 2 * _MINUTES_MS)})
+            connection.execute(
+                _SQL["lay_out"], {"homes": _HOMES * _STREETS, "at": as_datetime(now - 2 * _MINUTES_MS)}
+            )
             connection.execute(_SQL["make_bare"])
             for statement in _SQL["make_peer"].split(";"):
                 if statement.strip():
                     connection.execute(statement)
             stand = Stand(url, connection, broker)
+            streets = _streets()
             limit = _bare_copy(stand, max(_COPY_ROWS, min(events, 200_000)), report)
             peers = {per: _peers(stand, events, per, report) for per in (1, 100)}
-            with _service(stand, report) as service:
+            with _service(stand, next(streets), report) as service:
                 for per in _SHARES:
-                    _measure(stand, service, events, per, limit, peers[1 if per < 100 else 100], report)
-                _measure_delay(stand, report, span_s=_PACE_S if events >= _PACE_FROM else 1)
+                    beside = peers[1 if per < 100 else 100]
+                    _measure(stand, service, next(streets), events, per, limit, beside, report)
+                _measure_delay(stand, next(streets), report, span_s=_PACE_S if events >= _PACE_FROM else 1)
             if events >= _PACE_FROM:
-                _measure_secured(stand, events, limit, peers, report)
+                _measure_secured(stand, streets, events, limit, peers, report)
 
 
 def _measure_secured(
     plain: Stand,
+    streets: Iterator[Street],
     events: int,
     limit: _Rate,
     peers: dict[int, list[tuple[Peer, Peer]]],
@@ -102,18 +111,24 @@ def _measure_secured(
         if broker is None:
             return
         stand = replace(plain, broker=broker)
-        with _service(stand, report) as service:
+        with _service(stand, next(streets), report) as service:
             for per, beside in peers.items():
-                _measure(stand, service, events, per, limit, beside, report)
+                _measure(stand, service, next(streets), events, per, limit, beside, report)
 
 
-def _devices() -> list[tuple[str, str]]:
-    return [(_SITE, f"door-{number}") for number in range(1, _HOMES + 1)]
+#: The doors of one way, each with its site.
+Street = list[tuple[str, str]]
 
 
-def _messages(stand: Stand, events: int, per: int) -> list[tuple[str, bytes]]:
+def _streets() -> Iterator[Street]:
+    """Yield doors of the registry that have not spoken yet."""
+    for first in range(0, _HOMES * _STREETS, _HOMES):
+        yield [(_SITE, f"door-{number}") for number in range(first + 1, first + _HOMES + 1)]
+
+
+def _messages(street: Street, events: int, per: int) -> list[tuple[str, bytes]]:
     until_ms = SystemClock().now_ms() - 1_000
-    devices = _devices()[: max(1, min(_HOMES, events // per))]
+    devices = street[: max(1, min(_HOMES, events // per))]
     return make_messages(
         events,
         per,
@@ -128,11 +143,11 @@ def _messages(stand: Stand, events: int, per: int) -> list[tuple[str, bytes]]:
 
 
 @contextmanager
-def _service(stand: Stand, report: Report) -> Iterator[subprocess.Popen[bytes]]:
+def _service(stand: Stand, street: Street, report: Report) -> Iterator[subprocess.Popen[bytes]]:
     """The ingest worker, when its first messages are stored."""
     with running_service(stand) as process:
         with report.preparing("the service's start and its first messages"):
-            _send_and_wait(stand, process, _messages(stand, _HOMES, 1), _HOMES)
+            _send_and_wait(stand, process, _messages(street, _HOMES, 1), _HOMES)
         yield process
 
 
@@ -183,13 +198,14 @@ def _stored(stand: Stand) -> int:
 def _measure(
     stand: Stand,
     service: subprocess.Popen[bytes],
+    street: Street,
     events: int,
     per: int,
     limit: _Rate,
     peers: list[tuple[Peer, Peer]],
     report: Report,
 ) -> None:
-    messages = _messages(stand, max(per, events // _SHARES[per]), per)
+    messages = _messages(street, max(per, events // _SHARES[per]), per)
     count = len(messages) * per
     report.say(f"{count:,} events, {per} a message{stand.words} …")
     pids = {
@@ -213,20 +229,19 @@ def _measure(
     )  # fmt: skip
 
 
-def _measure_delay(stand: Stand, report: Report, *, span_s: int) -> None:
+def _measure_delay(stand: Stand, street: Street, report: Report, *, span_s: int) -> None:
     """Publish at a steady pace; the span is from the event's instant, which is its publishing, to its row's commit."""
     count, boot = _PACE_PER_S * span_s, os.urandom(8)
     report.say(f"{_PACE_PER_S:,} messages a second for {span_s} s …")
     begun_ms = SystemClock().now_ms() + 200
     begun = time.monotonic() + 0.2
-    devices = _devices()
     messages = []
     for start in range(0, count, _HOMES):
         # Each device speaks once a round; a round is half a second at this pace.
         rounds = make_messages(
             min(_HOMES, count - start),
             1,
-            devices=devices,
+            devices=street,
             boot=boot.hex(),
             from_ms=begun_ms,
             until_ms=begun_ms + 1,
@@ -307,7 +322,7 @@ def _peers(stand: Stand, events: int, per: int, report: Report) -> list[tuple[Pe
     """Return each peer by the wall and by the CPU time of itself and the database."""
     found = []
     for kind, share in _PEER_SHARES.items():
-        messages = _messages(stand, max(per, events // share), per)
+        messages = _messages(next(_streets()), max(per, events // share), per)
         count = len(messages) * per
         report.say(f"peer: {_PEER_NAMES[kind]}, {count:,} events, {per} a message …")
         rate = _time_peer(stand, kind, messages, count)

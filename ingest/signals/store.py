@@ -62,6 +62,9 @@ DEVICE_EVENTS_MAX = 1_000
 JUDGED_AGAIN_MS = 2 * DAY_MS
 #: After the database refused something of ours: how long to leave it alone.
 RETRY_MS = 10 * MINUTE_MS
+#: Where more homes than so many changed, they are judged together once in so long: of a crowd of doors each speaks
+#: in many turns, and to go through a home's signs anew for each of them would be most of the work.
+PROMPT_HOMES_MAX, TOGETHER_MS = 50, 1_000
 #: Homecomings are kept no longer.
 HOMECOMINGS_KEPT_MS = 45 * DAY_MS
 _LATCHED = frozenset({"DoorForcedOpen", "DoorOpenTooLong", "DoorTamper", "DoorFault"})
@@ -137,6 +140,7 @@ class DoorFacts:
         self._due_of: dict[str, int] = {}
         self._swept_hour = -1
         self._looks: list[tuple[int, str]] = []
+        self._judged_ms = 0
 
     def write(self, connection: Connection, register: Register, turn: DoorTurn, *, token: int) -> None:
         """Write what a turn means; a refusal of the database is counted and never stops the turn.
@@ -370,6 +374,9 @@ class DoorFacts:
         while self._dues and self._dues[0][0] <= now_ms:
             _, household_id = heapq.heappop(self._dues)
             self._homes.changed.add(household_id)
+        if len(self._homes.changed) > PROMPT_HOMES_MAX and 0 <= now_ms - self._judged_ms < TOGETHER_MS:
+            return
+        self._judged_ms = now_ms
         changed, self._homes.changed = self._homes.changed, set()
         news: list[tuple[str, Presence]] = []
         for household_id in sorted(changed):

@@ -8,9 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
 from alerts.worker import Worker
 from ingest.backfill import backfill
+from ingest.rows.book import load_book
+from ingest.signals.store import PROMPT_HOMES_MAX, TOGETHER_MS, DoorFacts, DoorTurn, Heard, Register
 from kaimen.clock import ManualClock, as_datetime
 from kaimen.database import open_pool
 from tests.integration.ingest_street import (
@@ -198,6 +201,38 @@ def test_she_comes_home_goes_out_and_the_family_is_told_of_the_first_alone(datab
     play(database_url, out, more, until_ms=until_ms)
     assert presence(database_url) == ("out", "direction")
     assert count(database_url, "homecomings") == 1
+
+
+def test_of_a_crowd_of_doors_each_home_is_judged_once_a_second_and_none_is_forgotten(
+    database_url: str,
+) -> None:
+    homes = PROMPT_HOMES_MAX + 1
+    lay_out(database_url, homes=homes)
+    doors = [Door(f"door-{number}") for number in range(1, homes + 1)]
+
+    def written(kind: str) -> int:
+        return count(database_url, "household_presence", f"ground ->> 'reason' = '{kind}'")
+
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        book = load_book(connection, now_ms=BEGIN_MS)
+        register = Register(book.device_no, book.household_no, book.registry.credentials)
+        facts = DoorFacts()
+
+        def turn(at_ms: int, **fields: Any) -> None:
+            heard = [Heard(door.device, door.event(at_ms, **fields), at_ms) for door in doors]
+            facts.write(connection, register, DoorTurn(at_ms, heard), token=1)
+            connection.commit()
+
+        turn(BEGIN_MS, dir="in")
+        assert written("direction") == homes
+        turn(BEGIN_MS + 300)  # each door moved again, and nobody says whose doing it was
+        assert written("opened_since") == 0
+        facts.write(connection, register, DoorTurn(BEGIN_MS + 999), token=1)
+        connection.commit()
+        assert written("opened_since") == 0
+        facts.write(connection, register, DoorTurn(BEGIN_MS + TOGETHER_MS), token=1)
+        connection.commit()
+        assert written("opened_since") == homes
 
 
 def test_a_silent_door_makes_presence_unsure_and_nothing_is_out_by_silence(database_url: str) -> None:
