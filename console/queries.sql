@@ -540,6 +540,8 @@ SELECT v.no, v.id, v.kind, v.model, v.place, v.gateway_id, v.supervision_s, v.re
        (SELECT sum(b.lost) FROM boot_losses b WHERE b.device_no = v.no)::bigint AS lost,
        (SELECT max(g.until_at) FROM agreements g WHERE g.device_id = v.id AND g.state = 'agreed'
           AND g.until_at > %(now)s) AS test_until,
+       v.kind IN ('controller', 'contact') AND greatest(v.registered_at, hd.from_at)
+         > %(now)s - make_interval(secs => co.commissioning_s) AS on_trial, cp.moved_at,
        ta.implausible_heartbeats, cp.clock, cp.heard_at IS NULL AND st.heard_at IS NULL AS never_heard,
        (SELECT count(DISTINCT d.household_id) FROM household_doors d WHERE d.device_id = v.id AND d.to_at IS NULL) AS household_count,
        EXISTS (SELECT 1 FROM household_doors d JOIN household_states s ON s.household_id = d.household_id
@@ -552,9 +554,14 @@ LEFT JOIN device_commissionings fh ON fh.device_id = v.id
 LEFT JOIN device_tallies ta ON ta.device_id = v.id
 LEFT JOIN device_states st ON st.device_id = v.id
 LEFT JOIN LATERAL (
-  SELECT to_timestamp(c.last_received_ms / 1000.0) AS heard_at, c.last_clock AS clock FROM coverage_points c
+  SELECT to_timestamp(c.last_received_ms / 1000.0) AS heard_at, c.last_clock AS clock,
+    CASE WHEN c.seq_last > 0 THEN to_timestamp(c.first_received_ms / 1000.0) END AS moved_at
+  FROM coverage_points c
   WHERE c.device_no = v.no ORDER BY c.last_received_ms DESC LIMIT 1
 ) cp ON true
+LEFT JOIN LATERAL (
+  SELECT max(d.from_at) AS from_at FROM household_doors d WHERE d.device_id = v.id AND d.to_at IS NULL
+) hd ON true
 LEFT JOIN LATERAL (
   SELECT o.began_at, o.cause FROM outages_now o WHERE o.device_id = v.id AND o.ended_at IS NULL
   ORDER BY o.began_at DESC LIMIT 1

@@ -69,6 +69,9 @@ def _device(row: Mapping[str, Any]) -> DeviceRow:
         clock=row["clock"],
         household_count=row["household_count"],
         retired_at=row["retired_at"],
+        on_trial=bool(row["on_trial"]),
+        # For as long as it is tried, and no longer: when a door moves is its people's own.
+        moved_at=row["moved_at"] if row["on_trial"] else None,
         test_until=row["test_until"],
     )
 

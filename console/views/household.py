@@ -69,6 +69,8 @@ class DeviceRow:
     first_heard_at: datetime | None = None
     expected_at: datetime | None = None  # never heard: by when it should have been
     implausible: int = 0  # heartbeats that stand nowhere in time
+    on_trial: bool = False  # new at this door: whoever put it up opens the door and looks here
+    moved_at: datetime | None = None  # on trial: when its newest word about the door was heard
     test_until: datetime | None = None  # on test: two people said so, and it ends by itself
 
 

@@ -506,6 +506,9 @@ DEVICES = (
         firmware="2.1.4",
         clock="ntp",
         household_count=1,
+        first_heard_at=ago(hours=2),
+        on_trial=True,
+        moved_at=ago(minutes=0.5),
     ),
     household_views.DeviceRow(
         "pir-3-1-1201",

@@ -115,6 +115,26 @@ def test_devices_never_heard_stand_with_their_deadline_until_they_are_heard(worl
 
 
 @pytest.mark.one_store
+def test_whoever_puts_a_door_up_sees_that_this_very_door_moved_and_later_nobody_does(world: World) -> None:
+    client = world.browser("clerk")
+    client.cookies.set("kaimen_language", "en", domain="console.test")
+    world.write("INSERT INTO device_commissionings VALUES ('d-h-wang', %s)", world.now - timedelta(hours=1))
+    heard_ms = round((world.now - timedelta(minutes=20)).timestamp() * 1000)
+    point = (
+        "INSERT INTO coverage_points SELECT no, 1, %s, 1, 0, 0, %s, 'ntp', 0, 0, %s, 'ntp' FROM devices"
+        " WHERE id = 'd-h-wang'"
+    )
+    world.write(point, 0, heard_ms, heard_ms)
+    assert "New here" not in client.get("/devices").text, "when a door moves is its people's own"
+    world.write(
+        "UPDATE household_doors SET from_at = %s WHERE device_id = 'd-h-wang'", world.now - timedelta(hours=1)
+    )
+    assert "Has not moved yet" in client.get("/devices").text
+    world.write(point, 1, heard_ms + 600_000, heard_ms + 600_000)
+    assert "Moved 10 min ago" in client.get("/devices").text
+
+
+@pytest.mark.one_store
 def test_five_thousand_of_one_cause_are_taken_again_at_once_by_who_may(world: World) -> None:
     world.write(
         "INSERT INTO quarantine (received_at, topic, channel, device_id, payload, payload_bytes, payload_sha256, reason, detail)"
