@@ -81,8 +81,13 @@ WHERE community_id = %(community_id)s AND role = %(role)s AND disabled_at IS NUL
 -- name: communities
 SELECT id, name, zone FROM communities ORDER BY id
 
--- name: rostered_communities
-SELECT DISTINCT community_id AS id FROM duty_rosters WHERE ended_at IS NULL ORDER BY 1
+-- name: answering_communities
+-- Communities in which somebody has to answer: they plan duty, or watch a home, planned or not.
+SELECT c.id FROM communities c
+WHERE EXISTS (SELECT 1 FROM duty_rosters r WHERE r.community_id = c.id AND r.ended_at IS NULL)
+   OR EXISTS (SELECT 1 FROM households h JOIN sites s ON s.id = h.site_id
+              WHERE s.community_id = c.id AND h.watched_from IS NOT NULL)
+ORDER BY 1
 
 -- name: test_address
 -- Somebody's first address on a channel that is open, for a test that she answers with a tap.

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from alerts.duty.readiness import unknown_years
-from alerts.duty.store import load_duty
+from alerts.duty.store import load_duty, load_gaps
 from console.app import FRESH_WITHIN_MS, FRESH_WITHIN_S
 from console.commands.channels import channel_lines
 from console.doctor.lines import Line, attention, ok, wrong
@@ -90,7 +90,22 @@ def _look(
     found.lines += _look_at_progress(connection, clock, scaled=scaled)
     found.lines += _look_at_hold(connection)
     found.lines += _look_at_channels(connection, as_datetime(clock.now_ms()))
+    found.lines += _look_at_duty(connection, as_datetime(clock.now_ms()))
     found.lines += _look_at_holidays(connection, as_datetime(clock.now_ms()))
+
+
+def _look_at_duty(connection: Connection, now: datetime) -> Iterator[Line]:
+    """Say where a home is watched and nobody is there to be told, now or in the days ahead."""
+    for row in connection.execute(queries("console", "duty.sql")["answering_communities"]).fetchall():
+        gaps = load_gaps(connection, row["id"], now=now)
+        if not gaps:
+            continue
+        since = "now" if gaps[0].from_at <= now else f"from {gaps[0].from_at:%Y-%m-%d %H:%M} UTC"
+        judge = wrong if gaps[0].from_at <= now else attention
+        yield judge(
+            f"duty of {row['id']}", f"{since} nobody can be reached for a {gaps[0].need.value}: {gaps[0].reason.value}",
+            f"kaimen user add, or put somebody on duty; kaimen duty check --community {row['id']} shows each gap",
+        )  # fmt: skip
 
 
 def _look_at_holidays(connection: Connection, now: datetime) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Path
 from starlette.responses import Response
 
+from alerts.duty.readiness import Gap
 from alerts.duty.store import load_gaps
 from console.audit.chain import CHAIN_CHECKED_MAX, verify
 from console.pages.quarantine import load_waiting
@@ -41,6 +42,7 @@ def _load(connection: Connection, seat: Seat) -> admin_views.AdminPage:
     storage = connection.execute(sql["storage"]).fetchone()
     summary = connection.execute(sql["audit_summary"]).fetchone()
     assert summary is not None and storage is not None
+    gaps = _load_gaps(connection, seat)
     checked = summary["count"] <= CHAIN_CHECKED_MAX
     return admin_views.AdminPage(
         users=tuple(
@@ -55,7 +57,7 @@ def _load(connection: Connection, seat: Seat) -> admin_views.AdminPage:
         installed_at=installation["created_at"] if installation else seat.now,
         version=__version__,
         storage=storage["tier"],
-        duty_gaps=_count_gaps(connection, seat),
+        duty_gaps=None if gaps is None else len(gaps),
         quarantine_waiting=load_waiting(connection, seat.viewer.community_id),
         audit_ok=verify(connection, key=seat.services.audit_key).sound if checked else None,
         audit_count=summary["count"],
@@ -63,11 +65,12 @@ def _load(connection: Connection, seat: Seat) -> admin_views.AdminPage:
     )  # fmt: skip
 
 
-def _count_gaps(connection: Connection, seat: Seat) -> int:
-    """How many stretches of the next fourteen days have nobody to reach, in the communities looked after here."""
+def _load_gaps(connection: Connection, seat: Seat) -> list[Gap] | None:
+    """Return the stretches of the next fourteen days with nobody to reach; None where nobody is looked after yet."""
     own = seat.viewer.community_id
-    places = [row["id"] for row in connection.execute(queries("console", "duty.sql")["rostered_communities"])]
-    return sum(len(load_gaps(connection, place, now=seat.now)) for place in places if own in (None, place))
+    rows = connection.execute(queries("console", "duty.sql")["answering_communities"]).fetchall()
+    places = [row["id"] for row in rows if own in (None, row["id"])]
+    return [gap for place in places for gap in load_gaps(connection, place, now=seat.now)] if places else None
 
 
 def _act_on(row: dict[str, Any], seat: Seat) -> view_parts.Act | None:

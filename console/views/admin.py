@@ -43,7 +43,7 @@ class AdminPage:
     version: str
     storage: str  # plain, timescale, timescale_community
     quarantine_waiting: int = 0
-    duty_gaps: int = 0
+    duty_gaps: int | None = 0  # None: nobody is looked after yet
     audit_ok: bool | None = None
     audit_count: int = 0
     audit_checked_at: datetime | None = None

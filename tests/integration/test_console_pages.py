@@ -90,6 +90,13 @@ def test_who_was_signed_out_meanwhile_is_told_that_what_she_sent_was_not_taken(w
 
 
 @pytest.mark.one_store
+def test_who_can_be_told_in_no_way_is_not_sent_to_a_form_that_is_not_there(world: World) -> None:
+    page = world.browser("family").get("/my/channels").text
+    assert "请在下方添加" not in page
+    assert "还没有开通任何通知方式" in page
+
+
+@pytest.mark.one_store
 def test_an_address_that_takes_only_forms_leads_to_the_page_the_form_stood_on(world: World) -> None:
     client = world.browser("clerk")
     case = f"/cases/{world.case_ids['wang']}"

@@ -95,9 +95,18 @@ def test_nothing_runs_and_every_line_says_so(database_url: str, broker: RealBrok
     assert lines["clock of the database"]["state"] == "ok"
     assert lines["ingest"]["state"] == lines["alerts"]["state"] == "wrong"
     assert lines[f"session {NAME}"]["words"].startswith("is not there")
+    assert not any(name.startswith("duty of") for name in lines), "nobody is watched"
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO communities (id, name) VALUES ('garden', 'Garden')")
+        connection.execute("INSERT INTO sites VALUES ('south', 'garden', 'South')")
+        connection.execute(
+            "INSERT INTO households (id, site_id, label, building, unit, floor, room, watched_from)"
+            " VALUES ('h-1', 'south', '1-1-101', '1', '1', 1, '101', now())"
+        )
     # Looking has not made one: it is missing the second time too.
     again = doctor(KAIMEN_DATABASE_URL=database_url, KAIMEN_BROKER_URL=broker.url)[1]
     assert again[f"session {NAME}"]["state"] == "wrong"
+    assert again["duty of garden"]["state"] == "wrong", "a home is watched, and nobody is there to be told"
 
 
 def test_a_session_that_is_kept_is_seen_and_stays(database_url: str, broker: RealBroker) -> None:

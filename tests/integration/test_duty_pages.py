@@ -87,6 +87,22 @@ def test_nobody_but_the_director_writes_rosters_or_lets_people_go(world: World, 
     assert world.rows("SELECT 1 FROM users WHERE name = 'second' AND disabled_at IS NULL")
 
 
+@pytest.mark.one_store
+def test_homes_watched_and_nobody_there_to_be_told_are_never_called_covered(world: World) -> None:
+    admin = world.browser("admin")
+    covered = "每一分钟都有人能联系上"
+    world.write(
+        "UPDATE users SET disabled_at = now() WHERE role IN ('property_clerk', 'guard', 'grid_worker')"
+    )
+    page = admin.get("/admin").text
+    assert covered not in page
+    assert "段时间没有人" in page
+    world.write("UPDATE households SET watched_from = NULL")
+    page = admin.get("/admin").text
+    assert covered not in page
+    assert "还没有看护任何住户" in page
+
+
 def test_another_communitys_duty_is_not_there(world: World) -> None:
     assert world.browser("clerk").get("/duty?community=binhe").status_code == 404
     assert world.browser("admin").get("/duty?community=binhe").status_code == 200
