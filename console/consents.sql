@@ -20,9 +20,14 @@ UPDATE consents SET withdrawn_at = greatest(%(now)s, given_at)
 WHERE household_id = %(household_id)s AND purpose = %(purpose)s AND withdrawn_at IS NULL
 
 -- name: early
-SELECT e.reason, e.last_heard_at, e.learned_days, e.as_of FROM early_states e
-WHERE e.household_id = %(household_id)s
-  AND EXISTS (SELECT 1 FROM consents c WHERE c.household_id = e.household_id AND c.purpose = 'early_watch' AND c.withdrawn_at IS NULL)
+-- One row where early watch is agreed to: whether the home has anything inside that could be heard, and what was found.
+SELECT e.reason, e.last_heard_at, e.learned_days, e.as_of,
+  EXISTS (SELECT 1 FROM devices v JOIN households h ON h.id = c.household_id
+          WHERE v.retired_at IS NULL AND v.kind IN ('motion', 'water', 'other')
+            AND (v.id IN (SELECT s.device_id FROM household_sensors s WHERE s.household_id = h.id)
+                 OR (v.site_id = h.site_id AND v.place = h.label AND v.kind IN ('motion', 'water')))) AS has_sensors
+FROM consents c LEFT JOIN early_states e ON e.household_id = c.household_id
+WHERE c.household_id = %(household_id)s AND c.purpose = 'early_watch' AND c.withdrawn_at IS NULL
 
 -- name: forget_presence
 -- whether anybody is at home is nobody's business any more, unless her family is still to be told

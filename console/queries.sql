@@ -508,6 +508,10 @@ WHERE household_id = %(household_id)s ORDER BY purpose, (withdrawn_at IS NULL) D
 -- what was seen at a household's own doors, newest first
 SELECT * FROM read_household_openings(%(household_id)s, %(since)s, %(now)s, %(limit)s)
 
+-- name: family_help
+-- the open call for help of a household
+SELECT id FROM cases WHERE household_id = %(household_id)s AND cause = 'sos' AND state <> 'closed' ORDER BY id LIMIT 1
+
 -- name: family_question
 -- the open question of a household whether somebody is back, with its task
 SELECT c.id AS case_id, t.id AS task_id, c.evidence_at, t.due_at FROM cases c

@@ -83,12 +83,17 @@ def row_why(row: CaseRow, words: Words) -> str:
 
 def incident_why(incident: Incident, words: Words) -> str:
     """One line of a case of another cause: what happened, since when, how often."""
-    what = words.say(f"incident.why.{incident.cause.value}")
+    what = words.say(f"incident.why.{incident.word}")
+    return words.say("join.dot").join((what, incident_when(incident, words)))
+
+
+def incident_when(incident: Incident, words: Words) -> str:
+    """When it was, and how often; of a silence, when it began."""
+    if incident.quiet_since is not None:
+        return words.say("incident.quiet_since", at=incident.quiet_since)
     if incident.count > 1:
-        return words.say("join.dot").join(
-            (what, words.say("incident.count", n=incident.count, at=incident.at))
-        )
-    return words.say("join.dot").join((what, words.say("incident.at", at=incident.at)))
+        return words.say("incident.count", n=incident.count, at=incident.at)
+    return words.say("incident.at", at=incident.at)
 
 
 def grounds_why(grounds: Grounds, words: Words) -> list[str]:
@@ -165,6 +170,8 @@ def family_ground(home: FamilyHome, words: Words) -> str:
     match home.state:
         case FamilyState.GOOD:
             return words.say("join.space").join(_good_ground(home, words))
+        case FamilyState.HELP:
+            return words.say("join.space").join(_help_ground(home, words))
         case FamilyState.UNKNOWN:
             return words.say("join.space").join(_unknown_ground(home, words))
         case FamilyState.AWAY:
@@ -185,6 +192,17 @@ def _good_ground(home: FamilyHome, words: Words) -> list[str]:
         parts.append(words.say("family.ground.exact", at=home.evidence_at))
     parts.append(words.say("family.ground.device"))
     return parts
+
+
+def _help_ground(home: FamilyHome, words: Words) -> list[str]:
+    at = home.help_at or words.now
+    when = words.date_time(at) if home.exact_times else words.day_part(at)
+    called = words.say("family.ground.help", when=when)
+    return [
+        called,
+        _on_it(home, words),
+        words.say("family.ground.help_do", who=words.relation(home.relation)),
+    ]
 
 
 def _unknown_ground(home: FamilyHome, words: Words) -> list[str]:
@@ -244,6 +262,8 @@ def _part(page: ResidentPage, words: Words) -> str:
 
 def resident_ground(page: ResidentPage, words: Words) -> str:
     """Whether her door can be seen now, and what happens next if nothing is heard of her."""
+    if page.state is FamilyState.HELP:
+        return words.say("resident.next.help")
     if page.state is FamilyState.AWAY:
         return words.say("resident.ground.away", until=words.date(page.away_until or words.now))
     if page.known:

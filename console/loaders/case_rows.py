@@ -20,11 +20,13 @@ from console.views import parts as view_parts
 from console.views.case import CaseRow, NextStep, Tab
 from console.views.grounds import Incident, Technical
 from console.views.parts import Mark
+from kaimen.clock import as_datetime
 from kaimen.database import Connection, queries
 from kaimen.policy import CAUSE_LADDERS
 from kaimen.vocabulary import (
     CaseCause,
     CaseState,
+    EventType,
     Grade,
     Outcome,
     Stage,
@@ -34,6 +36,8 @@ from kaimen.vocabulary import (
 MARKS = {0: Mark.UNKNOWN, 1: Mark.LOW, 2: Mark.MID, 3: Mark.HIGH}
 
 
+#: Whoever has one of these may as well ring her as go there: her own number comes first.
+RUNG_OR_SEEN = frozenset({CaseCause.SOS, CaseCause.EARLY_WATCH})
 _EMPTY_HOME = (Outcome.AWAY, Outcome.HOSPITAL)
 _TASK_ACTS = {
     TaskKind.CALL: ("call", "c"),
@@ -106,7 +110,7 @@ def row_of(
     # A case that is over is no reason to learn where somebody is now: her page asks for one, and writes it down.
     tells_now = of_inactivity and not closed
     rank = row["priority"]
-    incident = _incident_of(case)
+    incident = incident_of(case)
     # Nobody learns from a list which home is declared empty: whose door it is stands on the case's own page.
     named = case.facts.cause is not CaseCause.ABSENCE or full
     return CaseRow(
@@ -146,7 +150,7 @@ def _told_outcome(row: Row, *, full: bool) -> Outcome | None:
     return None if outcome in _EMPTY_HOME and not full else outcome
 
 
-def _incident_of(case: LoadedCase) -> Incident | None:
+def incident_of(case: LoadedCase) -> Incident | None:
     """Say what a case of another cause is about; None for inactivity and technical ones."""
     row, cause = case.row, case.facts.cause
     if cause in OWN_RULES:
@@ -158,7 +162,16 @@ def _incident_of(case: LoadedCase) -> Incident | None:
         place=row["door_place"] or "",
         count=max(1, row["signal_count"]),
         silent=ladder.hides_place,
+        tampered=cause is CaseCause.DEVICE_FAULT
+        and (row["evidence"] or {}).get("type") == EventType.DOOR_TAMPER,
+        at_home=case.household is not None,
+        quiet_since=_quiet_since(row) if cause is CaseCause.EARLY_WATCH else None,
     )
+
+
+def _quiet_since(row: Row) -> datetime | None:
+    last_ms = (row["evidence"] or {}).get("last_heard_ms")
+    return as_datetime(last_ms) if isinstance(last_ms, int) else None
 
 
 def _line_of(case: LoadedCase) -> view_parts.DayLine | None:
@@ -193,6 +206,8 @@ def _primary(case: LoadedCase, viewer: Viewer) -> view_parts.Act | None:
     if task_id is None or not may_act(viewer, Act.OUTCOME, case.facts):
         return None
     name, key = _TASK_ACTS.get(row["task_kind"], ("record_outcome", ""))
+    if case.facts.cause in RUNG_OR_SEEN:
+        name, key = _TASK_ACTS[TaskKind.CALL]
     return view_parts.Act(name=name, url=f"/tasks/{task_id}", key=key)
 
 

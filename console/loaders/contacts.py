@@ -13,15 +13,22 @@ from console.scope import (
 )
 from console.views.parts import Contact
 from kaimen.database import Connection, queries
+from kaimen.policy import CAUSE_LADDERS
 
 
 def load_contacts(connection: Connection, reader: Reader, case: LoadedCase) -> tuple[Contact, ...]:
     """Whom to ask, in order; telephone numbers stand on the task's page only, for whoever has the task."""
-    if case.row["household_id"] is None:
+    if case.row["household_id"] is None or hides_place(case):
         return ()
     values = {"ids": [case.row["household_id"]], "now": reader.now}
     rows = connection.execute(queries("console")["contacts"], values).fetchall()
     return tuple(contact_of(row, named=case.sight >= Sight.NAMED, with_phone=False) for row in rows)
+
+
+def hides_place(case: LoadedCase) -> bool:
+    """Say whether nobody of the household, and nobody who may stand at that door, is to learn of the case."""
+    ladder = CAUSE_LADDERS.get(case.facts.cause.value)
+    return ladder is not None and ladder.hides_place
 
 
 def contact_of(row: Mapping[str, Any], *, named: bool, with_phone: bool) -> Contact:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from alerts.rules.case import OWN_RULES
 from console.loaders import Reader
-from console.loaders.case_rows import MARKS
+from console.loaders.case_rows import MARKS, incident_of
 from console.loaders.cases import LoadedCase, load_cases, may_record, outcome_in
 from console.loaders.households import Row
 from console.scope import Sight, Viewer
@@ -52,6 +52,7 @@ def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
         if case.household is None or case.facts.cause is CaseCause.ABSENCE
         else case.household.name,
         case_number=case.row["number"],
+        incident=incident_of(case),
         mark=MARKS[min(case.row["stage"] if case.facts.cause in OWN_RULES else case.row["priority"], 3)],
         url=f"/tasks/{task['id']}",
         assignee=task["assignee_name"],

@@ -28,14 +28,15 @@ Guard = Annotated[Seat, Depends(entering(Section.HOUSEHOLDS))]
 HouseholdId = Annotated[str, Path(max_length=100)]
 PURPOSES = ("watch", "notify_family", "exact_times", "share_with_police", "early_watch", "visit_photo")
 GIVEN_BY_MAX = 80
-#: What early watch found, in the words a reader gets: nobody learns from it that a home is empty.
+#: What early watch found, in the words a reader gets: nobody learns from it that a home is empty, but whoever is
+#: asked to look finds no "nothing unusual" here.
 EARLY_WORDS = {
     "nothing_heard": "early.nothing_heard",
     "learning": "early.learning",
     "below_line": "early.usual",
     "below_floor": "early.usual",
     "presumed_out": "early.usual",
-    "over_door_clock": "early.usual",
+    "over_door_clock": "early.silent",
     "absent": "early.usual",
     "over_line": "early.silent",
     "over_cap": "early.silent",
@@ -65,12 +66,12 @@ class PurposeView:
 
 @dataclass(frozen=True, slots=True)
 class EarlyView:
-    """What early watch last found of this home; ``words`` is a catalogue key."""
+    """What early watch last found of this home; ``words`` is a catalogue key, ``as_of`` None: it found nothing yet."""
 
     words: str
-    last_heard_at: datetime | None
-    learned_days: int
-    as_of: datetime
+    last_heard_at: datetime | None = None
+    learned_days: int = 0
+    as_of: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +197,10 @@ def _early(connection: Connection, household_id: str) -> EarlyView | None:
     ).fetchone()
     if row is None:
         return None
+    if not row["has_sensors"]:
+        return EarlyView("early.no_sensors")
+    if row["as_of"] is None:
+        return EarlyView("early.not_begun")
     return EarlyView(
         EARLY_WORDS.get(row["reason"], "early.usual"), row["last_heard_at"], row["learned_days"], row["as_of"]
     )

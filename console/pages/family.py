@@ -29,6 +29,7 @@ from kaimen.vocabulary import Contacted, Outcome, Stage, TaskKind
 
 #: What a relative reads first, where several homes are hers.
 _FIRST = (
+    family_views.FamilyState.HELP,
     family_views.FamilyState.DAY3,
     family_views.FamilyState.DAY2,
     family_views.FamilyState.DAY1,
@@ -106,7 +107,8 @@ def _home(
         found, news = quiet_day(found, reader), quiet_news(news)
         row = found.row
     notices_form = forms.get("notices", view_parts.Form())
-    if found.line is None:
+    called = None if blocked else _call_for_help(connection, reader, row["id"])
+    if found.line is None and called is None:
         return FamilyHome(
             found.name,
             relation,
@@ -116,6 +118,8 @@ def _home(
             notices_form=notices_form,
         )
     case = load_case(connection, reader, row["case_id"]) if row["case_id"] is not None else None
+    # What she is told first is worked on first: the days go on beside it.
+    told = called or case
     outage = None
     if not row["known"]:
         outage = connection.execute(
@@ -125,20 +129,21 @@ def _home(
     return FamilyHome(
         household=found.name,
         relation=relation,
-        state=state_of(found),
+        state=FamilyState.HELP if called else state_of(found),
         line=found.line if exact else None,
         evidence_at=row["evidence_at"],
-        evidence_kind=evidence_kind(row["evidence"]),
+        evidence_kind=evidence_kind(row["evidence"] or {}),
         direction=grounds.direction if grounds else None,
         exact_times=exact,
         presumed=grounds.presumed if grounds else view_parts.Presumed.UNSURE,
         last_sign=grounds.last_sign if grounds else None,
-        worker=case.row["holder_name"] or case.row["assignee_name"] if case else None,
-        act=TaskKind(case.row["task_kind"]) if case and case.row["task_kind"] else None,
-        result_by=case.row["task_due_at"] if case else None,
+        worker=told.row["holder_name"] or told.row["assignee_name"] if told else None,
+        act=TaskKind(told.row["task_kind"]) if told and told.row["task_kind"] else None,
+        result_by=told.row["task_due_at"] if told else None,
         unknown_cause=outage["cause"] if outage else None,
         unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
         away_until=row["absent_until"],
+        help_at=called.row["evidence_at"] or called.row["opened_at"] if called else None,
         declared=None if blocked else _declared(connection, reader, row["id"]),
         phone=row["phone"],
         spoke_form=forms.get("spoke", view_parts.Form()),
@@ -150,6 +155,12 @@ def _home(
         news=news,
         notices_form=notices_form,
     )
+
+
+def _call_for_help(connection: Connection, reader: Reader, household_id: str) -> LoadedCase | None:
+    """Return the open call for help of a home, of which her family was told by message."""
+    row = connection.execute(queries("console")["family_help"], {"household_id": household_id}).fetchone()
+    return None if row is None else load_case(connection, reader, row["id"])
 
 
 def _declared(connection: Connection, reader: Reader, household_id: str) -> tuple[datetime, datetime] | None:

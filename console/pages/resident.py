@@ -78,9 +78,14 @@ def answer(
     row = found.row
     values = {"household_id": row["id"], "now": seat.now}
     absence = connection.execute(_SQL["absence_now"], values).fetchone()
+    called = connection.execute(queries("console")["family_help"], {"household_id": row["id"]}).fetchone()
     page = ResidentPage(
         place=found.name.label,
-        state=FamilyState.UNWATCHED if found.line is None else state_of(found),
+        state=FamilyState.HELP
+        if called
+        else FamilyState.UNWATCHED
+        if found.line is None
+        else state_of(found),
         evidence_kind=evidence_kind(row["evidence"] or {}),
         evidence_at=row["evidence_at"],
         line=found.line,

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from alerts import acts
 from console.loaders import Reader
 from console.loaders import cases as loader
+from console.loaders.case_rows import RUNG_OR_SEEN
 from console.loaders.cases import LoadedCase
-from console.loaders.contacts import contact_of
+from console.loaders.contacts import contact_of, hides_place
 from console.loaders.households import Row
 from console.loaders.tasks import load_tasks, load_word, task_view
 from console.metrics import ACTS
@@ -112,6 +113,7 @@ def _field_page(
     may_begin = view.kind is TaskKind.VISIT and to_begin and view.form is not None
     # Who has not taken it reads neither the door nor the number: without this she could only say she failed.
     may_take = view.kind in _TAKEN and not near and view.form is not None
+    by_phone = view.kind in _BY_PHONE or case.facts.cause in RUNG_OR_SEEN
     return tasks_views.FieldPage(
         task=view,
         household=name,
@@ -125,7 +127,8 @@ def _field_page(
         hard_of_hearing=bool(household and household.row["hard_of_hearing"] and case.sight >= Sight.MASKED),
         begin_url=f"/tasks/{view.id}/begin" if may_begin else None,
         take_url=f"/tasks/{view.id}/take" if may_take else None,
-        contacts=contacts_of(connection, reader, case, near=near, with_elder=view.kind in _BY_PHONE),
+        contacts=contacts_of(connection, reader, case, near=near, with_elder=by_phone),
+        by_phone=by_phone,
         word=load_word(connection, reader, case),
         back_url="/tasks",
     )
@@ -144,7 +147,7 @@ def contacts_of(
     connection: Connection, reader: Reader, case: LoadedCase, *, near: bool, with_elder: bool
 ) -> tuple[view_parts.Contact, ...]:
     """Whom to ring: on a call task she herself first, then the others in order."""
-    if case.row["household_id"] is None or case.sight < Sight.MASKED:
+    if case.row["household_id"] is None or case.sight < Sight.MASKED or hides_place(case):
         return ()
     sql = queries("console")
     values = {"ids": [case.row["household_id"]], "now": reader.now}

@@ -95,6 +95,7 @@ class TaskView:
     start_at: datetime | None = None
     household: HouseholdName | None = None
     case_number: str = ""
+    incident: Incident | None = None  # of every cause but the days, and silence of devices
     mark: Mark = Mark.NORMAL
     url: str = ""
     assignee: str | None = None

@@ -21,6 +21,7 @@ class FamilyState(StrEnum):
     DAY1 = "day1"
     DAY2 = "day2"
     DAY3 = "day3"
+    HELP = "help"  # somebody there called for help, and nobody has answered for it yet
     UNKNOWN = "unknown"
     AWAY = "away"
     UNWATCHED = "unwatched"  # no consent, or not yet
@@ -46,6 +47,7 @@ class FamilyHome:
     unknown_cause: str | None = None  # own, broker, site, gateway, device
     unknown_since: datetime | None = None
     away_until: datetime | None = None
+    help_at: datetime | None = None  # the newest call for help
     declared: tuple[datetime, datetime] | None = None  # the absence that holds or comes next; she may end it
     phone: str | None = None
     spoke_form: Form | None = None

@@ -61,8 +61,20 @@ class Incident:
     at: datetime
     place: str = ""
     count: int = 1
-    kind: str = ""  # the word of the newest signal
     silent: bool = False  # nothing of it is shown or said at that door
+    tampered: bool = False  # the device says that it was opened or moved, not that it is broken
+    at_home: bool = False  # about a home's own door
+    quiet_since: datetime | None = None  # nothing was heard inside since
+
+    @property
+    def word(self) -> str:
+        """What the catalogue calls it."""
+        return "device_tamper" if self.tampered else self.cause.value
+
+    @property
+    def ask(self) -> str:
+        """What the catalogue asks for: behind a home's own door that stands open somebody may lie."""
+        return "door_held_home" if self.at_home and self.cause is CaseCause.DOOR_HELD else self.word
 
 
 @dataclass(frozen=True, slots=True)

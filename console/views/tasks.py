@@ -38,6 +38,7 @@ class FieldPage:
     begin_url: str | None = None  # None: already at the door, or not a visit
     take_url: str | None = None  # None: she has it, or it begins at a door
     contacts: tuple[Contact, ...] = ()
+    by_phone: bool = False  # the first contact is she herself, and ringing her may be all that is needed
     duty_phone: str | None = None
     word: ReviewedWord | None = None  # what a second look is about
     back_url: str = "/tasks"

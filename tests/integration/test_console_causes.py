@@ -183,6 +183,76 @@ def test_the_family_sees_a_call_for_help_and_no_stranger_at_the_door(world: Worl
     assert sos not in other
 
 
+def test_the_family_page_says_first_that_help_was_called_for(world: World) -> None:
+    family = world.browser("family")
+
+    def headline() -> str:
+        found = re.search(r"<h1[^>]*>(.*?)</h1>", family.get("/family").text)
+        assert found is not None
+        return found[1].replace("\u200b", "")
+
+    assert headline() == "妈妈家的门三天没有开过。"
+    sos = signalled(world, SignalKind.SOS)
+    assert headline() == "妈妈家里有人求助。"
+    page = family.get("/family").text
+    assert "物业已经知道了" in world.browser("resident").get("/resident").text
+    assert "还没有人接手" in page and "请马上给妈妈打电话" in page
+    clerk = world.browser("clerk")
+    assert world.post(clerk, f"/cases/{sos}/claim").status_code == 303
+    assert "有人正在赶去，clerk display负责" in family.get("/family").text
+    # Without the watch of the door, which the button does not need.
+    world.write("DELETE FROM consents WHERE purpose = 'watch'")
+    assert headline() == "妈妈家里有人求助。"
+    user = world.user_ids["family"]
+    world.write("UPDATE user_households SET blocked_at = %s WHERE user_id = %s", world.now, user)
+    assert "求助" not in family.get("/family").text
+    world.write("UPDATE user_households SET blocked_at = NULL")
+    (task,) = world.rows("SELECT id FROM tasks WHERE case_id = %s", sos)
+    assert world.post(clerk, f"/tasks/{task['id']}/outcome", outcome="false_alarm").status_code == 303
+    assert headline() == "没有看护妈妈家的门。"
+
+
+def test_a_task_says_what_it_is_about_and_whom_to_ring(world: World) -> None:
+    """Her own number comes first, the family is behind it; a home under duress is rung by nobody."""
+    clerk = world.browser("clerk")
+
+    def taken(kind: SignalKind) -> str:
+        case_id = signalled(world, kind)
+        (task,) = world.rows("SELECT id FROM tasks WHERE case_id = %s", case_id)
+        assert world.post(clerk, f"/cases/{case_id}/claim").status_code == 303
+        return str(clerk.get(f"/tasks/{task['id']}").text)
+
+    tasks = {}
+    for kind, words in ((SignalKind.SOS, "求助"), (SignalKind.EARLY_WATCH, "室内异常安静")):
+        page = taken(kind)
+        assert words in page
+        tasks[kind] = page.split('id="outcome-')[1].split('"')[0]
+        ringing = [page.find(f'href="tel:{number}"') for number in ("13812341234", "13900001111")]
+        assert 0 < ringing[0] < ringing[1], kind
+    assert "求助" in clerk.get("/tasks").text
+    world.write("UPDATE person_identities SET phone = NULL WHERE person_id = 'p-h-wang'")
+    done = f"/tasks/{tasks[SignalKind.EARLY_WATCH]}/outcome"
+    assert world.post(clerk, done, outcome="false_alarm").status_code == 303
+    assert 'href="tel:13900001111"' in taken(SignalKind.EARLY_WATCH), "hers is not known: her son's is"
+    page = taken(SignalKind.DURESS)
+    assert "胁迫" in page and "不得在该门口" in page and 'href="tel:110"' in page
+    for betrays in ("tel:139", "tel:138", "王小明", "/visit", "/entry"):
+        assert betrays not in page, betrays
+    duress = world.rows("SELECT id FROM cases WHERE cause = 'duress'")[0]["id"]
+    assert "王*明" not in clerk.get(f"/cases/{duress}").text
+
+
+def test_a_tampered_device_and_an_open_door_of_a_home_say_what_to_do(world: World) -> None:
+    held = signalled(world, SignalKind.DOOR_HELD)
+    fault = signalled(world, SignalKind.DEVICE_FAULT)
+    clerk = world.browser("clerk")
+    assert "先朝里喊一声" in clerk.get(f"/cases/{held}").text
+    assert "设备故障" in clerk.get(f"/cases/{fault}").text
+    world.write("""UPDATE cases SET evidence = evidence || '{"type": "DoorTamper"}' WHERE id = %s""", fault)
+    page = clerk.get(f"/cases/{fault}").text
+    assert "设备被打开或移动" in page and "顺便问问家里是否平安" in page
+
+
 def test_an_outcome_form_offers_what_the_ladder_of_the_cause_has(world: World) -> None:
     signalled(world, SignalKind.STRANGER_DENIALS)
     task = world.rows("SELECT id FROM tasks WHERE kind = 'look_into'")[0]["id"]

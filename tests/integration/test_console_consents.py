@@ -74,17 +74,33 @@ def test_an_unknown_purpose_is_not_there(world: World) -> None:
 
 def test_early_watch_is_shown_without_telling_that_a_home_is_empty(world: World) -> None:
     clerk = world.browser("clerk")
-    world.post(clerk, f"{PATH}/early_watch/give", given_by="本人")
-    texts = set()
-    for reason in ("below_line", "presumed_out", "absent", "over_door_clock"):
-        world.write(
-            "INSERT INTO early_states VALUES ('h-wang', 'hazard', %s, 1, 2, NULL, 12, now())"
-            " ON CONFLICT (household_id) DO UPDATE SET reason = excluded.reason",
-            reason,
-        )
+
+    def shown() -> str:
         text = clerk.get(PATH).text
-        texts.add(text.split("early_watch", 2)[1].split("</section>")[0].split("<form")[0])
-    assert len(texts) == 1
+        return text.split('id="purpose-early_watch"')[1].split("</section>")[0].split("<form")[0]
+
+    assert "没有登记这户" not in clerk.get(PATH).text, "nobody agreed to it yet"
+    world.post(clerk, f"{PATH}/early_watch/give", given_by="本人")
+    assert "没有登记这户的室内传感器" in shown(), "an agreed watch that hears nothing is not silently fine"
+    world.write(
+        "INSERT INTO devices (id, site_id, kind, place, registered_at)"
+        " SELECT 'm-wang', site_id, 'motion', label, %s FROM households WHERE id = 'h-wang'", world.now,
+    )  # fmt: skip
+    assert "下一个一刻钟" in shown()
+    usual, alert = set(), set()
+    for reason in ("below_line", "presumed_out", "absent", "over_line", "over_cap", "over_door_clock"):
+        world.write(
+            "INSERT INTO early_states VALUES ('h-wang', 'hazard', %s, 1, 2, NULL, 12, %s)"
+            " ON CONFLICT (household_id) DO UPDATE SET reason = excluded.reason",
+            reason, world.now,
+        )  # fmt: skip
+        (alert if reason.startswith("over") else usual).add(shown())
+    assert len(usual) == len(alert) == 1
+    assert "没有异常" in usual.pop(), "an empty home reads like any other"
+    told = alert.pop()
+    assert "异常安静" in told and "截至" in told, (
+        "somebody is asked to look: nothing here says that all is usual"
+    )
 
 
 def test_how_a_home_is_rung_is_written_at_the_desk_and_taken_back_by_herself(world: World) -> None:
