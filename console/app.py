@@ -264,6 +264,17 @@ def _wants_json(request: Request) -> bool:
     return request.url.path.startswith("/api/")
 
 
+def _wants_status(request: Request) -> bool:
+    """Say whether a script of our own pages asks: where it is led to another page, it cannot tell why."""
+    path = request.url.path
+    return (
+        _wants_json(request)
+        or path == "/stream"
+        or path.startswith("/field/")
+        or "fragment" in request.query_params
+    )
+
+
 def answer_error(
     request: Request, status: int, *, code: str | None = None, detail: str = "", mend: str = ""
 ) -> Response:
@@ -292,13 +303,13 @@ def _too_much(scope: Scope, status: int) -> ASGIApp:
 def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(SignInNeededError)
     def sign_in_needed(request: Request, _error: SignInNeededError) -> Response:
-        if _wants_json(request) or request.url.path == "/stream" or "fragment" in request.query_params:
+        if _wants_status(request):
             return error_response(401)
         return RedirectResponse(f"/sign-in{_asked_before(request)}", 303)
 
     @app.exception_handler(MustFirstError)
     def must_first(request: Request, error: MustFirstError) -> Response:
-        if _wants_json(request) or request.url.path == "/stream" or "fragment" in request.query_params:
+        if _wants_status(request):
             return error_response(403, f"{error.must.value}_due")
         return RedirectResponse(MUST_URLS[error.must], 303)
 

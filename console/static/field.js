@@ -56,7 +56,8 @@ async function ask(url, options = {}, withinMs = ANSWER_WITHIN_MS) {
 
 async function openSession() {
   const answer = await ask("/field/session", { headers: { accept: "application/json" } });
-  signedOut = answer.status === 401;
+  // What is sent without a session, or before something she has to do first, waits until she has been there.
+  signedOut = answer.status === 401 || answer.status === 403;
   if (!answer.ok) return null;
   session = await answer.json();
   localStorage.setItem("field-user", String(session.user));

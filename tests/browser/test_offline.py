@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from tests.browser.test_journeys import Desk, console_url, desk, world
 from tests.integration.console_world import World
@@ -78,7 +78,14 @@ def test_a_page_she_has_opened_can_be_read_and_filled_in_without_signal(
     page.click("form[data-act=form] button.primary")
     page.wait_for_selector("[data-field][data-count='1']")
     assert world.rows("SELECT 1 FROM visit_forms") == []
+    # Her sign-in has ended meanwhile: the phone says so instead of promising to send, and leads there and back.
+    signed_in = page.context.cookies()
+    page.context.clear_cookies()
     page.context.set_offline(False)
+    page.wait_for_selector("[data-field]:has-text('请重新登录') a[href^='/sign-in?next=']")
+    assert world.rows("SELECT 1 FROM visit_forms") == []
+    page.context.add_cookies(cast(Any, signed_in))
+    page.evaluate("() => window.dispatchEvent(new Event('online'))")
     page.wait_for_selector("[data-field][data-count='0']", state="attached")
     assert len(world.rows("SELECT 1 FROM visit_forms")) == 1
 
