@@ -242,6 +242,15 @@ def _enter(connection: Connection, doing: Doing, words: str, args: dict[str, str
     notify(connection, "kaimen_cases", str(doing.case_id))
 
 
+def find_act(connection: Connection, key: str, user_id: int, task_id: int, kind: str) -> datetime | None:
+    """Return when this very act of this person was done; None where it was not done yet."""
+    row = connection.execute(_SQL["act_by_key"], {"key": key}).fetchone()
+    if row is None or (row["user_id"], row["task_id"], row["kind"]) != (user_id, task_id, kind):
+        return None
+    at: datetime = row["at"]
+    return at
+
+
 def claim_key(connection: Connection, doing: Doing, kind: str) -> datetime | None:
     """Take an act's key for this transaction; return when it was done where that act is there already.
 

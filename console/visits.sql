@@ -24,6 +24,19 @@ SELECT id FROM fact
 INSERT INTO case_entries (case_id, at, words, args, note, user_id)
 VALUES (%(case_id)s, %(at)s, %(words)s, %(args)s, %(note)s, %(user_id)s)
 
+-- name: ended_task
+-- A task that ended by somebody else's word or by none: the desk's own, or of whoever once had it in hand.
+SELECT t.id, t.kind, t.case_id, coalesce(t.household_id, c.household_id) AS household_id, t.created_at
+FROM tasks t JOIN cases c ON c.id = t.case_id
+WHERE t.id = %(id)s AND c.community_id = %(community_id)s AND t.state NOT IN ('open', 'claimed')
+  AND t.done_by IS DISTINCT FROM %(user_id)s
+  AND (%(at_desk)s OR EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.user_id = %(user_id)s
+                              AND e.words IN ('claimed', 'visit_begun')))
+
+-- name: said_already
+SELECT 1 FROM case_entries WHERE case_id = %(case_id)s AND user_id = %(user_id)s AND words = %(words)s
+  AND args = %(args)s::jsonb AND note IS NOT DISTINCT FROM %(note)s::text
+
 -- name: insert_step
 INSERT INTO entry_steps (task_id, case_id, user_id, step, at, recorded_at, who, note)
 VALUES (%(task_id)s, %(case_id)s, %(user_id)s, %(step)s, %(at)s, %(now)s, %(who)s, %(note)s)

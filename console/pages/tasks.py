@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
 from alerts import acts
+from console import late
 from console.loaders import Reader
 from console.loaders import cases as loader
 from console.loaders.case_rows import RUNG_OR_SEEN
@@ -55,6 +56,8 @@ def _stands_in(connection: Connection, seat: Seat) -> tuple[tasks_views.StandsIn
 @router.get("/tasks/{task_id}")
 def task_page(seat: Guard, task_id: TaskId, fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
+        if gone := _gone(connection, seat, task_id):
+            return gone
         task, case = load(connection, seat, task_id)
         if fragment is None and case.row["household_id"] is not None and is_near(seat, task, case):
             seat.audit(
@@ -62,6 +65,13 @@ def task_page(seat: Guard, task_id: TaskId, fragment: str | None = None) -> Resp
                 household=case.row["household_id"], case=case.id,
             )  # fmt: skip
         return _answer(connection, seat, task, case, fragment=fragment)
+
+
+def _gone(connection: Connection, seat: Seat, task_id: int) -> Response | None:
+    """Lead a helper on whose task is done, or somebody else's now: she had it, and is told so."""
+    if not seat.viewer.is_helper or late.find_ended(connection, seat.viewer, task_id) is None:
+        return None
+    return seat.go("/tasks", "notice.task_gone")
 
 
 def load(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase]:
@@ -94,6 +104,8 @@ def _answer(
         view = replace(view, form=form)
     near = is_near(seat, task, case)
     page = _field_page(connection, reader, view, case, near=near)
+    if form is not None and view.form is None:
+        page = replace(page, refused=form)
     return seat.answer(
         connection, "field.html", page, section=Section.TASKS, fragment=fragment, status=status,
         path=f"/tasks/{view.id}",
@@ -173,6 +185,8 @@ def _perform(
     values: dict[str, str] | None = None,
 ) -> Response:
     with seat.transaction() as connection:
+        if gone := _gone(connection, seat, task_id):
+            return gone
         task, case = load(connection, seat, task_id)
         if not loader.may_record(seat.viewer, task, case):
             raise RefusedError(403)
@@ -250,6 +264,8 @@ def outcome(
     with seat.transaction() as connection:
         if is_said_again(connection, seat, task_id, outcome):
             return _said_again(seat)
+        if keep_late(connection, seat, task_id, values):
+            return seat.go("/tasks", "notice.said_late")
         task, case = load(connection, seat, task_id)
         zone = seat.reader(connection).zone
         errors, until = check_outcome(values, zone, seat.now)
@@ -269,6 +285,26 @@ def outcome(
             now=seat.now,
         ),
         values,
+    )  # fmt: skip
+
+
+def keep_late(connection: Connection, seat: Seat, task_id: int, values: dict[str, str]) -> bool:
+    """Keep what was found where the task ended meanwhile; say whether it did, and anything was said."""
+    ended = late.find_ended(connection, seat.viewer, task_id)
+    if ended is None or not late.keep_words(
+        connection, ended, values, user_id=seat.viewer.user_id, at=seat.now
+    ):
+        return False
+    audit_late(connection, seat, ended)
+    ACTS.labels(act=Act.OUTCOME.value, result="late").inc()
+    return True
+
+
+def audit_late(connection: Connection, seat: Seat, ended: late.EndedTask) -> None:
+    """Write down that somebody wrote into the case of a task that had ended."""
+    seat.audit(
+        connection, Act.OUTCOME.value, purpose=ended.kind, object_kind="task", object_id=str(ended.id),
+        household=ended.household_id, case=ended.case_id,
     )  # fmt: skip
 
 

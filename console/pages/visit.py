@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response
 
 from alerts import acts
-from console import visiting
+from console import late, visiting
 from console.identity import sessions as identity
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
@@ -103,6 +103,16 @@ def record_visit(
     form = form_of(values)
     errors = visiting.check_form(form)
     with seat.transaction() as connection:
+        ended = late.find_ended(connection, seat.viewer, task_id)
+        if ended is not None and not errors:
+            helped = _late_form(
+                connection,
+                seat,
+                form,
+                ended,
+                Doing(ended.id, ended.case_id, ended.household_id, seat.viewer.user_id, seat.now, seat.now),
+            )
+            return seat.go("/tasks", "notice.visit_form_urgent" if helped else "notice.said_late")
         task, case, view = _open(connection, seat, task_id)
         if errors:
             return _show_form(connection, seat, task, case, view, view_parts.Form(values, errors), status=422)
@@ -111,6 +121,16 @@ def record_visit(
         audit_task(connection, seat, "visit_form", task, doing)
     ACTS.labels(act="visit_form", result="done").inc()
     return seat.go(f"/tasks/{task_id}", "notice.visit_form_urgent" if helped else "notice.visit_form")
+
+
+def _late_form(
+    connection: Connection, seat: Seat, form: VisitForm, ended: late.EndedTask, doing: Doing
+) -> bool:
+    """Write a form of a visit that was passed on meanwhile: what is urgent calls for help whatever became of it."""
+    helped = visiting.record_form(connection, form, doing)
+    tasks.audit_late(connection, seat, ended)
+    ACTS.labels(act="visit_form", result="late").inc()
+    return helped
 
 
 def form_of(values: dict[str, str]) -> VisitForm:
@@ -232,6 +252,8 @@ def record_result(
     with seat.transaction() as connection:
         if tasks.is_said_again(connection, seat, task_id, outcome):
             return seat.go("/visits/results", "notice.outcome")
+        if tasks.keep_late(connection, seat, task_id, values):
+            return seat.go("/visits/results", "notice.said_late")
         task, case, _view = _open(connection, seat, task_id)
         doing = doing_of(seat, task, case)
         try:
@@ -297,13 +319,23 @@ def check_phone(request: Request) -> None:
 def do_sent(seat: Seat, act: SentAct, doer: Doer) -> Response:
     """Do what a phone sent, or say in words why not; ``doer`` does it and returns what is to be told."""
     with seat.transaction() as connection:
-        task, case = tasks.load(connection, seat, act.task_id)
+        # A phone that lost the answer sends again, and its task is done by then.
+        done = visiting.find_act(connection, str(act.key), seat.viewer.user_id, act.task_id, act.kind)
+        if done is not None:
+            ACTS.labels(act=f"field_{act.kind}", result="repeated").inc()
+            return _taken(seat, act, done, "repeated", None)
+        ended = late.find_ended(connection, seat.viewer, act.task_id) if act.kind in _KEPT_LATE else None
+        task, case = ({}, None) if ended is not None else tasks.load(connection, seat, act.task_id)
         try:
             at = visiting.done_at(
-                done_ms=act.done_ms, sent_ms=act.sent_ms, now=seat.now, task_created_at=task["created_at"],
+                done_ms=act.done_ms, sent_ms=act.sent_ms, now=seat.now,
+                task_created_at=task["created_at"] if ended is None else ended.created_at,
                 clock=seat.services.clock,
             )  # fmt: skip
             with connection.transaction():
+                if ended is not None:
+                    return _do_late(connection, seat, act, ended, at)
+                assert case is not None
                 return _do_once(connection, seat, act, task, case, at, doer)
         except VisitRefusedError as error:
             return _not_taken(seat, {"": error.refusal.value}, 409)
@@ -339,6 +371,33 @@ def _do_once(
     return _taken(seat, act, at, "done", notice)
 
 
+#: What tells how she is; a step or an arrival at a visit that somebody else has now is none.
+_KEPT_LATE = frozenset({"outcome", "form"})
+
+
+def _do_late(
+    connection: Connection, seat: Seat, act: SentAct, ended: late.EndedTask, at: datetime
+) -> Response:
+    """Keep what a phone sends of a visit that ended meanwhile."""
+    doing = Doing(
+        ended.id, ended.case_id, ended.household_id, seat.viewer.user_id, at, seat.now, str(act.key)
+    )
+    visiting.claim_key(connection, doing, act.kind)
+    notice = "notice.said_late"
+    if act.kind == "form":
+        form = form_of(dict(act.fields))
+        if errors := visiting.check_form(form):
+            raise NotTakenError(errors, 422)
+        if _late_form(connection, seat, form, ended, doing):
+            notice = "notice.visit_form_urgent"
+    elif late.keep_words(connection, ended, act.fields, user_id=doing.user_id, at=at):
+        tasks.audit_late(connection, seat, ended)
+        ACTS.labels(act="field_outcome", result="late").inc()
+    else:
+        raise NotTakenError({"outcome": "not_an_outcome"}, 422)
+    return _taken(seat, act, at, "done", notice, url="/tasks")
+
+
 def _form_done(connection: Connection, act: SentAct, doing: Doing) -> str:
     form = form_of(dict(act.fields))
     errors = visiting.check_form(form)
@@ -362,9 +421,11 @@ _AFTER = {
 }  # fmt: skip
 
 
-def _taken(seat: Seat, act: SentAct, at: datetime, result: str, notice: str | None) -> Response:
+def _taken(
+    seat: Seat, act: SentAct, at: datetime, result: str, notice: str | None, *, url: str = ""
+) -> Response:
     answer: dict[str, Any] = {
-        "result": result, "at": at.isoformat(), "url": _AFTER[act.kind].format(id=act.task_id),
+        "result": result, "at": at.isoformat(), "url": url or _AFTER[act.kind].format(id=act.task_id),
     }  # fmt: skip
     response = JSONResponse(answer)
     carried = seat.go(answer["url"], notice)

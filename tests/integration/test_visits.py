@@ -226,3 +226,71 @@ def test_several_doors_stand_on_one_page_and_each_is_its_own_act(world: World) -
         world.post(world.browser("clerk-b"), f"/visits/results/{tasks[0]}", outcome="no_answer").status_code
         == 404
     )
+
+
+# --- A visit that went to somebody else meanwhile ------------------------------------------------------------------
+
+
+def _pass_on(world: World) -> None:
+    """Let the visit go on to the next role, as half an hour without a result does."""
+    world.write(
+        "UPDATE tasks SET state = 'superseded', assignee_id = NULL WHERE id = %s", world.task_ids["wang"]
+    )
+    world.write(
+        "UPDATE cases SET holder_id = NULL, lease_expires_at = NULL, state = 'notified' WHERE holder_id IS NOT NULL"
+    )
+    world.write(
+        "INSERT INTO tasks (case_id, household_id, kind, role, state, created_at, start_at, due_at)"
+        " VALUES (%s, 'h-wang', 'visit', 'grid_worker', 'open', %s, %s, %s)",
+        world.case_ids["wang"], world.now, world.now, world.now + timedelta(hours=1),
+    )  # fmt: skip
+
+
+def test_what_a_helper_found_is_kept_when_the_visit_was_passed_on(world: World, helper: httpx.Client) -> None:
+    _pass_on(world)
+    found = {"outcome": "helped", "contacted": "saw", "witness": "李敏", "note": "摔倒了，坐着"}
+    for _ in range(2):  # a press too many is no second word
+        answer = world.post(helper, f"{_task(world)}/outcome", **found)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/tasks")
+        assert "notice.said_late" in answer.headers["set-cookie"]
+    assert _entries(world).count("said_late_met") == 1
+    page = world.browser("clerk").get(f"/cases/{world.case_ids['wang']}").text
+    assert "任务结束后补报：已帮助（见到本人，李敏）" in page and "摔倒了，坐着" in page
+    (case,) = world.rows("SELECT state FROM cases WHERE id = %s", world.case_ids["wang"])
+    assert case["state"] == "notified", "whoever is asked now goes all the same"
+    gone = helper.get(_task(world))
+    assert (gone.status_code, gone.headers["location"]) == (303, "/tasks")
+    assert world.post(world.browser("watcher-b"), f"{_task(world)}/outcome", **found).status_code == 404
+    # By telephone from the stairwell, with the form that asks for help: whatever became of her task.
+    sent = _send(world, helper, kind="outcome", fields={"outcome": "no_answer"})
+    assert (sent.status_code, sent.json()["url"]) == (200, "/tasks")
+    fields = {**WHOLE, "health": "urgent", "health_note": "倒在地上"}
+    assert _send(world, helper, kind="form", fields=fields).status_code == 200
+    Worker(pool=world.pool, clock=world.clock, name="test").turn()
+    assert len(world.rows("SELECT 1 FROM cases WHERE cause = 'sos'")) == 1
+    assert _entries(world)[-2:] == ["said_late", "visit_form_urgent"]
+
+
+def test_an_act_sent_again_is_known_when_its_task_is_done(world: World, helper: httpx.Client) -> None:
+    found = {"outcome": "well", "contacted": "saw", "witness": "李敏"}
+    key = str(uuid4())
+    for result in ("done", "repeated"):
+        answer = _send(world, helper, key=key, kind="outcome", fields=found)
+        assert (answer.status_code, answer.json().get("result")) == (200, result), answer.text
+
+
+def test_a_clerks_result_of_a_task_another_ended_is_not_lost(world: World, helper: httpx.Client) -> None:
+    clerk, task = world.browser("clerk"), f"/tasks/{world.task_ids['zhao']}"
+    assert world.post(clerk, f"/cases/{world.case_ids['zhao']}/claim").status_code == 303
+    world.write(
+        "UPDATE tasks SET state = 'done', outcome = 'no_answer', done_by = %s, done_at = %s WHERE id = %s",
+        world.user_ids["director"], world.now, world.task_ids["zhao"],
+    )  # fmt: skip
+    answer = world.post(
+        clerk, f"{task}/outcome", outcome="helped", contacted="spoke", witness="赵", note="送医"
+    )
+    assert answer.status_code == 303
+    page = clerk.get(f"/cases/{world.case_ids['zhao']}").text
+    assert "任务结束后补报" in page and "送医" in page
+    refused = world.post(clerk, f"{task}/begin")
+    assert refused.status_code == 409 and "任务" in refused.text.split("error-summary")[1].split("</div>")[0]
