@@ -62,34 +62,53 @@ FROM (
 ) AS made
 ORDER BY at;
 
+-- name: make_day
+-- A day as ingest makes it, after the days before it.
+SELECT ensure_event_partitions(%(day)s, %(day)s);
+
+-- name: forget_day
+DELETE FROM door_events WHERE occurred_at >= %(day)s;
+
+-- name: make_large_day
+-- A day as it would be made where days hold so many rows, each as large as those of the last days.
+SELECT make_event_day((%(day)s::timestamptz AT TIME ZONE 'UTC')::date, event_day_pieces(event_day_pages() * %(rows)s / %(held)s));
+
+-- name: pieces
+SELECT greatest(1, count(*)) FROM pg_inherits
+WHERE inhparent = to_regclass('door_events_' || to_char(%(day)s::timestamptz AT TIME ZONE 'UTC', 'YYYYMMDD'));
+
 -- name: make_bare_again
 DROP TABLE IF EXISTS bare;
 CREATE TABLE bare (LIKE door_events);
 
 -- name: household_30_days
 SELECT occurred_at, type, state, method, credential FROM door_events
-WHERE household_no = %(home)s AND occurred_at >= %(until)s::timestamptz - interval '30 days' AND occurred_at < %(until)s
+WHERE household_no = %(home)s AND occurred_at >= %(month)s AND occurred_at < %(until)s
 ORDER BY occurred_at DESC;
 
 -- name: door_between
 SELECT occurred_at, type, state, credential FROM door_events
-WHERE device_no = %(home)s AND occurred_at BETWEEN %(until)s::timestamptz - interval '6 hours' AND %(until)s
+WHERE device_no = %(home)s AND occurred_at BETWEEN %(hours6)s AND %(until)s
 ORDER BY occurred_at;
 
 -- name: credential_30_days
 -- One person's card over the doors of her site.
 SELECT occurred_at, device_no, type FROM door_events
 WHERE device_no = ANY (%(doors)s) AND credential = %(credential)s
-  AND occurred_at >= %(until)s::timestamptz - interval '30 days' AND occurred_at < %(until)s
+  AND occurred_at >= %(month)s AND occurred_at < %(until)s
 ORDER BY occurred_at DESC;
 
 -- name: who_passed
 SELECT occurred_at, credential, method FROM door_events
 WHERE device_no = %(home)s AND type = 'AccessTaken'
-  AND occurred_at BETWEEN %(until)s::timestamptz - interval '1 day' AND %(until)s
+  AND occurred_at BETWEEN %(day)s AND %(until)s
 ORDER BY occurred_at;
 
 -- name: building_3_hours
 SELECT occurred_at, household_no, type FROM door_events
-WHERE household_no = ANY (%(doors)s) AND occurred_at BETWEEN %(until)s::timestamptz - interval '3 hours' AND %(until)s
+WHERE household_no = ANY (%(doors)s) AND occurred_at BETWEEN %(hours3)s AND %(until)s
 ORDER BY occurred_at DESC LIMIT 200;
+
+-- name: history_page
+-- A home's thirty days as its page asks for them: the function writes down who read, and looks what she may see.
+SELECT * FROM read_device_events('history', 'household:bench', %(until)s, ARRAY[%(home)s]::int[], %(month)s, %(until)s, %(until)s, 10000);

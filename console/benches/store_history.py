@@ -1,8 +1,9 @@
 """Days of history enter; what a further event costs as they grow, and how the queries answer meanwhile, leaves.
 
-An event goes into the partition of its day, whose indexes are what it has to be put into; the days before stand still.
-So what is asked is whether a row costs more when the day, and all before it, holds more. The last point fills the day
-with what it would hold of a hundred million events in thirty days; the other twenty-nine days stay as they are.
+An event goes into the partition of its day, or into the day's piece of some hours where days hold much, whose indexes
+are what it has to be put into; the days before stand still. So what is asked is whether a row costs more when the day,
+and all before it, holds more. For the last point today is made and filled as it would be of a hundred million events in
+thirty days; the other twenty-nine days stay as they are.
 """
 
 from __future__ import annotations
@@ -17,18 +18,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
 from console.benches.measuring import Peer, Report
 from console.benches.processes import cpu_seconds
 from ingest.rows.copying import Copier, Row
 from kaimen.clock import SystemClock, as_ms
 from kaimen.database import queries
-from kaimen.tiers import PACKED_AFTER
+from kaimen.tiers import PACKED_AFTER, Tier
 
 _SQL = queries("console.benches", "store.sql")
 _COPY_EVENTS = queries("ingest")["copy_events"]
 _EVENTS_A_DAY, _DAYS = 20, 30
 _QUERY_LIMIT_S = 0.010
+#: How a question is planned: over thirty days once for all homes, as the database's own functions are; over hours anew.
+_ONCE, _ANEW = "force_generic_plan", "auto"
 _QUERIES, _QUERIES_SMALL, _SMALL = 1_000, 30, 100_000
 _LIVE_ROWS, _LIVE_EVERY_S = 50, 0.05
 _BUILDING_HOMES, _SITE_DOORS = 500, 20
@@ -38,7 +42,7 @@ _LAST_MINUTES_MS, _ROWS_A_MS = 85_700_000, 4
 #: What a day holds of so many events over all days; the last is far above what most runs store.
 _GROWTH_FIRST, _GROWTH_LAST = 1_000_000, 100_000_000
 #: Keeps one boot for each kind of rows, so that no position is there twice.
-_DAY_BOOT, _TODAY_BOOT, _MORE_BOOT, _LIVE_BOOT, _GROWTH_BOOT = 7, 7, 8, 9, 11
+_DAY_BOOT, _LIVE_BOOT, _GROWTH_BOOT = 7, 9, 11
 
 
 class History:
@@ -54,7 +58,6 @@ class History:
         self.today = self.until - timedelta(days=1)
         self.stored = 0
         self._seq = 0
-        connection.execute("SELECT ensure_event_partitions(%s, %s)", (self.first, self.until))
         connection.execute(_SQL["make_bare_again"])
 
     @property
@@ -65,6 +68,7 @@ class History:
     def load_day(self, number: int) -> None:
         """Fill one day, the first is 0; it is packed as the service would have packed it by today, if it would."""
         day = self.first + timedelta(days=number)
+        self._make_day(day)
         if day + timedelta(days=1) + PACKED_AFTER > self.today:
             self._load_as_it_came(day, _EVENTS_A_DAY, _DAY_BOOT)
             return
@@ -72,9 +76,34 @@ class History:
         self.stored += self.connection.execute(_SQL["load_history"], given).rowcount
         self.connection.execute(_SQL["pack_until"], {"until": day + timedelta(days=1)})
 
-    def load_today(self, a_home: int, *, boot: int) -> None:
+    def begin_today(self) -> int:
+        """Make today as ingest makes it after the days before it; return of how many pieces it is."""
+        self._make_day(self.today)
+        row = self.connection.execute(_SQL["pieces"], {"day": self.today}).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def drop_today(self) -> None:
+        """Forget today, which days before it are made behind."""
+        if self.tier == Tier.PLAIN:
+            part = sql.Identifier(f"door_events_{self.today:%Y%m%d}")
+            self.connection.execute(sql.SQL("DROP TABLE {}").format(part))
+        else:
+            self.connection.execute(_SQL["forget_day"], {"day": self.today})
+
+    def make_today_for(self, stored: int) -> None:
+        """Make today anew as it would be made where thirty days hold so many events."""
+        self.drop_today()
+        if self.tier == Tier.PLAIN:
+            given = {"day": self.today, "rows": stored, "held": self.whole}
+            self.connection.execute(_SQL["make_large_day"], given)
+
+    def load_today(self, a_home: int) -> None:
         """Fill today in the order of time, which is how events came."""
-        self._load_as_it_came(self.today, a_home, boot)
+        self._load_as_it_came(self.today, a_home, _DAY_BOOT)
+
+    def _make_day(self, day: datetime) -> None:
+        self.connection.execute(_SQL["make_day"], {"day": day})
 
     def _load_as_it_came(self, day: datetime, a_home: int, boot: int) -> None:
         given = {"homes": self.homes, "a_day": a_home, "day": day, "boot": boot}
@@ -107,25 +136,28 @@ def bench_history(history: History, url: str, report: Report) -> None:
     with report.preparing(f"{first} of {_DAYS} days of {history.homes:,} homes"):
         for number in range(first):
             history.load_day(number)
+    pieces = [history.begin_today()]
     costs.append(_cost(history, history.stored, report))
+    history.drop_today()
     with report.preparing(f"{history.whole:,} events of {history.homes:,} homes over {_DAYS} days"):
         for number in range(first, _DAYS - 1):
             history.load_day(number)
-        history.load_today(_EVENTS_A_DAY, boot=_TODAY_BOOT)
+        pieces.append(history.begin_today())
+        history.load_today(_EVENTS_A_DAY)
         history.connection.execute("VACUUM ANALYZE door_events")
         history.connection.execute("RESET work_mem")
     costs.append(_cost(history, history.whole, report))
     _bench_queries(history, url, report)
-    missing = (_GROWTH_LAST - history.whole) // _DAYS // history.homes
-    if history.whole >= _GROWTH_FIRST and missing > 0:
-        words = (
-            f"{missing * history.homes:,} rows more in today, as of {_GROWTH_LAST:,} events in {_DAYS} days"
-        )
+    a_home = _GROWTH_LAST // _DAYS // history.homes
+    if history.whole >= _GROWTH_FIRST and a_home > _EVENTS_A_DAY:
+        words = f"{a_home * history.homes:,} rows in today, as of {_GROWTH_LAST:,} events in {_DAYS} days"
         with report.preparing(words):
-            history.load_today(missing, boot=_MORE_BOOT)
+            history.make_today_for(_GROWTH_LAST)
+            pieces.append(history.begin_today())
+            history.load_today(a_home)
         costs.append(_cost(history, _GROWTH_LAST, report))
     least = costs[0]
-    for stored, rate, bare, cpu_us in costs:
+    for (stored, rate, bare, cpu_us), day_pieces in zip(costs, pieces, strict=True):
         words = f"rows/s into the day that is written to, as of {stored:,} events in {_DAYS} days ({history.tier})"
         report.add(
             words,
@@ -134,6 +166,7 @@ def bench_history(history: History, url: str, report: Report) -> None:
             bare,
             [Peer(f"the same at {least[0]:,}", least[1])],
             database_us_a_row=cpu_us,
+            day_pieces=day_pieces,
         )
 
 
@@ -182,14 +215,16 @@ def _bench_queries(history: History, url: str, report: Report) -> None:
     with _live_load(url, history.homes) as written:
         key = _Asked(connection, "SELECT no FROM households WHERE no = 1", {}, count, history.homes)
         floor = Peer("one row by its key, p99", key.share(0.99))
-        for name, words in (
-            ("household_30_days", "one household, 30 days"),
-            ("door_between", "one door between two instants"),
-            ("credential_30_days", f"one credential at {_SITE_DOORS} doors of a site, 30 days"),
-            ("who_passed", "who passed a door in a day"),
-            ("building_3_hours", f"{_BUILDING_HOMES} homes of a building, 3 hours"),
+        for name, words, mode in (
+            ("household_30_days", "one household, 30 days", _ONCE),
+            ("history_page", "one household, 30 days, as its page asks", _ANEW),
+            ("door_between", "one door between two instants", _ANEW),
+            ("credential_30_days", f"one credential at {_SITE_DOORS} doors of a site, 30 days", _ONCE),
+            ("who_passed", "who passed a door in a day", _ANEW),
+            ("building_3_hours", f"{_BUILDING_HOMES} homes of a building, 3 hours", _ANEW),
         ):
-            asked = _Asked(connection, _SQL[name], {"until": history.until}, count, history.homes)
+            connection.execute("SELECT set_config('plan_cache_mode', %s, false)", (mode,))
+            asked = _Asked(connection, _SQL[name], _spans(history.until), count, history.homes)
             cpu_ms = round(asked.cpu_s * 1000, 2)
             report.say(
                 f"{words}: p50 {asked.share(0.5) * 1000:.1f} ms, p99 {asked.share(0.99) * 1000:.1f} ms,"
@@ -201,6 +236,14 @@ def _bench_queries(history: History, url: str, report: Report) -> None:
                 median_s=round(asked.share(0.5), 5), database_ms=cpu_ms,
             )  # fmt: skip
     report.say(f"{written[0]:,} events came in meanwhile")
+
+
+def _spans(until: datetime) -> dict[str, datetime]:
+    """The bounds a question is asked with: as values, by which the days are told apart before anything is planned."""
+    return {
+        "until": until, "month": until - timedelta(days=30), "day": until - timedelta(days=1),
+        "hours6": until - timedelta(hours=6), "hours3": until - timedelta(hours=3),
+    }  # fmt: skip
 
 
 class _Asked:

@@ -1,8 +1,11 @@
 -- How many rows of each class there are, by the year they are of. Events are counted by the server's own estimate.
 
 -- name: door_events
-SELECT coalesce(nullif(left(right(c.relname, 8), 4), '')::int, 0) AS year, sum(greatest(c.reltuples, 0))::bigint AS count
+SELECT coalesce(nullif(left(right(c.relname, 8), 4), '')::int, 0) AS year,
+       sum(CASE WHEN c.relkind = 'p' THEN pieces.count ELSE greatest(c.reltuples, 0) END)::bigint AS count
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+CROSS JOIN LATERAL (SELECT sum(greatest(p.reltuples, 0)) AS count
+                    FROM pg_inherits h JOIN pg_class p ON p.oid = h.inhrelid WHERE h.inhparent = c.oid) AS pieces
 WHERE i.inhparent = 'door_events'::regclass AND c.relname ~ '^door_events_[0-9]{8}$' GROUP BY 1
 
 -- name: quarantine

@@ -39,6 +39,18 @@ def store(url: str, given: list[datetime]) -> None:
         connection.execute(_INSERT, (given,))
 
 
+def pieces(url: str) -> dict[str, list[str]]:
+    """The days there are, each with the pieces it consists of if it is not a table itself."""
+    with connect(url, service="test") as connection:
+        found = connection.execute(
+            "SELECT d.relname AS day, array_agg(p.relname ORDER BY 1) FILTER (WHERE p.oid IS NOT NULL) AS pieces"
+            " FROM pg_inherits i JOIN pg_class d ON d.oid = i.inhrelid LEFT JOIN pg_inherits h ON h.inhparent = d.oid"
+            " LEFT JOIN pg_class p ON p.oid = h.inhrelid"
+            " WHERE i.inhparent = 'door_events'::regclass AND d.relname <> 'door_events_other' GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    return {row["day"]: sorted(row["pieces"] or []) for row in found}
+
+
 @pytest.fixture
 def pool(database_url: str) -> Iterator[Pool]:
     with closing(open_pool(database_url, service="test", size_max=2)) as pool:
@@ -98,6 +110,79 @@ def test_a_day_that_somebody_writes_to_is_left_for_another_night(database_url: s
         assert pack_days(pool, night) == (1, 1)  # the empty day after it
         writer.commit()
     assert pack_days(pool, night) == (1, 0)
+
+
+@pytest.mark.usefixtures("plain")
+def test_the_day_after_a_large_one_is_cut_into_pieces_no_larger_than_they_may_be(database_url: str) -> None:
+    store(database_url, [DAY])
+    with connect(database_url, service="test", autocommit=True) as connection:
+        # A row a page: 26 MB of pages are quickly made, and the server counts them as it does in service.
+        connection.execute("ALTER TABLE door_events_20260301 SET (fillfactor = 10)")
+        connection.execute(
+            "INSERT INTO door_events SELECT (jsonb_populate_record(e, jsonb_build_object('reason', repeat('x', 1500)))).*"
+            " FROM door_events e, generate_series(1, 3300)"
+        )
+        connection.execute("VACUUM door_events_20260301")
+    store(database_url, [DAY - timedelta(days=1), DAY + timedelta(days=1), DAY + timedelta(hours=47)])
+    assert pieces(database_url) == {
+        "door_events_20260228": [],  # behind a day that is there already: late events alone
+        "door_events_20260301": [],
+        "door_events_20260302": ["door_events_20260302_00", "door_events_20260302_12"],
+    }
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_day_in_pieces_is_packed_into_one_takes_late_rows_and_is_forgotten_as_others_are(
+    database_url: str, pool: Pool
+) -> None:
+    given = [DAY + timedelta(hours=hours) for hours in range(24)]
+    with connect(database_url, service="test") as connection:
+        connection.execute("SELECT make_event_day(%s, 6)", (DAY.date(),))
+    store(database_url, given)
+    assert len(pieces(database_url)["door_events_20260301"]) == 6
+    assert pack_days(pool, DAY + timedelta(days=1) + PACKED_AFTER) == (1, 0)
+    assert pack_days(pool, DAY + timedelta(days=1) + PACKED_AFTER) == (0, 0)
+    assert pieces(database_url) == {"door_events_20260301": ["door_events_20260301_whole"]}
+    with connect(database_url, service="test") as connection:
+        lying = connection.execute("SELECT household_no FROM door_events ORDER BY ctid").fetchall()
+        found = connection.execute(
+            "SELECT indexdef FROM pg_indexes WHERE tablename = 'door_events_20260301_whole' ORDER BY 1"
+        ).fetchall()
+    assert [row["household_no"] for row in lying] == [1] * 12 + [2] * 12
+    # Those of the parent, each once, and the one by card.
+    assert [row["indexdef"].partition(" USING ")[2] for row in found] == [
+        "btree (credential, occurred_at) WHERE (credential IS NOT NULL)",
+        "btree (device_no, occurred_at)",
+        "btree (household_no, occurred_at)",
+        "brin (occurred_at) WITH (pages_per_range='32', autosummarize='on')",
+    ]
+    late = DAY + timedelta(hours=5, minutes=1)
+    store(database_url, [late])
+    assert instants(database_url) == sorted([*given, late])
+    with connect(database_url, service="test") as connection:
+        gone = connection.execute(
+            "SELECT forget_event_days(%s, '{}', false) AS n", (DAY + timedelta(days=1),)
+        )
+        assert gone.fetchone() == {"n": 25}
+    assert pieces(database_url) == {}
+
+
+@pytest.mark.usefixtures("plain")
+def test_a_day_in_pieces_is_packed_beside_who_reads_other_days_and_left_to_who_reads_it(
+    database_url: str, pool: Pool
+) -> None:
+    with connect(database_url, service="test") as connection:
+        connection.execute("SELECT make_event_day(%s, 2)", (DAY.date(),))
+    store(database_url, [DAY, DAY + timedelta(hours=25)])
+    night = DAY + timedelta(days=1) + PACKED_AFTER
+    of_a_day = "SELECT count(*) AS n FROM door_events WHERE occurred_at >= %s AND occurred_at < %s"
+    with connect(database_url, service="test") as reader:
+        reader.execute(of_a_day, (DAY, DAY + timedelta(days=1)))  # its transaction stays open
+        assert pack_days(pool, night) == (0, 1)
+        reader.rollback()
+        reader.execute(of_a_day, (DAY + timedelta(days=1), DAY + timedelta(days=2)))
+        assert pack_days(pool, night) == (1, 0)
+    assert instants(database_url) == [DAY, DAY + timedelta(hours=25)]
 
 
 @pytest.mark.usefixtures("plain")
