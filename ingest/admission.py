@@ -206,7 +206,7 @@ def count_events(channel: str, payload: bytes) -> int:
     if channel == "evb":
         try:
             return len(_raw_list_decoder.decode(payload))
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except wire.DECODE_ERRORS:
             return 1
     return 1
 
@@ -223,7 +223,8 @@ def _check_registered(address: wire.Address, registry: Registered) -> None:
 
 
 def _first_receipt(rx: int | None, received_ms: int) -> int:
-    return rx if rx is not None and rx <= received_ms else received_ms
+    # Before 1970 nobody received anything: further back is as implausible, and no column could hold it.
+    return max(rx, 0) if rx is not None and rx <= received_ms else received_ms
 
 
 def take_array(topic: str, device_id: str, payload: bytes, received_ms: int) -> list[Item]:

@@ -583,6 +583,8 @@ class GroupLoop:
                 self._write(connection, lease, state, turn)
             except DataRefusedError as error:
                 self._throw_away()
+                # What it left among the heartbeats to be written would have every message after it refused too.
+                self._coverage = Coverage(self._settings.ingest_coverage_flush_s * 1000)
                 alone = Turn(now_ms, None)
                 device_id = message.topic.split("/")[5] if message.topic.count("/") == 6 else None
                 alone.refusals.append(

@@ -206,9 +206,15 @@ _config_decoder = msgspec.json.Decoder(Config)
 _encoder = msgspec.json.Encoder()
 
 
-def _reason_of(error: msgspec.MsgspecError | UnicodeDecodeError) -> WireError:
+#: How a decoder refuses: an unknown field nested without end is passed over by recursion, and that has an end.
+DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def _reason_of(error: Exception) -> WireError:
     if isinstance(error, UnicodeDecodeError):
         return WireError(QuarantineReason.NOT_UTF8, "the payload must be UTF-8 text")
+    if isinstance(error, RecursionError):
+        return WireError(QuarantineReason.MALFORMED_JSON, "nested too deeply; every field is a plain value")
     if isinstance(error, msgspec.ValidationError):
         text = str(error)
         reason = QuarantineReason.WRONG_VERSION if "`$.v`" in text else QuarantineReason.WRONG_TYPE
@@ -237,7 +243,7 @@ def parse_event(payload: bytes) -> Event:
         if _NUL in payload or not _is_boot(event.boot):
             _strict_event_decoder.decode(payload)
         return event
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         _check_utf8(payload)
         raise _reason_of(error) from error
 
@@ -277,7 +283,7 @@ def _parse_whole(payload: bytes) -> list[Event | WireError] | None:
     """Decode an array in which every element fits, in one go; None if there is any doubt."""
     try:
         events = _event_list_decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except DECODE_ERRORS:
         return None
     doubt = _NUL in payload or not all(_is_boot(boot) for boot in {event.boot for event in events})
     return None if doubt else list(events)
@@ -294,7 +300,7 @@ def _parse_elements(payload: bytes) -> list[Event | WireError]:
     """Decode an array element by element, for those that do not fit to stand alone."""
     try:
         raws = _raw_list_decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         _check_utf8(payload)
         raise _reason_of(error) from error
     _check_length(raws)
@@ -313,7 +319,7 @@ def parse_heartbeat(payload: bytes) -> Heartbeat:
         raise WireError(QuarantineReason.TOO_LARGE, f"{len(payload)} bytes; a heartbeat is a few hundred")
     try:
         return _heartbeat_decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         _check_utf8(payload)
         raise _reason_of(error) from error
 
@@ -322,7 +328,7 @@ def parse_state(payload: bytes) -> State:
     """Decode a birth or a last will; raises ``WireError``."""
     try:
         return _state_decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         _check_utf8(payload)
         raise _reason_of(error) from error
 
@@ -331,7 +337,7 @@ def parse_config(payload: bytes) -> Config:
     """Decode what a gateway is to do; raises ``WireError``."""
     try:
         return _config_decoder.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except DECODE_ERRORS as error:
         _check_utf8(payload)
         raise _reason_of(error) from error
 

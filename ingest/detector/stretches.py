@@ -8,13 +8,20 @@ from ingest.detector.boots import BootTrack, Stretch
 from ingest.detector.facts import BootBase, CoveragePoint
 from ingest.detector.points import NO_COUNTER, Beat
 
+BASE_KEPT_MAX_MS = 1 << 62
+
 
 def base_of(device_id: str, boot: str, track: BootTrack) -> BootBase:
-    """Return what a restart must know of a boot's base."""
+    """Return what a restart must know of a boot's base, within what a column holds."""
     return BootBase(
-        device_id, boot, track.ntp_up_ms, track.ntp_ts_ms, track.ntp_base_min_ms, track.ntp_base_max_ms,
-        track.received_base_ms, track.rtc_base_ms, track.newest_received_ms,
+        device_id, boot, track.ntp_up_ms, track.ntp_ts_ms, _within(track.ntp_base_min_ms), _within(track.ntp_base_max_ms),
+        _within(track.received_base_ms), _within(track.rtc_base_ms), track.newest_received_ms,
     )  # fmt: skip
+
+
+def _within(base_ms: int | None) -> int | None:
+    # The difference of two numbers of 64 bits has 65; a boot that far off proves nothing, wherever it is cut.
+    return None if base_ms is None else max(-BASE_KEPT_MAX_MS, min(base_ms, BASE_KEPT_MAX_MS))
 
 
 def point_of(device_id: str, boot: str, first: Beat, last: Beat) -> CoveragePoint:

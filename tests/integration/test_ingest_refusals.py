@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from ingest.detector import stretches
 from ingest.groups import group_state
 from ingest.store import replay_quarantined
 from kaimen import wire
@@ -39,6 +40,11 @@ def changed(**fields: Any) -> bytes:
     return json.dumps({**GOOD, **fields}).encode()
 
 
+def nested() -> bytes:
+    """An event with an unknown field that is nested as deep as 60 KB can be."""
+    return changed(more=0).replace(b'"more": 0', b'"more": ' + b"[" * 30_000 + b"]" * 30_000)
+
+
 TOPIC = wire.format_topic(SITE, "door-1", "evt")
 ARRAY = wire.format_topic(SITE, "door-1", "evb")
 
@@ -58,6 +64,12 @@ WRONG = [
     ("wrong_type", TOPIC, changed(type="Be\x00ll")),
     ("wrong_type", TOPIC, b"[]"),
     ("wrong_type", TOPIC, b"17"),
+    ("wrong_type", TOPIC, changed(opens=0).replace(b'"opens": 0', b'"opens": 1e400')),
+    ("malformed_json", TOPIC, changed(opens=0).replace(b'"opens": 0', b'"opens": NaN')),
+    ("malformed_json", TOPIC, nested()),
+    ("malformed_json", ARRAY, b"[" + nested() + b"]"),
+    ("malformed_json", wire.format_topic(SITE, "door-1", "hb"), nested()),
+    ("malformed_json", wire.format_topic(SITE, "door-1", "state"), nested()),
     ("wrong_version", TOPIC, changed(v=2)),
     ("too_large", TOPIC, changed(reason="x" * 70_000)),
     ("too_large", TOPIC, b"[" + b"1," * 5_000_000 + b"1]"),
@@ -71,8 +83,20 @@ WRONG = [
     ("wrong_shard", f"kaimen/v1/{'0/0' if wire.shard_of(SITE) else '1/1'}/{SITE}/door-1/evt", changed()),
     ("bad_topic", wire.format_topic(SITE, "door-1", "evt").replace("door-1", "Door-1"), changed()),
     ("implausible_time", TOPIC, changed(seq=70, ts=0, boot="0000000000001970")),
+    ("implausible_time", TOPIC, changed(seq=72, boot="0000000000000292", rx=-(2**63))),
+    ("implausible_time", TOPIC, changed(seq=73, boot="0000000000000293", ts=-(2**63))),
     ("implausible_time", TOPIC, changed(seq=71, ts=4_070_908_800_000, boot="0000000000002099")),
 ]  # fmt: skip
+#: Strange and right: each is an event. Payload, QoS, retained.
+STRANGE = [
+    (changed(boot="00000000000000b1", more={"a": ["\0", 1e308]}), 1, False),
+    (changed(boot="00000000000000b2", cred="\U00020000·\u2028", reason="\U0001f6aa"), 1, False),
+    (changed(boot="00000000000000b3").replace(b'"seq": 1', b'"seq": 7, "seq": 1'), 1, False),
+    (changed(boot="00000000000000b4", rx=2**63 - 1) + b"\r\n", 1, False),
+    (changed(boot="00000000000000b5"), 2, False),
+    (changed(boot="00000000000000b6"), 1, True),
+    (changed(boot="00000000000000b7"), 0, False),
+]
 
 
 def test_wrong_input_is_set_aside_by_reason_and_good_messages_go_through(
@@ -90,7 +114,9 @@ def test_wrong_input_is_set_aside_by_reason_and_good_messages_go_through(
         for number, (_, topic, payload) in enumerate(WRONG):
             publisher.send(topic, payload)
             publisher.send(*door.opening(BEGIN_MS + number * SECOND))
-        made.wait_for("door_events", len(WRONG), "plausible")
+        for payload, qos, retained in STRANGE:
+            publisher.send(TOPIC, payload, qos=qos, retain=retained)
+        made.wait_for("door_events", len(WRONG) + len(STRANGE), "plausible")
         made.wait_for("quarantine", len(WRONG))
         made.move_clock(BEGIN_MS + 2 * HOUR)
 
@@ -103,9 +129,27 @@ def test_wrong_input_is_set_aside_by_reason_and_good_messages_go_through(
     assert all(row["detail"] for row in found)
     assert max(row["payload_bytes"] for row in found) > 10_000_000
     assert max(len(row["payload"]) for row in found) == 64 * 1024
-    # Both impossible times are shown, and count as nothing.
-    assert count(database_url, "door_events", "NOT plausible") == 2
-    assert count(database_url, "door_events", "plausible") == len(WRONG)
+    # Impossible times are shown, and count as nothing.
+    assert count(database_url, "door_events", "NOT plausible") == 4
+    assert count(database_url, "door_events", "plausible") == len(WRONG) + len(STRANGE)
+
+
+def test_what_the_database_refuses_for_one_message_is_not_charged_to_those_after_it(
+    database_url: str, broker_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As before a boot's base was cut to what a column holds: its row, not the event's, was refused."""
+    monkeypatch.setattr(stretches, "BASE_KEPT_MAX_MS", 1 << 70)
+    lay_out(database_url)
+    door = Door()
+    with street(database_url, broker_url, tmp_path) as made, publishing(broker_url) as publisher:
+        made.start()
+        made.move_clock(BEGIN_MS + MINUTE)
+        publisher.send(TOPIC, changed(ts=-(2**63)))
+        made.wait_for("quarantine", 1, "reason = 'store_refused'")
+        for number in range(3):
+            publisher.send(*door.opening(BEGIN_MS + number * SECOND))
+        made.wait_for("door_events", 3)
+    assert count(database_url, "quarantine") == 1
 
 
 def test_good_elements_of_an_array_are_taken_and_the_bad_one_is_set_aside(
