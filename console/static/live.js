@@ -379,10 +379,30 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post") return;
   if (form.dataset.sent) { event.preventDefault(); return; }
+  const doubtful = lostSince !== null || (!stream && form.dataset.touched);
+  if (doubtful && !form.dataset.reached) { event.preventDefault(); sendOnceReached(form, event.submitter); return; }
+  delete form.dataset.reached;
   form.dataset.sent = "yes";
   form.setAttribute("aria-busy", "true");
   setTimeout(() => { delete form.dataset.sent; form.removeAttribute("aria-busy"); }, 5000);
 });
+
+// A form sent to nobody is a page of the browser's own, and what was written is gone with this one.
+async function sendOnceReached(form, submitter) {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), 3000);
+  const reached = await fetch("/healthz", { cache: "no-store", signal: late.signal }).then((answer) => answer.status < 502, () => false);
+  clearTimeout(timer);
+  form.querySelector("[data-unsent]")?.remove();
+  if (reached) {
+    form.dataset.reached = "yes";
+    form.requestSubmit(submitter);
+    return;
+  }
+  const told = Object.assign(document.createElement("p"), { className: "field-error", role: "alert", textContent: words.wordUnsent });
+  told.dataset.unsent = "yes";
+  form.append(told);
+}
 
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;

@@ -289,6 +289,22 @@ def test_a_half_written_form_is_never_swapped_away(desk: Page, street: Street) -
     assert desk.input_value("#draft") == "她女儿"
 
 
+def test_a_form_that_would_reach_nobody_stays_with_what_was_written_until_it_does(
+    desk: Page, street: Street
+) -> None:
+    sent: list[str] = []
+    desk.on("request", lambda one: sent.append(one.url) if one.method == "POST" else None)
+    street.fails = True
+    street.break_line()
+    desk.wait_for_selector("body.is-stale")
+    desk.click("form[action='/sign-out'] button")
+    desk.wait_for_selector("form [data-unsent]:has-text('没有发出')")
+    assert sent == []
+    street.fails = False
+    with desk.expect_request(lambda one: one.method == "POST"):
+        desk.click("form[action='/sign-out'] button")
+
+
 def test_the_page_works_under_the_strictest_policy_without_a_complaint(page: Page, street: Street) -> None:
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
