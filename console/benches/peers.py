@@ -115,7 +115,7 @@ def temporary_nats(report: Report, *, site_id: str, secured: bool = False) -> It
     """A broker of this run's own, its store flushed every second, with TLS if asked; None where there is no program."""
     with tempfile.TemporaryDirectory(prefix="kaimen-bench-") as scratch:
         folder = StackFolder(Path(scratch))
-        names = ("broker_ingest", "broker_edge", "broker_doctor", "broker_street")
+        names = ("broker_ingest", "broker_edge", "broker_doctor", "broker_watch", "broker_street")
         passwords = {name: secrets.token_hex(16) for name in names}
         try:
             nats = open_nats(
