@@ -105,6 +105,7 @@ from console.way_back import asks_for_page, page_above
 from kaimen import __version__
 from kaimen.clock import Clock, SystemClock
 from kaimen.database import Pool, queries
+from kaimen.fence import SchemaFencedError, enter
 from kaimen.logs import get_logger
 from kaimen.settings import ConsoleSettings
 
@@ -242,6 +243,9 @@ def look_ready(services: Services) -> tuple[bool, dict[str, str]]:
     try:
         with services.pool.connection(timeout=2) as connection:
             rows = connection.execute(queries("console")["progress"]).fetchall()
+            enter(connection)
+    except SchemaFencedError:
+        return False, {"database": "ok", "schema": "another version"}
     except (psycopg.Error, PoolTimeout):
         return False, {"database": "away"}
     detail = {"database": "ok"}
@@ -316,6 +320,11 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RefusedError)
     def refused(request: Request, error: RefusedError) -> Response:
         return answer_error(request, error.status, code=error.word)
+
+    @app.exception_handler(SchemaFencedError)
+    def fenced(request: Request, _error: SchemaFencedError) -> Response:
+        log.error("the database was migrated past this program: it takes nothing more; start the newer one")
+        return answer_error(request, 503, code="upgraded")
 
     @app.exception_handler(HTTPException)
     def http_error(request: Request, error: HTTPException) -> Response:

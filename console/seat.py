@@ -32,7 +32,7 @@ from console.views import shell as shell_views
 from console.views.parts import Phrase
 from console.views.shell import Duty, Place, Position, Shell
 from console.words import LANGUAGES, load_catalogue
-from kaimen import __version__
+from kaimen import __version__, fence
 from kaimen.clock import FileClock
 from kaimen.database import Connection, connect, queries, single, transaction
 from kaimen.vocabulary import Role
@@ -107,8 +107,16 @@ class Seat:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """One transaction of this request: it shows the database who asks, and its statements are bounded in time."""
+        """One transaction of this request: it shows the database who asks, and its statements are bounded in time.
+
+        Raises
+        ------
+        SchemaFencedError
+            If something is sent, and the database was migrated past what this program knows of its rows.
+        """
         with transaction(self.services.pool) as connection:
+            if self.request.method not in ("GET", "HEAD"):
+                fence.enter(connection)
             self._open(connection)
             yield connection
 

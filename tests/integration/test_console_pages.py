@@ -97,6 +97,22 @@ def test_who_can_be_told_in_no_way_is_not_sent_to_a_form_that_is_not_there(world
 
 
 @pytest.mark.one_store
+def test_a_console_of_the_version_before_takes_nothing_more_and_says_why(world: World) -> None:
+    client = world.browser("clerk")
+    case = f"/cases/{world.case_ids['wang']}"
+    form = {"csrf": world.csrf(client), "note": "she phoned"}
+    world.write("UPDATE schema_fence SET version = version + 1")
+    answer = client.post(f"{case}/note", data=form)
+    assert answer.status_code == 503
+    assert "系统正在升级" in answer.text
+    assert world.rows("SELECT 1 FROM case_entries WHERE note = 'she phoned'") == []
+    assert client.get(case).status_code == 200, "what is there can be read"
+    assert client.get("/readyz").json() == {"ready": False, "database": "ok", "schema": "another version"}
+    world.write("UPDATE schema_fence SET version = version - 1")
+    assert client.post(f"{case}/note", data=form).status_code == 303
+
+
+@pytest.mark.one_store
 def test_an_address_that_takes_only_forms_leads_to_the_page_the_form_stood_on(world: World) -> None:
     client = world.browser("clerk")
     case = f"/cases/{world.case_ids['wang']}"
