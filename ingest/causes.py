@@ -221,6 +221,27 @@ class Causes:
             if w.gateway_id is not None:
                 self._behind.setdefault(w.gateway_id, []).append(w)
 
+    def change_wiring(self, changed: Mapping[str, Wiring | None]) -> None:
+        """Take over what is otherwise of some devices; None: it is wired no longer."""
+        self._quiet_until_ms = self._settled_until_ms = 0
+        if not changed:
+            return
+        for device_id, now in changed.items():
+            before = self._wiring.pop(device_id, None)
+            if before is not None:
+                self._site[before.site_id].remove(before)
+                if before.gateway_id is not None:
+                    self._behind[before.gateway_id].remove(before)
+            if now is not None:
+                self._wiring[device_id] = now
+                self._site.setdefault(now.site_id, []).append(now)
+                if now.gateway_id is not None:
+                    self._behind.setdefault(now.gateway_id, []).append(now)
+        kept = [w for w in self._supervised if w.device_id not in changed]
+        self._supervised = kept + [
+            w for w in changed.values() if w is not None and (w.is_gateway or not w.is_required)
+        ]
+
     # -- what is heard --------------------------------------------------------------------------------------
 
     def hear(self, device_id: str, received_ms: int) -> None:

@@ -89,6 +89,9 @@ SNAPSHOTS_REFUSED = Counter(
 SNAPSHOT_REACHED_BACK = Counter(
     "kaimen_ingest_snapshot_reached_back", "Devices whose rows were read after all, for something of long ago"
 )
+REGISTRY_READS = Counter(
+    "kaimen_ingest_registry_reads", "Looks at the registry: whole, or only what changed", ["kind"]
+)
 REBUILD_SECONDS = Gauge("kaimen_ingest_rebuild_seconds", "Wall time of the newest rebuild", ["group"])
 DATABASE_FAILURES = Counter(
     "kaimen_ingest_database_failures", "Writing transactions rolled back by the world"

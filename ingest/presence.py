@@ -453,13 +453,50 @@ class Homes:
         self._shared: dict[tuple[str, str], list[DoorBinding]] = {}
         self._sensors: dict[str, str] = {}
         for home in self.homes.values():
-            for door in home.doors:
-                if door.role is DoorRole.SHARED:
-                    self._shared.setdefault((door.device_id, home.household_id), []).append(door)
+            self._place(home)
+
+    def change(self, changed: Mapping[str, Home | None]) -> None:
+        """Take over some homes that are others than they were; None: nothing is derived of it any more."""
+        for key, home in changed.items():
+            before = self.homes.pop(key, None)
+            if before is not None:
+                self._displace(before)
+            if home is None:
+                self.kept.pop(key, None)
+                self.changed.discard(key)
+            else:
+                self.homes[key] = home
+                self.changed.add(key)
+                self._place(home)
+
+    def home_of_sensor(self, device_id: str) -> str | None:
+        """Return the home that a sensor stands in."""
+        return self._sensors.get(device_id)
+
+    def _place(self, home: Home) -> None:
+        key = home.household_id
+        for door in home.doors:
+            if door.role is DoorRole.SHARED:
+                self._shared.setdefault((door.device_id, key), []).append(door)
+            else:
+                self._doors.setdefault(door.device_id, []).append((key, door))
+        for device_id in home.sensors:
+            self._sensors[device_id] = key
+
+    def _displace(self, home: Home) -> None:
+        key = home.household_id
+        for door in home.doors:
+            if door.role is DoorRole.SHARED:
+                self._shared.pop((door.device_id, key), None)
+            elif door.device_id in self._doors:
+                others = [pair for pair in self._doors[door.device_id] if pair[0] != key]
+                if others:
+                    self._doors[door.device_id] = others
                 else:
-                    self._doors.setdefault(door.device_id, []).append((home.household_id, door))
-            for device_id in home.sensors:
-                self._sensors[device_id] = home.household_id
+                    del self._doors[door.device_id]
+        for device_id in home.sensors:
+            if self._sensors.get(device_id) == key:
+                del self._sensors[device_id]
 
     def take(self, device_id: str, event: wire.Event, at_ms: int) -> None:
         """Note an event at its instant, in any order and any number of times."""

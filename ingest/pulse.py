@@ -33,7 +33,8 @@ from ingest.groups.sharing import Sharing
 from ingest.restart.going_on import Loader
 from ingest.restart.rows import Restart
 from ingest.restart.snapshots import Snapshots
-from ingest.rows.book import is_of_group, load_book
+from ingest.rows.book import is_of_group
+from ingest.rows.registry_reader import RegistryReader
 from ingest.rows.unsaved import Coverage
 from ingest.session.pace import Pace
 from ingest.store import (
@@ -44,6 +45,7 @@ from ingest.store import (
     forget_old_coverage,
     implausible_payload,
     load_replayable,
+    load_waiting_devices,
 )
 from kaimen import wire
 from kaimen.clock import Clock, FileClock
@@ -168,8 +170,11 @@ class GroupLoop:
         self._held: Any = None
         self._refused_events: frozenset[tuple[str, bytes]] = frozenset()
         self._refusals_unexplained = 0
+        self._registry = RegistryReader(group_no, settings.ingest_groups)
         self._registry_changed = True
         self._registry_read_at = 0.0
+        #: Devices whose messages may wait in quarantine for their registration.
+        self._registered: set[str] = set()
         self._written_at = 0.0
         self._progress_at = 0.0
         self._progress_ms = 0
@@ -317,7 +322,7 @@ class GroupLoop:
     def _turn(self, connection: Connection, lease: Lease) -> None:
         state = self._ready_state(connection, lease)
         self._look_after_session(connection, lease, state)
-        self._look_after_registry(connection, state)
+        self._look_after_registry(connection, lease, state)
         if self._state is None:
             return  # stored events lost something: what we know of them is thrown away too
         if not self._await_proof(connection, lease, state):
@@ -387,9 +392,7 @@ class GroupLoop:
             return self._state
         started = time.monotonic()
         now_ms = self._clock.now_ms() if self._held is None else self._held.now_ms
-        book = load_book(
-            connection, now_ms=now_ms, group_no=self._group_no, groups=self._settings.ingest_groups
-        )
+        book = self._registry.read(connection, now_ms=now_ms, alive=lambda: self._holding.renew_beside(lease))
         rebuilt = self._rebuild(
             connection,
             book,
@@ -426,6 +429,9 @@ class GroupLoop:
         self._snapshots.begin(rebuilt.restart, len(book.device_no))
         pass_point("rebuilt")
         self._registry_changed = True  # what waited in quarantine is looked for
+        self._registered = {
+            device_id for device_id in load_waiting_devices(connection) if device_id in book.device_no
+        }
         self._settling.begin(time.monotonic())
         metrics.REBUILDS.inc()
         metrics.REBUILD_SECONDS.labels(self._group).set(time.monotonic() - started)
@@ -446,33 +452,39 @@ class GroupLoop:
             pass_point("connecting")
             self.source.connect()
 
-    def _look_after_registry(self, connection: Connection, state: GroupState) -> None:
+    def _look_after_registry(self, connection: Connection, lease: Lease, state: GroupState) -> None:
         _read_notifications(connection, self._note_registry_change)
         now = time.monotonic()
         if not self._registry_changed and now - self._registry_read_at < REGISTRY_EVERY_S:
             return
         self._registry_changed = False
         self._registry_read_at = now
-        book = load_book(
+        changes = self._registry.read_changes(
             connection,
+            state.book,
             now_ms=max(self._clock.now_ms(), state.pulse_ms),
-            group_no=self._group_no,
-            groups=self._settings.ingest_groups,
+            alive=lambda: self._holding.renew_beside(lease),
         )
         if self._snapshots.is_recalled(connection):
             log.info("stored events were deleted: reading them anew", group=self._group_no)
             self._throw_away(keeps_heard=True)
             return
-        if book != state.book:
-            state.replace_book(book)
-        waiting = [
-            row
-            for row in load_replayable(connection, book.device_no, rows_max=REPLAYED_PER_TURN_MAX)
-            if self._is_ours(row)
-        ]
+        if changes:
+            state.take_changes(changes)
+        if changes.device_no:
+            self._snapshots.forget_devices()
+            self._registered |= {device_id for device_id, no in changes.device_no.items() if no is not None}
+        self._replay_waiting(connection, state)
+
+    def _replay_waiting(self, connection: Connection, state: GroupState) -> None:
+        """Take again what waits in quarantine and may be taken now."""
+        rows = load_replayable(connection, self._registered, rows_max=REPLAYED_PER_TURN_MAX)
+        waiting = [row for row in rows if self._is_ours(row)]
         for row in waiting:
             state.take_again(row)
-        if len(waiting) == REPLAYED_PER_TURN_MAX:
+        if len(rows) < REPLAYED_PER_TURN_MAX:
+            self._registered.clear()
+        elif waiting:
             self._registry_changed = True
 
     def _is_ours(self, waiting: Waiting) -> bool:

@@ -92,7 +92,7 @@ LIMIT %(rows_max)s;
 
 -- name: load_waiting_devices
 SELECT DISTINCT device_id FROM quarantine
-WHERE replayed_at IS NULL AND reason = 'unknown_device' AND device_id = ANY (%(devices)s::text[]);
+WHERE replayed_at IS NULL AND reason = 'unknown_device' AND device_id IS NOT NULL;
 
 -- name: mark_replayed
 UPDATE quarantine SET replayed_at = %(now)s, replay_asked = false WHERE id = ANY (%(ids)s);
@@ -322,11 +322,13 @@ WITH began AS (
 SELECT outage_id FROM fact;
 
 -- name: load_devices
+-- Devices (NULL: all) with what is asked of their community.
 SELECT d.no, d.id, d.site_id, d.kind, d.gateway_id, d.supervision_s, d.registered_at, d.retired_at, c.commissioning_s
-FROM devices d JOIN sites s ON s.id = d.site_id JOIN communities c ON c.id = s.community_id;
+FROM devices d JOIN sites s ON s.id = d.site_id JOIN communities c ON c.id = s.community_id
+WHERE %(devices)s::text[] IS NULL OR d.id = ANY (%(devices)s::text[]);
 
 -- name: load_households
--- Every household with its thresholds as they hold now and whether somebody consents to the watch.
+-- Households (NULL: all) with their thresholds as they hold now and whether somebody consents to the watch.
 SELECT h.no, h.id, h.site_id, h.watched_from, p.thresholds_s,
        EXISTS (
          SELECT 1 FROM consents c
@@ -336,28 +338,68 @@ FROM households h
 LEFT JOIN LATERAL (
   SELECT thresholds_s FROM policies p
   WHERE p.id = h.policy_id AND p.valid_from <= %(now)s ORDER BY p.version DESC LIMIT 1
-) p ON true;
+) p ON true
+WHERE %(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]);
 
 -- name: load_doors
 SELECT household_id, device_id, role, from_at, to_at FROM household_doors
+WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[])
 ORDER BY household_id, device_id, from_at NULLS FIRST;
 
+-- name: load_households_of_doors
+SELECT DISTINCT household_id FROM household_doors WHERE device_id = ANY (%(devices)s::text[]);
+
 -- name: load_credentials
-SELECT token, class, household_id FROM credentials;
+SELECT token, class, household_id FROM credentials
+WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]);
+
+-- name: load_credentials_of_nobody
+-- Those of staff and guards.
+SELECT token, class, household_id FROM credentials WHERE household_id IS NULL;
 
 -- name: load_absences
 SELECT household_id, from_at, to_at FROM absences
-WHERE revoked_at IS NULL AND to_at >= %(since)s ORDER BY household_id, from_at;
+WHERE revoked_at IS NULL AND to_at >= %(since)s
+  AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+ORDER BY household_id, from_at;
 
 -- name: load_verified
 -- People's words that she is well: those that may still matter, and each household's newest.
 SELECT id, household_id, at FROM verified_contacts WHERE at >= %(since)s AND doubted_at IS NULL
+  AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
 UNION
 SELECT * FROM (
   SELECT DISTINCT ON (household_id) id, household_id, at FROM verified_contacts WHERE doubted_at IS NULL
+    AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
   ORDER BY household_id, at DESC
 ) newest
 ORDER BY household_id, at, id;
+
+-- name: load_next_policy
+-- When the next policy begins to hold.
+SELECT min(valid_from) AS at FROM policies WHERE valid_from > %(now)s;
+
+-- name: load_ended_doors
+-- Homes of which a door's time was over within a span.
+SELECT DISTINCT household_id FROM household_doors WHERE to_at > %(from_at)s AND to_at <= %(now)s;
+
+-- name: mark_changes
+-- The first transaction of which this snapshot may not see everything.
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS mark;
+
+-- name: load_changes
+-- What transactions changed of which an earlier snapshot may not have seen everything; numbers of another server's
+-- life, brought along by a backup, lie ahead.
+SELECT DISTINCT kind, household_id, device_id FROM registry_changes
+WHERE transaction_no >= %(mark)s::text::xid8 AND transaction_no < pg_snapshot_xmax(pg_current_snapshot())
+LIMIT %(rows_max)s;
+
+-- name: load_passed
+-- The devices at which somebody showed one of some credentials since an instant.
+SELECT id FROM devices WHERE no IN (
+  SELECT device_no FROM door_events
+  WHERE plausible AND credential = ANY (%(tokens)s::text[]) AND occurred_at >= %(since)s
+);
 
 -- name: load_events
 -- Plausible events of some devices since an instant, and those around their households' newest evidence where that is

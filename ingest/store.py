@@ -515,10 +515,9 @@ def load_replayable(connection: Connection, devices: Iterable[str], *, rows_max:
     ]
 
 
-def load_waiting_devices(connection: Connection, devices: Iterable[str]) -> list[str]:
-    """Return which of these devices have messages that waited for their registration."""
-    rows = connection.execute(_SQL["load_waiting_devices"], {"devices": list(devices)}).fetchall()
-    return [row["device_id"] for row in rows]
+def load_waiting_devices(connection: Connection) -> list[str]:
+    """Return the devices of which messages wait for their registration."""
+    return [row["device_id"] for row in connection.execute(_SQL["load_waiting_devices"]).fetchall()]
 
 
 def replay_quarantined(connection: Connection, ids: Sequence[int]) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from ingest.detector import kernel
 from ingest.detector.arming import arm
 from ingest.detector.batches import Batch, FastLane
+from ingest.detector.changes import RegistryChanges
 from ingest.detector.cold import Hot, Load, cool, hot_of, still_holds, take_tail
 from ingest.detector.coverage import BootTrack, DeviceTrack, EventVerdict
 from ingest.detector.facts import (
@@ -71,6 +72,8 @@ from kaimen.vocabulary import Admission
 PACKED_FROM_EVENTS = 64
 #: Kept before the evidence that counts: what tells whose it was, and a sound point to watch from.
 FORGET_MARGIN_MS = 3_600_000
+#: Room for so many more homes is made where it is needed, as a part of those there are.
+GROWN_PART = 64
 #: Where thousands are judged or taken up at once, so many are awake beyond that.
 RESTED_EVERY = 512
 
@@ -94,7 +97,7 @@ class Detector:
     ) -> None:
         self._retain = retain
         self._awake_max = awake_max
-        self._pulse_ms = pulse_at_or_after(now_ms)
+        self._pulse_ms = self._next_ms = pulse_at_or_after(now_ms)
         self._registry = registry
         self._tracks = Tracks(retain=retain, told=self._note_boot)
         self._homes = Homes(self._tracks)
@@ -126,12 +129,17 @@ class Detector:
         self._views.clear()
         self._state = WatchState(len(self._homes))
         self._found = np.empty(len(self._state.due_s), np.int64)
-        for number, household in enumerate(self._homes):
-            self._state.set_due(number, max(household.watched_from_ms, self._pulse_ms))
-            self._state.set_thresholds(number, household.thresholds_ms)
+        for number, _ in self._homes.numbered():
+            self._set_up(number)
         for watch in gone:
             self._let_go(watch)
         self._dirty = set(range(len(self._homes)))
+
+    def _set_up(self, number: int) -> None:
+        """Arm a household that is not judged yet, for the first pulse that was not made: what is past stays as it was said."""
+        household = self._homes[number]
+        self._state.set_due(number, max(household.watched_from_ms, self._next_ms))
+        self._state.set_thresholds(number, household.thresholds_ms)
 
     def _let_go(self, watch: Watch | Remembered) -> None:
         """A household is no longer watched (consent withdrawn, moved): nothing may stand for it."""
@@ -142,9 +150,36 @@ class Detector:
             self._pending.append(check_ended(check, self._pulse_ms, self._pulse_ms, cause))
 
     def replace_registry(self, registry: Registry) -> None:
-        """Take over changed devices, households, absences, words of witnesses and policies."""
+        """Take over changed devices, households, absences, words of witnesses and policies; judge everybody anew."""
         self._registry = registry
         self._lay_out()
+
+    def take_changes(self, changes: RegistryChanges) -> None:
+        """Take over what changed of the registry, which is brought up to that; judge anew whom it concerns, as
+        ``replace_registry`` would everybody.
+        """
+        self.settle()
+        self._lane = None
+        for device_id, device in changes.devices.items():
+            if device is None and device_id in self._registry.devices:
+                self._device_ids.remove(device_id)
+            elif device is not None and device_id not in self._registry.devices:
+                self._device_ids.append(device_id)
+        moved = self._homes.take(changes, self._registry)
+        if len(self._homes) > len(self._state.due_s):
+            self._state.grow(len(self._homes) + len(self._homes) // GROWN_PART)
+            self._found = np.empty(len(self._state.due_s), np.int64)
+        for number in (*moved.left, *moved.touched):
+            self._state.level[number] = PLAIN
+            self._state.set_due(number, FOREVER)
+            self._dirty.discard(number)
+            self._changed_views.discard(number)
+            self._views.pop(number, None)
+        for watch in moved.gone:
+            self._let_go(watch)
+        for number in moved.touched:
+            self._set_up(number)
+        self._dirty |= moved.touched
 
     # -- messages -------------------------------------------------------------------------------------------
 
@@ -462,7 +497,7 @@ class Detector:
         """Judge everything due or touched up to the last whole second at or before ``now_ms``."""
         pulse_ms = now_ms // PULSE_MS * PULSE_MS
         assert pulse_ms >= self._pulse_ms or not self._pulse_ms, (pulse_ms, self._pulse_ms)
-        self._pulse_ms = pulse_ms
+        self._pulse_ms, self._next_ms = pulse_ms, pulse_ms + PULSE_MS
         facts, self._pending = self._pending, []
         if self._lane is not None:
             found = self._lane.hot.pulse(pulse_ms)
@@ -575,7 +610,7 @@ class Detector:
                 stored.setdefault(device_id, []).append((event, received_ms))
         for device_id in stored.keys() | (packed.keys() & self._tracks.keys()):
             self._tracks[device_id].load_packed(packed.get(device_id, {}), stored.get(device_id, ()))
-        numbers = {home.household_id: number for number, home in enumerate(self._homes)}
+        numbers = {home.household_id: number for number, home in self._homes.numbered()}
         for crossing in standing:
             if crossing.household_id in numbers:
                 self._homes.watch(numbers[crossing.household_id]).standing[crossing.stage] = crossing
@@ -691,4 +726,4 @@ class Detector:
         return bool(self._dirty or self._pending) or self.next_due_ms() <= pulse_ms
 
     def watched_households(self) -> list[str]:
-        return [home.household_id for home in self._homes]
+        return [home.household_id for _, home in self._homes.numbered()]

@@ -6,9 +6,10 @@ asked for it lately. No I/O, no clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
+from ingest.detector.changes import RegistryChanges, owner_of, take
 from ingest.detector.rule import HouseholdRule, Judgement, tokens_by_household
 from ingest.detector.sleeping import (
     NOBODYS,
@@ -23,6 +24,9 @@ from ingest.detector.tracks import Tracks
 from ingest.detector.watches import Watch
 from kaimen.vocabulary import Credential, CredentialClass, Device, DoorRole, Household
 
+#: Stands where a household was that is watched no longer, until another takes its number.
+_NOBODY = Household("", "", (), 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Registry:
@@ -31,6 +35,23 @@ class Registry:
     devices: dict[str, Device]
     households: dict[str, Household]
     credentials: dict[str, Credential]
+
+    def take(self, changes: RegistryChanges) -> None:
+        """Bring it up to what changed; whoever was given a part of it sees that."""
+        take(self.devices, changes.devices)
+        take(self.households, changes.households)
+        take(self.credentials, changes.credentials)
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What changes of a registry meant: numbers of the homes to be judged anew, numbers nobody has any more, and what was
+    remembered of those that had them.
+    """
+
+    touched: set[int] = field(default_factory=set)
+    left: list[int] = field(default_factory=list)
+    gone: list[Watch | Remembered] = field(default_factory=list)
 
 
 class Homes:
@@ -42,17 +63,22 @@ class Homes:
         #: What is remembered of each, packed where nothing asked for a while.
         self._remembered: list[Watch | bytes | None] = []
         self._credentials: Mapping[str, Credential] = {}
-        self._tokens: Mapping[str, Sequence[str]] = {}
+        self._tokens: dict[str, list[str]] = {}
         self._number_of: dict[str, int] = {}
+        self._free: list[int] = []
         #: By device: the homes that share a dwelling's door, and those that have a right to a shared one.
         self._several: dict[str, list[int]] = {}
         self._sharers: dict[str, list[int]] = {}
 
     def __len__(self) -> int:
+        """How many numbers there are, those that nobody has any more among them."""
         return len(self._households)
 
-    def __iter__(self) -> Iterator[Household]:
-        return iter(self._households)
+    def numbered(self) -> Iterator[tuple[int, Household]]:
+        """Yield every watched household with its number."""
+        for number, household in enumerate(self._households):
+            if household is not _NOBODY:
+                yield number, household
 
     def __getitem__(self, number: int) -> Household:
         return self._households[number]
@@ -61,25 +87,17 @@ class Homes:
 
     def replace(self, registry: Registry) -> list[Watch | Remembered]:
         """Take over a registry, judgements forgotten; return what was remembered of homes that are watched no longer."""
-        before = {
-            household.household_id: remembered
-            for household, remembered in zip(self._households, self._remembered, strict=True)
-        }
+        before = {household.household_id: self._remembered[number] for number, household in self.numbered()}
         self._households = [item for item in registry.households.values() if item.consent]
         self._credentials = registry.credentials
         self._tokens = tokens_by_household(registry.credentials)
         self._number_of = {}
+        self._free = []
         self._place_devices(registry)
         self._remembered = []
         for household in self._households:
-            old = before.pop(household.household_id, None)
-            packed = pack_watch(old) if isinstance(old, Watch) else old
-            self._remembered.append(None if packed is None else without_judgement(packed))
-        return [
-            gone if isinstance(gone, Watch) else remembered_of(gone)
-            for gone in before.values()
-            if gone is not None
-        ]
+            self._remembered.append(_unjudged(before.pop(household.household_id, None)))
+        return [_awake(gone) for gone in before.values() if gone is not None]
 
     def _place_devices(self, registry: Registry) -> None:
         """Note of each device whose dwelling's door it is, and whose shared one."""
@@ -89,11 +107,11 @@ class Homes:
             for binding in household.doors:
                 device_id = binding.device_id
                 if binding.role != DoorRole.DWELLING:
-                    self._sharers.setdefault(device_id, []).append(number)
-                elif device_id not in home_of:
-                    home_of[device_id] = number
-                else:
-                    self._several.setdefault(device_id, [home_of[device_id]]).append(number)
+                    _add(self._sharers.setdefault(device_id, []), number)
+                elif home_of.setdefault(device_id, number) != number:
+                    _add(self._several.setdefault(device_id, [home_of[device_id]]), number)
+        for numbers in (*self._several.values(), *self._sharers.values()):
+            numbers.sort(key=lambda number: self._households[number].household_id)
         for device_id in self._tracks:
             if device_id not in registry.devices:
                 self._tracks.place(device_id, self._home_no(device_id, home_of), None)
@@ -108,6 +126,120 @@ class Homes:
 
     def _home_no(self, device_id: str, home_of: Mapping[str, int]) -> int:
         return SEVERAL if device_id in self._several else home_of.get(device_id, NOBODYS)
+
+    # -- changes of it --------------------------------------------------------------------------------------
+
+    def take(self, changes: RegistryChanges, registry: Registry) -> Moved:
+        """Take over what changed of a registry, and bring it up to that; judgements of what is touched are forgotten."""
+        moved = Moved()
+        self._number_of = {}
+        owners = self._take_tokens(changes, registry)
+        before = {
+            household_id: (
+                self._find(registry.households.get(household_id)),
+                registry.households.get(household_id),
+            )
+            for household_id in changes.households.keys() | owners
+        }
+        registry.take(changes)
+        placed = set(changes.devices)
+        for household_id, (number, old) in before.items():
+            new = registry.households.get(household_id)
+            self._move(number, new if new is not None and new.consent else None, moved)
+            placed |= {
+                door.device_id
+                for household in (old, new)
+                if household is not None
+                for door in household.doors
+            }
+        self._place_again(placed, moved.touched, registry)
+        self._free += moved.left
+        for device_id in placed:
+            moved.touched.update(
+                self.dwellers(device_id)
+            )  # a silent door that one needs no more may still be another's
+        for device_id in changes.passed | changes.devices.keys():
+            if device_id in self._tracks:
+                moved.touched.update(self.concerned(device_id))
+        for number in moved.touched:
+            self._remembered[number] = _unjudged(self._remembered[number])
+        return moved
+
+    def _take_tokens(self, changes: RegistryChanges, registry: Registry) -> set[str]:
+        """Note whose residents' credentials there are now; return the households of which that is otherwise."""
+        touched: set[str] = set()
+        for token, now in changes.credentials.items():
+            was, owner = owner_of(registry.credentials.get(token)), owner_of(now)
+            if was is not None:
+                self._tokens[was].remove(token)
+                touched.add(was)
+            if owner is not None:
+                self._tokens.setdefault(owner, []).append(token)
+                touched.add(owner)
+        return touched
+
+    def _find(self, household: Household | None) -> int | None:
+        """Return a household's number by its doors: a dictionary of a million would be for one look."""
+        if household is None:
+            return None
+        key = household.household_id
+        near = (
+            number
+            for door in household.doors
+            if door.device_id in self._tracks
+            for number in self.concerned(door.device_id)
+        )
+        found = next((number for number in near if self._households[number].household_id == key), None)
+        if found is None and not household.doors:
+            found = next((number for number, other in self.numbered() if other.household_id == key), None)
+        return found
+
+    def _move(self, number: int | None, household: Household | None, moved: Moved) -> None:
+        """Give a household the number it had, a free one, or take it away."""
+        if household is None:
+            if number is not None:
+                gone = self._remembered[number]
+                if gone is not None:
+                    moved.gone.append(_awake(gone))
+                self._households[number], self._remembered[number] = _NOBODY, None
+                moved.left.append(number)
+            return
+        if number is None:
+            number = self._free.pop() if self._free else len(self._households)
+            if number == len(self._households):
+                self._households.append(_NOBODY)
+                self._remembered.append(None)
+        self._households[number] = household
+        moved.touched.add(number)
+
+    def _place_again(self, device_ids: Iterable[str], numbers: Iterable[int], registry: Registry) -> None:
+        """Note of some devices whose doors they are now; ``numbers`` are the homes whose doors may be others."""
+        near = {
+            device_id: set(self.concerned(device_id)) if device_id in self._tracks else set()
+            for device_id in device_ids
+        }
+        for number in numbers:
+            for door in self._households[number].doors:
+                near[door.device_id].add(number)
+        for device_id, found in near.items():
+            homes = {role: self._with_door(found, device_id, role) for role in DoorRole}
+            _keep(self._sharers, device_id, homes[DoorRole.SHARED])
+            dwellers = homes[DoorRole.DWELLING]
+            _keep(self._several, device_id, dwellers if len(dwellers) > 1 else [])
+            home = self._home_no(device_id, dict.fromkeys((device_id,), dwellers[0]) if dwellers else {})
+            device = registry.devices.get(device_id)
+            self._tracks.place(device_id, home, None if device is None else device.supervision_ms)
+
+    def _with_door(self, numbers: Iterable[int], device_id: str, role: DoorRole) -> list[int]:
+        """Return those of some homes that have a device for a door, in the order of their names."""
+        found = (
+            number
+            for number in numbers
+            if any(
+                door.device_id == device_id and door.role == role for door in self._households[number].doors
+            )
+        )
+        return sorted(found, key=lambda number: self._households[number].household_id)
 
     # -- who lives there ------------------------------------------------------------------------------------
 
@@ -192,5 +324,27 @@ class Homes:
     def number_of(self, household_id: str) -> int:
         """Return a household's number; KeyError where it is not watched."""
         if not self._number_of:
-            self._number_of = {home.household_id: number for number, home in enumerate(self._households)}
+            self._number_of = {home.household_id: number for number, home in self.numbered()}
         return self._number_of[household_id]
+
+
+def _awake(remembered: Watch | bytes) -> Watch | Remembered:
+    return remembered if isinstance(remembered, Watch) else remembered_of(remembered)
+
+
+def _unjudged(remembered: Watch | bytes | None) -> bytes | None:
+    """Return what is remembered of a home whose judgement holds no longer."""
+    packed = pack_watch(remembered) if isinstance(remembered, Watch) else remembered
+    return None if packed is None else without_judgement(packed)
+
+
+def _add(numbers: list[int], number: int) -> None:
+    if number not in numbers[-1:]:  # a door may be the same home's at several times
+        numbers.append(number)
+
+
+def _keep(homes: dict[str, list[int]], device_id: str, numbers: list[int]) -> None:
+    if numbers:
+        homes[device_id] = numbers
+    else:
+        homes.pop(device_id, None)

@@ -99,6 +99,11 @@ def tokens_by_household(credentials: Mapping[str, Credential]) -> dict[str, list
     return tokens
 
 
+def is_of_others(credential: Credential | None) -> bool:
+    """Say whether who shows a credential is known to be nobody of the home: staff, a guard or a visitor."""
+    return credential is not None and credential.klass in _OTHERS
+
+
 class HouseholdRule:
     """One household, its devices' tracks and the credentials, asked at instants."""
 

@@ -56,7 +56,10 @@ def _key(check: CheckDue) -> _Key:
 
 
 class Grace:
-    """Holds new checks of one shard group back; ``held`` are those of before the last start."""
+    """Holds new checks of one shard group back; ``held`` are those of before the last start.
+
+    The registry is the detector's own, which brings it up to what changes.
+    """
 
     def __init__(self, registry: Registry, *, held: Iterable[CheckHeld] = ()) -> None:
         self._registry = registry
@@ -71,10 +74,6 @@ class Grace:
         self._cause: OutageCause | None = None
         self._returned_ms = 0
         self._listening_ms: int | None = None
-
-    def replace_registry(self, registry: Registry) -> None:
-        """Take over changed doors and supervision times."""
-        self._registry = registry
 
     def begin(self, cause: OutageCause, at_ms: int) -> None:
         """Note that we are back, but do not hear anybody yet."""

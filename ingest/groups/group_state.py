@@ -24,13 +24,13 @@ from ingest.admission import (
 )
 from ingest.arrays.reader import ArrayReader
 from ingest.arrays.rows import StoredArray
-from ingest.causes import Causes, OutageCause
+from ingest.causes import Causes, OutageCause, Wiring
 from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
 from ingest.detector.cold import Hot, Stored
 from ingest.groups.grace import Grace
 from ingest.groups.losses import Losses
 from ingest.groups.own_clock import OwnClock
-from ingest.rows.book import Book
+from ingest.rows.book import Book, BookChanges
 from ingest.rows.event_rows import StoredEvent
 from ingest.rows.fact_rows import StoredFact
 from ingest.rows.unsaved import Coverage, Told
@@ -104,15 +104,16 @@ class GroupState:
         """What there is to write so far."""
         return self._turn
 
-    def replace_book(self, book: Book) -> None:
-        """Take over a changed registry."""
-        self.book = book
-        if self._loader is not None:
-            self._loader.number_of = book.device_no
-        self._detector.replace_registry(book.registry)
-        self._admitter = Admitter(book.registry)
-        self.causes.replace_wiring(book.wiring)
-        self._grace.replace_registry(book.registry)
+    def take_changes(self, changes: BookChanges) -> None:
+        """Take over what changed of the registry; the book, which detector and grace share, is brought up to it."""
+        self._detector.take_changes(changes.registry)
+        self.book.take(changes)
+        devices = changes.registry.devices
+        if devices:
+            self._admitter = Admitter(self.book.registry)
+        self.causes.change_wiring(
+            {key: device if isinstance(device, Wiring) else None for key, device in devices.items()}
+        )
         self._owe_pulse(self._pulse_ms)
 
     def begin_gap(self, kind: OutageCause, from_ms: int, *, restarted: bool = False) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable
 
 import psycopg
@@ -18,6 +19,8 @@ from kaimen.settings import IngestSettings
 
 #: For so long a turn that is being written waits for a table that it must read; then it is taken anew.
 LOCKED_MS = "2000"
+#: While a rebuild lasts the lease is renewed so many times before it would end.
+RENEWED_PER_LEASE = 6
 
 log = get_logger()
 
@@ -44,6 +47,7 @@ class Holding:
         self._worker = leases.name_worker(settings.ingest_worker)
         self._connection: Connection | None = None
         self._beside: Connection | None = None
+        self._renewed_at = 0.0
 
     # -- the connection -------------------------------------------------------------------------------------
 
@@ -125,7 +129,11 @@ class Holding:
         return True
 
     def renew_beside(self, lease: Lease) -> None:
-        """Renew the lease on a connection of its own: a rebuild reads one snapshot on ours."""
+        """Renew the lease, now and then, on a connection of its own: a rebuild reads one snapshot on ours."""
+        now = time.monotonic()
+        if now - self._renewed_at < self._settings.ingest_lease_s / RENEWED_PER_LEASE:
+            return
+        self._renewed_at = now
         with self._open_connection() as connection:
             leases.renew(connection, lease)
 

@@ -104,6 +104,10 @@ class Snapshots:
                 hots.append(hot)
         turn.snapshot = pack(block_no, hots)
 
+    def forget_devices(self) -> None:
+        """Note that there are other devices than there were."""
+        self._devices_of = {}
+
     def _blocks_of(self, device_no: Mapping[str, int]) -> dict[int, list[str]]:
         if device_no is not self._devices_of:  # once for each registry
             self._devices_of, self._blocks = device_no, {}

@@ -1,8 +1,11 @@
-"""The registry's rows enter; what one shard group must know of doors, households and credentials leaves."""
+"""The registry's rows enter; what one shard group must know of doors, households and credentials leaves.
+
+What changed of it since it was read is ``registry_reader``'s.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
@@ -11,6 +14,7 @@ from psycopg.rows import tuple_row
 
 from ingest.causes import Wiring
 from ingest.detector import Registry
+from ingest.detector.changes import RegistryChanges, take
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries
 from kaimen.policy import THRESHOLDS_DEFAULT_MS
@@ -36,6 +40,25 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
+class BookChanges:
+    """What is otherwise in a registry than it was, with the numbers of rows; None: it is no longer there."""
+
+    registry: RegistryChanges
+    device_no: Mapping[str, int | None]
+    household_no: Mapping[str, int | None]
+
+    def __bool__(self) -> bool:
+        registry = self.registry
+        return bool(
+            registry.devices
+            or registry.households
+            or registry.credentials
+            or self.device_no
+            or self.household_no
+        )
+
+
+@dataclass(slots=True)
 class Book:
     """The registry of one shard group as the detector needs it, with the numbers rows are stored under."""
 
@@ -47,6 +70,33 @@ class Book:
     def device_by_no(self) -> dict[int, str]:
         return {no: device_id for device_id, no in self.device_no.items()}
 
+    def take(self, changes: BookChanges) -> None:
+        """Bring numbers and wiring up to what changed of the registry, which its detector brought up to it."""
+        take(self.device_no, changes.device_no)
+        take(self.household_no, changes.household_no)
+        if changes.registry.devices:
+            self.wiring = tuple(item for item in self.registry.devices.values() if isinstance(item, Wiring))
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Which part of the registry is read, and as of when: one shard group's, with words since ``since_ms``."""
+
+    now_ms: int
+    group_no: int = 0
+    groups: int = 1
+    since_ms: int | None = None
+
+    def has(self, site_id: str) -> bool:
+        """Say whether a site is one of the group's."""
+        return is_of_group(site_id, self.group_no, self.groups)
+
+    @property
+    def since(self) -> datetime:
+        """From when on absences and words of witnesses may matter."""
+        remembered = as_datetime(self.now_ms) - REGISTRY_MEMORY
+        return remembered if self.since_ms is None else min(remembered, as_datetime(self.since_ms))
+
 
 def is_of_group(site_id: str, group_no: int, groups: int) -> bool:
     """Say whether a site's shard belongs to a group: groups divide the first hexadecimal digit."""
@@ -54,75 +104,127 @@ def is_of_group(site_id: str, group_no: int, groups: int) -> bool:
 
 
 def load_book(
-    connection: Connection, *, now_ms: int, group_no: int = 0, groups: int = 1, since_ms: int | None = None
+    connection: Connection,
+    *,
+    now_ms: int,
+    group_no: int = 0,
+    groups: int = 1,
+    since_ms: int | None = None,
+    alive: Callable[[], None] = lambda: None,
 ) -> Book:
-    """Read the registry of one shard group as it holds at ``now_ms``, with absences and words since ``since_ms``."""
+    """Read the registry of one shard group as it holds at ``now_ms``, with absences and words since ``since_ms``.
+
+    ``alive`` is called now and then, for a lease to be renewed meanwhile.
+    """
+    share = Share(now_ms, group_no, groups, since_ms)
     shared: dict[Any, Any] = {}
-    remembered = as_datetime(now_ms) - REGISTRY_MEMORY
-    since = {"since": remembered if since_ms is None else min(remembered, as_datetime(since_ms))}
     with connection.transaction():
-        devices = [
-            _Wired(
-                Device(device_id, _once(shared, site_id), _once(shared, supervision_s * 1000)),
-                no,
-                kind == "gateway",
-                gateway_id,
-                _once(shared, as_ms(registered_at)),
-                retired_at is not None,
-                _once(shared, commissioning_s * 1000),
-            )
-            for no, device_id, site_id, kind, gateway_id, supervision_s, registered_at, retired_at, commissioning_s in _rows(
-                connection, "load_devices"
-            )
-            if is_of_group(site_id, group_no, groups)
-        ]
+        devices = load_devices(connection, share, shared=shared, alive=alive)
         device_by_id = {item.device.device_id: item.device for item in devices}
-        doors_of = _doors(_rows(connection, "load_doors"), device_by_id)
-        absences_of: dict[str, list[Absence]] = {}
-        for household_id, from_at, to_at in _rows(connection, "load_absences", since):
-            absences_of.setdefault(household_id, []).append(Absence(as_ms(from_at), as_ms(to_at)))
-        verified_of: dict[str, list[Verified]] = {}
-        for row_id, household_id, at in _rows(connection, "load_verified", since):
-            verified_of.setdefault(household_id, []).append(
-                Verified(as_ms(at), f"verified_contacts:{row_id}")
-            )
-        household_by_id: dict[str, Household] = {}
-        household_no: dict[str, int] = {}
-        for no, household_id, site_id, watched_from, thresholds_s, consent in _rows(
-            connection, "load_households", {"now": as_datetime(now_ms)}
-        ):
-            if not is_of_group(site_id, group_no, groups):
-                continue
-            household_no[household_id] = no
-            if watched_from is not None:
-                household_by_id[household_id] = Household(
-                    household_id=household_id,
-                    site_id=_once(shared, site_id),
-                    doors=tuple(doors_of.pop(household_id, ())),
-                    watched_from_ms=_once(shared, as_ms(watched_from)),
-                    thresholds_ms=_once(shared, tuple(threshold * 1000 for threshold in thresholds_s))
-                    if thresholds_s
-                    else THRESHOLDS_DEFAULT_MS,
-                    absences=tuple(absences_of.get(household_id, ())),
-                    verified=tuple(verified_of.get(household_id, ())),
-                    consent=consent,
-                )
-        credentials = {
-            token: Credential(token, CredentialClass(klass), _own(household_by_id, household_id))
-            for token, klass, household_id in _rows(connection, "load_credentials")
-        }
-    required = _required_devices(household_by_id.values(), now_ms)
-    wiring = _wiring(devices, required)
-    device_by_id |= {item.device_id: item for item in wiring}  # what is wired is a device, and kept once
+        doors = bind(_rows(connection, "load_doors", {"households": None}, alive), device_by_id)
+        household_by_id, household_no = load_households(connection, share, doors, shared=shared, alive=alive)
+        credentials = load_credentials(connection, household_by_id, alive=alive)
+    required = required_devices(household_by_id.values(), now_ms)
+    wired = wiring(devices, required)
+    device_by_id |= {item.device_id: item for item in wired}  # what is wired is a device, and kept once
     return Book(
         Registry(device_by_id, household_by_id, credentials),
         {item.device.device_id: item.no for item in devices},
         household_no,
-        wiring,
+        wired,
     )
 
 
-class _Wired(NamedTuple):
+def load_devices(
+    connection: Connection,
+    share: Share,
+    device_ids: Sequence[str] | None = None,
+    *,
+    shared: dict[Any, Any],
+    alive: Callable[[], None] = lambda: None,
+) -> list[Wired]:
+    """Read some devices of a group, or all."""
+    return [
+        Wired(
+            Device(device_id, _once(shared, site_id), _once(shared, supervision_s * 1000)),
+            no,
+            kind == "gateway",
+            gateway_id,
+            _once(shared, as_ms(registered_at)),
+            retired_at is not None,
+            _once(shared, commissioning_s * 1000),
+        )
+        for no, device_id, site_id, kind, gateway_id, supervision_s, registered_at, retired_at, commissioning_s in _rows(
+            connection, "load_devices", {"devices": device_ids}, alive
+        )
+        if share.has(site_id)
+    ]
+
+
+def load_doors(connection: Connection, household_ids: Sequence[str] | None) -> list[tuple[Any, ...]]:
+    """Read the doors of some homes, as rows for ``bind``."""
+    return list(_rows(connection, "load_doors", {"households": household_ids}))
+
+
+def load_households(
+    connection: Connection,
+    share: Share,
+    doors_of: dict[str, list[DoorBinding]],
+    household_ids: Sequence[str] | None = None,
+    *,
+    shared: dict[Any, Any],
+    alive: Callable[[], None] = lambda: None,
+) -> tuple[dict[str, Household], dict[str, int]]:
+    """Read some homes of a group, or all, that have these doors; return those that are watched, and all numbers."""
+    values = {"households": household_ids, "since": share.since, "now": as_datetime(share.now_ms)}
+    absences_of: dict[str, list[Absence]] = {}
+    for household_id, from_at, to_at in _rows(connection, "load_absences", values, alive):
+        absences_of.setdefault(household_id, []).append(Absence(as_ms(from_at), as_ms(to_at)))
+    verified_of: dict[str, list[Verified]] = {}
+    for row_id, household_id, at in _rows(connection, "load_verified", values, alive):
+        verified_of.setdefault(household_id, []).append(Verified(as_ms(at), f"verified_contacts:{row_id}"))
+    household_by_id: dict[str, Household] = {}
+    household_no: dict[str, int] = {}
+    for no, household_id, site_id, watched_from, thresholds_s, consent in _rows(
+        connection, "load_households", values, alive
+    ):
+        if not share.has(site_id):
+            continue
+        household_no[household_id] = no
+        if watched_from is not None:
+            household_by_id[household_id] = Household(
+                household_id=household_id,
+                site_id=_once(shared, site_id),
+                doors=tuple(doors_of.pop(household_id, ())),
+                watched_from_ms=_once(shared, as_ms(watched_from)),
+                thresholds_ms=_once(shared, tuple(threshold * 1000 for threshold in thresholds_s))
+                if thresholds_s
+                else THRESHOLDS_DEFAULT_MS,
+                absences=tuple(absences_of.get(household_id, ())),
+                verified=tuple(verified_of.get(household_id, ())),
+                consent=consent,
+            )
+    return household_by_id, household_no
+
+
+def load_credentials(
+    connection: Connection,
+    households: Mapping[str, Household],
+    household_ids: Sequence[str] | None = None,
+    *,
+    of_nobody: bool = False,
+    alive: Callable[[], None] = lambda: None,
+) -> dict[str, Credential]:
+    """Read the credentials of some homes, or all, and ``of_nobody`` those of staff and guards too."""
+    names = ["load_credentials", *(["load_credentials_of_nobody"] if of_nobody else [])]
+    return {
+        token: Credential(token, CredentialClass(klass), _own(households, household_id))
+        for name in names
+        for token, klass, household_id in _rows(connection, name, {"households": household_ids}, alive)
+    }
+
+
+class Wired(NamedTuple):
     """A device as it was read, before it is known whether anybody's door rests on it."""
 
     device: Device
@@ -135,13 +237,15 @@ class _Wired(NamedTuple):
 
 
 def _rows(
-    connection: Connection, name: str, values: dict[str, Any] | None = None
+    connection: Connection, name: str, values: dict[str, Any], alive: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[Any, ...]]:
     """Read through a cursor on the server: a district's registry is never in memory twice."""
     with connection.cursor(name=f"book_{name}", binary=True, row_factory=tuple_row) as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         cursor.execute(_SQL[name], values)
-        yield from cursor
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            alive()
+            yield from rows
 
 
 def _once(shared: dict[Any, Any], value: _T) -> _T:
@@ -156,7 +260,7 @@ def _own(households: Mapping[str, Household], household_id: str | None) -> str |
     return household_id if known is None else known.household_id
 
 
-def _required_devices(households: Iterable[Household], now_ms: int) -> set[str]:
+def required_devices(households: Iterable[Household], now_ms: int) -> set[str]:
     """Return the devices the detector watches now, or will, as the door of somebody's dwelling."""
     return {
         door.device_id
@@ -167,7 +271,7 @@ def _required_devices(households: Iterable[Household], now_ms: int) -> set[str]:
     }
 
 
-def _wiring(devices: Iterable[_Wired], required: Set[str]) -> tuple[Wiring, ...]:
+def wiring(devices: Iterable[Wired], required: Set[str]) -> tuple[Wiring, ...]:
     """A retired device counts no more, unless somebody's door still rests on it: then that must be seen."""
     id_of: dict[str, str] = {
         item.device.device_id: item.device.device_id for item in devices if item.is_gateway
@@ -188,7 +292,8 @@ def _wiring(devices: Iterable[_Wired], required: Set[str]) -> tuple[Wiring, ...]
     )
 
 
-def _doors(rows: Iterable[tuple[Any, ...]], devices: Mapping[str, Device]) -> dict[str, list[DoorBinding]]:
+def bind(rows: Iterable[tuple[Any, ...]], devices: Mapping[str, Device]) -> dict[str, list[DoorBinding]]:
+    """Return the doors of homes as rows of ``load_doors`` say, of devices that are known."""
     doors_of: dict[str, list[DoorBinding]] = {}
     for household_id, device_id, role, from_at, to_at in rows:
         device = devices.get(device_id)

@@ -4,8 +4,33 @@ SELECT (SELECT coalesce(max(id), 0) FROM registry_changes) AS id, coalesce(array
        coalesce(array_agg(valid_to), '{}') AS ends
 FROM credentials WHERE token = ANY(%(tokens)s::text[]) AND valid_to IS NOT NULL;
 
+-- name: mark_changes
+-- The first transaction of which this snapshot may not see everything.
+SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS mark;
+
+-- name: load_changes
+-- What transactions changed of which an earlier snapshot may not have seen everything.
+SELECT DISTINCT household_id, device_id FROM registry_changes
+WHERE transaction_no >= %(mark)s::text::xid8 AND transaction_no < pg_snapshot_xmax(pg_current_snapshot())
+  AND (household_id IS NOT NULL OR device_id IS NOT NULL)
+LIMIT %(rows_max)s;
+
+-- name: load_around
+-- Homes that some devices belong to, and those that share a sensor with some homes.
+SELECT household_id AS id FROM household_doors WHERE device_id = ANY (%(devices)s::text[])
+UNION
+SELECT household_id FROM household_sensors WHERE device_id = ANY (%(devices)s::text[])
+UNION
+SELECT h.id FROM devices v JOIN households h ON h.site_id = v.site_id AND h.label = v.place
+WHERE v.id = ANY (%(devices)s::text[])
+UNION
+SELECT o.household_id FROM household_doors d
+JOIN devices v ON v.id = d.device_id AND v.kind IN ('motion', 'water')
+JOIN household_doors o ON o.device_id = d.device_id
+WHERE d.household_id = ANY (%(households)s::text[]);
+
 -- name: load_homes
--- Homes whose people agreed to be watched or to have somebody told; none of a person under community correction.
+-- (NULL: all.) Homes whose people agreed to be watched or to have somebody told; none of a person under community correction.
 SELECT h.id,
   EXISTS (SELECT 1 FROM consents c WHERE c.household_id = h.id AND c.purpose = 'watch' AND c.withdrawn_at IS NULL)
     AND h.watched_from IS NOT NULL AS watched,
@@ -14,29 +39,36 @@ SELECT h.id,
     AND EXISTS (SELECT 1 FROM home_notices n WHERE n.household_id = h.id AND (n.came_home OR n.not_home)) AS tells,
   greatest(1, (SELECT count(*) FROM persons p WHERE p.household_id = h.id AND p.relation = 'resident'))::int AS residents
 FROM households h
-WHERE EXISTS (SELECT 1 FROM consents c WHERE c.household_id = h.id AND c.purpose IN ('watch', 'notify_family')
+WHERE (%(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]))
+  AND EXISTS (SELECT 1 FROM consents c WHERE c.household_id = h.id AND c.purpose IN ('watch', 'notify_family')
                 AND c.withdrawn_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM persons p WHERE p.household_id = h.id AND p.category = 'community_correction');
 
 -- name: load_doors
-SELECT household_id, device_id, role, from_at, to_at FROM household_doors ORDER BY household_id, device_id, from_at;
+SELECT household_id, device_id, role, from_at, to_at FROM household_doors
+WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[])
+ORDER BY household_id, device_id, from_at;
 
 -- name: load_sensors
 -- Sensors inside a home: named as such, bound to it alone, or standing in the place that is its label.
 SELECT household_id, device_id FROM household_sensors
+WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[])
 UNION
 SELECT d.household_id, v.id FROM household_doors d
 JOIN devices v ON v.id = d.device_id AND v.kind IN ('motion', 'water') AND v.retired_at IS NULL
-WHERE d.to_at IS NULL
+WHERE d.to_at IS NULL AND (%(households)s::text[] IS NULL OR d.household_id = ANY (%(households)s::text[]))
   AND NOT EXISTS (SELECT 1 FROM household_doors o WHERE o.device_id = d.device_id AND o.household_id <> d.household_id)
 UNION
 SELECT h.id, v.id FROM households h
 JOIN devices v ON v.site_id = h.site_id AND v.place = h.label AND v.kind IN ('motion', 'water')
- AND v.retired_at IS NULL;
+ AND v.retired_at IS NULL
+WHERE %(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]);
 
 -- name: load_absences
 SELECT household_id, from_at, to_at FROM absences
-WHERE revoked_at IS NULL AND to_at >= %(since)s ORDER BY household_id, from_at;
+WHERE revoked_at IS NULL AND to_at >= %(since)s
+  AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+ORDER BY household_id, from_at;
 
 -- name: load_known
 SELECT household_id, known FROM household_states;

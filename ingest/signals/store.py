@@ -60,6 +60,8 @@ AROUND_MS = DAY_MS
 DEVICE_EVENTS_MAX = 1_000
 #: After a start, devices with something to judge in this time are judged again.
 JUDGED_AGAIN_MS = 2 * DAY_MS
+#: Homes and devices that changes are followed one by one for; of more everything is read.
+CHANGES_MAX = 5_000
 #: After the database refused something of ours: how long to leave it alone.
 RETRY_MS = 10 * MINUTE_MS
 #: Where more homes than so many changed, they are judged together once in so long: of a crowd of doors each speaks
@@ -132,6 +134,7 @@ class DoorFacts:
         self._homes: Homes | None = None
         self._register: Register | None = None
         self._registry_id = -1
+        self._mark = "0"
         self._known: dict[str, bool] = {}
         self._written: dict[str, Presence] = {}
         self._homecomings: set[str] = set()
@@ -208,10 +211,17 @@ class DoorFacts:
         if self._homes is not None and newest_id == self._registry_id and same_credentials:
             return {}
         self._registry_id, self._register = newest_id, register
-        homes = load_homes(connection, register, now_ms=now_ms)
+        mark, before = _mark(connection), self._mark
+        self._mark = mark
         if self._homes is not None:
-            self._take_over(connection, register, homes, now_ms)
+            touched = _touched(connection, self._homes, before)
+            if touched is None or not same_credentials:
+                self._take_over(connection, register, load_homes(connection, register, now_ms=now_ms), now_ms)
+            elif touched:
+                found = load_homes(connection, register, now_ms=now_ms, household_ids=sorted(touched))
+                self._take_changes(connection, register, {key: found.get(key) for key in touched}, now_ms)
             return {}
+        homes = load_homes(connection, register, now_ms=now_ms)
         self._homes = Homes(homes, register.credentials)
         self._known = {
             row["household_id"]: row["known"] for row in connection.execute(_SQL["load_known"]).fetchall()
@@ -256,6 +266,29 @@ class DoorFacts:
         if other:
             self._load_signs(connection, register, other, now_ms)
         self._forget_gone(connection)
+
+    def _take_changes(
+        self, connection: Connection, register: Register, changed: Mapping[str, Home | None], now_ms: int
+    ) -> None:
+        """Go on with some homes that are others than they were, as ``_take_over`` would with all."""
+        assert self._homes is not None
+        before = self._homes.homes
+        other = {
+            key: home
+            for key, home in changed.items()
+            if home is not None
+            and (key not in before or (before[key].doors, before[key].sensors) != (home.doors, home.sensors))
+        }
+        for key in other:
+            self._homes.kept.pop(key, None)
+        self._homes.change(changed)
+        if other:
+            self._load_signs(connection, register, other, now_ms)
+        gone = [
+            key for key, home in changed.items() if home is None and self._written.pop(key, None) is not None
+        ]
+        if gone:
+            connection.execute(_SQL["forget_presence"], {"ids": gone})
 
     def _load_signs(
         self, connection: Connection, register: Register, homes: Mapping[str, Home], now_ms: int
@@ -444,25 +477,47 @@ def _look_up(connection: Connection, turn: DoorTurn) -> tuple[int, dict[str, int
 # -- reading ----------------------------------------------------------------------------------------------------
 
 
-def load_homes(connection: Connection, register: Register, *, now_ms: int) -> dict[str, Home]:
-    """Read the homes of the shard group whose presence may be derived."""
+def _mark(connection: Connection) -> str:
+    row = connection.execute(_SQL["mark_changes"]).fetchone()
+    assert row is not None
+    mark: str = row["mark"]
+    return mark
+
+
+def _touched(connection: Connection, homes: Homes, mark: str) -> set[str] | None:
+    """Return the homes that changes since a mark may concern; None where they are too many to follow."""
+    values = {"mark": mark, "rows_max": CHANGES_MAX + 1}
+    rows = connection.execute(_SQL["load_changes"], values).fetchall()
+    if len(rows) > CHANGES_MAX:
+        return None
+    touched = {row["household_id"] for row in rows} - {None}
+    devices = {row["device_id"] for row in rows} - {None}
+    touched |= {home for device_id in devices if (home := homes.home_of_sensor(device_id)) is not None}
+    around = {"households": sorted(touched), "devices": sorted(devices)}
+    return touched | {row["id"] for row in connection.execute(_SQL["load_around"], around).fetchall()}
+
+
+def load_homes(
+    connection: Connection, register: Register, *, now_ms: int, household_ids: Sequence[str] | None = None
+) -> dict[str, Home]:
+    """Read the homes of the shard group whose presence may be derived; some, or all."""
+    asked = {"households": household_ids, "since": as_datetime(now_ms - MEMORY_MS)}
     doors: dict[str, list[DoorBinding]] = {}
-    for row in connection.execute(_SQL["load_doors"]).fetchall():
+    for row in connection.execute(_SQL["load_doors"], asked).fetchall():
         if row["device_id"] in register.device_no:
             from_ms = None if row["from_at"] is None else as_ms(row["from_at"])
             to_ms = None if row["to_at"] is None else as_ms(row["to_at"])
             binding = DoorBinding(row["device_id"], DoorRole(row["role"]), from_ms, to_ms)
             doors.setdefault(row["household_id"], []).append(binding)
     sensors: dict[str, set[str]] = {}
-    for row in connection.execute(_SQL["load_sensors"]).fetchall():
+    for row in connection.execute(_SQL["load_sensors"], asked).fetchall():
         sensors.setdefault(row["household_id"], set()).add(row["device_id"])
     absences: dict[str, list[Absence]] = {}
-    since = {"since": as_datetime(now_ms - MEMORY_MS)}
-    for row in connection.execute(_SQL["load_absences"], since).fetchall():
+    for row in connection.execute(_SQL["load_absences"], asked).fetchall():
         span = Absence(as_ms(row["from_at"]), as_ms(row["to_at"]))
         absences.setdefault(row["household_id"], []).append(span)
     homes = {}
-    for row in connection.execute(_SQL["load_homes"]).fetchall():
+    for row in connection.execute(_SQL["load_homes"], asked).fetchall():
         key = row["id"]
         if key in register.household_no and (row["watched"] or row["tells"]):
             inside = frozenset(sensors.get(key, ()))

@@ -176,6 +176,7 @@ def test_a_running_ingest_is_told_of_every_row_it_must_take_over(
         "consents",
         "absences",
         "leases",
+        "persons",
     )
     assert len(changes) == sum(len(BOOK_LINES[name]) - 1 for name in of_registry)
     assert {"h-1201", "h-1202"} <= {row["household_id"] for row in changes}
