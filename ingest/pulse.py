@@ -59,9 +59,10 @@ log = get_logger()
 
 EARLY_ROWS_PER_S_MAX = 200
 #: So many devices are looked at in a second for events of long ago that can be packed or forgotten, one after a turn:
-#: whoever opens a door now waits for it. A turn of many messages leaves time for one more per so many.
+#: whoever opens a door now waits for it. Beside those one for so many messages, so that what waits to be packed stays
+#: bounded however many come: packing follows what comes in, and takes a tenth of the time of that at the most.
 PACKED_PER_S = 20
-PACKED_PER_MESSAGES = 100
+PACKED_PER_MESSAGES = 16
 #: Quarantined messages taken again in one turn.
 REPLAYED_PER_TURN_MAX = 2_000
 #: After a start nothing came for so long: what the broker kept for us is in.
@@ -383,9 +384,9 @@ class GroupLoop:
     def _pack(self, state: GroupState, messages: int) -> None:
         now = time.monotonic()
         due = min(PACKED_PER_S, self._packs_due + (now - self._packed_at) * PACKED_PER_S)
-        at_once = min(int(due), 1 + messages // PACKED_PER_MESSAGES) if messages else int(due)
+        at_once = min(int(due), 1) if messages else int(due)
         self._packed_at, self._packs_due = now, due - at_once
-        state.pack(at_once)
+        state.pack(at_once + messages // PACKED_PER_MESSAGES)
 
     def _ready_state(self, connection: Connection, lease: Lease) -> GroupState:
         if self._state is not None:

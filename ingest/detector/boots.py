@@ -38,6 +38,10 @@ from kaimen.policy import CLONE_SPREAD_MS, FUTURE_MAX_MS, PAST_MAX_MS, STEP_DRIF
 POINTS_KEPT_MAX = 16
 
 
+#: Arrays kept as they came: of more than that, some are made one. Each takes as much as so many events that came alone.
+PARTS_MAX, EVENTS_OF_PART = 64, 2
+
+
 #: First and last heartbeat of a stretch; where it begins: position, uptime and counter, as its row is known by.
 Stretch = tuple[Beat, Beat]
 Begin = tuple[int, int, int]
@@ -211,6 +215,14 @@ class BootTrack:
         """How many events came in arrays since what is settled was packed."""
         return sum(len(part.seq) for part in self._young)
 
+    def has_events(self) -> bool:
+        """Say whether there is any event, as it was said or packed."""
+        return bool(self.events or self._young) or (self._packed is not None and len(self._packed) > 0)
+
+    def packable_count(self) -> int:
+        """Return as how many events that came alone weighs what packing would make smaller."""
+        return len(self.events) + EVENTS_OF_PART * len(self._young)
+
     def unpack(self) -> None:
         """Have every event that lies packed as it was said."""
         if self.packed is not None:
@@ -350,26 +362,9 @@ class BootTrack:
 
         What is asked of the boot afterwards is the same, but for what lies before that instant.
         """
-        base_ms = self.base_ms()
-        kept: dict[int, list[EventMark]] = {}
-        settled: list[tuple[wire.Event, int]] = []
-        forgotten = 0
-        for seq, marks in self.events.items():
-            mark = marks[0]
-            instant, _ = self.instant_ms(mark.event.ts, mark.event.up, mark.event.clk)
-            if max(instant, mark.received_ms[-1]) < before_ms and len(marks) == 1:
-                forgotten += 1
-            elif len(marks) == 1 and len(mark.received_ms) == 1 and fits(mark.event, mark.received_ms[0]):
-                settled.append((mark.event, mark.received_ms[0]))
-            else:
-                kept[seq] = marks
-        if self.packed is not None:
-            old = self.packed
-            young = np.maximum(old.instants(base_ms), old.received) >= before_ms
-            forgotten += int((old.here & ~young).sum())
-            old.here &= young
-        self.events = kept
-        self._packed = _packed_with(self.packed, settled)
+        forgotten = self._forget_unpacked(before_ms)
+        self.pack_settled()
+        forgotten += self._forget_packed(before_ms)
         if forgotten:
             self.folded = [
                 pair
@@ -380,6 +375,63 @@ class BootTrack:
                 self._unsaved &= {begin_of(pair) for pair in self.folded}
             self._stale = True
         return forgotten
+
+    def _forget_unpacked(self, before_ms: int) -> int:
+        old = [
+            seq
+            for seq, marks in self.events.items()
+            if len(marks) == 1
+            and marks[0].received_ms[-1] < before_ms
+            and self.instant_ms(marks[0].event.ts, marks[0].event.up, marks[0].event.clk)[0] < before_ms
+        ]
+        for seq in old:
+            del self.events[seq]
+        return len(old)
+
+    def _forget_packed(self, before_ms: int) -> int:
+        parts = self._young if self._packed is None else (self._packed, *self._young)
+        if all(int(part.received.min(initial=before_ms)) >= before_ms for part in parts):
+            return 0
+        packed = self.packed
+        assert packed is not None
+        young = np.maximum(packed.instants(self.base_ms()), packed.received) >= before_ms
+        forgotten = int((packed.here & ~young).sum())
+        packed.here &= young
+        self._packed = packed.joined() if len(packed) else None
+        return forgotten
+
+    def pack_settled(self) -> None:
+        """Pack what is settled: one content, one receipt, numbers of a sane size; of many arrays make few.
+
+        What follows all that is packed costs no more however much that is.
+        """
+        settled = [
+            (marks[0].event, marks[0].received_ms[0])
+            for marks in self.events.values()
+            if len(marks) == 1
+            and len(marks[0].received_ms) == 1
+            and fits(marks[0].event, marks[0].received_ms[0])
+        ]
+        if settled:
+            young = PackedEvents.of(settled)
+            for event, _ in settled:
+                del self.events[event.seq]
+            if int(young.seq[0]) > self.packed_to:
+                self._young = (*self._young, young)
+            else:
+                packed = self.packed
+                self._packed = young if packed is None else packed.joined(young)
+        if len(self._young) > PARTS_MAX:
+            self._gather()
+
+    def _gather(self) -> None:
+        """Make one of the last arrays and of those before that are not much larger than all after them."""
+        parts = self._young
+        at, count = len(parts) - 1, len(parts[-1].seq)
+        while at and len(parts[at - 1].seq) <= 2 * count:
+            at -= 1
+            count += len(parts[at].seq)
+        self._young = (*parts[:at], parts[at].joined(*parts[at + 1 :]))
 
     def take_beat(self, beat: Beat) -> bool:
         """Add one heartbeat; return whether the base moved."""
@@ -589,14 +641,6 @@ class BootTrack:
         if self._stale:
             self._rebuild()
         return self._points[-1]
-
-
-def _packed_with(old: PackedEvents | None, settled: Sequence[tuple[wire.Event, int]]) -> PackedEvents | None:
-    """Return what is packed together with what settled since; None where there is nothing."""
-    young = PackedEvents.of(settled) if settled else None
-    if old is None or not len(old):
-        return young
-    return old.joined() if young is None else old.joined(young)
 
 
 def plausible_marks(track: BootTrack) -> Iterator[tuple[int, EventMark]]:

@@ -104,7 +104,13 @@ class Indexed:
         self.taken: dict[str, list[Opening]] = {}
         self.passages: list[tuple[int, str, str]] = []
         self.forced: list[int] = []
+        #: The last one; all of them where the device told of tampering: nothing else asks what came before.
         self.edges: list[tuple[int, str]] = []
+
+    def note_edge(self, edge: tuple[int, str]) -> None:
+        """Keep an edge, if it is the last."""
+        if not self.edges or self.edges[-1] < edge:
+            self.edges[:] = [edge]
 
     def append(self, boot: str, events: PackedEvents) -> bool:
         """Append events that stand where they say; say whether all is in order still."""
@@ -118,7 +124,11 @@ class Indexed:
         kinds = [kind_of(words[0], words[1]) for words in events.words]
         told = list(zip(events.ts.tolist(), events.seq.tolist(), events.words_no.tolist(), strict=True))
         words = events.words
-        self.edges += [(ts, words[no][1] or "") for ts, _, no in told if EDGE <= kinds[no] <= OPEN_EDGE]
+        last = max(
+            ((ts, words[no][1] or "") for ts, _, no in told if EDGE <= kinds[no] <= OPEN_EDGE), default=None
+        )
+        if last is not None:
+            self.note_edge(last)
         if any(kind in (OPEN_EDGE, TAKEN) for kind in kinds):
             self.openings += [
                 Opening(ts, boot, seq, kinds[no] == OPEN_EDGE, words[no][3], words[no][4])
@@ -376,23 +386,33 @@ class DeviceTrack:
         self.load(stored)
 
     def pack(self, before_ms: int) -> None:
-        """Pack what is settled, and forget what lies before an instant, whole boots too: memory stays bounded."""
+        """Pack what is settled, and forget what lies before an instant, whole boots too: memory stays bounded.
+
+        What lies elsewhere of a track is forgotten there.
+        """
+        self._up_to_date()
         if self.cold is not None:
+            for track in self.boots.values():
+                track.pack_settled()
             return
         forgotten = 0
-        self._up_to_date()
         for name, track in list(self.boots.items()):
             forgotten += track.pack(before_ms)
-            empty = not track.events and track.packed is None and not track.folded and not track.beats
-            if empty and track.newest_received_ms < before_ms:
+            if track.newest_received_ms < before_ms and not (
+                track.has_events() or track.folded or track.beats
+            ):
                 del self.boots[name]
                 forgotten += 1
         if forgotten:
             self._index_again()
 
     def unpacked_count(self) -> int:
-        """Return how many events lie here as they were said."""
+        """Return how many events lie here as they came."""
         return sum(len(track.events) + track.young_count for track in self.boots.values())
+
+    def packable_count(self) -> int:
+        """Return as how many events that came alone weighs what packing would make smaller."""
+        return sum(track.packable_count() for track in self.boots.values())
 
     def prolong(self, past: Past) -> None:
         """Take messages that went past the track because all they do is prolong its watching; as if each had come.
@@ -428,6 +448,8 @@ class DeviceTrack:
                 self._index_packed(track, track.packed)
         self._indexed.sort()
         self.tampers.sort()
+        if not self.tampers:
+            del self._indexed.edges[:-1]
 
     def _index(self, track: BootTrack, event: wire.Event, instant: int, *, put: Put | None = None) -> None:
         put = put or _insert
@@ -435,11 +457,17 @@ class DeviceTrack:
         kind = event.type
         edge = False
         if kind == _STATE:
-            put(indexed.edges, (instant, event.state or ""))
+            if put is _append or self.tampers:
+                put(indexed.edges, (instant, event.state or ""))
+            else:
+                indexed.note_edge((instant, event.state or ""))
             edge = event.state == "Open"
         elif kind in _PASSAGE:
             put(indexed.passages, (instant, event.cred or "", event.method or ""))
         elif kind in TAMPER_TYPES:
+            if put is not _append and not self.tampers:
+                self._index_again()  # from now on every edge tells something
+                return
             put(self.tampers, instant)
         elif kind == _FORCED:
             put(indexed.forced, instant)

@@ -68,8 +68,9 @@ from kaimen import wire
 from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, LATE_AFTER_MS, MINUTE_MS
 from kaimen.vocabulary import Admission
 
-#: A device with fewer events as they were said is left alone: packing it would gain nothing.
-PACKED_FROM_EVENTS = 64
+#: A device with fewer events as they were said is left alone: packing it would gain nothing. One that may sleep when
+#: what it keeps is older, and could not with anything packed, is left alone for longer.
+PACKED_FROM_EVENTS, PACKED_FROM_EVENTS_COLD = 64, 256
 #: Kept before the evidence that counts: what tells whose it was, and a sound point to watch from.
 FORGET_MARGIN_MS = 3_600_000
 #: Room for so many more homes is made where it is needed, as a part of those there are.
@@ -687,7 +688,9 @@ class Detector:
             self._packed_to = (self._packed_to + 1) % len(self._device_ids)
             device_id = self._device_ids[self._packed_to]
             track = self._tracks.awake_of(device_id)  # what sleeps has few events
-            if track is None or track.unpacked_count() < PACKED_FROM_EVENTS:
+            if track is None or track.packable_count() < PACKED_FROM_EVENTS:
+                continue
+            if track.cold is not None and track.packable_count() < PACKED_FROM_EVENTS_COLD:
                 continue
             self._leave_lane(device_id)
             needed = [oldest_ms]

@@ -20,7 +20,7 @@ from ingest.judging import _Line
 from ingest.registry_file import parse_registry
 from ingest.rows.event_columns import pack_events
 from kaimen import wire
-from kaimen.policy import HOUR_MS
+from kaimen.policy import HOUR_MS, PAST_MAX_MS
 from tests.property.strategies_wire import random_case
 from tests.property.test_detector_restore import Stored, feed, key, lines_of, play
 from tests.seeds import slow_seeds
@@ -105,8 +105,12 @@ def play_cold(
     chance: random.Random,
     *,
     let_go: bool,
+    packs: bool = False,
 ) -> tuple[list[Fact], Kept]:
-    """Run the service's turns; devices are written down now and then, and a start goes on from that."""
+    """Run the service's turns; devices are written down now and then, and a start goes on from that.
+
+    ``packs``: what is settled is packed now and then, of devices that hold what is at hand alone too.
+    """
     kept = Kept()
     said: list[Fact] = []
     reached = pulse_at_or_after(start_ms)
@@ -129,6 +133,8 @@ def play_cold(
             if chance.random() < 0.1:
                 detector = kept.start(registry, reached - PULSE_MS)
                 pulse(reached - PULSE_MS)
+            if packs and reached // PULSE_MS % 3 == 0:
+                detector.pack(len(registry.devices), reached - PAST_MAX_MS)
         feed(detector, line, kept)
     pulse(max(reached, until_ms // PULSE_MS * PULSE_MS))
     return said, kept
@@ -136,13 +142,17 @@ def play_cold(
 
 # Beyond the first few: heartbeats that contradict one another inside one folded stretch.
 @pytest.mark.parametrize("seed", [*range(5), 673, *slow_seeds([*range(5, 18), 684, 1281])])
-def test_a_start_from_what_is_at_hand_changes_no_fact(seed: int) -> None:
+def test_a_start_from_what_is_at_hand_changes_no_fact(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PACKED_FROM_EVENTS", "PACKED_FROM_EVENTS_COLD"):
+        monkeypatch.setattr(f"ingest.detector.engine.{name}", 1)
     messages, document, until_ms = random_case(seed, very_late=False)
     registry = parse_registry(document)
     lines = [line for line in lines_of(messages, registry) if line.received_ms <= until_ms]
     start = min(household.watched_from_ms for household in registry.households.values())
     straight, _ = play(lines, registry, start, until_ms, set())
-    stopped, kept = play_cold(lines, registry, start, until_ms, random.Random(seed), let_go=seed % 2 == 0)
+    stopped, kept = play_cold(
+        lines, registry, start, until_ms, random.Random(seed), let_go=seed % 2 == 0, packs=seed % 4 < 2
+    )
     assert sorted(map(key, stopped)) == sorted(map(key, straight)), f"seed {seed}"
     assert kept.went_on > 0 or len(lines) < 50, "no start went on from what was written down"
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ingest.detector import Detector, Fact, Registry
+import pytest
+
+from ingest.detector import Detector, Fact, Registry, boots
+from ingest.detector.coverage import DeviceTrack
 from ingest.detector.packed import PackedEvents, fits
 from kaimen import wire
 from kaimen.policy import DAY_MS, HOUR_MS, PAST_MAX_MS
@@ -93,3 +96,40 @@ def test_what_was_packed_before_and_what_settled_since_lie_together_by_position(
     assert {words[4] for words in joined.words} == {"c-1", "c-2", "c-3", "c-6"}, (
         "words nobody uses are let go"
     )
+
+
+def test_what_comes_is_packed_as_it_comes_and_lies_in_few_parts_however_much_that_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(boots, "PARTS_MAX", 4)
+    boot = boots.BootTrack("0" * 16, retain=False)
+    most = 0
+    for seq in range(1, 2_001):
+        boot.take_event(event(seq, seq * 1_000), BEGIN_MS + seq * 1_000)
+        if seq % 10 == 0:
+            boot.pack_settled()
+            most = max(most, len(boot._young))
+    assert not boot.events and most <= 4 + 7
+    assert boot.marks(777) == [boots.EventMark(event(777, 777_000), [BEGIN_MS + 777_000])]
+    # A position that was passed over is packed in its place.
+    late = boots.BootTrack("0" * 16, retain=False)
+    for seq in (1, 3, 2):
+        late.take_event(event(seq, seq * 1_000), BEGIN_MS + seq * 1_000)
+        late.pack_settled()
+    assert late.packed is not None and late.packed.seq.tolist() == [1, 2, 3]
+
+
+def test_of_its_edges_a_door_keeps_the_last_until_it_tells_of_tampering_and_then_all() -> None:
+    plain, told = DeviceTrack("d-1", 9 * HOUR_MS), DeviceTrack("d-1", 9 * HOUR_MS)
+    said = [event(seq, seq * 10_000) for seq in range(1, 21)]
+    tamper = event(21, 55_000, type="DoorTamper", state=None)
+    for item in said:
+        plain.take_event(item, item.ts)
+    assert plain.edges == [(said[-1].ts, "Closed")]
+    plain.take_event(tamper, BEGIN_MS + 300_000)
+    told.take_event(tamper, BEGIN_MS + 300_000)
+    for item in said:
+        told.take_event(item, item.ts)
+    assert plain.edges == told.edges and len(plain.edges) == 20
+    assert plain.tampered_spans() == told.tampered_spans() == [(BEGIN_MS + 55_000, BEGIN_MS + 60_000)]
+    assert (plain.watched(), plain.in_fault()) == (told.watched(), told.in_fault())
