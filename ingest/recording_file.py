@@ -20,6 +20,7 @@ from ingest.early.signals import FRONT_DOOR_KIND
 #: Instant in milliseconds, sensor, kind, whether it is on.
 Row = tuple[int, str, str, bool]
 _COLUMNS = ("home", "time", "sensor", "kind", "state")
+_DELIMITERS = (",", ";", "\t")
 _OPEN_WORDS = {
     **dict.fromkeys(("on", "open", "opened", "1", "true"), True),
     **dict.fromkeys(("off", "close", "closed", "0", "false"), False),
@@ -44,7 +45,7 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
     Whether it is gzip is told by its first bytes, which stay to be read: a pipe says them but once.
     """
     with _open_plain(path) as stream:
-        if path.suffix == ".gz" or stream.peek(2)[:2] == b"\x1f\x8b":
+        if stream.peek(2)[:2] == b"\x1f\x8b":
             with gzip.GzipFile(fileobj=stream) as unpacked:
                 yield cast(IO[bytes], unpacked)
         else:
@@ -81,13 +82,13 @@ def read_rows(path: Path, unreadable: list[Unreadable] | None) -> dict[str, list
     try:
         with open_text(path) as stream:
             lines = _Lines(stream)
-            reader = csv.reader(lines)
-            places = _places_of(path, next(reader, []))
+            places = _places_of(path, lines)
+            reader = csv.reader(lines, delimiter=lines.delimiter)
             while _take_row(lines, reader, places, take, bad):
                 if bad and unreadable is None:
                     raise RecordingError(f"{path.name}, line {bad[0].line}: {bad[0].reason}")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
-        told = "; save it as UTF-8" if isinstance(error, UnicodeDecodeError) else ""
+        told = _remedy(error)
         raise RecordingError(f"{path.name}: cannot be read: {error}{told}") from error
     if bad and not rows:
         raise RecordingError(f"{path.name}, line {bad[0].line}: {bad[0].reason}; no row of the file fits")
@@ -96,14 +97,40 @@ def read_rows(path: Path, unreadable: list[Unreadable] | None) -> dict[str, list
     return {home: _in_order(zones[home].on_wall_clock(found)) for home, found in rows.items()}
 
 
-def _places_of(path: Path, cells: list[str]) -> list[int]:
+def _places_of(path: Path, lines: _Lines) -> list[int]:
+    """Find the columns in the header line, and what stands between them: a spreadsheet writes what its country does."""
+    line = next(lines, "")
+    lines.delimiter = max(_DELIMITERS, key=line.count)
+    cells = next(csv.reader([line], delimiter=lines.delimiter), [])
     header = [name.strip().lower() for name in cells]
     if missing := sorted(set(_COLUMNS) - set(header)):
         raise RecordingError(
             f"{path.name}, line 1: the header lacks {', '.join(missing)}; it is {','.join(_COLUMNS)}, "
-            "separated by commas, in any order"
+            "between commas, semicolons or tabs, in any order"
         )
     return [header.index(name) for name in _COLUMNS]
+
+
+#: How files begin that are no text: what each is, and what to do with it.
+_NO_TEXT = {
+    b"PK": "it is a ZIP file or a spreadsheet: take the table out of it as CSV UTF-8",
+    b"BZh": "it is packed by bzip2: unpack it, or pack it by gzip",
+    b"\xfd7zXZ": "it is packed by xz: unpack it, or pack it by gzip",
+    b"\xff\xfe": "it is UTF-16: save it as CSV UTF-8",
+    b"\xfe\xff": "it is UTF-16: save it as CSV UTF-8",
+}
+
+
+def _remedy(error: Exception) -> str:
+    """Say how to mend a file that is no text, or not all of it."""
+    if isinstance(error, EOFError | zlib.error):
+        return "; it was cut off or damaged on its way: copy it again"
+    if not isinstance(error, UnicodeDecodeError):
+        return ""
+    # What was being decoded when it failed begins with the file's first bytes only if nothing was read before.
+    begin = bytes(error.object[:6])
+    what = next((what for mark, what in _NO_TEXT.items() if begin.startswith(mark)), None)
+    return f"; {what or 'save it as UTF-8 (in a spreadsheet: CSV UTF-8)'}"
 
 
 class _Lines:
@@ -113,6 +140,7 @@ class _Lines:
         self._stream = stream
         self.number = 0
         self.of_row: list[str] = []
+        self.delimiter = ","
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -147,7 +175,7 @@ def _take_row(
         bad.append(Unreadable(first, str(error)))
         for line, text in enumerate(lines.of_row[1:], start=first + 1):
             try:
-                for cells in csv.reader([text]):
+                for cells in csv.reader([text], delimiter=lines.delimiter):
                     take(line, cells, places)
             except (_RowError, csv.Error) as other:
                 bad.append(Unreadable(line, str(other)))

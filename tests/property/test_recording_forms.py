@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -49,12 +52,13 @@ def crossings_meant(days: list[float]) -> list[tuple[int, datetime]]:
 
 
 def text_of(events: list[Event], **form: object) -> str:
-    """Write events as CSV; ``form``: zone, seconds (no fraction), columns, quoted, crlf, home."""
+    """Write events as CSV; ``form``: zone, seconds (no fraction), columns, quoted, crlf, delimiter, home."""
     zone = form.get("zone")
     stream = io.StringIO()
     columns = list(form.get("columns", COLUMNS))  # type: ignore[call-overload]
     writer = csv.writer(
         stream,
+        delimiter=str(form.get("delimiter", ",")),
         quoting=csv.QUOTE_ALL if form.get("quoted") else csv.QUOTE_MINIMAL,
         lineterminator="\r\n" if form.get("crlf") else "\n",
     )
@@ -81,6 +85,7 @@ FORMS = st.fixed_dictionaries(
         "columns": st.permutations([*COLUMNS, "battery"]),
         "quoted": st.booleans(),
         "crlf": st.booleans(),
+        "delimiter": st.sampled_from([",", ";", "\t"]),
     }
 )
 #: Openings at whole seconds, each after the one before was shut again.
@@ -174,6 +179,32 @@ def test_what_cannot_be_meant_is_named_with_its_line_and_remedy(tmp_path: Path, 
     with pytest.raises(RecordingError, match=r"^a\.csv, ") as found:
         read_recording(path)
     assert said in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        (lambda text: bz2.compress(text.encode()), "packed by bzip2: unpack it"),
+        (lambda text: lzma.compress(text.encode()), "packed by xz: unpack it"),
+        (lambda text: text.encode("utf-16"), "it is UTF-16: save it as CSV UTF-8"),
+        (lambda text: text.replace("front", "入户门").encode("gb18030"), "save it as UTF-8"),
+        (lambda text: gzip.compress(text.encode())[:-12], "cut off or damaged on its way: copy it again"),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused_with_what_it_is(
+    tmp_path: Path, packed: Callable[[str], bytes], said: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(packed(text_of(passages([0.5, 3.2], [4, 0]))))
+    with pytest.raises(RecordingError, match=r"^a\.csv: cannot be read: ") as found:
+        read_recording(path)
+    assert said in str(found.value)
+
+
+def test_a_file_that_somebody_unpacked_under_its_old_name_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv.gz"
+    path.write_text(text_of(passages([0.5], [4])), encoding="utf-8")
+    assert [len(recording.openings_ms) for recording in read_recording(path)] == [1]
 
 
 def test_a_home_without_a_front_door_is_said_to_have_none(tmp_path: Path) -> None:
