@@ -10,24 +10,28 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge.dialects import (
+    aqara,
     cloud_access,
     dahua,
     esphome,
     hikvision,
     lns,
     lorawan,
+    named_values,
     onvif,
     rf433,
     shelly,
     sparkplug,
     tasmota,
     theengs,
+    tuya,
     zigbee2mqtt,
     zkteco,
+    zwavejs,
 )
 from edge.dialects.fields import field_time_ms, readings_of_fields
 from edge.dialects.frame import Frame, make_frame
-from edge.dialects.values import as_mapping, parse_json
+from edge.dialects.values import as_mapping, as_open, parse_json, words_of
 from edge.reading import Kind, Reading, Verdict, read, summarise
 
 Dialect = Callable[[Frame], "list[Reading] | None"]
@@ -44,11 +48,23 @@ DIALECTS: dict[str, Dialect] = {
     "shelly": shelly.decode,
     "tasmota": tasmota.decode,
     "rf433": rf433.decode,
+    "tuya": tuya.decode,
+    "aqara": aqara.decode,
+    "zwavejs": zwavejs.decode,
+    "deconz": named_values.decode_deconz,
+    "edgex": named_values.decode_edgex,
     "zigbee2mqtt": zigbee2mqtt.decode,
     "esphome": esphome.decode,
 }
 
 LINES_MAX = 100
+
+#: Words of a topic on which "open" and "closed" speak of a door (openHAB, Homie, SmartThings and bridges like them);
+#: on its last level these ask for something instead.
+_DOOR_WORDS = frozenset(
+    {"door", "doors", "frontdoor", "maindoor", "window", "gate", "contact", "reed", "entrance"}
+)
+_COMMANDS = frozenset({"set", "get", "cmd", "cmnd", "command"})
 
 #: Frames that did not come by MQTT are put on this root by whatever received them: foreign/{dialect}/{name}.
 FOREIGN_ROOT = "foreign"
@@ -79,6 +95,10 @@ def _fallback(frame: Frame) -> list[Reading]:
         )
         if any(reading.kind is not Kind.TELEMETRY for reading in found):
             return found
+    said = as_open(frame.word)
+    if said is not None and words_of(frame.topic) & _DOOR_WORDS and frame.parts[-1].lower() not in _COMMANDS:
+        kind = Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED
+        return [read(frame.topic, kind, "a topic named after a door, and a word that says its state")]
     return [read(frame.topic, Kind.UNKNOWN, "no dialect knows this message")]
 
 

@@ -133,3 +133,106 @@ def test_a_list_of_events_of_a_dahua_controller_and_its_heartbeat() -> None:
 def test_a_window_of_433_mhz_that_names_its_door_opens_it() -> None:
     line = {"time": "2024-01-01 00:00:00", "model": "GE-Choice", "id": 1, "door": "open", "sequence": 1}
     assert kinds("rtl_433/hall/events", line) == ["door_open"]
+
+
+# -- Gateways and platforms ----------------------------------------------------------------------------------------
+
+
+def verdict(topic: str, payload: Any) -> tuple[str, bool | None]:
+    found = interpret(topic, payload)
+    return str(found.kind), found.opening
+
+
+def test_a_contact_in_a_cloud_message_of_tuya_is_a_state_and_its_lock_tells_who_unlocked() -> None:
+    def message(code: str, value: Any) -> dict[str, Any]:
+        return {
+            "devId": "6c0e",
+            "productKey": "p",
+            "status": [{"code": code, "value": value, "t": 1718000000000}],
+        }
+
+    assert verdict("foreign/tuya/cloud", message("doorcontact_state", True)) == ("door_open", None)
+    assert verdict("foreign/tuya/cloud", message("doorcontact_state", False)) == ("door_closed", None)
+    assert verdict("foreign/tuya/cloud", message("closed_opened", "unknown")) == ("door_state_unknown", None)
+    assert kinds("foreign/tuya/cloud", message("battery_percentage", 90)) == ["telemetry"]
+    (unlocked,) = decode("foreign/tuya/cloud", message("unlock_card", 7))
+    assert (unlocked.kind, unlocked.method, unlocked.credential) == ("door_unlocked", "card", "7")
+    (away,) = decode("foreign/tuya/cloud", {"bizCode": "offline", "bizData": {"devId": "6c0e", "time": 1}})
+    assert (away.kind, away.heard) == ("device_offline", False)
+
+
+def test_a_report_of_an_aqara_gateway_is_an_event_and_its_heartbeat_a_state() -> None:
+    def message(command: str, data: str) -> dict[str, Any]:
+        return {"cmd": command, "model": "sensor_magnet.aq2", "sid": "158d0001", "short_id": 1, "data": data}
+
+    assert verdict("foreign/aqara/gw", message("report", '{"status":"open"}')) == ("door_open", True)
+    assert verdict("foreign/aqara/gw", message("report", '{"status":"close"}')) == ("door_closed", False)
+    beat = message("heartbeat", '{"voltage":3000,"status":"open"}')
+    assert verdict("foreign/aqara/gw", beat) == ("door_open", None)
+    assert decode("foreign/aqara/gw", beat)[0].battery_percent == 100
+    assert verdict("foreign/aqara/gw", message("report", '{"no_close":"60"}'))[0] == "door_held_open"
+    listed = {"cmd": "report", "model": "magnet", "sid": "1", "params": [{"window_status": "open"}]}
+    assert verdict("foreign/aqara/gw", listed) == ("door_open", True)
+    assert kinds("foreign/aqara/gw", message("report", "{")) == ["telemetry"]
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload", "kind"),
+    [
+        ("zwave/hall/113/0/Access_Control/Door_state", {"time": 1718000000000, "value": 22}, "door_open"),
+        ("zwave/hall/113/0/Access_Control/Door_state", b"23", "door_closed"),
+        ("zwave/hall/113/0/Access_Control/Door_state", b"0", "door_state_unknown"),
+        (
+            "house/up/hall/notification/endpoint_0/Access_Control/Door_state_simple",
+            {"value": 22},
+            "door_open",
+        ),
+        ("zwave/hall/113/0/Home_Security/Cover_status", {"value": 3}, "tamper"),
+        ("zwave/hall/48/0/Any", b"true", "door_state_unknown"),
+        ("zwave/hall/sensor_binary/endpoint_0/Door-Window", b"true", "door_open"),
+        ("zwave/hall/128/0/isLow", {"value": True}, "battery_low"),
+        ("zwave/hall/113/0/Access_Control/Door_state/set", b"22", "none"),
+        ("zwave/hall/status", {"value": True, "status": "Alive"}, "device_online"),
+        ("zwave/hall/lastActive", {"value": 1718000000000}, "heartbeat"),
+    ],
+)
+def test_a_value_of_z_wave_is_read_by_its_class(topic: str, payload: Any, kind: str) -> None:
+    assert kinds(topic, payload) == [kind]
+
+
+def test_an_open_contact_of_deconz_carries_its_time_in_utc() -> None:
+    state = {"open": True, "lastupdated": "2024-03-01T12:00:00.000"}
+    event = {
+        "e": "changed",
+        "id": "5",
+        "r": "sensors",
+        "t": "event",
+        "state": state,
+        "uniqueid": "00:15-01-0006",
+    }
+    (found,) = decode("foreign/deconz/hub", event)
+    assert (found.kind, found.opening, found.occurred_ms) == ("door_open", None, 1_709_294_400_000)
+
+
+def test_a_reading_of_edgex_says_what_its_name_says_and_no_more() -> None:
+    def event(name: str) -> dict[str, Any]:
+        value = {"resourceName": name, "valueType": "Bool", "value": "true", "origin": 1718000000000000000}
+        return {"apiVersion": "v3", "event": {"deviceName": "door-1", "readings": [value]}}
+
+    assert verdict("edgex/events/device/s/p/door-1/r", event("DoorOpen")) == ("door_open", None)
+    (found,) = decode("edgex/events/device/s/p/door-1/r", event("Contact"))
+    assert (found.kind, found.raw, found.source) == ("door_state_unknown", "TRUE", "door-1/Contact")
+
+
+@pytest.mark.parametrize(
+    "topic", ["homie/door1/reed/contact", "openhab/out/FrontDoor/state", "st/Front Door/contact"]
+)
+def test_a_word_on_a_topic_named_after_a_door_is_its_state(topic: str) -> None:
+    assert verdict(topic, "open") == ("door_open", None)
+    assert verdict(topic, b"CLOSED") == ("door_closed", None)
+    assert verdict(f"{topic}/set", "open")[0] == "unknown"
+
+
+def test_a_word_on_any_other_topic_stays_unknown() -> None:
+    assert verdict("garden/valve/state", "open")[0] == "unknown"
+    assert verdict("house/outdoor/awning", "open")[0] == "unknown"

@@ -1,0 +1,59 @@
+"""Platforms that send values by their names (deCONZ, EdgeX): JSON enters, readings leave; pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edge.dialects.fields import readings_of_fields
+from edge.dialects.frame import Frame
+from edge.dialects.values import as_list, as_mapping, as_text, epoch_ms, iso_ms, parse_json
+from edge.reading import Kind, Reading, read
+
+_READINGS_MAX = 64
+
+
+def decode_deconz(frame: Frame) -> list[Reading] | None:
+    """Decode an event of deCONZ' websocket; None where it is none. Its ``open`` is true, its times are UTC."""
+    obj = frame.obj
+    if as_text(obj.get("r")) not in ("sensors", "lights", "groups") or "e" not in obj or "id" not in obj:
+        return None
+    source = as_text(obj.get("uniqueid")) or f"{as_text(obj.get('r'))}/{as_text(obj.get('id'))}"
+    aliases = (f"{as_text(obj.get('r'))}/{as_text(obj.get('id'))}",)
+    state = as_mapping(obj.get("state"))
+    if obj.get("r") != "sensors" or not state:
+        return [
+            read(
+                source,
+                Kind.CONFIG,
+                f"{as_text(obj.get('e'))} of {obj.get('r')}",
+                aliases=aliases,
+                heard=False,
+            )
+        ]
+    if "buttonevent" in state:
+        return [read(source, Kind.BUTTON, f"button event {as_text(state['buttonevent'])}", aliases=aliases)]
+    updated = as_text(state.get("lastupdated"))
+    return readings_of_fields(
+        {name: value for name, value in state.items() if name != "lastupdated"}, source,
+        contact_true_is_closed=None, aliases=aliases, occurred_ms=iso_ms(f"{updated}Z") if updated else None,
+    )  # fmt: skip
+
+
+def decode_edgex(frame: Frame) -> list[Reading] | None:
+    """Decode an event of EdgeX Foundry; None where it is none. A value travels as text, its meaning by its name."""
+    event = as_mapping(frame.obj.get("event")) or frame.obj
+    items = [as_mapping(item) for item in as_list(event.get("readings"))[:_READINGS_MAX]]
+    if not items or not all("resourceName" in item for item in items):
+        return None
+    source = as_text(event.get("deviceName")) or as_text(items[0].get("deviceName")) or "edgex"
+    found: list[Reading] = []
+    for item in items:
+        name, value = as_text(item["resourceName"]) or "", item.get("value")
+        plain = parse_json(value) if isinstance(value, str) and item.get("valueType") != "String" else value
+        readings = readings_of_fields(
+            {name: plain}, f"{source}/{name}", contact_true_is_closed=None, aliases=(source,),
+            occurred_ms=epoch_ms(item.get("origin", event.get("origin"))),
+        )  # fmt: skip
+        raw = str(plain).upper() if isinstance(plain, bool) else None
+        found += [replace(reading, raw=raw) for reading in readings]
+    return found
