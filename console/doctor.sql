@@ -15,6 +15,28 @@ ORDER BY c.relname LIMIT 5
 -- Communities that plan duty.
 SELECT DISTINCT community_id FROM duty_rosters ORDER BY community_id
 
+-- name: crossed_doors
+-- Doors of one home that cards of another opened on two days or more since an instant, and no card of its own.
+WITH own AS (
+  SELECT w.device_id, min(w.household_id) AS household_id, max(w.from_at) AS from_at FROM household_doors w
+  WHERE w.role = 'dwelling' AND w.to_at IS NULL GROUP BY w.device_id HAVING count(*) = 1
+), used AS (
+  SELECT own.device_id, own.household_id, c.household_id AS by_household,
+         count(DISTINCT e.occurred_at::date) AS days
+  FROM own
+  JOIN devices v ON v.id = own.device_id
+  JOIN door_events e ON e.device_no = v.no AND e.plausible AND e.type IN ('AccessGranted', 'AccessTaken')
+   AND e.occurred_at >= greatest(%(since)s, own.from_at)
+  JOIN credentials c ON c.token = e.credential AND c.class = 'resident'
+  GROUP BY own.device_id, own.household_id, c.household_id
+)
+SELECT u.device_id, h.label, b.label AS by_label, u.days FROM used u
+JOIN households h ON h.id = u.household_id
+JOIN households b ON b.id = u.by_household AND b.site_id = h.site_id
+WHERE u.by_household <> u.household_id AND u.days >= 2
+  AND NOT EXISTS (SELECT 1 FROM used o WHERE o.device_id = u.device_id AND o.by_household = o.household_id)
+ORDER BY u.device_id, u.by_household LIMIT 10
+
 -- name: as_owner
 -- Services that connect with this login, which owns the tables.
 SELECT DISTINCT split_part(application_name, ' ', 2) AS service FROM pg_stat_activity

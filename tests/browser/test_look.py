@@ -123,3 +123,9 @@ def test_the_door_list_prints_without_the_shell(tab: Page, pages: list[Path]) ->
     assert tab.locator("nav.nav-wide").is_hidden()
     assert tab.locator(".door").count() == 4
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("tab", [360], indirect=True)
+def test_whoever_puts_a_door_up_reads_on_a_phone_that_it_moved(tab: Page, pages: list[Path]) -> None:
+    tab.goto(next(path for path in pages if path.stem.startswith("devices.")).as_uri())
+    assert tab.locator("small.trial").is_visible()

@@ -21,10 +21,11 @@ from click.testing import CliRunner
 
 from console.cli import main
 from console.doctor.broker import Admin, Broker, look_at_broker
-from console.doctor.database import judge_clocks, judge_schema
+from console.doctor.database import judge_clocks, judge_schema, look_at_database
 from console.doctor.lines import Line
 from console.doctor.round import judge_room
 from ingest.subscriber import client_id_of, subscriptions_of
+from kaimen.clock import SystemClock
 from tests.experiments.stage import fill, small_disk
 from tests.fix_broker import Broker as RealBroker
 from tests.fix_servers import NatsServer, free_port, nats_server, wait_until
@@ -107,6 +108,55 @@ def test_nothing_runs_and_every_line_says_so(database_url: str, broker: RealBrok
     again = doctor(KAIMEN_DATABASE_URL=database_url, KAIMEN_BROKER_URL=broker.url)[1]
     assert again[f"session {NAME}"]["state"] == "wrong"
     assert again["duty of garden"]["state"] == "wrong", "a home is watched, and nobody is there to be told"
+
+
+def test_doors_that_only_cards_of_another_home_open_are_named(database_url: str) -> None:
+    now = datetime.now(UTC)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO communities (id, name) VALUES ('garden', 'Garden')")
+        connection.execute("INSERT INTO sites VALUES ('south', 'garden', 'South')")
+        for number in (1, 2):
+            home, door, room = f"h-{number}", f"z-{number}", f"10{number}"
+            connection.execute(
+                "INSERT INTO devices (id, site_id, kind, registered_at) VALUES (%s, 'south', 'controller', %s)",
+                (door, now - timedelta(days=9)),
+            )
+            connection.execute(
+                "INSERT INTO households (id, site_id, label, building, unit, floor, room)"
+                " VALUES (%s, 'south', %s, '1', '1', 1, %s)",
+                (home, f"1-1-{room}", room),
+            )
+            connection.execute(
+                "INSERT INTO household_doors (household_id, device_id, role, from_at) VALUES (%s, %s, 'dwelling', %s)",
+                (home, door, now - timedelta(days=9)),
+            )
+            connection.execute(
+                "INSERT INTO credentials (token, class, household_id) VALUES (%s, 'resident', %s)",
+                (f"card-{number}", home),
+            )
+
+    def open_by(door: str, card: str, days_ago: int) -> None:
+        at = now - timedelta(days=days_ago)
+        with psycopg.connect(database_url) as connection:
+            connection.execute("SELECT ensure_event_partitions(%s, %s)", (at, at))
+            connection.execute(
+                "INSERT INTO door_events (occurred_at, received_at, recorded_at, device_no, boot, seq, ts_ms, up_ms,"
+                " clock_quality, replayed, type, credential, plausible, batch)"
+                " SELECT %(at)s, %(at)s, %(at)s, no, 1, %(seq)s, 0, 0, 'ntp', false, 'AccessTaken', %(card)s, true, 1"
+                " FROM devices WHERE id = %(door)s",
+                {"at": at, "seq": 10 - days_ago, "card": card, "door": door},
+            )
+
+    def crossed() -> list[str]:
+        found = look_at_database(database_url, clock=SystemClock(), scaled=False, groups=1)
+        return [line.part for line in found.lines if line.part.startswith("door ")]
+
+    open_by("z-1", "card-2", 2)
+    assert crossed() == [], "a neighbour may have been let in once"
+    open_by("z-1", "card-2", 1)
+    assert crossed() == ["door z-1"]
+    open_by("z-1", "card-1", 0)
+    assert crossed() == [], "her own card opens it too: it is hers"
 
 
 def test_a_session_that_is_kept_is_seen_and_stays(database_url: str, broker: RealBroker) -> None:
