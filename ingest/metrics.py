@@ -92,6 +92,10 @@ SNAPSHOT_REACHED_BACK = Counter(
 REGISTRY_READS = Counter(
     "kaimen_ingest_registry_reads", "Looks at the registry: whole, or only what changed", ["kind"]
 )
+REGISTRY_UNTOLD = Counter(
+    "kaimen_ingest_registry_untold",
+    "Differences of the registry of which no note was left, found by a whole read",
+)
 REBUILD_SECONDS = Gauge("kaimen_ingest_rebuild_seconds", "Wall time of the newest rebuild", ["group"])
 DATABASE_FAILURES = Counter(
     "kaimen_ingest_database_failures", "Writing transactions rolled back by the world"

@@ -344,7 +344,7 @@ WHERE %(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]);
 -- name: load_doors
 SELECT household_id, device_id, role, from_at, to_at FROM household_doors
 WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[])
-ORDER BY household_id, device_id, from_at NULLS FIRST;
+ORDER BY household_id, device_id, from_at NULLS FIRST, role;
 
 -- name: load_households_of_doors
 SELECT DISTINCT household_id FROM household_doors WHERE device_id = ANY (%(devices)s::text[]);

@@ -48,14 +48,19 @@ class BookChanges:
     household_no: Mapping[str, int | None]
 
     def __bool__(self) -> bool:
+        return self.count() > 0
+
+    def count(self) -> int:
+        """How many things are otherwise."""
         registry = self.registry
-        return bool(
-            registry.devices
-            or registry.households
-            or registry.credentials
-            or self.device_no
-            or self.household_no
+        told = (
+            registry.devices,
+            registry.households,
+            registry.credentials,
+            self.device_no,
+            self.household_no,
         )
+        return sum(map(len, told))
 
 
 @dataclass(slots=True)

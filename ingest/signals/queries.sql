@@ -47,7 +47,7 @@ WHERE (%(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]))
 -- name: load_doors
 SELECT household_id, device_id, role, from_at, to_at FROM household_doors
 WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[])
-ORDER BY household_id, device_id, from_at;
+ORDER BY household_id, device_id, from_at, role;
 
 -- name: load_sensors
 -- Sensors inside a home: named as such, bound to it alone, or standing in the place that is its label.

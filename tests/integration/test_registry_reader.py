@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import time
 from typing import LiteralString, cast
 
 import pytest
 
 from ingest.rows.book import Book, load_book
-from ingest.rows.registry_reader import RegistryReader
+from ingest.rows.registry_reader import WHOLE_EVERY_S, RegistryReader
 from ingest.signals.store import DoorFacts, DoorTurn, Register, load_homes
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, connect
@@ -125,3 +126,23 @@ def test_a_change_that_is_committed_after_a_later_one_is_not_missed(database_url
         book.registry.take(first.registry)
         slow.commit()
         assert set(reader.read_changes(ours, book, now_ms=BEGIN_MS).registry.households) == {"h-1"}
+
+
+def test_what_changed_without_a_note_is_found_by_the_whole_read_that_comes_in_any_case(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lay_out_many(database_url, 2)
+    with connect(database_url, service="test", autocommit=True) as ours:
+        reader = RegistryReader(0, 1)
+        book = reader.read(ours, now_ms=BEGIN_MS)
+        ours.execute("ALTER TABLE households DISABLE TRIGGER households_changed")
+        ours.execute(
+            "UPDATE households SET watched_from = %s WHERE id = 'h-1'", (as_datetime(BEGIN_MS + DAY),)
+        )
+        assert not reader.read_changes(ours, book, now_ms=BEGIN_MS)
+        begun = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: begun + WHOLE_EVERY_S * 2)
+        found = reader.read_changes(ours, book, now_ms=BEGIN_MS)
+        assert set(found.registry.households) == {"h-1"}
+        book.registry.take(found.registry)
+        assert not reader.read_changes(ours, book, now_ms=BEGIN_MS)
