@@ -47,6 +47,7 @@ class DeviceEntry:
     button: str | None = None
     vendor: str = ""
     model: str = ""
+    supervision_s: int | None = None  # None: the edge goes by how often the device uses to be heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,9 @@ def _entry(number: int, value: Any) -> DeviceEntry:
     dialect = as_text(row.get("dialect"))
     if dialect is not None and dialect not in DIALECTS:
         raise DeviceTableError(f"row {number}: dialect {dialect!r} is none of {', '.join(sorted(DIALECTS))}")
+    supervision_s = row.get("supervision_s")
+    if supervision_s is not None and not (isinstance(supervision_s, int) and supervision_s > 0):
+        raise DeviceTableError(f"row {number}: 'supervision_s' is a number of seconds")
     button = as_text(row.get("button"))
     if button is not None and button not in _BUTTONS:
         raise DeviceTableError(f"row {number}: 'button' is one of {', '.join(_BUTTONS)}")
@@ -99,6 +103,7 @@ def _entry(number: int, value: Any) -> DeviceEntry:
         button=button,
         vendor=as_text(row.get("vendor")) or "",
         model=as_text(row.get("model")) or "",
+        supervision_s=supervision_s,
     )
 
 

@@ -39,6 +39,7 @@ from edge.tracker import (
     clock_stepped,
     counter_restarted,
     plausible,
+    was_silent,
 )
 from edge.vitals import new_boot
 from kaimen.logs import get_logger
@@ -189,7 +190,7 @@ class Intake:
     def _state_of(self, entry: DeviceEntry, readings: Sequence[Reading], receipt: Receipt) -> DeviceState:
         """Return the device's state in the boot that this frame belongs to; begin one where it must be."""
         state = self._states.get(entry.device) or self._spool.load_state(entry.device)
-        reason = self._boot_ends(state, readings, receipt)
+        reason = self._boot_ends(state, entry, readings, receipt)
         self._continued.add(entry.device)
         if state is not None and reason is None:
             return state
@@ -208,7 +209,11 @@ class Intake:
         )
 
     def _boot_ends(
-        self, state: DeviceState | None, readings: Sequence[Reading], receipt: Receipt
+        self,
+        state: DeviceState | None,
+        entry: DeviceEntry,
+        readings: Sequence[Reading],
+        receipt: Receipt,
     ) -> str | None:
         if state is None:
             return "first"
@@ -216,6 +221,8 @@ class Intake:
             return "clock"
         if counter_restarted(state, readings):
             return "counter"
+        if was_silent(state, entry, readings, receipt):
+            return "silence"
         if state.device in self._continued:
             return None
         if state.machine_boot != self._machine_boot or not self._machine_boot:

@@ -8,6 +8,8 @@ canonical events and the check-in heartbeat leave; pure.
 - A report that brokers redelivered out of order is put, by the device's own time, where it belongs.
 - A device's own counter of openings tells of frames that were lost: each lost opening takes a sequence number that
   never comes, so the coverage rule sees the gap and dates the opening, and no fault is charged to the device.
+- A device without such a counter that was silent for much longer than it uses to be begins a new boot: what it sent
+  meanwhile may be lost, so that time is blind, whatever it says of its contact now.
 - A stored record, and anything older than this boot, gets a boot of its own with exactly one event: it is evidence
   at its instant and covers nothing. The boot id is made of the record, so a copy of it is the same event.
 """
@@ -31,6 +33,13 @@ DISORDER_MAX_MS = 60_000
 CLOCK_STEP_MAX_MS = 60_000
 #: A one-way sensor sends one opening several times within this.
 ONE_WAY_REPEAT_MS = 5_000
+#: Nobody numbers what a device without a counter sends: a silence of more than so many of its usual ones, and of more
+#: than the least, may have swallowed an opening, and begins a new boot. Nothing is watched between two boots.
+SILENCE_PACES = 3
+SILENCE_MIN_MS = 2 * 3_600_000
+#: What is taken for usual until a device has shown it; the longest silence is forgotten by half in so long.
+PACE_FIRST_MS = 8 * 3_600_000
+PACE_HALVES_MS = 2 * 86_400_000
 KEYS_KEPT_MAX = 16
 #: Latest reports of the contact, by the device's own time: a redelivered report is put where it belongs.
 SAMPLES_KEPT_MAX = 32
@@ -67,6 +76,8 @@ class DeviceState:
     samples: tuple[tuple[int, str], ...] = ()
     history_ms: int = 0
     history_contact: str | None = None
+    heard_ms: int | None = None
+    pace_ms: int = PACE_FIRST_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +110,7 @@ def begin_boot(
     return replace(
         fresh, contact=state.contact, opens=state.opens, flags=state.flags, keys=state.keys,
         last_open_ms=state.last_open_ms, samples=state.samples, history_ms=state.history_ms, history_contact=state.history_contact,
+        heard_ms=state.heard_ms, pace_ms=state.pace_ms,
     )  # fmt: skip
 
 
@@ -119,6 +131,30 @@ def counter_restarted(state: DeviceState, readings: Sequence[Reading]) -> bool:
     """Say whether the device's lifetime counter fell: it was reset, and counts from before mean nothing now."""
     counts = [reading.opens for reading in readings if reading.opens is not None]
     return bool(counts) and state.opens is not None and counts[0] < state.opens - 1
+
+
+def is_heard(readings: Sequence[Reading], receipt: Receipt) -> bool:
+    """Say whether the device itself spoke now."""
+    return not receipt.retained and any(reading.heard for reading in readings)
+
+
+def was_silent(state: DeviceState, entry: DeviceEntry, readings: Sequence[Reading], receipt: Receipt) -> bool:
+    """Say whether a device that does not count its openings comes back from a silence in which one may be lost."""
+    if state.heard_ms is None or state.opens is not None or not is_heard(readings, receipt):
+        return False
+    longest_ms = max(SILENCE_MIN_MS, SILENCE_PACES * state.pace_ms)
+    if entry.supervision_s is not None:
+        longest_ms = entry.supervision_s * 1000
+    return receipt.now_ms - state.heard_ms > longest_ms
+
+
+def _hear(state: DeviceState, now_ms: int) -> DeviceState:
+    """Note that the device spoke, and how long it was silent; one outage does not make its length usual."""
+    if state.heard_ms is None:
+        return replace(state, heard_ms=now_ms)
+    silent_ms = max(0, now_ms - state.heard_ms)
+    faded_ms = round(state.pace_ms * 0.5 ** (silent_ms / PACE_HALVES_MS))
+    return replace(state, heard_ms=now_ms, pace_ms=max(faded_ms, min(silent_ms, 2 * state.pace_ms)))
 
 
 class _Turn:
@@ -344,13 +380,14 @@ def advance(
         else:
             _other(turn, reading, token)
     _remember(turn, [reading for reading, _ in live])
+    if is_heard(readings, receipt):
+        turn.state = _hear(turn.state, receipt.now_ms)
     return Decision(turn.state, tuple(turn.events), _check_in(turn, readings), turn.lost)
 
 
 def _check_in(turn: _Turn, readings: Sequence[Reading]) -> Heartbeat | None:
     """Return the heartbeat that this frame is worth: only the device's own frame, and only if no event tells it."""
-    heard = not turn.receipt.retained and any(reading.heard for reading in readings)
-    if not heard or any(event.boot == turn.state.boot for event in turn.events):
+    if not is_heard(readings, turn.receipt) or any(event.boot == turn.state.boot for event in turn.events):
         return None
     up = max(turn.receipt.uptime_ms - turn.state.started_uptime_ms, turn.state.last_up_ms)
     battery = next(

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from edge.credentials import token_of
 from edge.device_table import DeviceEntry
 from edge.reading import Kind, Nature, Reading, read
-from edge.tracker import Decision, DeviceState, Receipt, advance, begin_boot, clock_stepped, counter_restarted
+from edge.tracker import (
+    Decision,
+    DeviceState,
+    Receipt,
+    advance,
+    begin_boot,
+    clock_stepped,
+    counter_restarted,
+    was_silent,
+)
 
 NOW = 1_763_712_000_000
 ENTRY = DeviceEntry(source="z/front", site="garden", device="z-1201", door="3-1-1201")
@@ -218,3 +227,50 @@ def test_a_token_names_nobody_and_is_the_same_every_time() -> None:
     assert token is not None and token.startswith("c_") and "0011223344" not in token
     assert token != token_of("key", "other", "0011223344")
     assert token_of(None, "garden", "0011223344") is None
+
+
+# --- Silences --------------------------------------------------------------------------------------------------------
+
+HOUR_MS = 3_600_000
+
+
+def heard_every(hours: float, times: int, **given: Any) -> DeviceState:
+    """A device that reported its closed contact so often, at such a pace; the last time at ``NOW`` + all of it."""
+    current = state(contact="Closed", **given)
+    for step in range(times):
+        current = fold(current, contact(False), after_ms=round(step * hours * HOUR_MS)).state
+    return current
+
+
+def back_after(current: DeviceState, hours: float, entry: DeviceEntry = ENTRY, **given: Any) -> bool:
+    assert current.heard_ms is not None
+    receipt = Receipt(current.heard_ms + round(hours * HOUR_MS), 1, retained=given.pop("retained", False))
+    return was_silent(current, entry, [contact(False, **given)], receipt)
+
+
+def test_a_sensor_back_after_days_begins_anew_though_its_contact_is_as_it_was() -> None:
+    hourly = heard_every(1, 24 * 8)
+    assert not back_after(hourly, 2.5)
+    assert back_after(hourly, 73), "three days behind a dead gateway are not three days without an opening"
+    assert not back_after(hourly, 73, retained=True), "what a broker kept says nothing about now"
+    assert not back_after(replace(hourly, opens=7), 73, opens=7), (
+        "its own counter proves that it did not open"
+    )
+
+
+def test_a_sensor_that_reports_twice_a_day_is_not_silent_between() -> None:
+    slow = heard_every(12, 40)
+    assert not back_after(slow, 12.5) and back_after(slow, 40)
+    fresh = state(contact="Closed", heard_ms=NOW)
+    assert not back_after(fresh, 12.5) and back_after(fresh, 25), "before its pace is known"
+    seldom = replace(ENTRY, supervision_s=72 * 3600)
+    assert not back_after(slow, 70, seldom) and back_after(slow, 73, seldom), "what the installer wrote holds"
+
+
+def test_an_outage_does_not_become_usual() -> None:
+    hourly = heard_every(1, 24 * 8)
+    receipt = Receipt(hourly.heard_ms + 73 * HOUR_MS, 1)
+    renewed = begin_boot(hourly, ENTRY, receipt, boot="b" * 16, machine_boot="m")
+    after = advance(renewed, ENTRY, [contact(False)], receipt, [None]).state
+    assert after.heard_ms == receipt.now_ms
+    assert back_after(after, 8)
