@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from console.views.case import CaseRow, NextStep
 from console.views.family import FamilyHome, FamilyState
-from console.views.grounds import Grounds, Incident, Technical
+from console.views.grounds import SHARED_CAUSES, Grounds, Incident, Technical
 from console.views.parts import DayLine, LifeSign, Presumed
 from console.views.screens import ResidentPage
 from console.words import Words
@@ -92,8 +92,10 @@ def incident_when(incident: Incident, words: Words) -> str:
     if incident.quiet_since is not None:
         return words.say("incident.quiet_since", at=incident.quiet_since)
     if incident.count > 1:
-        return words.say("incident.count", n=incident.count, at=incident.at)
-    return words.say("incident.at", at=incident.at)
+        when = words.say("incident.count", n=incident.count, at=incident.at)
+    else:
+        when = words.say("incident.at", at=incident.at)
+    return words.say("join.dot").join((when, words.say("signal.late"))) if incident.late else when
 
 
 def grounds_why(grounds: Grounds, words: Words) -> list[str]:
@@ -208,6 +210,8 @@ def _help_ground(home: FamilyHome, words: Words) -> list[str]:
 def _unknown_ground(home: FamilyHome, words: Words) -> list[str]:
     since_ms = max(0, -words.left_ms(home.unknown_since)) if home.unknown_since else 0
     parts = [words.say(f"family.ground.unknown.{home.unknown_cause or 'device'}", since_ms=since_ms)]
+    if home.unknown_cause in SHARED_CAUSES:
+        parts.append(words.say("family.ground.mutes_help", who=words.relation(home.relation)))
     if home.evidence_at is not None:
         who = words.relation(home.relation)
         own = "own" if home.evidence_kind is EvidenceKind.OWN_CREDENTIAL else "door"

@@ -165,6 +165,7 @@ def incident_of(case: LoadedCase) -> Incident | None:
         tampered=cause is CaseCause.DEVICE_FAULT
         and (row["evidence"] or {}).get("type") == EventType.DOOR_TAMPER,
         at_home=case.household is not None,
+        late=bool((row["evidence"] or {}).get("late")),
         quiet_since=_quiet_since(row) if cause is CaseCause.EARLY_WATCH else None,
     )
 

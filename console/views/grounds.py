@@ -11,6 +11,9 @@ from kaimen.vocabulary import (
     Grade,
 )
 
+#: Causes of an outage through which everything in a home speaks, not its door alone.
+SHARED_CAUSES = frozenset({"own", "broker", "site", "gateway"})
+
 
 @dataclass(frozen=True, slots=True)
 class Usual:
@@ -52,6 +55,11 @@ class Technical:
     longest: HouseholdLine | None = None  # the home not seen for the longest
     never_heard: bool = False  # its devices were put in and never spoke
 
+    @property
+    def mutes_help(self) -> bool:
+        """Say whether a help button in these homes is not heard either: it speaks through what is silent."""
+        return self.household_count > 0 and self.cause in SHARED_CAUSES
+
 
 @dataclass(frozen=True, slots=True)
 class Incident:
@@ -65,6 +73,7 @@ class Incident:
     tampered: bool = False  # the device says that it was opened or moved, not that it is broken
     at_home: bool = False  # about a home's own door
     quiet_since: datetime | None = None  # nothing was heard inside since
+    late: bool = False  # it was heard long after it happened
 
     @property
     def word(self) -> str:

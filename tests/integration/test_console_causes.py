@@ -248,8 +248,13 @@ def test_a_tampered_device_and_an_open_door_of_a_home_say_what_to_do(world: Worl
     clerk = world.browser("clerk")
     assert "先朝里喊一声" in clerk.get(f"/cases/{held}").text
     assert "设备故障" in clerk.get(f"/cases/{fault}").text
-    world.write("""UPDATE cases SET evidence = evidence || '{"type": "DoorTamper"}' WHERE id = %s""", fault)
+    assert "迟到的消息" not in clerk.get(f"/cases/{fault}").text
+    world.write(
+        """UPDATE cases SET evidence = evidence || '{"type": "DoorTamper", "late": true}' WHERE id = %s""",
+        fault,
+    )
     page = clerk.get(f"/cases/{fault}").text
+    assert "迟到的消息" in page
     assert "设备被打开或移动" in page and "顺便问问家里是否平安" in page
 
 

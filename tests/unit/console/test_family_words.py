@@ -7,9 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from console.sentences import family_ground
-from console.words import load_words
-from tests.browser.samples import FAMILY_DAY2, NOW
+from console.sentences import family_ground, family_headline
+from console.views.family import FamilyState
+from console.views.grounds import Technical
+from console.words import Words, load_words
+from kaimen.vocabulary import TaskKind
+from tests.browser.samples import FAMILY_AWAY, FAMILY_DAY2, FAMILY_UNKNOWN, NOW
 
 HOME = FAMILY_DAY2.homes[0]
 
@@ -37,3 +40,39 @@ def test_a_relative_is_told_who_has_it_and_when_it_is_late(
     home = replace(HOME, worker=worker, result_by=NOW + timedelta(minutes=minutes))
     told = family_ground(home, load_words(language, "Asia/Shanghai", NOW)).replace("\u200b", "")
     assert said in told and unsaid not in told
+
+
+def _words(language: str) -> Words:
+    return load_words(language, "Asia/Shanghai", NOW)
+
+
+@pytest.mark.parametrize(
+    ("cause", "muted"), [("gateway", True), ("site", True), ("own", True), ("device", False), (None, False)]
+)
+def test_what_silences_a_home_silences_its_help_button_too(cause: str | None, muted: bool) -> None:
+    home = replace(FAMILY_UNKNOWN.homes[0], unknown_cause=cause)
+    assert ("求助按钮也收不到" in family_ground(home, _words("zh"))) is muted
+    assert Technical(cause or "device", "x", "x", NOW, 2).mutes_help is muted
+    assert not Technical(cause or "device", "x", "x", NOW, 0).mutes_help, "no home behind it"
+
+
+def test_a_silent_gateway_is_not_said_to_be_without_power() -> None:
+    home = replace(FAMILY_UNKNOWN.homes[0], unknown_cause="gateway")
+    assert "断电" not in family_ground(home, _words("zh"))
+
+
+@pytest.mark.parametrize(("language", "wrong"), [("zh", "门一开就算"), ("en", "the first opening ends it")])
+def test_an_absence_is_not_said_to_end_by_any_opening(language: str, wrong: str) -> None:
+    assert wrong not in family_ground(FAMILY_AWAY.homes[0], _words(language))
+
+
+@pytest.mark.parametrize(("exact", "when"), [(False, "this morning"), (True, "08:30")])
+def test_a_call_for_help_comes_before_the_day(exact: bool, when: str) -> None:
+    home = replace(
+        HOME, state=FamilyState.HELP, help_at=NOW - timedelta(minutes=12), exact_times=exact, act=TaskKind.RESPOND,
+        worker=None, result_by=NOW + timedelta(minutes=3),
+    )  # fmt: skip
+    words = _words("en")
+    assert "call for help" in family_headline(home, words)
+    ground = family_ground(home, words)
+    assert when in ground and "nobody has taken it yet" in ground and "120" in ground
