@@ -10,26 +10,22 @@ import csv
 import hashlib
 import io
 import json
-import re
 import sys
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from console.books import letters
 from console.books.faults import Fault, Origin
 from console.books.rows import BOOKS, safe_column
 
 Encoding = Literal["utf-8", "gb18030"]
 BYTES_MAX = 64 * 1024 * 1024
-CELL_LENGTH_MAX = 1000
 STDIN = "-"
+_SHEETS = (".xlsx", ".xls", ".xlsm", ".et", ".ods", ".numbers", ".txt", ".tsv")
 
 _ASK_AGAIN = "export the file again from its source as UTF-8, do not mend the letters by hand"
-_CJK = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
-#: What U+FFFD becomes when its bytes are read as GB18030; whatever the letters were, they are gone.
-_REPLACED = "锟斤拷"
 _OTHER_MARKS = {
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK\x03\x04": "a spreadsheet", b"\xd0\xcf\x11\xe0": "a spreadsheet",
 }  # fmt: skip
@@ -94,7 +90,13 @@ def _files_of(paths: Sequence[str], faults: list[Fault]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(item for item in path.iterdir() if item.suffix.lower() == ".csv")
+        # A book that lies there as a spreadsheet is named too, and refused: passed over, its rows would be missing.
+        found = sorted(
+            item
+            for item in path.iterdir()
+            if item.suffix.lower() == ".csv"
+            or (item.stem.lower() in BOOKS and item.suffix.lower() in _SHEETS)
+        )
         if not found:
             faults.append(_whole(path.name, "is a folder without CSV files", f"name them {_names()}"))
         yield from found
@@ -144,7 +146,7 @@ def _decode(data: bytes, file: str, encoding: Encoding, faults: list[Fault]) -> 
     if found:
         faults += found
         return None
-    return body.decode(encoding)
+    return letters.as_standard(body.decode(encoding))
 
 
 def _reads_as(line: bytes, encoding: str) -> str | None:
@@ -180,36 +182,11 @@ def _damage_gb18030(lines: list[bytes], file: str) -> list[Fault]:
             found.append(
                 _whole(file, "is not GB18030: bytes were lost, or encodings are mixed", _ASK_AGAIN, row=row)
             )
-        elif as_utf8 is not None and _CJK.search(as_utf8):
+        elif as_utf8 is not None and letters.CJK.search(as_utf8):
             found.append(
                 _whole(file, "is UTF-8, not GB18030", "leave --encoding away; " + _ASK_AGAIN, row=row)
             )
     return found
-
-
-def _unreadable(text: str) -> str | None:
-    """Say why a cell's text cannot be what somebody wrote; None where it can."""
-    if "\ufffd" in text or _REPLACED in text:
-        return "holds the sign for a lost character"
-    if "??" in text:
-        return "holds question marks where letters were lost"
-    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
-        return "holds a control character, a line break or half a character"
-    if len(text) > CELL_LENGTH_MAX:
-        return "is too long"
-    return None if text.isascii() else _read_twice(text)
-
-
-def _read_twice(text: str) -> str | None:
-    for wrong in ("latin-1", "cp1252", "gb18030"):
-        try:
-            before = text.encode(wrong).decode("utf-8")
-        except UnicodeError:
-            continue
-        # Two characters of Chinese by chance in bytes of another encoding: no name is like that.
-        if wrong != "gb18030" or len(_CJK.findall(before)) >= 2:
-            return "was read in the wrong encoding once already"
-    return None
 
 
 # Rows ---------------------------------------------------------------------------------------------------------------
@@ -218,7 +195,7 @@ def _read_twice(text: str) -> str | None:
 def _check_cells(origin: Origin, cells: Iterable[tuple[str, Any]], faults: list[Fault]) -> bool:
     right = True
     for column, value in cells:
-        what = _unreadable(value) if isinstance(value, str) else None
+        what = letters.find_lost(value) if isinstance(value, str) else None
         if not isinstance(value, str | int | float | bool | None):
             what = "is a list or an object"
         if what is not None:

@@ -59,6 +59,38 @@ def _parse_instant(value: object) -> object:
     return at
 
 
+#: What a spreadsheet makes of "3-1" or "12/1" that was typed into a cell not formatted as text, and of a number.
+_MONTH = "(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+_SHEET_DATE = re.compile(
+    r"\d{1,2}月\d{1,2}日|(19|20)\d\d[-/年]\d{1,2}[-/月]\d{1,2}日?|(19|20)\d\d年\d{1,2}月"
+    rf"|\d{{1,2}}-{_MONTH}|{_MONTH}-\d{{2}}"
+)
+_SHEET_NUMBER = re.compile(r"\d+\.0|\d(\.\d+)?E\+\d+")
+#: What stands in a name in place of a letter that an old code page does not have.
+_LOST_LETTERS = frozenset("?？□▯〓")
+_DIGITS_MAX = 15
+
+
+def _typed(value: str) -> str:
+    if _SHEET_DATE.fullmatch(value):
+        raise ValueError("is a date, which a spreadsheet made of a number like 3-1")
+    if _SHEET_NUMBER.fullmatch(value):
+        raise ValueError("is a number a spreadsheet rounded or pointed")
+    return value
+
+
+def _whole_name(value: str) -> str:
+    if set(value) & _LOST_LETTERS:
+        raise ValueError("holds a sign where a letter was lost")
+    return value
+
+
+def _one_number(value: str) -> str:
+    if sum(letter.isdigit() for letter in value) > _DIGITS_MAX:
+        raise ValueError("has more digits than a telephone number")
+    return value
+
+
 _CLOCK = "write the community's time, such as 07:30, both or neither"
 _PLAIN_ID = "write lower-case letters, digits and hyphens, 1 to 64, the same id everywhere"
 _ID = "write letters, digits, dots, hyphens and underscores, 1 to 64; never a person's own number"
@@ -83,6 +115,8 @@ Id = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description=_ID), AfterValidator(_pseudonymous)
 ]
 Name = Annotated[str, Field(min_length=1, max_length=100, description="write 1 to 100 characters")]
+_PLACE = "write it as it is called, 1 to 100 characters; format the sheet's column as text before"
+Place = Annotated[str, Field(min_length=1, max_length=100, description=_PLACE), AfterValidator(_typed)]
 Words = Annotated[str, Field(max_length=200, description="write at most 200 characters")]
 Instant = Annotated[datetime, BeforeValidator(_parse_instant), Field(description=_TIME)]
 Seconds = Annotated[int, Field(ge=1, le=7 * _DAY_S, description="write whole seconds, at most 604800")]
@@ -91,6 +125,7 @@ Phone = Annotated[
     Field(
         pattern=r"^\+?[0-9][0-9 -]{2,30}$", description="write digits, as text, not as a number of a sheet"
     ),
+    AfterValidator(_one_number),
 ]
 Zone = Annotated[
     str, Field(max_length=64, description="write a name such as Asia/Shanghai"), AfterValidator(_known_zone)
@@ -152,7 +187,7 @@ Metres = Annotated[int, Field(ge=-20_000, le=20_000, description=_METRES)]
 class BuildingRow(Row):
     key: ClassVar[tuple[str, ...]] = ("site_id", "name")
     site_id: PlainId
-    name: Name
+    name: Place
     x_m: Metres
     y_m: Metres
     width_m: int = Field(40, ge=3, le=1_000, description="write whole metres, 3 to 1000")
@@ -176,11 +211,11 @@ class DeviceRow(Row):
 class HouseholdRow(Row):
     id: Id
     site_id: PlainId
-    label: Name
-    building: Name
-    unit: Name
+    label: Place
+    building: Place
+    unit: Place
     floor: int = Field(ge=-20, le=300, description="write a whole number, -20 to 300")
-    room: Name
+    room: Place
     grid: Words = ""
     tenure: Literal["owner", "rented", "vacant", "collective"] = "owner"
     policy_id: Id = "mandated"
@@ -204,7 +239,9 @@ class PersonRow(Row):
     birth_year: int | None = Field(None, ge=1890, le=2100, description="write the year, such as 1944")
     hard_of_hearing: bool = Field(False, description="write true or false")
     language: Literal["zh", "en"] = "zh"
-    name: Name | None = Field(None, description="write 1 to 100 characters")
+    name: Annotated[Name, AfterValidator(_whole_name)] | None = Field(
+        None, description="write 1 to 100 characters, every letter of it"
+    )
     phone: Phone | None = Field(None, description="write digits, as text, not as a number of a sheet")
 
 
