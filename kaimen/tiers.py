@@ -1,9 +1,10 @@
 """An instant enters; stored door events that ended before it are packed, in whatever way the server offers.
 
-Three tiers behind one module, chosen by asking the server: plain PostgreSQL (a partition a day; packing writes a day anew
-in the order in which it is read, and gives it an index by credential), TimescaleDB under the Apache licence (nothing to
-be done), and TimescaleDB under the community licence (columnar compression). What is done is written in the database's
-own functions, which belong to its owner (``0048_packed_days.sql``; what is too old goes by ``forget_event_days``).
+Three tiers behind one module, chosen by asking the server: plain PostgreSQL (a partition a day, of pieces of some hours
+where days hold much; packing writes a day anew as one, in the order in which it is read, and gives it an index by
+credential), TimescaleDB under the Apache licence (nothing to be done), and TimescaleDB under the community licence
+(columnar compression). What is done is written in the database's own functions, which belong to its owner
+(``0048_packed_days.sql``, ``0049_days_in_pieces.sql``; what is too old goes by ``forget_event_days``).
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def find_tier(connection: Connection) -> Tier:
 def pack_days(pool: Pool, now: datetime, *, days_max: int = DAYS_A_NIGHT) -> tuple[int, int]:
     """Pack the oldest days that are over and not packed; return how many were, and how many are left for another night.
 
-    While a day is packed, whoever writes to it or reads it waits: so it is done at night, to days for which hardly
-    anything comes any more, and each is a transaction of its own. A day that somebody holds is left, and so is one for
+    While a day is packed, whoever writes to it waits, and whoever reads it unless it was in pieces: so it is done at
+    night, to days for which hardly anything comes any more, and each is a transaction of its own. A day that somebody holds is left, and so is one for
     which the disk has no room: it is written anew beside itself.
     """
     with transaction(pool) as connection:

@@ -34,7 +34,9 @@ BEGIN
   END IF;
   EXECUTE format('CREATE TABLE %I (LIKE door_events) PARTITION BY RANGE (occurred_at)', name);
   WHILE piece_at < end_at LOOP
-    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
+    -- Counted anew when it has doubled: each count makes every plan that is kept over all days be made again.
+    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)'
+                   ' WITH (autovacuum_analyze_scale_factor = 1, autovacuum_vacuum_insert_scale_factor = 1)',
                    name || to_char(piece_at AT TIME ZONE 'UTC', '_HH24'), name,
                    piece_at, piece_at + interval '24 hours' / p_pieces);
     piece_at := piece_at + interval '24 hours' / p_pieces;

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from kaimen.database import Pool, connect, open_pool
+from kaimen.database import Pool, connect, open_pool, queries
 from kaimen.rights import apply_rights
 from kaimen.tiers import PACKED_AFTER, Tier, find_tier, pack_days
 from tests.fix_database import DatabaseServer
@@ -49,6 +50,11 @@ def pieces(url: str) -> dict[str, list[str]]:
             " WHERE i.inhparent = 'door_events'::regclass AND d.relname <> 'door_events_other' GROUP BY 1 ORDER BY 1"
         ).fetchall()
     return {row["day"]: sorted(row["pieces"] or []) for row in found}
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kaimen.tiers._LOCK_TIMEOUT", "100ms")
 
 
 @pytest.fixture
@@ -101,7 +107,7 @@ def test_a_packed_day_lies_by_household_and_is_found_by_card(database_url: str, 
     assert "door_events_20260301_credential" in str(plan)
 
 
-@pytest.mark.usefixtures("plain")
+@pytest.mark.usefixtures("plain", "impatient")
 def test_a_day_that_somebody_writes_to_is_left_for_another_night(database_url: str, pool: Pool) -> None:
     store(database_url, [DAY, DAY + timedelta(days=3)])
     night = DAY + timedelta(days=2) + PACKED_AFTER
@@ -140,6 +146,11 @@ def test_a_day_in_pieces_is_packed_into_one_takes_late_rows_and_is_forgotten_as_
         connection.execute("SELECT make_event_day(%s, 6)", (DAY.date(),))
     store(database_url, given)
     assert len(pieces(database_url)["door_events_20260301"]) == 6
+    with connect(database_url, service="test") as connection:
+        for piece in pieces(database_url)["door_events_20260301"]:  # what the server does by itself
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(piece)))
+        counted = connection.execute(queries("console.rights", "years.sql")["door_events"]).fetchall()
+    assert counted == [{"year": 2026, "count": 24}]
     assert pack_days(pool, DAY + timedelta(days=1) + PACKED_AFTER) == (1, 0)
     assert pack_days(pool, DAY + timedelta(days=1) + PACKED_AFTER) == (0, 0)
     assert pieces(database_url) == {"door_events_20260301": ["door_events_20260301_whole"]}
@@ -167,7 +178,7 @@ def test_a_day_in_pieces_is_packed_into_one_takes_late_rows_and_is_forgotten_as_
     assert pieces(database_url) == {}
 
 
-@pytest.mark.usefixtures("plain")
+@pytest.mark.usefixtures("plain", "impatient")
 def test_a_day_in_pieces_is_packed_beside_who_reads_other_days_and_left_to_who_reads_it(
     database_url: str, pool: Pool
 ) -> None:
