@@ -496,6 +496,8 @@ class GroupLoop:
         return is_of_group(site_id, self._group_no, self._settings.ingest_groups)
 
     def _wait_s(self) -> float:
+        if self._state is not None and self._state.is_behind and not self._settling.is_under_way:
+            return 0.0  # homes wait to be judged
         if self._scaled:
             return SCALED_WAKE_S
         if self._settling.is_under_way:

@@ -468,6 +468,10 @@ FROM stage_crossings c
 WHERE NOT EXISTS (SELECT 1 FROM crossing_withdrawals w WHERE w.crossing_id = c.id)
 ORDER BY announced_at, id;
 
+-- name: load_evidence
+-- Of each home as it was seen last: the instant of its newest evidence and its stage.
+SELECT household_id, (extract(epoch FROM evidence_at) * 1000)::bigint, stage FROM household_states;
+
 -- name: load_standing_checks
 SELECT household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms
 FROM checks_due c

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from psycopg.rows import tuple_row
+
 from ingest.causes import Cause, Causes, OutageCause, StandingOutage
 from ingest.detector import BootBase, CheckDue, CoveragePoint, Crossing, Detector, OutageBegan
 from ingest.detector.state import AWAKE_MAX
@@ -30,6 +32,8 @@ from kaimen.policy import PAST_MAX_MS
 
 _SQL = queries("ingest")
 _ROWS_AT_ONCE = 20_000
+#: After a start so many homes are judged at a pulse only because nobody judged them yet: half a second or so.
+JUDGED_PER_PULSE = 2_500
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,8 @@ def rebuild(
             checks=[*_load_checks(connection), *(item.check for item in held)],
             outages=[item.outage for item in outages if item.outage.device_id not in ours],
         )
+        if len(book.registry.households) > JUDGED_PER_PULSE:
+            detector.put_off(JUDGED_PER_PULSE, _load_evidence(connection, book))
         causes = Causes(
             book.wiring,
             now_ms=start_ms,
@@ -194,6 +200,14 @@ def _load_crossings(connection: Connection) -> list[Crossing]:
         )
         for row in connection.execute(_SQL["load_standing_crossings"]).fetchall()
     ]  # fmt: skip
+
+
+def _load_evidence(connection: Connection, book: Book) -> dict[str, tuple[int, int]]:
+    """Return each home's newest evidence and its stage, as readers were shown them last."""
+    with connection.cursor(name="rebuild_evidence", binary=True, row_factory=tuple_row) as cursor:
+        cursor.itersize = _ROWS_AT_ONCE
+        cursor.execute(_SQL["load_evidence"])
+        return {home: (at_ms, stage) for home, at_ms, stage in cursor if home in book.household_no}
 
 
 def _load_checks(connection: Connection) -> list[CheckDue]:

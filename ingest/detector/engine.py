@@ -7,7 +7,7 @@ itself the plain rule judges.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import islice
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from ingest.detector import kernel
 from ingest.detector.arming import arm
+from ingest.detector.backlog import Backlog
 from ingest.detector.batches import Batch, FastLane
 from ingest.detector.changes import RegistryChanges
 from ingest.detector.cold import Hot, Load, cool, hot_of, still_holds, take_tail
@@ -113,6 +114,9 @@ class Detector:
         self._went_past: dict[int, list[str]] = {}
         #: Devices that were told of such heartbeats when they woke.
         self._told: set[str] = set()
+        #: Those that wait for their first judgement, and how many of them a pulse takes; None: everybody at once.
+        self._backlog = Backlog()
+        self._judged_max: int | None = None
         self._pending: list[Fact] = []
         self._lane: FastLane | None = None
         self._packed_to = 0
@@ -125,6 +129,7 @@ class Detector:
         self._lane = None
         #: What ``columns.device`` of a batch counts.
         self._device_ids = list(self._registry.devices)
+        self._backlog = Backlog()
         gone = self._homes.replace(self._registry)
         self._changed_views.clear()
         self._views.clear()
@@ -141,6 +146,47 @@ class Detector:
         household = self._homes[number]
         self._state.set_due(number, max(household.watched_from_ms, self._next_ms))
         self._state.set_thresholds(number, household.thresholds_ms)
+
+    # -- first judgements -----------------------------------------------------------------------------------
+
+    def put_off(self, judged_max: int, evidence: Mapping[str, tuple[int, int]]) -> None:
+        """Judge no more than so many homes at a pulse only because nobody judged them yet.
+
+        ``evidence`` is the instant of each home's newest and its stage, as they were seen last. First come those of
+        whom there may be something to say soonest; who is touched or comes later than that is judged as ever.
+        """
+        self._judged_max = judged_max
+        if len(self._dirty) > judged_max:
+            self._put_off(self._dirty, evidence)
+
+    def _put_off(self, numbers: Set[int], evidence: Mapping[str, tuple[int, int]]) -> None:
+        later = sorted(numbers)
+        self._backlog.add(later, [self._owed_ms(number, evidence) for number in later])
+        for number in later:
+            self._state.set_due(number, FOREVER)
+        self._dirty.difference_update(later)
+
+    def _owed_ms(self, number: int, evidence: Mapping[str, tuple[int, int]]) -> int:
+        """Return an instant before which nothing can have to be said of a home.
+
+        Whatever she did since, no stage is reached sooner than its threshold after the newest evidence, and none was
+        before she was watched.
+        """
+        home = self._homes[number]
+        since_ms, stage = evidence.get(home.household_id, (home.watched_from_ms, 0))
+        if (stage and home.absences) or (not evidence and self._homes.is_known(number)):
+            return 0
+        return since_ms + home.thresholds_ms[stage] if stage < len(home.thresholds_ms) else FOREVER
+
+    @property
+    def backlog_count(self) -> int:
+        """How many homes wait for their first judgement."""
+        return len(self._backlog)
+
+    @property
+    def owed_ms(self) -> int:
+        """The instant before which nothing can have to be said of any of them."""
+        return self._backlog.owed_ms()
 
     def _let_go(self, watch: Watch | Remembered) -> None:
         """A household is no longer watched (consent withdrawn, moved): nothing may stand for it."""
@@ -171,6 +217,7 @@ class Detector:
             self._state.grow(len(self._homes) + len(self._homes) // GROWN_PART)
             self._found = np.empty(len(self._state.due_s), np.int64)
         for number in (*moved.left, *moved.touched):
+            self._backlog.drop(number)
             self._state.level[number] = PLAIN
             self._state.set_due(number, FOREVER)
             self._dirty.discard(number)
@@ -181,6 +228,8 @@ class Detector:
         for number in moved.touched:
             self._set_up(number)
         self._dirty |= moved.touched
+        if self._judged_max is not None and len(moved.touched) > self._judged_max:
+            self._put_off(moved.touched, {})
 
     # -- messages -------------------------------------------------------------------------------------------
 
@@ -508,6 +557,8 @@ class Detector:
             self._catch_up(self._homes.watch(number), pulse_ms, facts)
             if count % RESTED_EVERY == 0:
                 self.rest()
+        if self._judged_max is not None:
+            self._dirty.update(self._backlog.take(self._judged_max))
         dirty, homes = self._dirty, self._homes
         for count, number in enumerate(sorted(dirty, key=lambda number: homes[number].household_id), start=1):
             watch = self._homes.watch(number)
@@ -537,6 +588,7 @@ class Detector:
 
     def _judge(self, watch: Watch, pulse_ms: int, facts: list[Fact]) -> None:
         household = watch.rule.household
+        self._backlog.drop(watch.index)
         self._settle_watch(watch)
         if pulse_ms < household.watched_from_ms:
             self._state.level[watch.index] = PLAIN
@@ -726,7 +778,7 @@ class Detector:
 
     def has_work(self, pulse_ms: int) -> bool:
         """Say whether a pulse at ``pulse_ms`` could do anything."""
-        return bool(self._dirty or self._pending) or self.next_due_ms() <= pulse_ms
+        return bool(self._dirty or self._pending or self._backlog) or self.next_due_ms() <= pulse_ms
 
     def watched_households(self) -> list[str]:
         return [home.household_id for _, home in self._homes.numbered()]

@@ -303,6 +303,10 @@ class Homes:
         self._remembered[number] = woken
         return woken
 
+    def is_known(self, number: int) -> bool:
+        """Say whether anything is remembered of a household."""
+        return self._remembered[number] is not None
+
     def awake(self, number: int) -> Watch | None:
         """Return what is remembered of a household if it is awake."""
         watch = self._remembered[number]

@@ -41,6 +41,8 @@ from kaimen.vocabulary import Admission, QuarantineReason
 PULSE_MS = 1000
 #: Devices put to sleep after a turn, where more are awake than may be: some microseconds each, and as many as it woke.
 RESTED_PER_TURN, RESTED_PER_EVENT = 100, 2
+#: A turn ends within so long: what was not owed when it began is not owed at its end.
+OWED_MARGIN_MS = 60_000
 #: Rows told of together while a turn goes on: fewer would cost more than is gained.
 ROWS_AT_ONCE = 1_000
 
@@ -96,8 +98,16 @@ class GroupState:
 
     @property
     def has_pulsed(self) -> bool:
-        """Whether there was a pulse since the state was built: every turn ends with one from then on."""
-        return self._pulsed
+        """Whether everything was said that is due by the newest pulse: every turn ends with one from then on.
+
+        Not before the first pulse, nor while there may be something to say of a home that waits to be judged.
+        """
+        return self._pulsed and self._detector.owed_ms > self._pulse_ms + OWED_MARGIN_MS
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether homes wait for their first judgement: there is work whatever comes."""
+        return self._detector.backlog_count > 0
 
     @property
     def turn(self) -> Turn:
@@ -157,7 +167,7 @@ class GroupState:
         if self._owed_ms is not None and self._owed_ms <= pulse_ms:
             self._pulse_at(self._owed_ms)
         # A rebuilt detector judges everybody at its first pulse, also when no second has passed since.
-        if pulse_ms > self._pulse_ms or not self._pulsed:
+        if pulse_ms > self._pulse_ms or not self._pulsed or self.is_behind:
             self._pulse_at(max(pulse_ms, self._pulse_ms))
 
     def _pulse_at(self, pulse_ms: int) -> None:
@@ -361,7 +371,7 @@ class GroupState:
         since_ms = now_ms - max(0, self.coverage.flush_ms - 2 * MINUTE_MS)
         self.coverage.collect(self._detector, since_ms=since_ms)
         self._turn.now_ms = now_ms
-        self._turn.pulse_ms = now_ms if self._pulsed else None
+        self._turn.pulse_ms = now_ms if self.has_pulsed else None
         self._turn.views += [self._as_told(view) for view in self._detector.take_changed_views()]
         self._turn.first_heard |= self.causes.take_first_heard()
         self._turn.losses = self._losses.due(now_ms)

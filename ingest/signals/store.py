@@ -67,6 +67,8 @@ RETRY_MS = 10 * MINUTE_MS
 #: Where more homes than so many changed, they are judged together once in so long: of a crowd of doors each speaks
 #: in many turns, and to go through a home's signs anew for each of them would be most of the work.
 PROMPT_HOMES_MAX, TOGETHER_MS = 50, 1_000
+#: After a start so many homes are judged in a turn, and the others in the next ones.
+FIRST_PER_TURN = 2_500
 #: Homecomings are kept no longer.
 HOMECOMINGS_KEPT_MS = 45 * DAY_MS
 _LATCHED = frozenset({"DoorForcedOpen", "DoorOpenTooLong", "DoorTamper", "DoorFault"})
@@ -135,6 +137,8 @@ class DoorFacts:
         self._register: Register | None = None
         self._registry_id = -1
         self._mark = "0"
+        #: Homes that wait for their first judgement after a start, the last of them the next.
+        self._first: list[str] = []
         self._known: dict[str, bool] = {}
         self._written: dict[str, Presence] = {}
         self._homecomings: set[str] = set()
@@ -411,6 +415,10 @@ class DoorFacts:
             return
         self._judged_ms = now_ms
         changed, self._homes.changed = self._homes.changed, set()
+        if len(changed) > FIRST_PER_TURN and not self._first:
+            self._first, changed = sorted(changed, reverse=True), set()
+        changed.update(self._first[-FIRST_PER_TURN:])
+        del self._first[-FIRST_PER_TURN:]
         news: list[tuple[str, Presence]] = []
         for household_id in sorted(changed):
             home = self._homes.homes.get(household_id)

@@ -22,3 +22,13 @@ def test_a_dead_gateway_makes_one_technical_case_and_no_elders(database_url: str
     with many_homes(database_url, HOMES, behind_gateway=BEHIND) as community:
         community.start_ingest()
         play_a_dead_gateway(community, BEHIND)
+
+
+@pytest.mark.slow
+@pytest.mark.one_store
+def test_our_own_outage_is_the_same_where_homes_are_judged_some_at_a_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.replay.JUDGED_PER_PULSE", 3)
+    with many_homes(database_url, 40) as community:
+        play_our_own_outage(community, 40)

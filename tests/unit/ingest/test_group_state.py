@@ -124,3 +124,20 @@ def test_together_and_one_by_one_write_the_same(seed: int) -> None:
         assert sorted(ours.views, key=lambda view: view.household_id) == sorted(
             theirs.views, key=lambda view: view.household_id
         )
+
+
+def test_nobody_is_said_to_be_judged_up_to_a_pulse_while_one_who_waits_may_have_to_be_told_of() -> None:
+    state = new_state()
+    state._detector.put_off(1, {f"h-{DOORS[0]}": (BEGIN + 3 * HOUR, 0)})
+    now_ms = BEGIN + HOUR + SECOND
+    told = []
+    for _ in DOORS:
+        state.apply((), now_ms)
+        turn = state.draft(now_ms)
+        told.append((turn.pulse_ms, sorted(view.household_id for view in turn.views), state.is_behind))
+        state.confirm(turn)
+    first, second, third, last = told
+    assert [pulse_ms for pulse_ms, _, _ in told] == [None, None, now_ms, now_ms]
+    assert last == (now_ms, [f"h-{DOORS[0]}"], False), "who need not be told of for hours comes last"
+    assert sorted([*first[1], *second[1], *third[1]]) == [f"h-{door}" for door in DOORS[1:]]
+    assert third[2], "it is judged all the same, and holds up nobody"
