@@ -23,6 +23,8 @@ EVENTS_MAX = 500
 BATCH_BYTES_MAX = 64 * 1024
 EVENT_BYTES_MAX = 64 * 1024
 CHANNELS = ("evt", "evb", "hb", "state", "cfg", "cmd", "ack")
+#: What devices say; on the others they are spoken to.
+CHANNELS_UP = ("evt", "evb", "hb", "state", "ack")
 
 _NAME = re.compile(r"[a-z0-9-]{1,64}\Z")
 

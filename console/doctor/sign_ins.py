@@ -19,15 +19,14 @@ from console.doctor.lines import Line, attention, ok
 from console.stack.device_users import DeviceUser, load_device_users
 from console.stack.folder import StackError, StackFolder
 from kaimen.database import connect, queries
+from kaimen.wire import CHANNELS_UP
 
 #: Refusals before this are history.
 LOOKED_BACK = timedelta(hours=1)
 _TAIL_BYTES = 512 * 1024
 _NAMED_MAX = 5
 _WRONG_KEY = re.compile(r'authentication error - User "([^"]*)"')
-_NOT_ITS_OWN = re.compile(
-    r'"([^"]*)" - Publish Violation - Subject "kaimen\.v1\.[^."]*\.[^."]*\.([^."]+)\.([^."]+)\.[^."]+"'
-)
+_NOT_ITS_OWN = re.compile(r'"([^"]*)" - Publish Violation - Subject "(kaimen\.[^"]*)"')
 _FROM_BOOKS = "run kaimen device-users from-books --dir {root}: it is in force at once"
 _REFUSED = (
     "compare password and id with devices.json; kaimen device-users add or from-books. What a sign-in may not say is "
@@ -89,8 +88,14 @@ def _refusal_of(line: str, since: datetime) -> str:
     if key := _WRONG_KEY.search(event):
         return f"{key[1]}: unknown, or wrong password"
     if own := _NOT_ITS_OWN.search(event):
-        return f"{own[1]} spoke for {own[2]}/{own[3]}, which is not its own"
+        return _not_its_own(own[1], own[2].split("."))
     return ""
+
+
+def _not_its_own(name: str, levels: Sequence[str]) -> str:
+    if len(levels) != 7 or levels[6] not in CHANNELS_UP:
+        return f"{name} spoke on {'/'.join(levels)[:200]}, where nobody listens"
+    return f"{name} spoke for {levels[4]}/{levels[5]}, which is not its own"
 
 
 def read_tail(path: Path) -> list[str]:

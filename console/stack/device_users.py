@@ -16,7 +16,7 @@ from typing import Any
 
 from console.stack.folder import StackError, StackFolder, read_json, write_json
 from console.stack.processes import ProcessMark, is_alive
-from kaimen.wire import format_topic, is_name
+from kaimen.wire import CHANNELS_UP, format_topic, is_name
 
 FILE = "devices.json"
 #: Names of the services' own users.
@@ -34,8 +34,11 @@ class DeviceUser:
     devices: tuple[str, ...]
 
     def publish(self) -> tuple[str, ...]:
-        """Return the subjects below which it may publish."""
-        return tuple(f"{self._root(device)}.>" for device in self.devices)
+        """Return the subjects it may publish on.
+
+        Not all below a device: on a channel there is not, nobody listens, and what is said there is answered and lost.
+        """
+        return tuple(f"{self._root(device)}.{word}" for device in self.devices for word in CHANNELS_UP)
 
     def subscribe(self) -> tuple[str, ...]:
         """Return the subjects it may hear: settings and commands of its own."""

@@ -81,9 +81,13 @@ def test_a_gateway_speaks_for_its_own_doors_and_for_no_other(nats: Nats, tmp_pat
     wait_until(lambda: speaks_mqtt(nats.mqtt_port, name, password), "the broker lets the new gateway in")
 
     ingest = next(user for user in nats.users if user.name == "ingest")
-    listener = Speaker(nats, ingest.name, ingest.password, "kaimen/v1/+/+/+/+/evt")
+    listener = Speaker(nats, ingest.name, ingest.password, "kaimen/v1/+/+/+/+/evt", "kaimen/v1/+/+/+/+/event")
     gateway = Speaker(nats, name, password)
     try:
+        # A channel there is not: refused, and told by the doctor, instead of answered and heard by nobody.
+        gateway.client.publish(
+            format_topic("garden", "z-1201", "evt").replace("/evt", "/event"), b"{}", qos=1
+        )
         for site, device in (
             ("garden", "z-9999"),
             ("other", "z-1201"),
@@ -121,4 +125,5 @@ def test_users_are_in_the_settings_of_the_next_start(tmp_path: Path) -> None:
     )
     nats.make_ready_to_start()
     subject = format_topic("garden", "gw-1", "cfg").replace("/", ".").removesuffix(".cfg")
-    assert f'"{subject}.>"' in nats.settings_path.read_text()
+    settings = nats.settings_path.read_text()
+    assert f'"{subject}.evt"' in settings and f'"{subject}.>"' not in settings

@@ -49,5 +49,12 @@ def test_the_brokers_refusals_of_the_last_hour_are_told_once_each() -> None:
     assert list(judge_refusals([logged(wrong_key, 61)], NOW)) == []
 
 
+def test_a_channel_there_is_not_is_told_apart_from_a_device_that_is_not_its_own() -> None:
+    for topic in ("kaimen/v1/f/5/garden/c-9/event", "kaimen/v1/f/5/garden/c-9/evt/1", "kaimen/v2/c-9"):
+        said = f'[1] [ERR] - "c-9" - Publish Violation - Subject "{topic.replace("/", ".")}"'
+        (line,) = judge_refusals([logged(said)], NOW)
+        assert f"c-9 spoke on {topic}, where nobody listens" in line.words
+
+
 def test_no_log_is_no_refusal(tmp_path: Path) -> None:
     assert read_tail(tmp_path / "nats.log") == []
