@@ -546,7 +546,7 @@ SELECT v.no, v.id, v.kind, v.model, v.place, v.gateway_id, v.supervision_s, v.re
           AND g.until_at > %(now)s) AS test_until,
        v.kind IN ('controller', 'contact') AND greatest(v.registered_at, hd.from_at)
          > %(now)s - make_interval(secs => co.commissioning_s) AS on_trial, cp.moved_at,
-       ta.implausible_heartbeats, cp.clock, cp.heard_at IS NULL AND st.heard_at IS NULL AS never_heard,
+       ta.implausible_heartbeats, cp.clock, cp.heard_at IS NULL AND st.heard_at IS NULL AS never_heard, od.overdue,
        (SELECT count(DISTINCT d.household_id) FROM household_doors d WHERE d.device_id = v.id AND d.to_at IS NULL) AS household_count,
        EXISTS (SELECT 1 FROM household_doors d JOIN household_states s ON s.household_id = d.household_id
                WHERE d.device_id = v.id AND d.to_at IS NULL AND s.in_fault) AS in_fault,
@@ -570,15 +570,23 @@ LEFT JOIN LATERAL (
   SELECT o.began_at, o.cause FROM outages_now o WHERE o.device_id = v.id AND o.ended_at IS NULL
   ORDER BY o.began_at DESC LIMIT 1
 ) o ON true
+-- What no watched home depends on has no outage of its own; heartbeats are written every ten minutes.
+CROSS JOIN LATERAL (
+  SELECT v.retired_at IS NULL AND coalesce(greatest(st.heard_at, cp.heard_at)
+           < %(now)s - make_interval(secs => v.supervision_s + 600), false) AS overdue
+) od
 WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
   AND (%(ids)s::text[] IS NULL OR v.id = ANY(%(ids)s))
-  AND (NOT %(troubled)s OR o.began_at IS NOT NULL OR v.retired_at IS NULL AND fh.heard_at IS NULL)
-ORDER BY (o.began_at IS NULL AND fh.heard_at IS NOT NULL), o.began_at, v.place, v.id LIMIT %(limit)s OFFSET %(offset)s
+  AND (NOT %(troubled)s OR o.began_at IS NOT NULL OR od.overdue OR v.retired_at IS NULL AND fh.heard_at IS NULL)
+ORDER BY (o.began_at IS NULL AND NOT od.overdue AND fh.heard_at IS NOT NULL), o.began_at, v.place, v.id LIMIT %(limit)s OFFSET %(offset)s
 
 -- name: device_totals
 SELECT count(*) AS total,
        count(*) FILTER (WHERE EXISTS (SELECT 1 FROM outages o WHERE o.device_id = v.id
-         AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id))) AS not_known,
+         AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id))
+         OR greatest((SELECT st.heard_at FROM device_states st WHERE st.device_id = v.id),
+                     (SELECT to_timestamp(max(c.last_received_ms) / 1000.0) FROM coverage_points c WHERE c.device_no = v.no))
+            < %(now)s - make_interval(secs => v.supervision_s + 600)) AS not_known,
        count(*) FILTER (WHERE EXISTS (SELECT 1 FROM agreements g WHERE g.device_id = v.id AND g.state = 'agreed'
          AND g.until_at > %(now)s)) AS on_test
 FROM devices v JOIN sites si ON si.id = v.site_id

@@ -51,7 +51,7 @@ def _device(row: Mapping[str, Any]) -> DeviceRow:
         kind=row["kind"],
         model=row["model"],
         place=row["place"],
-        known=row["unknown_since"] is None and not row["never_heard"],
+        known=row["unknown_since"] is None and not row["never_heard"] and not row["overdue"],
         heard_at=row["heard_at"],
         supervision_ms=row["supervision_s"] * 1000,
         gateway=row["gateway_id"],

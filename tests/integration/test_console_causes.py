@@ -191,7 +191,7 @@ def test_the_family_page_says_first_that_help_was_called_for(world: World) -> No
         assert found is not None
         return found[1].replace("\u200b", "")
 
-    assert headline() == "妈妈家的门三天没有开过。"
+    assert headline() == "妈妈家的门三天以上没有开过。"
     sos = signalled(world, SignalKind.SOS)
     assert headline() == "妈妈家里有人求助。"
     page = family.get("/family").text

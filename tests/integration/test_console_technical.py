@@ -125,6 +125,10 @@ def test_whoever_puts_a_door_up_sees_that_this_very_door_moved_and_later_nobody_
         " WHERE id = 'd-h-wang'"
     )
     world.write(point, 0, heard_ms, heard_ms)
+    # Nobody's outage says so where no watched home depends on it: it is not online all the same.
+    assert ">1 not heard" in client.get("/devices").text
+    world.write("UPDATE coverage_points SET last_received_ms = %s", heard_ms + 500_000)
+    assert ">0 not heard" in client.get("/devices").text
     assert "New here" not in client.get("/devices").text, "when a door moves is its people's own"
     world.write(
         "UPDATE household_doors SET from_at = %s WHERE device_id = 'd-h-wang'", world.now - timedelta(hours=1)
