@@ -61,7 +61,7 @@ def prepare(folder: StackFolder, database_url: str, choice: StreetChoice) -> Non
     with connect(database_url, service="prepare") as connection:
         add_edge(connection, community, now_ms=choice.now_ms)
         staff.keep_rosters(connection, community.site_id, now=as_datetime(choice.now_ms))
-    _write_edge_devices(folder, community)
+    write_edge_devices(folder, community)
     _write_sign_ins(folder, sign_ins)
     write_clock(folder.clock, ClockSetting(SystemClock().now_ms(), choice.now_ms, 0.0))
 
@@ -149,13 +149,15 @@ class Office:
         self._pool.close()
 
 
-def _write_edge_devices(folder: StackFolder, community: Community) -> None:
+def write_edge_devices(folder: StackFolder, community: Community) -> None:
+    """Write the edge's device table: which doors another maker's bridge speaks of."""
     write_json(
         folder.edge_devices,
         [
             {
                 "source": f"zigbee2mqtt/{home.label}", "site": community.site_id, "device": home.door_id,
                 "door": home.label, "dialect": "zigbee2mqtt", "vendor": "simulated", "model": "contact",
+                "supervision_s": community.device_by_id[home.door_id].supervision_s,
             }
             for home in foreign_homes(community)
         ],

@@ -11,10 +11,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from console.stack.folder import StackFolder
 from console.stack.history import as_foreign, play, read_frames, thinned, write_frames
+from console.stack.prepare import write_edge_devices
 from console.stack.registers import foreign_homes
 from console.stack.story import StreetChoice, choose_street, latest_morning, look_at, look_at_homes
 from console.stack.street import BridgePublisher
+from edge.device_table import parse_table
 from edge.dialects import decode
 from firmware_sim.community import make_community
 from firmware_sim.people import Community
@@ -85,6 +88,15 @@ def test_a_history_that_was_cut_off_is_never_taken_for_a_whole_one(whole: Sequen
     for length in (stream.tell() - 4, stream.tell() // 2, 0):
         with pytest.raises(EOFError):
             list(read_frames(io.BytesIO(stream.getvalue()[:length])))
+
+
+def test_the_edge_is_told_how_long_a_door_of_another_maker_may_be_silent(
+    community: Community, tmp_path: Path
+) -> None:
+    folder = StackFolder(tmp_path)
+    write_edge_devices(folder, community)
+    entries = parse_table(folder.edge_devices.read_bytes()).by_source.values()
+    assert {entry.supervision_s for entry in entries} == {SUPERVISION_MS // 1000}
 
 
 def test_doors_of_another_maker_have_no_counter_and_check_in(
