@@ -96,7 +96,11 @@ def _fallback(frame: Frame) -> list[Reading]:
         if any(reading.kind is not Kind.TELEMETRY for reading in found):
             return found
     said = as_open(frame.word)
-    if said is not None and words_of(frame.topic) & _DOOR_WORDS and frame.parts[-1].lower() not in _COMMANDS:
+    if (
+        said is not None
+        and not _DOOR_WORDS.isdisjoint(words_of(frame.topic))
+        and frame.parts[-1].lower() not in _COMMANDS
+    ):
         kind = Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED
         return [read(frame.topic, kind, "a topic named after a door, and a word that says its state")]
     return [read(frame.topic, Kind.UNKNOWN, "no dialect knows this message")]

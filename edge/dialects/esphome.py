@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.dialects.frame import Frame
-from edge.dialects.values import OTHERWISE, as_text, words_of
+from edge.dialects.values import OTHERWISE, as_text, is_named_after, words_of
 from edge.reading import Kind, Nature, Reading, read
 
 _COMPONENTS = frozenset(
@@ -59,8 +59,8 @@ def _binary(source: str, name: str, word: str) -> Reading:
     if word not in ("on", "off"):
         return read(source, Kind.UNKNOWN, f"a state that is neither ON nor OFF: {word[:20]}")
     named = words_of(name)
-    for words, on, off in _CLASSES if not named & _OTHERWISE else ():
-        if named & words:
+    for words, on, off in _CLASSES:
+        if is_named_after(named, words, otherwise=_OTHERWISE):
             return read(
                 source, on if word == "on" else off, f"object id of a known class, {word}", raw=word.upper()
             )
@@ -74,7 +74,7 @@ def _component(source: str, component: str, name: str, frame: Frame) -> Reading:
         return _binary(source, name, word)
     if component == "lock":
         return read(source, _LOCKS.get(word, Kind.UNKNOWN), f"lock {word[:20]}", raw=word.upper())
-    if component == "cover" and not words_of(name) & _COVERED:
+    if component == "cover" and _COVERED.isdisjoint(words_of(name)):
         return read(source, Kind.TELEMETRY, "a cover that is not named after a door", raw=word.upper())
     if component == "cover":
         return read(source, _COVERS.get(word, Kind.UNKNOWN), f"cover {word[:20]}", raw=word.upper())

@@ -18,23 +18,24 @@ from edge.dialects.values import (
     as_open,
     as_text,
     epoch_ms,
+    is_named_after,
     words_of,
 )
 from edge.reading import Kind, Nature, Reading, read
 
 _ROOT = "spBv1.0"
 _CONTROL = ("Node Control/", "Device Control/", "bdSeq", "Properties/")
-#: Last words of a metric name -> what true and false say.
-_WORDS: tuple[tuple[tuple[str, ...], Kind, Kind], ...] = (
-    (("tamper",), Kind.TAMPER, Kind.TELEMETRY),
-    (("sos", "panic", "emergency"), Kind.SOS, Kind.NONE),
-    (("motion", "pir", "movement"), Kind.MOTION, Kind.NO_MOTION),
-    (("occupancy", "occupied", "presence"), Kind.OCCUPIED, Kind.VACANT),
-    (("leak", "water", "flood"), Kind.WATER_LEAK, Kind.WATER_OK),
-    (("smoke", "fire"), Kind.SMOKE, Kind.SMOKE_OK),
-    (("unlocked",), Kind.DOOR_UNLOCKED, Kind.DOOR_LOCKED),
-    (("locked",), Kind.DOOR_LOCKED, Kind.DOOR_UNLOCKED),
-    (("low battery", "lowbattery", "batterylow"), Kind.BATTERY_LOW, Kind.TELEMETRY),
+#: Words of a metric name -> what true and false say.
+_WORDS: tuple[tuple[frozenset[str], Kind, Kind], ...] = (
+    (frozenset({"tamper"}), Kind.TAMPER, Kind.TELEMETRY),
+    (frozenset({"sos", "panic", "emergency"}), Kind.SOS, Kind.NONE),
+    (frozenset({"motion", "pir", "movement"}), Kind.MOTION, Kind.NO_MOTION),
+    (frozenset({"occupancy", "occupied", "presence"}), Kind.OCCUPIED, Kind.VACANT),
+    (frozenset({"leak", "water", "flood"}), Kind.WATER_LEAK, Kind.WATER_OK),
+    (frozenset({"smoke", "fire"}), Kind.SMOKE, Kind.SMOKE_OK),
+    (frozenset({"unlocked"}), Kind.DOOR_UNLOCKED, Kind.DOOR_LOCKED),
+    (frozenset({"locked"}), Kind.DOOR_LOCKED, Kind.DOOR_UNLOCKED),
+    (frozenset({"lowbattery", "batterylow"}), Kind.BATTERY_LOW, Kind.TELEMETRY),
 )
 
 
@@ -67,9 +68,15 @@ def _fact(name: str, value: Any) -> tuple[Kind, str, str | None]:
         return Kind.TELEMETRY, "a value", None
     raw = "ON" if value else "OFF"
     named = words_of(name)
-    for words, yes, no in _WORDS if not named & OTHERWISE else ():
-        if any(set(word.split()) <= named for word in words):
+    for words, yes, no in _WORDS:
+        if is_named_after(named, words, otherwise=OTHERWISE):
             return (yes if value else no), f"metric named after its true state, {raw}", raw
+    if {"low", "battery"} <= set(named):
+        return (
+            (Kind.BATTERY_LOW if value else Kind.TELEMETRY),
+            f"metric named after its true state, {raw}",
+            raw,
+        )
     last = lowered.replace("_", " ").replace("/", " ").split()
     if last and last[-1] in ("open", "opened", "isopen"):
         return (Kind.DOOR_OPEN if value else Kind.DOOR_CLOSED), "metric named open", raw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,7 @@ _FALSE_WORDS = frozenset(
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
-#: Words after which "on" says something else than another word of the name would: a lamp over the door, a heater of
+#: Words that, behind another in a name, make "on" say something else than that one would: a lamp over the door, a heater of
 #: water, a battery that charges, a lock whose "on" is locked.
 OTHERWISE = frozenset(
     {
@@ -179,10 +179,17 @@ def parse_hex(value: Any) -> bytes | None:
         return None
 
 
-def words_of(name: str) -> frozenset[str]:
+def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a name, small and without the numbers behind them: an "outdoor" light is no "door"."""
     parts = _HUMP.sub(" ", name[:256]).lower()
-    return frozenset(word.rstrip("0123456789") for word in _BETWEEN_WORDS.split(parts)) - {""}
+    words = (word.rstrip("0123456789") for word in _BETWEEN_WORDS.split(parts))
+    return tuple(word for word in words if word)
+
+
+def is_named_after(words: Sequence[str], meant: frozenset[str], *, otherwise: frozenset[str]) -> bool:
+    """Say whether a name is of what one of the words in ``meant`` says: the lamp over a door is a lamp."""
+    last = max((place for place, word in enumerate(words) if word in meant), default=None)
+    return last is not None and not any(word in otherwise for word in words[last + 1 :])
 
 
 def levels(topic: str | None) -> list[str]:

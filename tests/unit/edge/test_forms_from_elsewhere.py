@@ -21,7 +21,7 @@ def kinds(topic: str, payload: Any) -> list[str]:
     "name",
     [
         "outdoor_light", "indoor_humidity_high", "gateway_online", "entrance_light", "wiring_fault", "clock_synced",
-        "blocked", "water_heater", "battery_charging", "fireplace", "monitoring", "front_door_locked",
+        "blocked", "water_heater", "entrance_light_on", "battery_charging", "fireplace", "monitoring", "front_door_locked",
     ],
 )  # fmt: skip
 def test_an_object_that_only_sounds_like_a_door_is_left_to_the_device_table(name: str) -> None:
@@ -33,7 +33,7 @@ def test_an_object_that_only_sounds_like_a_door_is_left_to_the_device_table(name
     [
         ("front_door", "door_open"), ("door2", "door_open"), ("frontdoor", "door_open"), ("spring_door", "door_open"),
         ("door_contact_string", "door_open"), ("door_bell", "call"), ("front_door_lock", "door_unlocked"),
-        ("hall_motion_1", "motion"), ("door-sensor-battery-low", "battery_low"),
+        ("hall_motion_1", "motion"), ("heating_room_door", "door_open"), ("water_valve_leak", "water_leak"), ("door-sensor-battery-low", "battery_low"),
     ],
 )  # fmt: skip
 def test_an_object_named_after_its_class_is_read(name: str, kind: str) -> None:
