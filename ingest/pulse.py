@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import psycopg
@@ -428,6 +429,8 @@ class GroupLoop:
         self._heard_until_ms = None
         self._state = state
         self._snapshots.begin(rebuilt.restart, len(book.device_no))
+        alive = partial(self._holding.renew_beside, lease)
+        self._store.prepare(connection, book, now_ms=now_ms, token=lease.token, alive=alive)
         pass_point("rebuilt")
         self._registry_changed = True  # what waited in quarantine is looked for
         self._registered = {

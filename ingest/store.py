@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,6 +128,12 @@ class Store:
         self.kept = Kept()
         self.doors = DoorFacts()
         self._quarantined: int | None = None
+
+    def prepare(
+        self, connection: Connection, book: Book, *, now_ms: int, token: int, alive: Callable[[], None]
+    ) -> None:
+        """Read what the first turn after a start needs: at a million homes more than a turn has time for."""
+        self.doors.prepare(connection, _register(book), now_ms=now_ms, token=token, alive=alive)
 
     def write(self, connection: Connection, lease: Lease, book: Book, turn: Turn) -> int:
         """Write one turn in one transaction and return its batch number; raises as ``begin``."""

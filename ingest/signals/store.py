@@ -7,7 +7,7 @@ alone. What is kept in memory (the newest signs of each home) is disposable and 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -60,6 +60,7 @@ AROUND_MS = DAY_MS
 DEVICE_EVENTS_MAX = 1_000
 #: After a start, devices with something to judge in this time are judged again.
 JUDGED_AGAIN_MS = 2 * DAY_MS
+_ROWS_AT_ONCE = 10_000
 #: Homes and devices that changes are followed one by one for; of more everything is read.
 CHANGES_MAX = 5_000
 #: After the database refused something of ours: how long to leave it alone.
@@ -137,6 +138,9 @@ class DoorFacts:
         self._register: Register | None = None
         self._registry_id = -1
         self._mark = "0"
+        #: What a start found to be judged, and to be forgotten.
+        self._start_triggers: dict[str, tuple[int, int]] = {}
+        self._start_gone: list[str] = []
         #: Homes that wait for their first judgement after a start, the last of them the next.
         self._first: list[str] = []
         self._known: dict[str, bool] = {}
@@ -148,6 +152,21 @@ class DoorFacts:
         self._swept_hour = -1
         self._looks: list[tuple[int, str]] = []
         self._judged_ms = 0
+
+    def prepare(
+        self,
+        connection: Connection,
+        register: Register,
+        *,
+        now_ms: int,
+        token: int,
+        alive: Callable[[], None],
+    ) -> None:
+        """Read what a start needs before there is a turn, whose transaction the server ends with the lease."""
+        self.forget()
+        self._token = token
+        with connection.transaction():
+            self._start(connection, register, now_ms, alive)
 
     def write(self, connection: Connection, register: Register, turn: DoorTurn, *, token: int) -> None:
         """Write what a turn means; a refusal of the database is counted and never stops the turn.
@@ -211,24 +230,42 @@ class DoorFacts:
         self, connection: Connection, register: Register, now_ms: int, newest_id: int
     ) -> dict[str, tuple[int, int]]:
         """Read the registry where it changed, everything at a start; return the devices to judge for that."""
+        if self._homes is None:
+            self._start(connection, register, now_ms)
+        assert self._homes is not None
+        triggers, self._start_triggers = self._start_triggers, {}
+        if self._start_gone:
+            connection.execute(_SQL["forget_presence"], {"ids": self._start_gone})
+            self._start_gone = []
         same_credentials = self._register is not None and self._register.credentials is register.credentials
-        if self._homes is not None and newest_id == self._registry_id and same_credentials:
-            return {}
+        if newest_id == self._registry_id and same_credentials:
+            return triggers
         self._registry_id, self._register = newest_id, register
         mark, before = _mark(connection), self._mark
         self._mark = mark
-        if self._homes is not None:
-            touched = _touched(connection, self._homes, before)
-            if touched is None or not same_credentials:
-                self._take_over(connection, register, load_homes(connection, register, now_ms=now_ms), now_ms)
-            elif touched:
-                found = load_homes(connection, register, now_ms=now_ms, household_ids=sorted(touched))
-                self._take_changes(connection, register, {key: found.get(key) for key in touched}, now_ms)
-            return {}
-        homes = load_homes(connection, register, now_ms=now_ms)
+        touched = _touched(connection, self._homes, before)
+        if touched is None or not same_credentials:
+            self._take_over(connection, register, load_homes(connection, register, now_ms=now_ms), now_ms)
+        elif touched:
+            found = load_homes(connection, register, now_ms=now_ms, household_ids=sorted(touched))
+            self._take_changes(connection, register, {key: found.get(key) for key in touched}, now_ms)
+        return triggers
+
+    def _start(
+        self,
+        connection: Connection,
+        register: Register,
+        now_ms: int,
+        alive: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Read everything; what is to be written for it waits for a turn."""
+        self._mark = _mark(connection)  # first: what changes from here on is looked at again
+        self._registry_id, _ = _look_up(connection, DoorTurn(now_ms))
+        self._register = register
+        homes = load_homes(connection, register, now_ms=now_ms, alive=alive)
         self._homes = Homes(homes, register.credentials)
         self._known = {
-            row["household_id"]: row["known"] for row in connection.execute(_SQL["load_known"]).fetchall()
+            row["household_id"]: row["known"] for row in _stream(connection, "load_known", {}, alive)
         }
         since = {"since": as_datetime(now_ms - MEMORY_MS - DAY_MS)}
         keys = connection.execute(_SQL["load_homecoming_keys"], since).fetchall()
@@ -238,12 +275,12 @@ class DoorFacts:
             for row in connection.execute(_SQL["standing_devices"]).fetchall()
         }
         self._load_signs(connection, register, homes, now_ms)
-        stale = connection.execute(_SQL["load_presence"]).fetchall()
-        gone = [row["household_id"] for row in stale if row["household_id"] in register.household_no]
-        gone = [household_id for household_id in gone if household_id not in homes]
-        if gone:
-            connection.execute(_SQL["forget_presence"], {"ids": gone})
-        return self._recent_triggers(connection, register, now_ms)
+        self._start_gone = [
+            row["household_id"]
+            for row in _stream(connection, "load_presence", {})
+            if row["household_id"] in register.household_no and row["household_id"] not in homes
+        ]
+        self._start_triggers = self._recent_triggers(connection, register, now_ms)
 
     def _forget_gone(self, connection: Connection) -> None:
         assert self._homes is not None
@@ -492,6 +529,17 @@ def _mark(connection: Connection) -> str:
     return mark
 
 
+def _stream(
+    connection: Connection, name: str, values: Mapping[str, Any], alive: Callable[[], None] = lambda: None
+) -> Iterator[dict[str, Any]]:
+    """Read through a cursor on the server: a million rows are never in memory at once."""
+    with connection.cursor(name=f"doors_{name}", binary=True) as cursor:
+        cursor.execute(_SQL[name], values)
+        while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+            alive()
+            yield from rows
+
+
 def _touched(connection: Connection, homes: Homes, mark: str) -> set[str] | None:
     """Return the homes that changes since a mark may concern; None where they are too many to follow."""
     values = {"mark": mark, "rows_max": CHANGES_MAX + 1}
@@ -506,26 +554,31 @@ def _touched(connection: Connection, homes: Homes, mark: str) -> set[str] | None
 
 
 def load_homes(
-    connection: Connection, register: Register, *, now_ms: int, household_ids: Sequence[str] | None = None
+    connection: Connection,
+    register: Register,
+    *,
+    now_ms: int,
+    household_ids: Sequence[str] | None = None,
+    alive: Callable[[], None] = lambda: None,
 ) -> dict[str, Home]:
     """Read the homes of the shard group whose presence may be derived; some, or all."""
     asked = {"households": household_ids, "since": as_datetime(now_ms - MEMORY_MS)}
     doors: dict[str, list[DoorBinding]] = {}
-    for row in connection.execute(_SQL["load_doors"], asked).fetchall():
+    for row in _stream(connection, "load_doors", asked, alive):
         if row["device_id"] in register.device_no:
             from_ms = None if row["from_at"] is None else as_ms(row["from_at"])
             to_ms = None if row["to_at"] is None else as_ms(row["to_at"])
             binding = DoorBinding(row["device_id"], DoorRole(row["role"]), from_ms, to_ms)
             doors.setdefault(row["household_id"], []).append(binding)
     sensors: dict[str, set[str]] = {}
-    for row in connection.execute(_SQL["load_sensors"], asked).fetchall():
+    for row in _stream(connection, "load_sensors", asked, alive):
         sensors.setdefault(row["household_id"], set()).add(row["device_id"])
     absences: dict[str, list[Absence]] = {}
-    for row in connection.execute(_SQL["load_absences"], asked).fetchall():
+    for row in _stream(connection, "load_absences", asked, alive):
         span = Absence(as_ms(row["from_at"]), as_ms(row["to_at"]))
         absences.setdefault(row["household_id"], []).append(span)
     homes = {}
-    for row in connection.execute(_SQL["load_homes"], asked).fetchall():
+    for row in _stream(connection, "load_homes", asked, alive):
         key = row["id"]
         if key in register.household_no and (row["watched"] or row["tells"]):
             inside = frozenset(sensors.get(key, ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import LiteralString, cast
+from typing import Any, LiteralString, cast
 
 import pytest
 
@@ -13,7 +13,7 @@ from ingest.rows.registry_reader import WHOLE_EVERY_S, RegistryReader
 from ingest.signals.store import DoorFacts, DoorTurn, Register, load_homes
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, connect
-from tests.integration.many_homes import BEGIN_MS, DAY, HOUR, lay_out_many
+from tests.integration.many_homes import BEGIN_MS, DAY, HOUR, lay_out_many, many_homes
 from tests.seeds import slow_seeds
 
 #: Each a statement of one change; ``a`` and ``b`` are homes, ``n`` a number that was never used.
@@ -100,7 +100,8 @@ def test_changes_taken_over_one_by_one_give_what_a_whole_read_gives(database_url
             register = Register(book.device_no, book.household_no, book.registry.credentials)
             doors.write(ours, register, DoorTurn(now_ms), token=1)
             assert doors._homes is not None
-            assert doors._homes.homes == load_homes(ours, register, now_ms=now_ms)
+            with ours.transaction():
+                assert doors._homes.homes == load_homes(ours, register, now_ms=now_ms)
 
 
 def _assert_same(book: Book, whole: Book) -> None:
@@ -146,3 +147,27 @@ def test_what_changed_without_a_note_is_found_by_the_whole_read_that_comes_in_an
         assert set(found.registry.households) == {"h-1"}
         book.registry.take(found.registry)
         assert not reader.read_changes(ours, book, now_ms=BEGIN_MS)
+
+
+def test_what_a_start_reads_of_every_home_is_read_before_a_turn_whose_time_is_the_leases(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_turn: list[bool] = []
+    writing = False
+    write = DoorFacts.write
+
+    def noting_write(*words: Any, **more: Any) -> None:
+        nonlocal writing
+        writing = True
+        write(*words, **more)
+        writing = False
+
+    def noting_load(*words: Any, **more: Any) -> dict[str, Any]:
+        in_turn.append(writing)
+        return load_homes(*words, **more)
+
+    monkeypatch.setattr(DoorFacts, "write", noting_write)
+    monkeypatch.setattr("ingest.signals.store.load_homes", noting_load)
+    with many_homes(database_url, 2) as community:
+        community.start_ingest()
+    assert in_turn == [False]
