@@ -92,7 +92,8 @@ def serve(homes: int, url: str, broker_url: str, folder: Path, words: str) -> No
     """Start a worker, wait until everybody was judged, and change the registry."""
     begun = as_datetime(WALL.now_ms())
     began = time.monotonic()
-    with ingest(url, broker_url, folder, within_s=3_600) as service:
+    settings = {"KAIMEN_INGEST_LEASE_S": "15"}  # as it is where nobody says otherwise
+    with ingest(url, broker_url, folder, settings, within_s=3_600) as service:
         print(f"{words}: listens after {time.monotonic() - began:.0f} s", flush=True)
         log = service.program.log_path.read_text()
         print("\n".join(line for line in log.splitlines() if "rebuilt" in line), flush=True)
