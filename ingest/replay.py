@@ -106,8 +106,8 @@ def rebuild(
             checks=[*_load_checks(connection), *(item.check for item in held)],
             outages=[item.outage for item in outages if item.outage.device_id not in ours],
         )
-        if len(book.registry.households) > JUDGED_PER_PULSE:
-            detector.put_off(JUDGED_PER_PULSE, _load_evidence(connection, book))
+        many = len(book.registry.households) > JUDGED_PER_PULSE
+        detector.put_off(JUDGED_PER_PULSE, _load_evidence(connection, book) if many else {})
         causes = Causes(
             book.wiring,
             now_ms=start_ms,

@@ -6,10 +6,13 @@ from __future__ import annotations
 
 import random
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
+from ingest.detector import Registry
 from ingest.detector.backlog import Backlog
+from ingest.detector.changes import RegistryChanges
 from ingest.detector.engine import pulse_at_or_after
 from ingest.detector.facts import Fact
 from ingest.detector.state import FOREVER
@@ -66,3 +69,20 @@ def test_who_may_have_to_be_told_of_soonest_is_judged_first() -> None:
     backlog.add([1], [0])
     assert backlog.take(10) == [1, 4, 7]
     assert (len(backlog), backlog.owed_ms()) == (0, FOREVER)
+
+
+def test_homes_that_one_import_brings_are_judged_some_at_a_pulse() -> None:
+    _, document, _ = random_case(0, very_late=False)
+    registry = parse_registry(document)
+    home = next(iter(registry.households.values()))
+    at_ms = pulse_at_or_after(home.watched_from_ms)
+    detector = Stored().build(Registry(dict(registry.devices), {}, {}), at_ms)
+    detector.put_off(2, {})
+    detector.pulse(at_ms)
+    brought = {f"h-{number}": replace(home, household_id=f"h-{number}", consent=True) for number in range(5)}
+    detector.take_changes(RegistryChanges(households=brought))
+    shown = []
+    while detector.backlog_count:
+        detector.pulse(at_ms)
+        shown.append(len(detector.take_changed_views()))
+    assert shown == [2, 2, 1]
