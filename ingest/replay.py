@@ -32,8 +32,8 @@ from kaimen.policy import PAST_MAX_MS
 
 _SQL = queries("ingest")
 _ROWS_AT_ONCE = 20_000
-#: After a start so many homes are judged at a pulse only because nobody judged them yet: half a second or so.
-JUDGED_PER_PULSE = 2_500
+#: After a start so many homes are judged at a pulse only because nobody judged them yet: a quarter of a second or so.
+JUDGED_PER_PULSE = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ RETRY_MS = 10 * MINUTE_MS
 #: in many turns, and to go through a home's signs anew for each of them would be most of the work.
 PROMPT_HOMES_MAX, TOGETHER_MS = 50, 1_000
 #: After a start so many homes are judged in a turn, and the others in the next ones.
-FIRST_PER_TURN = 2_500
+FIRST_PER_TURN = 1_000
 #: Homecomings are kept no longer.
 HOMECOMINGS_KEPT_MS = 45 * DAY_MS
 _LATCHED = frozenset({"DoorForcedOpen", "DoorOpenTooLong", "DoorTamper", "DoorFault"})
