@@ -11,12 +11,13 @@ CREATE INDEX credentials_household ON credentials (household_id);
 CREATE OR REPLACE FUNCTION note_registry_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO registry_changes (household_id, device_id, kind, recorded_at)
-  SELECT DISTINCT
-    CASE WHEN TG_TABLE_NAME = 'households' THEN changed->>'id' ELSE changed->>'household_id' END,
-    CASE WHEN TG_TABLE_NAME = 'devices' THEN changed->>'id' ELSE changed->>'device_id' END,
-    TG_TABLE_NAME, clock_timestamp()
-  FROM unnest(ARRAY[to_jsonb(OLD), to_jsonb(NEW)]) AS changed
-  WHERE changed IS NOT NULL;
+  SELECT household_id, device_id, TG_TABLE_NAME, clock_timestamp() FROM (
+    SELECT DISTINCT
+      CASE WHEN TG_TABLE_NAME = 'households' THEN changed->>'id' ELSE changed->>'household_id' END AS household_id,
+      CASE WHEN TG_TABLE_NAME = 'devices' THEN changed->>'id' ELSE changed->>'device_id' END AS device_id
+    FROM unnest(ARRAY[to_jsonb(OLD), to_jsonb(NEW)]) AS changed
+    WHERE changed IS NOT NULL
+  ) AS touched;
   PERFORM pg_notify('kaimen_registry', '');
   RETURN NULL;
 END $$;
