@@ -29,7 +29,8 @@ from kaimen.logs import get_logger
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
 STABLE_S = 30.0
-READY_WITHIN_S = 90.0
+#: After an upgrade ingest compiles before it serves: a quarter of a minute on free cores, minutes on small or busy ones.
+READY_WITHIN_S = 240.0
 STOP_WITHIN_S = 15.0
 STARTS_BEFORE_GIVING_UP = 5
 TURN_S = 0.2
