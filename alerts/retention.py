@@ -27,6 +27,8 @@ log = get_logger()
 
 #: The detector reads so far back after a restart (ingest.rows.event_rows.CLAMP_PAST_MS); younger events stay in their place.
 EVENTS_READ_FOR = timedelta(days=91)
+#: Notes of what changed of the registry: whoever runs takes each within a minute, whoever starts needs none.
+NOTES_KEPT_FOR = timedelta(days=7)
 BATCH = 2_000
 BATCHES_MAX = 500
 _LOCK_TIMEOUT = "2s"
@@ -173,6 +175,7 @@ class Keeper:
             if not (lock and lock["locked"]) or not is_owed(now, None if last is None else last["at"]):
                 return None
             report = run_retention(self.pool, now=now, by="service", dry=False)
+            connection.execute(_SQL["forget_registry_notes"], {"before": now - NOTES_KEPT_FOR})
             packed, left = pack_days(self.pool, now)
         self.runs += 1
         log.info(

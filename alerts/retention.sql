@@ -245,3 +245,6 @@ SELECT r.id FROM note_reviews r WHERE r.reviewed_at < %(before)s ORDER BY r.id L
 
 -- name: reviews_1
 DELETE FROM note_reviews WHERE id = ANY(%(ids)s)
+
+-- name: forget_registry_notes
+SELECT forget_registry_notes(%(before)s);

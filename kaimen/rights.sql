@@ -365,6 +365,7 @@ INSERT INTO wanted_functions (role, name) VALUES
 ('kaimen_ingest', 'ensure_event_partitions'), ('kaimen_ingest', 'enter_schema'), ('kaimen_alerts', 'enter_schema'),
 ('kaimen_alerts', 'forget_event_days'), ('kaimen_alerts', 'forget_event_holders'), ('kaimen_alerts', 'standing_holds'),
 ('kaimen_alerts', 'event_days_to_pack'), ('kaimen_alerts', 'pack_event_day'),
+('kaimen_alerts', 'forget_registry_notes'), ('kaimen_rights', 'forget_registry_notes'),
 ('kaimen_alerts', 'may_be_under_14'), ('kaimen_console', 'may_be_under_14'), ('kaimen_console', 'standing_holds'),
 ('kaimen_console', 'enter_schema'), ('kaimen_watchdog', 'enter_schema'),
 ('kaimen_rights', 'forget_event_days'), ('kaimen_rights', 'forget_event_holders'), ('kaimen_rights', 'events_of'), ('kaimen_rights', 'forget_events_of'), ('kaimen_rights', 'find_words'),
