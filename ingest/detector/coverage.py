@@ -588,6 +588,15 @@ class DeviceTrack:
         """Say whether ``(H, now]`` counts while the device is within its supervision."""
         return not self._tampered_now()
 
+    def grows_at(self, pulse_ms: int) -> bool:
+        """Say whether what is watched goes on at a pulse: in the tail, or in what a clock ahead of ours said already."""
+        heard = self.heard_ms()
+        if heard is None or heard <= pulse_ms:
+            return self.has_tail()
+        watched = self._watched
+        index = bisect_right(watched, pulse_ms, key=lambda interval: interval[0])
+        return index > 0 and pulse_ms < watched[index - 1][1]
+
     def in_fault(self) -> bool:
         self.watched()
         newest = max(self.boots.values(), key=lambda track: track.newest_received_ms, default=None)

@@ -403,7 +403,7 @@ class HouseholdRule:
         tracks = self.required_at(pulse_ms).values()
         if not tracks or not known:
             return False
-        return all(track.has_tail() or (track.heard_ms() or 0) > pulse_ms for track in tracks)
+        return all(track.grows_at(pulse_ms) for track in tracks)
 
     def _due_ms(
         self,
