@@ -171,7 +171,7 @@ class Gateway:
         self._upstream.settle()
         self._chores(now_ms, uptime_ms)
         self._upstream.pump()
-        self._upstream.leave_stalled_node()
+        self._upstream.leave_silent_node()
         self._show()
 
     def _control(self, item: Item, now_ms: int, uptime_ms: int) -> None:

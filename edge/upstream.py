@@ -7,7 +7,7 @@ connection is sent again on the next, and is recognised by its (boot, seq).
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge import metrics
 from edge.faults import pass_point
@@ -18,6 +18,15 @@ from kaimen.logs import get_logger
 
 #: A node that takes publications and answers none is cut off from its cluster: another one is tried.
 STALLED_AFTER_S = 30.0
+#: A publication that a broker took and never answered for comes again on another connection alone.
+SWALLOWED_AFTER_S = 60.0
+
+
+class _Flight(NamedTuple):
+    """What one publication holds of the spool, and when it was handed over (monotonic seconds)."""
+
+    ids: tuple[int, ...]
+    sent_s: float
 
 
 class Upstream:
@@ -29,7 +38,8 @@ class Upstream:
         self._log: Any = get_logger()
         self.epoch = 0
         self._order = SendOrder(spool, per_s=per_s)
-        self._in_flight: dict[int, tuple[int, ...]] = {}
+        #: By message id, the one sent first at the front.
+        self._in_flight: dict[int, _Flight] = {}
         self._backlog_flights: set[int] = set()
         self._delivered: list[int] = []
         self._answered_at = 0.0
@@ -56,14 +66,15 @@ class Upstream:
                 return
             self._order.sent(lane, group)
 
-    def leave_stalled_node(self) -> None:
-        """Go to the next node of a cluster when the present one has long answered for nothing."""
-        if self._link.node_count == 1 or not self._in_flight:
+    def leave_silent_node(self) -> None:
+        """Connect anew, to the next node if there is one, where what was sent has long not been answered for."""
+        if not self._in_flight:
             return
-        if time.monotonic() - self._answered_at >= STALLED_AFTER_S:
-            self._log.warning(
-                "the broker node answers for nothing: trying another", count=len(self._in_flight)
-            )
+        now_s = time.monotonic()
+        swallowed = now_s - next(iter(self._in_flight.values())).sent_s >= SWALLOWED_AFTER_S
+        stalled = self._link.node_count > 1 and now_s - self._answered_at >= STALLED_AFTER_S
+        if swallowed or stalled:
+            self._log.warning("the broker does not answer: connecting anew", count=len(self._in_flight))
             self.begin(0)
             self._link.reconnect()
 
@@ -72,12 +83,12 @@ class Upstream:
         if item.epoch != self.epoch:
             metrics.STALE_ACKS.inc()
             return
-        ids = self._in_flight.pop(item.message_id, None)
+        flight = self._in_flight.pop(item.message_id, None)
         self._backlog_flights.discard(item.message_id)
-        if ids is None:
+        if flight is None:
             return
         self._answered_at = time.monotonic()
-        self._delivered.extend(ids)
+        self._delivered.extend(flight.ids)
         metrics.PUBLISHED.inc()
 
     def settle(self) -> None:
@@ -94,9 +105,10 @@ class Upstream:
         message_id = self._link.publish(self.epoch, topic, payload, qos=1, retain=group[0].retain)
         if message_id is None:
             return False
+        now_s = time.monotonic()
         if not self._in_flight:
-            self._answered_at = time.monotonic()
-        self._in_flight[message_id] = tuple(message.id for message in group)
+            self._answered_at = now_s
+        self._in_flight[message_id] = _Flight(tuple(message.id for message in group), now_s)
         if lane is Lane.BACKLOG:
             self._backlog_flights.add(message_id)
             metrics.BACKLOG_SENT.inc(len(group))

@@ -25,6 +25,7 @@ class Cut:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._sockets: list[socket.socket] = []
+        self._mute: set[socket.socket] = set()
         threading.Thread(target=self._accept, daemon=True).start()
 
     @classmethod
@@ -49,6 +50,10 @@ class Cut:
 
     def mend(self) -> None:
         self._whole.set()
+
+    def lose_answers(self) -> None:
+        """Let what the server says on the connections of now come to nobody; it hears what it is told."""
+        self._mute.update(self._sockets[1::2])
 
     def end(self) -> None:
         self._ended = True
@@ -76,6 +81,8 @@ class Cut:
                 self._whole.wait()
                 if self._ended:
                     return
+                if one in self._mute:
+                    continue
                 other.sendall(piece)
             self._whole.wait()
             other.shutdown(socket.SHUT_WR)

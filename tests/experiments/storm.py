@@ -26,6 +26,8 @@ from tests.integration.ingest_street import HOUR, Door, device_id, lay_out
 GATEWAYS = int(os.environ.get("KAIMEN_TEST_GATEWAYS", "500"))
 A_PROCESS = 250
 AWAY_S_MAX = 60.0
+#: As the edge does (``edge.upstream``), sooner: a broker that is just starting may take something and never answer.
+SWALLOWED_AFTER_S = 20.0
 
 
 @dataclass
@@ -52,6 +54,7 @@ class Gateways:
             for number in range(self.number)
         ]
         self._epochs = [0] * self.number
+        self._said_s: dict[int, float] = {}
         self._links = [
             Link(
                 "central", addresses, client_id=f"gw-{self.site}-{number}", inbox=self._inboxes[number],
@@ -81,11 +84,19 @@ class Gateways:
                         self._say_opening(number)
                     elif isinstance(item, Published):
                         self.answered.add(number)
+                if number in self._said_s and number not in self.answered:
+                    self._leave_if_silent(number)
+
+    def _leave_if_silent(self, number: int) -> None:
+        if time.monotonic() - self._said_s[number] >= SWALLOWED_AFTER_S:
+            del self._said_s[number]
+            self._links[number].reconnect()
 
     def _say_opening(self, number: int) -> None:
         """Send the opening that waits, for the first time or again."""
         if number in self.answered or not self.opened:
             return
+        self._said_s[number] = time.monotonic()
         self._links[number].publish(self._epochs[number], *self._messages[number], qos=1)
 
     def open_all(self) -> None:

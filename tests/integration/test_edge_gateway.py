@@ -18,11 +18,13 @@ import msgspec
 import paho.mqtt.client as mqtt
 import pytest
 
+from edge import upstream
 from edge.gateway import Gateway
 from edge.spool import Spool
 from kaimen.clock import SystemClock
 from kaimen.settings import EdgeSettings
 from kaimen.wire import format_topic
+from tests.cut import Cut
 from tests.fix_servers import NatsServer, free_port, nats_server, wait_until
 
 pytestmark = pytest.mark.integration
@@ -253,6 +255,24 @@ def test_a_boot_ends_where_something_can_have_been_lost(site: Site) -> None:
     # A frame without guarantee, then a restart of the machine: only the last run may continue.
     assert len(set(boots)) == 3
     assert boots[2] == boots[3]
+
+
+def test_what_the_broker_never_answers_for_is_sent_again_on_another_connection(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstream, "SWALLOWED_AFTER_S", 0.5)
+    with Cut.before(site.central.url) as wire:
+        with Edge(site.settings(broker_url=wire.url(site.central.url))) as edge:
+            site.sensor.say(False)
+            wait_until(lambda: site.listener.beats(), "the first check-in", within_s=20)
+            wire.lose_answers()
+            site.sensor.say(True)
+            wait_until(lambda: len(site.listener.events()) == 1, "the opening", within_s=20)
+            evidence = lambda: [topic for topic, _ in list(site.listener.heard) if topic in (EVENTS, BATCHES)]  # noqa: E731
+            wait_until(lambda: len(evidence()) >= 2, "the opening again, for nobody answered", within_s=20)
+            wait_until(edge.is_working, "both links stand", within_s=20)
+        assert edge.messages_waiting == 0
+    assert len(site.listener.events()) == 1
 
 
 def test_events_wait_on_disk_while_the_central_broker_is_dead(site: Site) -> None:

@@ -201,7 +201,9 @@ def test_each_class_goes_when_its_time_is_over_and_a_held_home_is_left_alone(wor
     world.write(old_note)
     assert Keeper(world.pool, world.clock).turn() is not None
     (note,) = world.rows("SELECT id FROM registry_changes WHERE recorded_at < '2021-01-01'")
-    assert world.rows("SELECT max(id) AS id FROM registry_changes") == [note], "by the newest a change is known"
+    assert world.rows("SELECT max(id) AS id FROM registry_changes") == [note], (
+        "by the newest a change is known"
+    )
     left = world.rows("SELECT household_id FROM cases WHERE number LIKE 'old-%%'")
     assert [row["household_id"] for row in left] == ["h-li"]
     assert world.rows("SELECT count(*) AS n FROM door_events")[0]["n"] == before - 2
