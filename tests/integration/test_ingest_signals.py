@@ -203,6 +203,7 @@ def test_she_comes_home_goes_out_and_the_family_is_told_of_the_first_alone(datab
     assert count(database_url, "homecomings") == 1
 
 
+@pytest.mark.one_store
 def test_of_a_crowd_of_doors_each_home_is_judged_once_a_second_and_none_is_forgotten(
     database_url: str,
 ) -> None:

@@ -16,6 +16,8 @@ from kaimen.database import Connection, connect
 from tests.integration.many_homes import BEGIN_MS, DAY, HOUR, lay_out_many, many_homes
 from tests.seeds import slow_seeds
 
+pytestmark = pytest.mark.one_store
+
 #: Each a statement of one change; ``a`` and ``b`` are homes, ``n`` a number that was never used.
 CHANGES: tuple[LiteralString, ...] = (
     "UPDATE households SET watched_from = %(at)s WHERE id = %(a)s",
