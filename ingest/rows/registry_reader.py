@@ -84,7 +84,9 @@ class RegistryReader:
     def read(self, connection: Connection, *, now_ms: int, alive: Callable[[], None] = lambda: None) -> Book:
         """Read everything as it holds at ``now_ms``; ``alive`` is called now and then."""
         begun = time.monotonic()
-        mark = _mark(connection)  # before anything is read: what is noted from here on is looked at again
+        mark = changes_mark(
+            connection
+        )  # before anything is read: what is noted from here on is looked at again
         book = load_book(connection, now_ms=now_ms, group_no=self._group_no, groups=self._groups, alive=alive)
         self._note_read(connection, mark, now_ms)
         metrics.REGISTRY_READS.labels("whole").inc()
@@ -98,7 +100,7 @@ class RegistryReader:
         """Return how the registry differs at ``now_ms`` from a book that this reader read and that took every change."""
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-            mark = _mark(connection)
+            mark = changes_mark(connection)
             noted = self._load_noted(connection, len(book.household_no), now_ms)
             changes = None if noted.unsure else self._read_noted(connection, book, noted, now_ms)
             if changes is not None and time.monotonic() < self._whole_due_s:
@@ -135,9 +137,7 @@ class RegistryReader:
         """Return what was noted since the last look, and what ended by itself."""
         noted = _Noted()
         rows_max = max(CHANGES_MAX, homes // CHANGES_PART)
-        rows = connection.execute(
-            _SQL["load_changes"], {"mark": self._mark, "rows_max": rows_max + 1}
-        ).fetchall()
+        rows = load_changes(connection, self._mark, rows_max=rows_max + 1)
         for row in rows:
             noted.take(row["kind"], row["household_id"], row["device_id"])
         span = {"from_at": as_datetime(self._read_ms), "now": as_datetime(now_ms)}
@@ -212,11 +212,17 @@ class RegistryReader:
         return frozenset(row["id"] for row in connection.execute(_SQL["load_passed"], values).fetchall())
 
 
-def _mark(connection: Connection) -> str:
+def changes_mark(connection: Connection) -> str:
+    """Return the first transaction of which this snapshot may not see everything, for ``load_changes`` later."""
     row = connection.execute(_SQL["mark_changes"]).fetchone()
     assert row is not None
     mark: str = row["mark"]
     return mark
+
+
+def load_changes(connection: Connection, mark: str, *, rows_max: int) -> list[dict[str, Any]]:
+    """Return what was noted by transactions that a snapshot's mark may not have seen: kind, household_id, device_id."""
+    return connection.execute(_SQL["load_changes"], {"mark": mark, "rows_max": rows_max}).fetchall()
 
 
 def _homes_of(connection: Connection, devices: Iterable[str]) -> set[str]:

@@ -4,17 +4,6 @@ SELECT (SELECT coalesce(max(id), 0) FROM registry_changes) AS id, coalesce(array
        coalesce(array_agg(valid_to), '{}') AS ends
 FROM credentials WHERE token = ANY(%(tokens)s::text[]) AND valid_to IS NOT NULL;
 
--- name: mark_changes
--- The first transaction of which this snapshot may not see everything.
-SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS mark;
-
--- name: load_changes
--- What transactions changed of which an earlier snapshot may not have seen everything.
-SELECT DISTINCT household_id, device_id FROM registry_changes
-WHERE transaction_no >= %(mark)s::text::xid8 AND transaction_no < pg_snapshot_xmax(pg_current_snapshot())
-  AND (household_id IS NOT NULL OR device_id IS NOT NULL)
-LIMIT %(rows_max)s;
-
 -- name: load_around
 -- Homes that some devices belong to, and those that share a sensor with some homes.
 SELECT household_id AS id FROM household_doors WHERE device_id = ANY (%(devices)s::text[])

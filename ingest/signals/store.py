@@ -32,6 +32,7 @@ from ingest.presence import (
 from ingest.presence import (
     TYPES as SIGN_TYPES,
 )
+from ingest.rows.registry_reader import changes_mark, load_changes
 from ingest.signals import sweep
 from ingest.signals.episodes import (
     BEGINNING_TYPES,
@@ -241,7 +242,7 @@ class DoorFacts:
         if newest_id == self._registry_id and same_credentials:
             return triggers
         self._registry_id, self._register = newest_id, register
-        mark, before = _mark(connection), self._mark
+        mark, before = changes_mark(connection), self._mark
         self._mark = mark
         touched = _touched(connection, self._homes, before)
         if touched is None or not same_credentials:
@@ -259,7 +260,7 @@ class DoorFacts:
         alive: Callable[[], None] = lambda: None,
     ) -> None:
         """Read everything; what is to be written for it waits for a turn."""
-        self._mark = _mark(connection)  # first: what changes from here on is looked at again
+        self._mark = changes_mark(connection)  # first: what changes from here on is looked at again
         self._registry_id, _ = _look_up(connection, DoorTurn(now_ms))
         self._register = register
         homes = load_homes(connection, register, now_ms=now_ms, alive=alive)
@@ -522,13 +523,6 @@ def _look_up(connection: Connection, turn: DoorTurn) -> tuple[int, dict[str, int
 # -- reading ----------------------------------------------------------------------------------------------------
 
 
-def _mark(connection: Connection) -> str:
-    row = connection.execute(_SQL["mark_changes"]).fetchone()
-    assert row is not None
-    mark: str = row["mark"]
-    return mark
-
-
 def _stream(
     connection: Connection, name: str, values: Mapping[str, Any], alive: Callable[[], None] = lambda: None
 ) -> Iterator[dict[str, Any]]:
@@ -542,8 +536,7 @@ def _stream(
 
 def _touched(connection: Connection, homes: Homes, mark: str) -> set[str] | None:
     """Return the homes that changes since a mark may concern; None where they are too many to follow."""
-    values = {"mark": mark, "rows_max": CHANGES_MAX + 1}
-    rows = connection.execute(_SQL["load_changes"], values).fetchall()
+    rows = load_changes(connection, mark, rows_max=CHANGES_MAX + 1)
     if len(rows) > CHANGES_MAX:
         return None
     touched = {row["household_id"] for row in rows} - {None}
