@@ -49,6 +49,8 @@ from kaimen.vocabulary import (
 CONSOLE = Path(console.__file__).parent
 NOW = datetime(2026, 11, 21, 0, 42, 17, tzinfo=UTC)
 
+#: What a page that cannot be shown says, by its word or its status.
+ERROR_PAGES = ["upgraded", "400", "401", "403", "404", "405", "409", "413", "414", "422", "429", "500", "503"]
 #: Ids that the code builds: prefix -> every ending it can have.
 BUILT: dict[str, list[str]] = {
     "mark": [mark.value for mark in view_parts.Mark],
@@ -141,36 +143,8 @@ BUILT: dict[str, list[str]] = {
     "ticket_state": [*(state.value for state in tickets.TicketState), "over"],
     "ticket_limit": [limit.value for limit in tickets.Limit],
     "audit_mark": [review.value for review in tickets.Review],
-    "error_page.title": [
-        "upgraded",
-        "400",
-        "401",
-        "403",
-        "404",
-        "405",
-        "409",
-        "413",
-        "414",
-        "422",
-        "429",
-        "500",
-        "503",
-    ],
-    "error_page.words": [
-        "upgraded",
-        "400",
-        "401",
-        "403",
-        "404",
-        "405",
-        "409",
-        "413",
-        "414",
-        "422",
-        "429",
-        "500",
-        "503",
-    ],
+    "error_page.title": ERROR_PAGES,
+    "error_page.words": ERROR_PAGES,
     "device.empty": ["all", "troubled"],
     "cause": ["own", "broker", "site", "gateway", "device", "quarantine"],
     "technical": ["own", "broker", "site", "gateway", "device", "quarantine", "never_heard"],
