@@ -30,6 +30,7 @@ from console.stack.folder import StackFolder, read_json
 from console.stack.processes import ProcessMark, is_alive
 from console.stack.steering import Steering
 from console.stack.story import choose_street, load_choice, save_choice
+from console.stack.up import SERVICES
 from firmware_sim.control import order
 from kaimen.clock import SystemClock, as_ms
 
@@ -260,6 +261,16 @@ def test_a_killed_process_comes_back_and_the_stack_does_its_work_again(demo: Sta
     eventually(lambda: demo.mark_of(name) != before, f"{name} is started again")
     eventually(demo.is_ready, f"the stack is ready without the {name} that was killed")
     assert is_alive(demo.mark_of(name))
+    if name in SERVICES:
+        # What the console answers says nothing of those it does not need itself.
+        eventually(lambda: _is_heard(demo, name), f"the new {name} answers")
+
+
+def _is_heard(demo: Stack, name: str) -> bool:
+    try:
+        return bool(_metrics_of(demo, name))
+    except (urllib.error.URLError, OSError):
+        return False
 
 
 def test_an_unplugged_gateway_makes_homes_unknown_and_sends_nobody(demo: Stack) -> None:
