@@ -243,6 +243,9 @@ def _on_it(home: FamilyHome, words: Words) -> str:
             return words.say("family.ground.late", worker=who or words.say("family.ground.nobody"), by=by)
         if not home.worker:
             return words.say("family.ground.asked", by=by)
+        if home.begun_at is not None:
+            # Who took it may sit at the desk; only the door's own note says that somebody stood there.
+            return words.say("family.ground.act.at_door", worker=who, at=home.begun_at, by=by)
     return words.say(f"family.ground.act.{act}", worker=who, by=by)
 
 
@@ -267,7 +270,8 @@ def _part(page: ResidentPage, words: Words) -> str:
 def resident_ground(page: ResidentPage, words: Words) -> str:
     """Whether her door can be seen now, and what happens next if nothing is heard of her."""
     if page.state is FamilyState.HELP:
-        return words.say("resident.next.help")
+        word = "resident.next.help_taken" if page.worker else "resident.next.help"
+        return words.say(word, name=page.worker or "")
     if page.state is FamilyState.AWAY:
         return words.say("resident.ground.away", until=words.date(page.away_until or words.now))
     if page.known:

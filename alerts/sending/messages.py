@@ -11,8 +11,10 @@ from importlib.resources import files
 from string import Template
 
 LANGUAGES = ("zh-CN", "en")
+#: A relative is asked to look; the work is not hers.
+CASE_FAMILY = "case_family"
 #: Everything that a message is made of; a test scans what comes out.
-TEMPLATES = ("case", "case_closed", "digest", "test", "proof")
+TEMPLATES = ("case", CASE_FAMILY, "case_closed", "digest", "test", "proof")
 
 
 def case_link(public_url: str, case_id: int) -> str:

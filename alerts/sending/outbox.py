@@ -18,6 +18,7 @@ from alerts.ahead import Question, Reads, Rows
 from alerts.duty.roster import Ground
 from alerts.rules.actions import Annunciate
 from alerts.sending.delivery import DETAIL_LENGTH_MAX, breaks_quiet, lane_of
+from alerts.sending.messages import CASE_FAMILY
 from alerts.sending.recipients import VOICE, Address, Roster, decide_told, idempotency_key, plan_messages
 from alerts.voice.planning_rows import write_calls
 from kaimen.database import Connection, notify, queries
@@ -85,6 +86,7 @@ def write_messages(
     lane = lane_of(wanted.step)
     messages = plan_messages(wanted, roster)
     _tell_who(connection, case_id, wanted, roster, now)
+    family = {item.id for item in roster.family}
     before: Rows | None = None
     for message in messages:
         # A second address on the same channel is a message of its own.
@@ -105,7 +107,7 @@ def write_messages(
                 "channel": message.channel,
                 "repetition": wanted.repetition,
                 "key": key,
-                "template": "case",
+                "template": CASE_FAMILY if message.address_id in family else "case",
                 "args": Jsonb({"case_id": case_id}),
                 "now": now,
                 "not_before": message.not_before or wanted.not_before,

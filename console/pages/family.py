@@ -137,9 +137,10 @@ def _home(
         exact_times=exact,
         presumed=grounds.presumed if grounds else view_parts.Presumed.UNSURE,
         last_sign=grounds.last_sign if grounds else None,
-        worker=told.row["holder_name"] or told.row["assignee_name"] if told else None,
+        worker=worker_of(told) if told else None,
         act=TaskKind(told.row["task_kind"]) if told and told.row["task_kind"] else None,
         result_by=told.row["task_due_at"] if told else None,
+        begun_at=told.row["task_begun_at"] if told and told.row["assignee_name"] else None,
         unknown_cause=outage["cause"] if outage else None,
         unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
         away_until=row["absent_until"],
@@ -155,6 +156,13 @@ def _home(
         news=news,
         notices_form=notices_form,
     )
+
+
+def worker_of(case: LoadedCase) -> str | None:
+    """Who has it: whoever stands at the door before whoever holds the case at the desk."""
+    at_desk, going = case.row["holder_name"], case.row["assignee_name"]
+    worker: str | None = (going or at_desk) if case.row["task_begun_at"] else (at_desk or going)
+    return worker
 
 
 def _call_for_help(connection: Connection, reader: Reader, household_id: str) -> LoadedCase | None:

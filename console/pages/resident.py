@@ -11,12 +11,13 @@ from starlette.responses import Response
 from alerts import acts
 from alerts.voice import people
 from console import residents
+from console.loaders.cases import load_case
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
 from console.pages import home_phone
 from console.pages.absences import write_absence
 from console.pages.case import refusal_word
 from console.pages.consents import PURPOSES, settle_withdrawn
-from console.pages.family import state_of
+from console.pages.family import state_of, worker_of
 from console.pages.rights import author_of, package
 from console.rights.export import export_person
 from console.scope import Section, Viewer
@@ -79,6 +80,7 @@ def answer(
     values = {"household_id": row["id"], "now": seat.now}
     absence = connection.execute(_SQL["absence_now"], values).fetchone()
     called = connection.execute(queries("console")["family_help"], {"household_id": row["id"]}).fetchone()
+    help_case = load_case(connection, seat.reader(connection), called["id"]) if called else None
     page = ResidentPage(
         place=found.name.label,
         state=FamilyState.HELP
@@ -94,6 +96,7 @@ def answer(
         absence_id=absence["id"] if absence else None,
         away_from=absence["from_at"] if absence else None,
         away_until=absence["to_at"] if absence else None,
+        worker=worker_of(help_case) if help_case else None,
         has_code=connection.execute(_SQL["code_stands"], values).fetchone() is not None,
         well_form=well or FormView(),
         away_form=away or FormView(),

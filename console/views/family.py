@@ -44,6 +44,7 @@ class FamilyHome:
     worker: str | None = None  # who is on it
     act: TaskKind | None = None
     result_by: datetime | None = None
+    begun_at: datetime | None = None  # since when somebody has been at the door
     unknown_cause: str | None = None  # own, broker, site, gateway, device
     unknown_since: datetime | None = None
     away_until: datetime | None = None

@@ -107,6 +107,7 @@ class ResidentPage:
     away_from: datetime | None = None
     away_until: datetime | None = None
     has_code: bool = False
+    worker: str | None = None  # who has the call for help
     well_form: Form = field(default_factory=Form)
     away_form: Form = field(default_factory=Form)
 

@@ -267,6 +267,10 @@ def test_a_contact_without_an_account_is_told_like_the_others(world: World) -> N
     world.settle()
     world.send()
     assert world.asked("sms_aliyun") == 1
+    # He is asked to look; the work is the desk's.
+    assert world.town.row("SELECT template FROM outbox WHERE address_id IS NOT NULL") == {
+        "template": "case_family"
+    }
 
 
 def test_an_address_taken_back_is_sent_nothing_more(world: World) -> None:

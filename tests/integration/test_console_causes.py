@@ -195,11 +195,12 @@ def test_the_family_page_says_first_that_help_was_called_for(world: World) -> No
     sos = signalled(world, SignalKind.SOS)
     assert headline() == "妈妈家里有人求助。"
     page = family.get("/family").text
-    assert "物业已经知道了" in world.browser("resident").get("/resident").text
+    assert "还没有人接手" in world.browser("resident").get("/resident").text
     assert "还没有人接手" in page and "请马上给妈妈打电话" in page
     clerk = world.browser("clerk")
     assert world.post(clerk, f"/cases/{sos}/claim").status_code == 303
-    assert "有人正在赶去，clerk display负责" in family.get("/family").text
+    assert "clerk display已接手，要去看或打电话" in family.get("/family").text
+    assert "clerk display已接手" in world.browser("resident").get("/resident").text
     # Without the watch of the door, which the button does not need.
     world.write("DELETE FROM consents WHERE purpose = 'watch'")
     assert headline() == "妈妈家里有人求助。"

@@ -160,7 +160,7 @@ def test_a_residents_forms_are_for_residents_alone(world: World) -> None:
 
 def test_a_resident_sees_her_own_home_and_no_other(world: World) -> None:
     page = world.browser("resident").get("/resident").text
-    assert "三天以上没有开过" in page and "会有人来敲门" in page and "3 栋 1 单元 1201" in page
+    assert "三天以上没有开过" in page and "要有人上门看您" in page and "3 栋 1 单元 1201" in page
     client = world.browser("resident")
     assert client.get("/api/households/h-zhao").status_code == 404
     for path in ("/households/h-wang", "/alarms", "/family", f"/cases/{world.case_ids['wang']}"):

@@ -20,11 +20,11 @@ HOME = FAMILY_DAY2.homes[0]
 @pytest.mark.parametrize(
     ("worker", "minutes", "language", "said", "unsaid"),
     [
-        ("李敏", 28, "zh", "李敏负责，09:10 前会有结果", "晚了"),
+        ("李敏", 28, "zh", "李敏已接手，由物业打电话；09:10 前应有结果", "晚了"),
         (None, 28, "zh", "还没有人接手；09:10 前应有结果", "正在打电话"),
-        ("李敏", -28, "zh", "李敏负责，本应在 08:14 前有结果，已经晚了", "正在打电话"),
+        ("李敏", -28, "zh", "李敏已接手，本应在 08:14 前有结果，已经晚了", "正在打电话"),
         (None, -28, "zh", "还没有人接手，本应在 08:14 前有结果，已经晚了", "正在打电话"),
-        (None, 28, "en", "nobody has taken it yet; there should be word by 09:10", "are calling"),
+        (None, 28, "en", "nobody has taken it yet; there should be word by 09:10", "staff"),
         (
             None,
             -28,
@@ -40,6 +40,20 @@ def test_a_relative_is_told_who_has_it_and_when_it_is_late(
     home = replace(HOME, worker=worker, result_by=NOW + timedelta(minutes=minutes))
     told = family_ground(home, load_words(language, "Asia/Shanghai", NOW)).replace("\u200b", "")
     assert said in told and unsaid not in told
+
+
+def test_somebody_is_at_the_door_only_once_she_said_so() -> None:
+    taken = replace(
+        HOME, act=TaskKind.VISIT, worker="李敏", result_by=NOW + timedelta(minutes=28), state=FamilyState.DAY3
+    )
+    for language, going, there in (
+        ("zh", "正在去", "08:40 到了门口"),
+        ("en", "is going", "at the door since 08:40"),
+    ):
+        words = load_words(language, "Asia/Shanghai", NOW)
+        assert going not in family_ground(taken, words) and "08:40" not in family_ground(taken, words)
+        begun = replace(taken, begun_at=NOW - timedelta(minutes=2))
+        assert there in family_ground(begun, words)
 
 
 def _words(language: str) -> Words:

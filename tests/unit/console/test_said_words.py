@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import console
+from alerts.voice.wording import TEXTS
 from console.loaders.log import METHODS, TYPES
 from console.pages.sign_in import _REFUSAL_WORDS
 from console.scope import Act, LegalBasis, LookUpRefusal, PurposeClass, RevealPurpose
@@ -51,3 +52,17 @@ def _said() -> set[str]:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_word_the_console_says_is_in_the_catalogue(language: str) -> None:
     assert sorted(_said() - set(load_catalogue(language))) == []
+
+
+#: What nobody can keep: that somebody knows, comes, or answers, before anybody did.
+_PROMISES = (
+    "马上有人", "会有人给", "会有人来", "会有人答复", "会有结果", "已经知道", "物业知道了", "有人正在", "help is on its way",
+    "is on the way", "will answer", "you will know", "there will be word", "community knows", "office knows", "somebody is coming",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nobody_is_promised_what_nobody_has_answered_for(language: str) -> None:
+    heard = [text for texts in TEXTS.values() for text in texts]
+    said = [text for forms in load_catalogue(language).values() for text in forms]
+    assert [text for text in said + heard for word in _PROMISES if word in text.lower()] == []

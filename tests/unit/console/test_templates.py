@@ -12,6 +12,7 @@ import pytest
 import console
 from console.rendering import UnknownFragmentError, environment, render
 from console.views import case as case_views
+from console.views import family as family_views
 from console.views import parts as view_parts
 from console.views import police as police_views
 from console.views import registry as registry_views
@@ -190,11 +191,22 @@ def test_the_family_is_told_no_more_than_the_evidence_shows() -> None:
     assert "爸爸家的门昨天下午开过。" in main("family-contact")
     assert "只知道门开过，不知道是谁。" in main("family-contact")
     assert "妈妈家的门两天没有开过。" in main("family-day2")
-    assert "李敏负责，09:10 前会有结果。" in main("family-day2")
+    assert "李敏已接手，由物业打电话；09:10 前应有结果。" in main("family-day2")
     assert "现在看不到妈妈家的门。" in main("family-unknown")
     assert "这不是“没开门”" in main("family-unknown")
     for name in ("family-good", "family-contact"):
         assert not re.search(r"\d\d:\d\d", re.search(r"<h1.*?</p>", main(name), flags=re.S)[0])  # type: ignore[index]
+
+
+def test_a_daughter_of_two_homes_reads_once_when_she_is_told() -> None:
+    page = family_views.FamilyPage((*samples.FAMILY_DAY2.homes, *samples.FAMILY_GOOD.homes))
+    html = render("family.html", shell=samples.shell(), page=page)
+    assert html.count('href="/my/channels"') == 1
+
+
+def test_a_message_leads_each_recipient_to_her_own_first_page() -> None:
+    # A helper would be refused on the family's page, and the refusal written down.
+    assert '<a class="btn" href="/">' in html_of("seen-thanks")
 
 
 def test_away_is_a_count_on_the_morning_list() -> None:
