@@ -8,3 +8,8 @@ SELECT event_days_to_pack(%(before)s) AS name;
 
 -- name: pack_day
 SELECT pack_event_day(%(name)s);
+
+-- name: give_way
+-- Calls off what a backend of our own does if anybody waits for it.
+SELECT pg_cancel_backend(%(pid)s)
+WHERE EXISTS (SELECT 1 FROM pg_locks l WHERE NOT l.granted AND %(pid)s = ANY (pg_blocking_pids(l.pid)));

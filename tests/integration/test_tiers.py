@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -10,10 +11,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from kaimen.database import Pool, connect, open_pool, queries
+from kaimen.database import Connection, Pool, connect, open_pool, queries
 from kaimen.rights import apply_rights
 from kaimen.tiers import PACKED_AFTER, Tier, find_tier, pack_days
 from tests.fix_database import DatabaseServer
+from tests.fix_servers import wait_until
 
 pytestmark = pytest.mark.integration
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
@@ -194,6 +196,39 @@ def test_a_day_in_pieces_is_packed_beside_who_reads_other_days_and_left_to_who_r
         reader.execute(of_a_day, (DAY + timedelta(days=1), DAY + timedelta(days=2)))
         assert pack_days(pool, night) == (1, 0)
     assert instants(database_url) == [DAY, DAY + timedelta(hours=25)]
+
+
+@pytest.mark.usefixtures("plain")
+def test_the_packing_of_a_day_gives_way_to_a_late_event_of_that_day_and_begins_anew(
+    database_url: str, pool: Pool
+) -> None:
+    with connect(database_url, service="test", autocommit=True) as connection:
+        connection.execute("SELECT make_event_day(%s, 2)", (DAY.date(),))
+        store(database_url, [DAY, DAY + timedelta(days=3)])
+        # The first packing stands at its first index, with the day locked, until it is called off.
+        connection.execute("CREATE SEQUENCE tries")
+        connection.execute(
+            "CREATE FUNCTION stand() RETURNS event_trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN IF nextval('tries') = 1 THEN PERFORM pg_sleep(60); END IF; END $$"
+        )
+        connection.execute(
+            "CREATE EVENT TRIGGER stand ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION stand()"
+        )
+        with ThreadPoolExecutor(1) as packing:
+            packed = packing.submit(pack_days, pool, DAY + timedelta(days=1) + PACKED_AFTER)
+            wait_until(lambda: _is_locked(connection), "the day is being packed")
+            connection.execute("SET lock_timeout = '10s'")
+            connection.execute(_INSERT, ([DAY + timedelta(hours=1)],))
+            assert packed.result(30) == (1, 0)
+    assert instants(database_url) == [DAY, DAY + timedelta(hours=1), DAY + timedelta(days=3)]
+    assert pieces(database_url)["door_events_20260301"] == ["door_events_20260301_whole"]
+
+
+def _is_locked(connection: Connection) -> bool:
+    held = connection.execute(
+        "SELECT 1 FROM pg_locks WHERE relation = 'door_events_20260301'::regclass AND mode = 'ShareLock' AND granted"
+    )
+    return held.fetchone() is not None
 
 
 @pytest.mark.usefixtures("plain")
