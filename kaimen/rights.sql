@@ -191,6 +191,9 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
 ('duty_feeds', 'people', 'SELECT, INSERT, UPDATE',
  'user_id::text = (SELECT scope_word(''user'')) OR (SELECT scope_word(''kind'')) = ''console''
   OR (SELECT scope_word(''role'')) = ''admin'' AND EXISTS (SELECT 1 FROM users u WHERE u.id = user_id)', NULL),
+-- A number for everybody who may ring it, entered by whoever keeps the duty.
+('duty_lines', 'people', 'SELECT, INSERT, UPDATE, DELETE', 'true',
+ '(SELECT scope_word(''role'')) = ''admin'' AND (community_id = ANY ((SELECT scope_list(''places''))::text[]) OR (SELECT scope_word(''all'')) = ''true'')'),
 ('duty_rosters', 'people', 'SELECT, INSERT, UPDATE', 'community_id = ANY ((SELECT scope_list(''seen''))::text[])', NULL),
 ('duty_rules', 'people', 'SELECT, INSERT, UPDATE', 'community_id = ANY ((SELECT scope_list(''seen''))::text[])', NULL),
 ('duty_shifts', 'people', 'SELECT, INSERT, UPDATE', 'community_id = ANY ((SELECT scope_list(''seen''))::text[])', NULL),

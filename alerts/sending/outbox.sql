@@ -191,7 +191,8 @@ UPDATE outbox SET state = 'confirmed' WHERE id = %(id)s AND state <> 'confirmed'
 
 -- name: message_by_token
 -- The message a page for its recipient stands for.
-SELECT o.id, o.case_id, o.channel, o.state, o.person, o.template, o.language, c.number, c.state AS case_state
+SELECT o.id, o.case_id, o.channel, o.state, o.person, o.template, o.language, c.number, c.community_id,
+  c.state AS case_state
 FROM outbox o LEFT JOIN cases c ON c.id = o.case_id
 WHERE o.token = %(token)s
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from alerts.duty.readiness import AHEAD, Gap, find_gaps, mark_of, unknown_years
 from alerts.duty.roster import DUTY_ROLES, WEEK_DAYS, CommunityDuty, Rule, stretches
-from console.views.parts import Choice, Form
+from console.views.parts import Choice, DutyLine, Form
 
 RULES_MAX = 12
 
@@ -75,6 +75,7 @@ class DutyPage:
     feed_url: str = ""
     tests: tuple[Mapping[str, Any], ...] = ()
     user_id: int = 0
+    line: DutyLine | None = None
     form: Form = field(default_factory=Form)
     refusal: Gap | None = None
 

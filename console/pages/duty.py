@@ -26,6 +26,7 @@ from alerts.duty.store import (
 )
 from console.duty.calendar import write_feed
 from console.duty.forms import parse_span
+from console.duty.line import load_duty_line
 from console.duty.shown import make_page
 from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
@@ -117,6 +118,7 @@ def show(
         feed_url=feed_url,
         tests=tuple(tests),
         user_id=viewer.user_id,
+        line=load_duty_line(connection, community_id=community_id),
         form=form or FormView(),
         refusal=refusal,
     )

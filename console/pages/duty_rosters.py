@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, File, Form, Path, Request, UploadFile
 from starlette.responses import Response
@@ -31,11 +32,13 @@ from alerts.sending.recipients import VOICE, Address
 from console.commands.duty import known_names
 from console.duty.calendar import CalendarError, read_shifts
 from console.duty.forms import PeopleError, parse_people, parse_rows, parse_span, read_rows
+from console.duty.line import check_duty_line, end_duty_line, save_duty_line
 from console.duty.shown import RosterPage, RuleRow, rows_of, with_empty
 from console.identity.leaving import NotHereError, leave
 from console.pages.duty import Community, RowId, choose_community, load_for, make_change, show
 from console.scope import Section
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
+from console.views.parts import DutyLine
 from console.views.parts import Form as FormView
 from kaimen.database import Connection, queries
 
@@ -262,6 +265,30 @@ def holidays(seat: Guard, table: Annotated[str, Form(max_length=20_000)] = "") -
         for year in sorted(years.years):
             _audit(connection, seat, "holidays_entered", community_id, year)
     return seat.go("/duty", "notice.duty_saved")
+
+
+@router.post("/duty/line", dependencies=[CheckedForm])
+def set_line(seat: Guard, typed: Typed) -> Response:
+    """Show everybody who may need it the one number somebody on duty answers, and when."""
+    line = DutyLine(typed.get("line_phone", "").strip(), typed.get("line_hours", "").strip())
+    with seat.transaction() as connection:
+        community_id = choose_community(connection, seat, typed.get("community"))
+        errors = check_duty_line(connection, line.phone, line.hours)
+        if errors:
+            form = FormView({"line_phone": line.phone, "line_hours": line.hours}, errors)
+            return show(connection, seat, community_id, form=form, status=422)
+        save_duty_line(connection, community_id, line, by=f"user:{seat.viewer.user_id}", now=seat.now)
+        _audit(connection, seat, "duty_line", community_id, "set")
+    return seat.go(f"/duty?community={quote(community_id, safe='')}", "notice.duty_saved")
+
+
+@router.post("/duty/line/end", dependencies=[CheckedForm])
+def end_line(seat: Guard, typed: Typed) -> Response:
+    with seat.transaction() as connection:
+        community_id = choose_community(connection, seat, typed.get("community"))
+        end_duty_line(connection, community_id)
+        _audit(connection, seat, "duty_line", community_id, "end")
+    return seat.go(f"/duty?community={quote(community_id, safe='')}", "notice.duty_saved")
 
 
 @router.post("/duty/tests/{test_id}/send", dependencies=[CheckedForm])

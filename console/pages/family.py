@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
 
 from alerts import acts
+from console.duty.line import load_duty_line
 from console.loaders import Reader
 from console.loaders.cases import LoadedCase, load_case
 from console.loaders.doors import load_home_news
@@ -97,8 +98,9 @@ def _home(
 ) -> FamilyHome:
     row = found.row
     consents = standing_consents(connection, row["id"])
+    line = load_duty_line(connection, household_id=row["id"])
     if "notify_family" not in consents:
-        return FamilyHome(found.name, relation, FamilyState.UNWATCHED, phone=row["phone"])
+        return FamilyHome(found.name, relation, FamilyState.UNWATCHED, phone=row["phone"], duty_line=line)
     exact = "exact_times" in consents
     news = load_home_news(connection, reader, row["id"], exact=exact)
     blocked = row["id"] in reader.viewer.blocked_ids
@@ -114,6 +116,7 @@ def _home(
             relation,
             FamilyState.UNWATCHED,
             phone=row["phone"],
+            duty_line=line,
             news=news,
             notices_form=notices_form,
         )
@@ -147,6 +150,7 @@ def _home(
         help_at=called.row["evidence_at"] or called.row["opened_at"] if called else None,
         declared=None if blocked else _declared(connection, reader, row["id"]),
         phone=row["phone"],
+        duty_line=line,
         spoke_form=forms.get("spoke", view_parts.Form()),
         away_form=forms.get("away", view_parts.Form()),
         look_form=forms.get("look", view_parts.Form()) if case else None,

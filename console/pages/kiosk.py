@@ -16,10 +16,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from alerts import acts
 from console import residents
 from console.audit.chain import Entry, append
+from console.duty.line import load_duty_line
 from console.identity import sessions as identity
 from console.rendering import render
 from console.seat import check_origin, outer_shell
 from console.services import Services, services_of
+from console.views.parts import DutyLine
 from console.views.parts import Form as FormView
 from console.views.screens import KioskPage, KioskStep
 from console.words import LANGUAGES
@@ -56,12 +58,15 @@ def _answer(
     step: KioskStep,
     *,
     form: FormView | None = None,
+    line: DutyLine | None = None,
     status: int = 200,
 ) -> Response:
     chosen = language if language in LANGUAGES else "zh"
     start = f"/kiosk/{token}" + (f"?language={chosen}" if chosen != "zh" else "")
     entry = step in (KioskStep.WELL, KioskStep.AWAY)
-    page = KioskPage(step, start, form or FormView(), refresh_s=ENTRY_REFRESH_S if entry else 20)
+    page = KioskPage(
+        step, start, form or FormView(), refresh_s=ENTRY_REFRESH_S if entry else 20, duty_line=line
+    )
     shell = outer_shell(request, csrf=identity.csrf_of(token))
     # The next one in the hall may read another language: nothing of the last one's choice is kept.
     shell = replace(shell, language=chosen)
@@ -89,9 +94,10 @@ def _show(request: Request, token: str, language: str, step: KioskStep) -> Respo
             connection.execute(
                 _SQL["kiosk_seen"], {"id": kiosk["id"], "now": now, "before": now - SEEN_EVERY}
             )
+        line = None if kiosk is None else load_duty_line(connection, community_id=kiosk["community_id"])
     if kiosk is None:
         return _answer(request, token, language, KioskStep.GONE, status=404)
-    return _answer(request, token, language, step)
+    return _answer(request, token, language, step, line=line)
 
 
 @router.post("/kiosk/{token}/{step}")

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from alerts import acts
 from alerts.voice import people
 from console import residents
+from console.duty.line import load_duty_line
 from console.loaders.cases import load_case
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
 from console.pages import home_phone
@@ -96,6 +97,7 @@ def answer(
         absence_id=absence["id"] if absence else None,
         away_from=absence["from_at"] if absence else None,
         away_until=absence["to_at"] if absence else None,
+        duty_line=load_duty_line(connection, household_id=row["id"]),
         worker=worker_of(help_case) if help_case else None,
         has_code=connection.execute(_SQL["code_stands"], values).fetchone() is not None,
         well_form=well or FormView(),

@@ -6,16 +6,19 @@ a case number and asks; it knows no name, no door and no state.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, Response
 
 from alerts.sending.outbox import apply_receipt, find_by_token, tell_people
+from console.duty.line import load_duty_line
 from console.rendering import render
 from console.seat import check_origin, not_here, outer_shell
 from console.services import services_of
 from console.views import channels as channels_views
+from console.views.parts import DutyLine
+from kaimen.database import Connection
 
 router = APIRouter()
 Token = Annotated[str, Path(pattern="^[a-z2-7]{16}$")]
@@ -25,10 +28,12 @@ Token = Annotated[str, Path(pattern="^[a-z2-7]{16}$")]
 def ask(request: Request, token: Token) -> Response:
     with services_of(request).transaction() as connection:
         row = find_by_token(connection, token)
+        line = _line_of(connection, row)
     if row is None or row["template"] == "proof":
         raise not_here()
     state = "thanks" if row["state"] == "confirmed" else "over" if row["case_state"] == "closed" else "ask"
-    return _answer(request, channels_views.SeenPage(row["number"] or "", state, token, row["template"]))
+    page = channels_views.SeenPage(row["number"] or "", state, token, row["template"], line)
+    return _answer(request, page)
 
 
 @router.post("/m/{token}")
@@ -48,7 +53,16 @@ def seen(request: Request, token: Token) -> Response:
                     connection, case_id=row["case_id"], outbox_id=row["id"], words="message_seen",
                     channel=row["channel"], now=now,
                 )  # fmt: skip
-    return _answer(request, channels_views.SeenPage(row["number"] or "", "thanks", token, row["template"]))
+        line = _line_of(connection, row)
+    page = channels_views.SeenPage(row["number"] or "", "thanks", token, row["template"], line)
+    return _answer(request, page)
+
+
+def _line_of(connection: Connection, row: dict[str, Any] | None) -> DutyLine | None:
+    """Whom to ask what it is about: a relative without an account can look nowhere."""
+    if row is None or row["community_id"] is None:
+        return None
+    return load_duty_line(connection, community_id=row["community_id"])
 
 
 def _answer(request: Request, page: channels_views.SeenPage) -> Response:

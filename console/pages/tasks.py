@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from alerts import acts
 from console import late
+from console.duty.line import load_duty_line
 from console.loaders import Reader
 from console.loaders import cases as loader
 from console.loaders.case_rows import RUNG_OR_SEEN
@@ -141,6 +142,7 @@ def _field_page(
         take_url=f"/tasks/{view.id}/take" if may_take else None,
         contacts=contacts_of(connection, reader, case, near=near, with_elder=by_phone),
         by_phone=by_phone,
+        duty_line=load_duty_line(connection, community_id=case.row["community_id"]),
         word=load_word(connection, reader, case),
         back_url="/tasks",
     )

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from alerts import acts
 from console import late, visiting
+from console.duty.line import load_duty_line
 from console.identity import sessions as identity
 from console.loaders import cases as loader
 from console.loaders.cases import LoadedCase
@@ -82,6 +83,8 @@ def _show_form(
     page = visits_views.VisitPage(
         view, _name(seat, task, case), form if may else None,
         tuple(row["at"] for row in visiting.load_forms(connection, task["id"])), f"/tasks/{task['id']}",
+        tasks.address_words(connection, seat.reader(connection), _name(seat, task, case)),
+        load_duty_line(connection, community_id=case.row["community_id"]),
     )  # fmt: skip
     return seat.answer(
         connection, "visit.html", page, section=Section.TASKS, status=status, live=False,
@@ -181,6 +184,7 @@ def _show_entry(
         tasks.contacts_of(connection, seat.reader(connection), case, near=near, with_elder=False),
         f"/tasks/{task['id']}",
         frozenset(step.value for step in visiting.NEEDS_WHO),
+        load_duty_line(connection, community_id=case.row["community_id"]),
     )  # fmt: skip
     return seat.answer(
         connection, "entry.html", page, section=Section.TASKS, status=status, live=False,

@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 from alerts import acts
 from alerts.duty.roster import EVERY, WORKDAYS, Rule
 from alerts.duty.store import Change, save_rules
+from console.duty.line import save_duty_line
+from console.views.parts import DutyLine
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.vocabulary import CaseCause, Contacted, Outcome, Role
@@ -198,6 +200,10 @@ def keep_rosters(connection: Connection, community_id: str, *, now: datetime) ->
     ).fetchall()
     people = {row["role"]: row["id"] for row in rows}
     change = Change(connection, community_id, "demo", now)
+    # A number no line has: reserved for stories.
+    save_duty_line(
+        connection, community_id, DutyLine("0571-0000 0000", "24 小时，夜间转门岗"), by="demo", now=now
+    )
     # The night first: the desk's own hours are refused as long as nobody has the others.
     for role, days, start, end in (
         (Role.GUARD, EVERY, time(19), time(7)),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from console.views.registry import TEMPLATES
 
 if TYPE_CHECKING:
-    from console.views.parts import Form, HouseholdName
+    from console.views.parts import DutyLine, Form, HouseholdName
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ class SeenPage:
     state: str
     token: str
     template: str = "case"
+    line: DutyLine | None = None
 
 
 TEMPLATES["channels.html"] = (ChannelsPage, "/admin/channels")

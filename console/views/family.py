@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from console.views.admin import LookRow
 from console.views.doors import HomeNews
-from console.views.parts import DayLine, Form, HouseholdName, LifeSign, Presumed
+from console.views.parts import DayLine, DutyLine, Form, HouseholdName, LifeSign, Presumed
 from console.views.registry import TEMPLATES
 from kaimen.vocabulary import (
     EvidenceKind,
@@ -51,6 +51,7 @@ class FamilyHome:
     help_at: datetime | None = None  # the newest call for help
     declared: tuple[datetime, datetime] | None = None  # the absence that holds or comes next; she may end it
     phone: str | None = None
+    duty_line: DutyLine | None = None
     spoke_form: Form | None = None
     away_form: Form | None = None
     look_form: Form | None = None

@@ -146,6 +146,14 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyLine:
+    """The office's own number that somebody on duty answers, and when, in the office's words."""
+
+    phone: str
+    hours: str
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """Whom to ask, in order. ``relation`` is what the household calls them; ``phone`` only where allowed."""
 

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from console.views.admin import LookRow
 from console.views.family import FamilyState
-from console.views.parts import DayLine, Form
+from console.views.parts import DayLine, DutyLine, Form
 from console.views.registry import TEMPLATES
 from kaimen.vocabulary import EvidenceKind
 
@@ -108,6 +108,7 @@ class ResidentPage:
     away_until: datetime | None = None
     has_code: bool = False
     worker: str | None = None  # who has the call for help
+    duty_line: DutyLine | None = None
     well_form: Form = field(default_factory=Form)
     away_form: Form = field(default_factory=Form)
 
@@ -212,6 +213,7 @@ class KioskPage:
     form: Form = field(default_factory=Form)
     forget_s: int = 20  # with scripts: after the last key
     refresh_s: int = 20  # without scripts
+    duty_line: DutyLine | None = None
 
 
 @dataclass(frozen=True, slots=True)

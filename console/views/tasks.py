@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from console.views.case import ReviewedWord, TaskView
-from console.views.parts import Contact, DayLine, Form, HouseholdName
+from console.views.parts import Contact, DayLine, DutyLine, Form, HouseholdName
 from console.views.registry import TEMPLATES
 
 
@@ -39,7 +39,7 @@ class FieldPage:
     take_url: str | None = None  # None: she has it, or it begins at a door
     contacts: tuple[Contact, ...] = ()
     by_phone: bool = False  # the first contact is she herself, and ringing her may be all that is needed
-    duty_phone: str | None = None
+    duty_line: DutyLine | None = None
     word: ReviewedWord | None = None  # what a second look is about
     refused: Form | None = None  # what was not taken of a task that nobody may record any more
     back_url: str = "/tasks"

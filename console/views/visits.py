@@ -10,7 +10,7 @@ from console.views.registry import TEMPLATES
 
 if TYPE_CHECKING:
     from console.views.case import TaskView
-    from console.views.parts import Contact, Form, HouseholdName
+    from console.views.parts import Contact, DutyLine, Form, HouseholdName
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,8 @@ class VisitPage:
     form: Form | None
     filled_at: tuple[datetime, ...] = ()
     back_url: str = "/tasks"
+    address_words: str = ""
+    duty_line: DutyLine | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class EntryPage:
     contacts: tuple[Contact, ...] = ()
     back_url: str = "/tasks"
     needs_who: frozenset[str] = frozenset()
+    duty_line: DutyLine | None = None
 
 
 @dataclass(frozen=True, slots=True)

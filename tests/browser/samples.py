@@ -685,7 +685,7 @@ FIELD = tasks_views.FieldPage(
     hard_of_hearing=True,
     begin_url="/tasks/31/begin",
     contacts=CONTACTS,
-    duty_phone="02000000000",
+    duty_line=view_parts.DutyLine("0571-0000 0000", "24 小时，夜间转门岗"),
 )
 FIELD_FORM = tasks_views.FieldPage(
     visit_task(
@@ -699,7 +699,7 @@ FIELD_FORM = tasks_views.FieldPage(
     WANG_LINE,
     "文昌花园 3 栋 1 单元 1201",
     contacts=CONTACTS,
-    duty_phone="02000000000",
+    duty_line=view_parts.DutyLine("0571-0000 0000", "24 小时，夜间转门岗"),
 )
 
 
@@ -901,6 +901,7 @@ FAMILY_DAY2 = family(
     act=TaskKind.CALL,
     result_by=NOW + timedelta(minutes=28),
     asked_at=ago(minutes=5),
+    duty_line=view_parts.DutyLine("0571-0000 0000", "24 小时，夜间转门岗"),
 )
 FAMILY_UNKNOWN = family(
     family_views.FamilyState.UNKNOWN,
@@ -1565,7 +1566,12 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     ),
     "seen-thanks": (
         "seen.html",
-        lambda: channels_views.SeenPage("2025-1117-001", "thanks", "abcdefghijklmnop"),
+        lambda: channels_views.SeenPage(
+            "2025-1117-001",
+            "thanks",
+            "abcdefghijklmnop",
+            line=view_parts.DutyLine("0571-0000 0000", "24 小时"),
+        ),
         {"user": None, "role": None},
     ),
     "sessions": ("sessions.html", lambda: SESSIONS, {"current": ""}),

@@ -394,3 +394,35 @@ def test_the_demos_rosters_leave_no_gap_and_the_director_sees_that(world: World)
     assert "每一分钟都有人能联系上" in world.browser("admin").get("/admin").text
     world.write("UPDATE users SET disabled_at = %s WHERE name = 'gate'", world.now)
     assert "段时间没有人" in world.browser("admin").get("/admin").text
+
+
+def test_the_duty_line_stands_where_somebody_has_to_ring_it_and_in_no_other_community(world: World) -> None:
+    line = {"community": "wenchang", "line_phone": "0571-8800 1234", "line_hours": "24 小时"}
+    before = world.browser("watcher").get(f"/tasks/{world.task_ids['wang']}").text
+    assert "打给值班室 ·" not in before and "还没有填写值班电话" in world.browser("clerk").get("/duty").text
+    assert world.post(world.browser("admin"), "/duty/line", **line).status_code == 303
+    task = world.browser("watcher").get(f"/tasks/{world.task_ids['wang']}").text
+    assert 'href="tel:057188001234"' in task and "接听时间：24 小时" in task
+    for name, path in (
+        ("watcher", f"/tasks/{world.task_ids['wang']}/entry"), ("watcher", f"/tasks/{world.task_ids['wang']}/visit"),
+        ("family", "/family"), ("resident", "/resident"),
+    ):  # fmt: skip
+        assert "0571-8800 1234" in world.browser(name).get(path).text, path
+    assert "0571" not in world.browser("family-b").get("/family").text
+    assert world.rows("SELECT action FROM audit_entries WHERE action = 'duty_line'")
+    for name in ("clerk", "watcher", "family"):
+        assert world.post(world.browser(name), "/duty/line", **line).status_code == 403, name
+    assert world.post(world.browser("admin"), "/duty/line/end", community="wenchang").status_code == 303
+    assert "0571" not in world.browser("family").get("/family").text
+
+
+def test_nobodys_own_mobile_becomes_the_duty_line(world: World) -> None:
+    world.write(
+        "INSERT INTO staff_phones (user_id, phone, position) VALUES (%s, '139 0000 0001', 1)",
+        world.user_ids["clerk"],
+    )
+    for phone, hours in (("+86 13900000001", "24 小时"), ("no number", "24 小时"), ("0571-88001234", " ")):
+        typed = {"community": "wenchang", "line_phone": phone, "line_hours": hours}
+        answer = world.post(world.browser("admin"), "/duty/line", **typed)
+        assert answer.status_code == 422 and "aria-invalid" in answer.text, phone
+    assert world.rows("SELECT 1 FROM duty_lines") == []

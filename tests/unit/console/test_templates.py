@@ -207,6 +207,8 @@ def test_a_daughter_of_two_homes_reads_once_when_she_is_told() -> None:
 def test_a_message_leads_each_recipient_to_her_own_first_page() -> None:
     # A helper would be refused on the family's page, and the refusal written down.
     assert '<a class="btn" href="/">' in html_of("seen-thanks")
+    # A relative without an account has nowhere else to ask what it is about.
+    assert "tel:057100000000" in html_of("seen-thanks")
 
 
 def test_away_is_a_count_on_the_morning_list() -> None:
