@@ -157,6 +157,7 @@ def record_outcome(
     witness: str | None = None,
     note: str = "",
     absence_until: datetime | None = None,
+    instead_of: int | None = None,
     now: datetime,
     lot: float | None = None,
 ) -> Decision:
@@ -164,16 +165,18 @@ def record_outcome(
 
     ``well`` and ``helped`` need ``contacted`` and the name of the ``witness``; ``away`` and ``hospital`` need
     ``absence_until``, at most 30 days from now; ``deceased`` asks for a second person. A share of the wells is drawn
-    by chance and shown to another person; ``lot`` in [0, 1) stands for the chance.
+    by chance and shown to another person; ``lot`` in [0, 1) stands for the chance. Of a call for help or a duress
+    code that somebody else has, ``instead_of`` must name who that is: it says that this person was told.
 
     Raises
     ------
     ActRefused
         ``how_is_missing``, ``witness_is_missing``, ``absence_needs_end``, ``absence_too_long``, ``task_ended``,
-        ``case_closed``, ``wrong_task``, ``not_an_outcome``, ``note_too_long``, ``unknown``, ``number_is_new``.
+        ``case_closed``, ``wrong_task``, ``not_an_outcome``, ``note_too_long``, ``unknown``, ``number_is_new``,
+        ``held_by_another``.
     """
     _refuse_new_number(connection, outcome, contacted, now, task_id=task_id)
-    act = RecordOutcome(user_id, task_id, outcome, contacted, witness, note, absence_until)
+    act = RecordOutcome(user_id, task_id, outcome, contacted, witness, note, absence_until, instead_of)
     drawn = _CHANCE.random() if lot is None else lot
     return _act(connection, _case_of(connection, task_id), act, now, lot=drawn)
 

@@ -198,12 +198,28 @@ def _hand_over(case: CaseFacts, act: HandOver, now: datetime) -> Decision:
     hidden = case.ladder is not None and case.ladder.hides_place
     # Who lives or helps at that door may be the one she is in fear of.
     _refuse_if(hidden and act.to_role is not Role.POLICE_OFFICER, Refusal.UNKNOWN_ROLE)
+    if _is_with(case, kind, act, now):
+        # Sent twice: nobody is asked or told again, no clock begins anew, and new words are kept.
+        note = _checked_note(act.note)
+        said = () if note is None else (Entry(Reason.NOTED, {}, note, act.user_id),)
+        return Decision(Reason.HANDED_OVER, case, said)
     case = unowned(without_open_tasks(case, kind))
     due_at = after(now, case.sla_ms)
     case = with_task(case, TaskFacts(kind, act.to_role, TaskState.OPEN, now, now, due_at))
     case, actions = annunciate(replace(case, deadline_at=due_at), now, also=(act.to_role,))
     entry = Entry(Reason.HANDED_OVER, {"to": act.to_role.value}, _checked_note(act.note), act.user_id)
     return Decision(Reason.HANDED_OVER, planned(case, now), (entry, *actions))
+
+
+def _is_with(case: CaseFacts, kind: TaskKind, act: HandOver, now: datetime) -> bool:
+    """Say whether the act is asked of that very role already, and nobody else has the case or waits with it."""
+    asked = [task for task in case.open_tasks if task.kind is kind and task.role == act.to_role.value]
+    if not asked or (case.held_until is not None and case.held_until > now):
+        return False
+    started = any(task.start_at <= now for task in asked)
+    return started and (
+        not case.is_owned(now) or case.holder_id in {task.assignee_id for task in asked} - {act.user_id}
+    )
 
 
 def _kind_owed(case: CaseFacts) -> TaskKind:
@@ -331,6 +347,24 @@ def _answered(
     _refuse_if(act.outcome.value not in case.ladder.outcomes, Refusal.NOT_AN_OUTCOME)
     _refuse_if(act.outcome is Outcome.OTHER and note is None, Refusal.NOTE_IS_EMPTY)
     _refuse_if(_is_her_own_word(case, act.user_id), Refusal.SECOND_PERSON_NEEDED)
+    over = is_anothers(case, task, act.user_id, now)
+    # Two who answer one cry for help each believe the other goes: nobody ends what another has without having read so.
+    _refuse_if(over and act.instead_of != case.holder_id, Refusal.HELD_BY_ANOTHER)
+    decision = _found(case, task, act, now, note)
+    if not over:
+        return decision
+    instead = Entry(Reason.ANSWERED_INSTEAD, {}, None, act.user_id)
+    return replace(decision, actions=(instead, *decision.actions))
+
+
+def is_anothers(case: CaseFacts, task: TaskFacts, user_id: int, now: datetime) -> bool:
+    """Say whether somebody else has a most pressing case now, and this person was not sent there herself."""
+    has = case.is_owned(now) and case.holder_id != user_id
+    return has and case.rank >= 3 and task.assignee_id != user_id
+
+
+def _found(case: CaseFacts, task: TaskFacts, act: RecordOutcome, now: datetime, note: str | None) -> Decision:
+    """Say what one outcome of a cause with a ladder leads to."""
     if act.outcome in _SEEN and case.household_id is not None:
         return decide_seen(case, task, act, now, note, Circumstances())
     if act.outcome in _GONE:

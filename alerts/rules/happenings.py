@@ -242,6 +242,8 @@ class BeginVisit:
 
 @dataclass(frozen=True, slots=True)
 class RecordOutcome:
+    """What somebody found; ``instead_of`` is who has the case now, as far as this person was told."""
+
     user_id: int
     task_id: int
     outcome: Outcome
@@ -249,6 +251,7 @@ class RecordOutcome:
     witness: str | None = None
     note: str = ""
     absence_until: datetime | None = None
+    instead_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ class Reason(StrEnum):
     NOTED = "noted"
     VISIT_BEGUN = "visit_begun"
     CLOSED_BY_OUTCOME = "closed_by_outcome"
+    ANSWERED_INSTEAD = "answered_instead"
     NO_ANSWER_EARLY = "no_answer_early"
     NO_ANSWER_TRY_AGAIN = "no_answer_try_again"
     NO_ANSWER_NEXT_STEP = "no_answer_next_step"

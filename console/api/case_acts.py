@@ -57,6 +57,10 @@ class OutcomeBody(Body):
     witness: str | None = Field(default=None, max_length=200)
     note: str = Field(default="", max_length=2_000)
     absence_until: datetime | None = None
+    instead_of: int | None = Field(
+        default=None,
+        description="Of a call for help or a duress code that somebody else has: her id, as known",
+    )
 
 
 def _perform(
@@ -140,7 +144,7 @@ def outcome(seat: Writing, task_id: RowId, body: OutcomeBody) -> Response:
     return _on_task(
         seat, task_id, Act.OUTCOME, acts.record_outcome,
         outcome=body.outcome, contacted=body.contacted, witness=(body.witness or "").strip() or None,
-        note=body.note.strip(), absence_until=aware(body.absence_until),
+        note=body.note.strip(), absence_until=aware(body.absence_until), instead_of=body.instead_of,
     )  # fmt: skip
 
 

@@ -126,6 +126,7 @@ def _item_of(case: LoadedCase) -> dict[str, Any]:
         "deadline_at": instant(row["deadline_at"]),
         "last_evidence_at": instant(row["evidence_at"]),
         "holder": row["holder_name"],
+        "holder_id": row["holder_id"],
         "next_action": row["next_action"] or None,
         "next_action_at": instant(row["next_action_at"]),
         "outcome": row["outcome"],

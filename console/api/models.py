@@ -80,6 +80,7 @@ class CaseItem(_Shape):
     deadline_at: datetime | None
     last_evidence_at: datetime | None
     holder: str | None
+    holder_id: int | None
     next_action: str | None
     next_action_at: datetime | None
     outcome: str | None

@@ -10,7 +10,7 @@ from console.loaders.case_rows import MARKS, incident_of
 from console.loaders.cases import LoadedCase, load_cases, may_record, outcome_in
 from console.loaders.households import Row
 from console.scope import Sight, Viewer
-from console.views.case import ReviewedWord, TaskView
+from console.views.case import Held, ReviewedWord, TaskView
 from console.views.parts import Form
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import (
@@ -66,7 +66,21 @@ def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
         note=task["note"],
         outcomes=outcomes_of(case, kind) if may else (),
         form=Form() if may else None,
+        held=held_by_another(task, case, reader) if may else None,
     )
+
+
+def held_by_another(task: Row, case: LoadedCase, reader: Reader) -> Held | None:
+    """Return who else has a case that may only be ended knowing so; as ``alerts.rules.answers.is_anothers`` does."""
+    row = case.row
+    leased = row["lease_expires_at"] is not None and row["lease_expires_at"] > reader.now
+    me = reader.viewer.user_id
+    if not leased or row["holder_id"] == me or task["assignee_id"] == me:
+        return None
+    if case.facts.cause in OWN_RULES or row["priority"] < 3:
+        return None
+    at = task["claimed_at"] if task["assignee_id"] == row["holder_id"] else None
+    return Held(row["holder_id"], row["holder_name"] or "", at)
 
 
 def is_own_word(viewer: Viewer, case: LoadedCase) -> bool:

@@ -19,7 +19,7 @@ from console.visiting import Doing
 from kaimen.database import Connection
 from kaimen.vocabulary import Contacted, Outcome
 
-_FIELDS = ("outcome", "contacted", "witness", "note", "absence_until")
+_FIELDS = ("outcome", "contacted", "witness", "note", "absence_until", "instead_of")
 
 
 class NotTakenError(Exception):
@@ -69,6 +69,7 @@ def record(connection: Connection, seat: Seat, task: Row, values: dict[str, str]
             witness=values["witness"].strip() or None,
             note=values["note"].strip(),
             absence_until=until,
+            instead_of=tasks.number_in(values["instead_of"]),
             now=doing.at,
         )
     except acts.ActRefused as error:

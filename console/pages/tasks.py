@@ -125,7 +125,7 @@ def _field_page(
     to_begin = view.begun_at is None or view.assignee is None
     may_begin = view.kind is TaskKind.VISIT and to_begin and view.form is not None
     # Who has not taken it reads neither the door nor the number: without this she could only say she failed.
-    may_take = view.kind in _TAKEN and not near and view.form is not None
+    may_take = view.kind in _TAKEN and not near and view.form is not None and view.held is None
     by_phone = view.kind in _BY_PHONE or case.facts.cause in RUNG_OR_SEEN
     return tasks_views.FieldPage(
         task=view,
@@ -222,11 +222,13 @@ FIELD_OF_REFUSAL = {
     "not_an_outcome": "outcome",
     "note_is_empty": "note",
     "note_too_long": "note",
+    "held_by_another": "instead_of",
 }
 
 
 def _audited(values: dict[str, str] | None) -> dict[str, str]:
-    return {key: value for key, value in (values or {}).items() if key in ("outcome", "contacted")}
+    told = ("outcome", "contacted", "instead_of")
+    return {key: value for key, value in (values or {}).items() if key in told and (value or key != told[2])}
 
 
 @router.post("/tasks/{task_id}/begin", dependencies=[CheckedForm])
@@ -259,9 +261,11 @@ def outcome(
     witness: Annotated[str, Form(max_length=200)] = "",
     note: Annotated[str, Form(max_length=2_000)] = "",
     absence_until: Annotated[str, Form(max_length=40)] = "",
+    instead_of: Annotated[str, Form(max_length=20)] = "",
 ) -> Response:
     values = {
         "outcome": outcome, "contacted": contacted, "witness": witness, "note": note, "absence_until": absence_until,
+        "instead_of": instead_of,
     }  # fmt: skip
     with seat.transaction() as connection:
         if is_said_again(connection, seat, task_id, outcome):
@@ -284,6 +288,7 @@ def outcome(
             witness=witness.strip() or None,
             note=note.strip(),
             absence_until=until,
+            instead_of=number_in(instead_of),
             now=seat.now,
         ),
         values,
@@ -319,6 +324,11 @@ def is_said_again(connection: Connection, seat: Seat, task_id: int, outcome: str
 def _said_again(seat: Seat) -> Response:
     ACTS.labels(act=Act.OUTCOME.value, result="repeated").inc()
     return seat.go("/tasks", "notice.outcome")
+
+
+def number_in(text: str) -> int | None:
+    """Return the number of a person as a form carries it; None where there is none."""
+    return int(text) if text.isascii() and text.isdecimal() else None
 
 
 def check_outcome(values: dict[str, str], zone: str, now: datetime) -> tuple[dict[str, str], datetime | None]:

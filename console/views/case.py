@@ -84,6 +84,15 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """Who else has a most pressing case now; ``at`` is None where her task is not the one that is looked at."""
+
+    user_id: int
+    name: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TaskView:
     """One act asked of one role. ``form`` is there where this reader may record an outcome now."""
 
@@ -109,6 +118,7 @@ class TaskView:
     note: str | None = None
     outcomes: tuple[Outcome, ...] = ()
     form: Form | None = None
+    held: Held | None = None  # what is recorded ends what somebody else has: she is named first
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,8 +199,9 @@ class Story:
         witness: str | None = None,
         until: datetime | None = None,
         note: str = "",
+        instead_of: int | None = None,
     ) -> Decision:
-        act = RecordOutcome(user, self.task_id(task), outcome, contacted, witness, note, until)
+        act = RecordOutcome(user, self.task_id(task), outcome, contacted, witness, note, until, instead_of)
         return self.happens(act)
 
     def says_she_is_well(self, task: TaskKind = TaskKind.CALL, user: int = CLERK) -> Decision:
@@ -214,8 +215,8 @@ class Story:
     def holds(self, reason: str, until: datetime, user: int = CLERK) -> Decision:
         return self.happens(Hold(user, reason, until))
 
-    def hands_over(self, to_role: Role, user: int = CLERK) -> Decision:
-        return self.happens(HandOver(user, to_role))
+    def hands_over(self, to_role: Role, user: int = CLERK, note: str = "") -> Decision:
+        return self.happens(HandOver(user, to_role, note))
 
     def presses_the_key(self) -> Decision:
         return self.happens(RemoteWell("key"))

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerts.rules.actions import DeclareAbsence, EndWatch, RecordVerified, ReportSensorFault
+from alerts.rules.actions import DeclareAbsence, EndWatch, Entry, RecordVerified, ReportSensorFault
 from alerts.rules.happenings import BeginVisit, RecordOutcome, RemoteOnly
 from alerts.rules.reasons import ActRefused, Reason
 from kaimen.vocabulary import CaseState, Contacted, Outcome, Role, Stage, TaskKind, TaskState
@@ -60,6 +60,26 @@ def test_no_answer_is_tried_three_times_and_then_somebody_goes() -> None:
     assert story.reports(Outcome.NO_ANSWER).reason is Reason.NO_ANSWER_NEXT_STEP
     assert story.open_tasks() == [(TaskKind.VISIT, Role.NEIGHBOUR_WATCHER)]
     assert story.of_kind(RecordVerified) == []
+
+
+def test_a_hand_over_sent_twice_asks_once_and_moves_no_clock() -> None:
+    story = Story(Role.NEIGHBOUR_WATCHER)
+    story.crosses(Stage.VISIT)
+    story.claims()
+    story.hands_over(Role.GRID_WORKER, note="key at the guard")
+    asked, told = story.open_case, len(story.sent)
+    story.until(at(minute=2))
+    story.hands_over(Role.GRID_WORKER, note="ring twice")
+    assert (story.open_case.tasks, story.open_case.deadline_at) == (asked.tasks, asked.deadline_at)
+    assert len(story.sent) == told
+    assert [entry.note for entry in story.of_kind(Entry)][-1] == "ring twice"  # type: ignore[union-attr]
+    # Somebody else is asked, as ever; and whoever stands at the door by now is not called back by the same words.
+    story.hands_over(Role.GUARD)
+    assert story.open_tasks() == [(TaskKind.VISIT, Role.GUARD)]
+    story.begins_visit()
+    begun = story.open_case.tasks
+    story.hands_over(Role.GUARD)
+    assert story.open_case.tasks == begun
 
 
 def test_nobody_at_the_door_asks_the_next_helper() -> None:

@@ -59,6 +59,28 @@ def test_a_call_for_help_is_told_at_once_by_night_with_the_shortest_lease() -> N
     assert case.lease_ms == shortest
 
 
+def test_a_call_for_help_that_somebody_has_is_ended_by_another_only_who_was_told_so() -> None:
+    story = Story()
+    signalled(story, SignalKind.SOS)
+    story.claims()
+    for told in (None, SECOND):
+        with pytest.raises(ActRefused, match="held_by_another"):
+            story.reports(Outcome.FALSE_ALARM, task=TaskKind.RESPOND, user=SECOND, instead_of=told)
+    story.reports(Outcome.FALSE_ALARM, task=TaskKind.RESPOND, user=SECOND, instead_of=CLERK)
+    assert story.outcome is Outcome.FALSE_ALARM
+    said = [entry.words for entry in story.of_kind(Entry) if entry.user_id == SECOND]  # type: ignore[union-attr]
+    assert said[0] is Reason.ANSWERED_INSTEAD
+
+    # Whose time is over has it no more, and whoever has it is never asked.
+    for user, later in ((SECOND, at(hour=9, minute=6)), (CLERK, at(hour=9, minute=1))):
+        story = Story()
+        signalled(story, SignalKind.SOS)
+        story.claims()
+        story.until(later)
+        story.reports(Outcome.FALSE_ALARM, task=TaskKind.RESPOND, user=user)
+        assert Reason.ANSWERED_INSTEAD not in [entry.words for entry in story.of_kind(Entry)]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(
     ("kind", "hour", "role"),
     [
