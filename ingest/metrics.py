@@ -89,6 +89,23 @@ SNAPSHOTS_REFUSED = Counter(
 SNAPSHOT_REACHED_BACK = Counter(
     "kaimen_ingest_snapshot_reached_back", "Devices whose rows were read after all, for something of long ago"
 )
+MEMORY_BYTES = Gauge("kaimen_ingest_memory_bytes", "What this process holds in memory")
+MEMORY_LIMIT_BYTES = Gauge("kaimen_ingest_memory_limit_bytes", "What it may hold")
+MEMORY_SHORTAGE = Gauge(
+    "kaimen_ingest_memory_shortage",
+    "0: none; 1: doors let go of what is stored; 2: batches are small, too; 3: nothing is taken until there is room",
+    ["group"],
+)
+DEVICES_RELIEVED = Counter(
+    "kaimen_ingest_devices_relieved",
+    "Times a door let go of what is stored because memory was short",
+    ["group"],
+)
+BATCHES_HELD_BACK = Counter(
+    "kaimen_ingest_batches_held_back",
+    "Batches that took less from the broker, or nothing, because memory was short",
+    ["group"],
+)
 REGISTRY_READS = Counter(
     "kaimen_ingest_registry_reads", "Looks at the registry: whole, or only what changed", ["kind"]
 )

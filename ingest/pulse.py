@@ -29,9 +29,11 @@ from ingest.groups.group_state import PULSE_MS, GroupState
 from ingest.groups.holding import Holding
 from ingest.groups.leases import Lease, LeaseLostError
 from ingest.groups.losses import Losses
+from ingest.groups.memory_limit import MemoryLimit
 from ingest.groups.settling import Settling
 from ingest.groups.sharing import Sharing
 from ingest.restart.going_on import Loader
+from ingest.restart.relief import Relief
 from ingest.restart.rows import Restart
 from ingest.restart.snapshots import Snapshots
 from ingest.rows.book import is_of_group
@@ -168,6 +170,7 @@ class GroupLoop:
         self._pace = Pace(settings.ingest_batch_events_max, most=settings.ingest_queue_max)
         self._coverage = Coverage(settings.ingest_coverage_flush_s * 1000)
         self._snapshots = Snapshots(self._group, settings.ingest_snapshot_s)
+        self._relief = Relief(MemoryLimit.of(settings.ingest_memory_mb), group=self._group)
         self._state: GroupState | None = None
         self._held: Any = None
         self._refused_events: frozenset[tuple[str, bytes]] = frozenset()
@@ -297,11 +300,14 @@ class GroupLoop:
         self._trust.kept.clear()
 
     def _take_batch(self) -> Any:
+        messages_max, arrays_bytes_max = self._relief.bounds(
+            self._pace.messages_max, self._pace.arrays_bytes_max
+        )
         return self.source.take(
-            messages_max=self._pace.messages_max,
+            messages_max=messages_max,
             wait_s=self._wait_s(),
             gather_s=self._pace.gather_s(self._settings.ingest_batch_wait_ms / 1000),
-            arrays_bytes_max=self._pace.arrays_bytes_max,
+            arrays_bytes_max=arrays_bytes_max,
         )
 
     def _finish(self, lease: Lease) -> None:
@@ -327,6 +333,7 @@ class GroupLoop:
         self._look_after_registry(connection, lease, state)
         if self._state is None:
             return  # stored events lost something: what we know of them is thrown away too
+        self._relief.look()
         if not self._await_proof(connection, lease, state):
             return
         if self._held is None:
@@ -501,6 +508,8 @@ class GroupLoop:
     def _wait_s(self) -> float:
         if self._state is not None and self._state.is_behind and not self._settling.is_under_way:
             return 0.0  # homes wait to be judged
+        if self._relief.is_pressing:
+            return 0.0  # what waits has waited long enough
         if self._scaled:
             return SCALED_WAKE_S
         if self._settling.is_under_way:
@@ -515,7 +524,7 @@ class GroupLoop:
         )
 
     def _must_write(self, turn: Turn, batch: TakenBatch) -> bool:
-        if turn.has_news():
+        if turn.has_news() or self._relief.is_pressing:
             return True
         if any(not message.topic.endswith("/hb") for message in batch.messages):
             return True  # nothing new in it, but the token is checked before the broker is answered
@@ -545,6 +554,7 @@ class GroupLoop:
         moved_ms = turn.now_ms - self._progress_ms
         turn.tells_progress = self._scaled or moved_ms >= PROGRESS_EVERY_S * 1000 or self._owes_progress()
         self._snapshots.draft(state, turn)
+        self._relief.draft(state, turn)
 
     def _confirm(self, connection: Connection, state: GroupState, turn: Turn, started: float) -> None:
         """The turn is committed."""
@@ -553,6 +563,7 @@ class GroupLoop:
         pass_point("after_commit", "events" if turn.event_count else "")
         state.confirm(turn)
         self._snapshots.confirm(state, turn)
+        self._relief.confirm(state, turn)
         self._written_at = time.monotonic()
         self._written_ms = turn.now_ms
         metrics.BATCHES.labels(self._group).inc()
@@ -569,7 +580,7 @@ class GroupLoop:
             metrics.LAG_SECONDS.labels(self._group).set(max(0, now_ms - batch.messages[0].received_ms) / 1000)
         metrics.PULSE_AGE_SECONDS.labels(self._group).set(max(0, now_ms - state.pulse_ms) / 1000)
         if self.source.is_connected:
-            self.health = Health("listening", good=True)
+            self.health = Health(self._relief.words() or "listening", good=not self._relief.is_too_small)
         else:
             self.health = Health("not connected to the broker")
 

@@ -115,6 +115,12 @@ class IngestSettings(BrokerSettings, DatabaseSettings):
         description="doors of a group kept at hand as they are, some 8 KB each; of more than that, those nobody asked for"
         " longest are kept packed",
     )
+    ingest_memory_mb: int = Field(
+        default=0,
+        ge=0,
+        description="what a worker may hold in memory; near it doors let go of what is stored, at it the broker keeps what"
+        " comes. 0: half of what the machine, or its container, has",
+    )
     ingest_database_patience_s: int = 10
     ingest_arrays: Literal["columns", "events"] = Field(
         default="columns",

@@ -223,6 +223,11 @@ class BootTrack:
         """Return as how many events that came alone weighs what packing would make smaller."""
         return len(self.events) + EVENTS_OF_PART * len(self._young)
 
+    def held_count(self) -> int:
+        """Return how many events are here, packed or not."""
+        packed = 0 if self._packed is None else len(self._packed.seq)
+        return len(self.events) + self.young_count + packed
+
     def unpack(self) -> None:
         """Have every event that lies packed as it was said."""
         if self.packed is not None:

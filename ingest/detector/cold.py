@@ -8,6 +8,7 @@ start whose base moved, evidence that counts no longer. What it then holds is wh
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,10 +22,14 @@ from ingest.detector.stretches import base_of, beats_of, stretch_of
 from kaimen import wire
 
 if TYPE_CHECKING:
-    from ingest.detector.coverage import DeviceTrack
+    from ingest.detector.coverage import DeviceTrack, Opening
 
 #: Entries a hot part may have: a track with more is stored whole, as its rows, and nowhere else.
 HOT_ENTRIES_MAX = 600
+#: As many of a shared door of which each credential's newest is kept.
+HOT_ENTRIES_SHARED_MAX = 4_000
+#: As many where memory is short and nothing of it is written down.
+RELIEVED_ENTRIES_MAX = 100_000
 _NEVER_MS = -(1 << 62)
 
 
@@ -41,10 +46,14 @@ Load = Callable[[str], Stored]
 
 
 class Cold(NamedTuple):
-    """What a track has not in memory: openings, passages and edges before ``floor_ms``, and all else of its events."""
+    """What a track has not in memory: openings, passages and edges before ``floor_ms``, and all else of its events.
+
+    ``has_newest``: of each credential's taken accesses before that the newest is here all the same.
+    """
 
     floor_ms: int
     load: Load
+    has_newest: bool = False
 
 
 class HotBoot(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -61,7 +70,9 @@ class HotBoot(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Hot(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One device. Openings and passages are those since ``floor_ms``, of edges the last one always."""
+    """One device. Openings and passages are those since ``floor_ms``, of edges the last one always; with ``has_newest``
+    of taken accesses each credential's newest before that, too.
+    """
 
     device_id: str
     floor_ms: int
@@ -74,13 +85,19 @@ class Hot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     forced: list[int]
     edges: list[tuple[int, str]]
     boots: list[HotBoot]
+    has_newest: bool = False
 
 
 # -- out of a track ---------------------------------------------------------------------------------------------
 
 
-def hot_of(track: DeviceTrack, floor_ms: int) -> Hot | None:
-    """Return a track's hot part with everything since ``floor_ms``; None where only the whole track will do."""
+def hot_of(
+    track: DeviceTrack, floor_ms: int, *, entries_max: int = HOT_ENTRIES_MAX, has_newest: bool = False
+) -> Hot | None:
+    """Return a track's hot part with everything since ``floor_ms``; None where only the whole track will do.
+
+    ``has_newest``: with each credential's newest taken access before that; a track that has no others at hand keeps them.
+    """
     heard_ms = track.heard_ms()  # brings it up to date
     if heard_ms is None or track.tampers or track.retains:
         return None
@@ -91,17 +108,30 @@ def hot_of(track: DeviceTrack, floor_ms: int) -> Hot | None:
         return None
     boots = [_hot_boot(track.device_id, name, boot) for name, boot in track.boots.items()]
     openings = [item for item in track.openings if item.instant_ms >= floor_ms]
+    has_newest = has_newest if track.cold is None else track.cold.has_newest
+    if has_newest:
+        openings = [*_newest_before(track, floor_ms), *openings]
     passages = [item for item in track.passages if item[0] >= floor_ms]
     edges = [item for item in track.edges if item[0] >= floor_ms] or track.edges[-1:]
     watched = track.watched()
     entries = len(openings) + len(passages) + len(edges) + len(watched) + len(track.counter_openings)
-    if entries + sum(4 + len(boot.runs) + len(boot.counter_openings) for boot in boots) > HOT_ENTRIES_MAX:
+    if entries + sum(4 + len(boot.runs) + len(boot.counter_openings) for boot in boots) > entries_max:
         return None
     return Hot(
         track.device_id, floor_ms, heard_ms, list(watched), list(track.counter_openings),
         [(o.instant_ms, o.boot, o.seq, o.edge, o.method, o.credential) for o in openings],
-        passages, [at for at in track.forced if at >= floor_ms], edges, boots,
+        passages, [at for at in track.forced if at >= floor_ms], edges, boots, has_newest,
     )  # fmt: skip
+
+
+def _newest_before(track: DeviceTrack, floor_ms: int) -> list[Opening]:
+    """Return the newest taken access of each credential before an instant, ascending."""
+    places = ((taken, bisect_left(taken, floor_ms, key=_instant_of)) for taken in track.taken.values())
+    return sorted(taken[place - 1] for taken, place in places if place)
+
+
+def _instant_of(opening: Opening) -> int:
+    return opening.instant_ms
 
 
 def _told_beyond(boot: BootTrack) -> bool:
@@ -147,7 +177,7 @@ def cool(track: DeviceTrack, hot: Hot, load: Load, *, kept_from_ms: int) -> None
 
     A fresh track is made one that holds what it is given.
     """
-    track.cold = Cold(hot.floor_ms, load)
+    track.cold = Cold(hot.floor_ms, load, hot.has_newest)
     track.take_hot(hot)
     for known in hot.boots:
         boot = track.boot(known.base.boot)

@@ -414,6 +414,10 @@ class DeviceTrack:
         """Return as how many events that came alone weighs what packing would make smaller."""
         return sum(track.packable_count() for track in self.boots.values())
 
+    def held_count(self) -> int:
+        """Return how many events are here, packed or not."""
+        return sum(track.held_count() for track in self.boots.values())
+
     def prolong(self, past: Past) -> None:
         """Take messages that went past the track because all they do is prolong its watching; as if each had come.
 

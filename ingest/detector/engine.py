@@ -18,7 +18,16 @@ from ingest.detector.arming import arm
 from ingest.detector.backlog import Backlog
 from ingest.detector.batches import Batch, FastLane
 from ingest.detector.changes import RegistryChanges
-from ingest.detector.cold import Hot, Load, cool, hot_of, still_holds, take_tail
+from ingest.detector.cold import (
+    HOT_ENTRIES_SHARED_MAX,
+    RELIEVED_ENTRIES_MAX,
+    Hot,
+    Load,
+    cool,
+    hot_of,
+    still_holds,
+    take_tail,
+)
 from ingest.detector.coverage import BootTrack, DeviceTrack, EventVerdict
 from ingest.detector.facts import (
     BootBase,
@@ -74,6 +83,8 @@ from kaimen.vocabulary import Admission
 PACKED_FROM_EVENTS, PACKED_FROM_EVENTS_COLD = 64, 256
 #: Kept before the evidence that counts: what tells whose it was, and a sound point to watch from.
 FORGET_MARGIN_MS = 3_600_000
+#: As much where memory is short: what tells whose it was, and no more. What reaches further is read again.
+RELIEVED_MARGIN_MS = 2 * max(ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS)
 #: Room for so many more homes is made where it is needed, as a part of those there are.
 GROWN_PART = 64
 #: Where thousands are judged or taken up at once, so many are awake beyond that.
@@ -119,7 +130,7 @@ class Detector:
         self._judged_max: int | None = None
         self._pending: list[Fact] = []
         self._lane: FastLane | None = None
-        self._packed_to = 0
+        self._packed_to = self._looked_to = 0
         self._lay_out()
 
     # -- registry -------------------------------------------------------------------------------------------
@@ -684,13 +695,62 @@ class Detector:
         """
         track = self._tracks[device_id]
         self._settle(device_id)
-        floor_ms = FOREVER
-        for number in self._homes.concerned(device_id):
+        homes = self._homes
+        if not self._dirty.isdisjoint(homes.concerned(device_id)):
+            return None
+        floor_ms = self._needed_from_ms(track, homes.concerned(device_id), FORGET_MARGIN_MS)
+        found = None if floor_ms is None else hot_of(track, floor_ms)
+        if found is None and floor_ms is not None and homes.sharers(device_id):
+            # Of a gate it is too much since the elder was seen who was silent longest: then by each card.
+            floor_ms = self._needed_from_ms(track, homes.dwellers(device_id), FORGET_MARGIN_MS)
+            if floor_ms is not None and (track.cold is None or track.cold.has_newest):
+                found = hot_of(track, floor_ms, entries_max=HOT_ENTRIES_SHARED_MAX, has_newest=True)
+        return found
+
+    def _needed_from_ms(self, track: DeviceTrack, numbers: Iterable[int], margin_ms: int) -> int | None:
+        """Return since when some homes need what a door said; None where nobody knows yet."""
+        heard_ms = track.heard_ms()
+        floor_ms = FOREVER if heard_ms is None else heard_ms - margin_ms
+        for number in numbers:
             judgement = self._homes.judgement_of(number)
-            if judgement is None or number in self._dirty:
+            if judgement is None:
                 return None
-            floor_ms = min(floor_ms, judgement.evidence.instant_ms - FORGET_MARGIN_MS)
-        return hot_of(track, floor_ms)
+            floor_ms = min(floor_ms, judgement.evidence.instant_ms - margin_ms)
+        return floor_ms
+
+    def laden(self, looked_max: int, devices_max: int, *, events_min: int, events_max: int) -> dict[str, int]:
+        """Return which of the next few devices hold ``events_min`` that may lie elsewhere, each with how many; together
+        ``events_max``, or little more.
+        """
+        found: dict[str, int] = {}
+        events = 0
+        for _ in range(min(looked_max, len(self._device_ids))):
+            self._looked_to = (self._looked_to + 1) % len(self._device_ids)
+            device_id = self._device_ids[self._looked_to]
+            track = self._tracks.awake_of(device_id)  # what sleeps has few events
+            count = 0 if track is None else track.held_count()
+            if count >= events_min:
+                found[device_id] = count
+                events += count
+                if len(found) == devices_max or events >= events_max:
+                    break
+        return found
+
+    def relieved_of(self, device_id: str) -> Hot | None:
+        """As ``hot_of``, with as little as can be; None where all of the device has to stay.
+
+        A judgement that has to reach back has the rest read again: it is the same, and takes longer. Of a shared door
+        each credential's newest passage is kept instead of everything since the elder was seen who was silent longest.
+        """
+        track = self._tracks[device_id]
+        self._settle(device_id)
+        has_newest = track.cold is None or track.cold.has_newest
+        homes = self._homes
+        numbers = homes.dwellers(device_id) if has_newest else homes.concerned(device_id)
+        floor_ms = self._needed_from_ms(track, numbers, RELIEVED_MARGIN_MS)
+        if floor_ms is None:
+            return None
+        return hot_of(track, floor_ms, entries_max=RELIEVED_ENTRIES_MAX, has_newest=has_newest)
 
     def cool(self, hot: Hot, load: Load, *, kept_from_ms: int = FOREVER) -> None:
         """Keep of a device what is at hand; ``load`` brings the rest when something asks for it.

@@ -223,11 +223,27 @@ class HouseholdRule:
             found = self._newest_of_door(binding, track, pulse_ms, newest, least_ms)
             if track.cold is not None:
                 known_ms = least_ms if found is None else max(least_ms, found.instant_ms)
-                if known_ms < track.cold.floor_ms:
+                if known_ms < track.cold.floor_ms and not self._has_newest(binding, track, pulse_ms):
                     track.thaw()
                     found = self._newest_of_door(binding, track, pulse_ms, newest, least_ms)
             newest = found
         return newest
+
+    def _has_newest(self, binding: DoorBinding, track: DeviceTrack, pulse_ms: int) -> bool:
+        """Say whether what lies elsewhere of a shared door is older than what each of her cards is known to have shown."""
+        cold = track.cold
+        if binding.role != DoorRole.SHARED or cold is None or not cold.has_newest:
+            return False
+        for openings in self._candidates(binding, track):
+            place = bisect_left(openings, cold.floor_ms, key=instant_of)
+            if not place:
+                continue  # nothing of this card lies elsewhere
+            newest = openings[place - 1]
+            if newest.instant_ms > pulse_ms or not binding.holds_at(newest.instant_ms):
+                return False
+            if self.shows_life(track, newest, binding.role) is None:
+                return False
+        return True
 
     def _newest_of_door(
         self,

@@ -82,6 +82,7 @@ class _Track(msgspec.Struct, array_like=True, gc=False):
     edges: list[tuple[int, str]]
     floor_ms: int | None
     boots: list[_Boot]
+    has_newest: bool
 
 
 class Remembered(msgspec.Struct, array_like=True, gc=False):
@@ -183,6 +184,7 @@ def fall_asleep(track: DeviceTrack) -> bytearray | None:
             for o in indexed.openings
         ],
         indexed.passages, indexed.forced, indexed.edges, None if track.cold is None else track.cold.floor_ms, boots,
+        track.cold is not None and track.cold.has_newest,
     )  # fmt: skip
     squeezed = zlib.compressobj(1, zlib.DEFLATED, _WINDOW_BITS, 4, zlib.Z_DEFAULT_STRATEGY, _WORDS)
     return bytearray(b"".join((_head_of(track), squeezed.compress(_encode(body)), squeezed.flush())))
@@ -290,7 +292,7 @@ def wake(asleep: bytearray, device_id: str, load: Load | None) -> tuple[DeviceTr
     track._stale = False
     if body.floor_ms is not None:
         assert load is not None, "what is elsewhere was cooled"
-        track.cold = Cold(body.floor_ms, load)
+        track.cold = Cold(body.floor_ms, load, body.has_newest)
     indexed = track._indexed
     indexed.passages, indexed.forced, indexed.edges = body.passages, body.forced, body.edges
     names = [boot.boot for boot in body.boots]

@@ -360,6 +360,16 @@ class GroupState:
         """Return what is at hand of a device; call between ``draft`` and ``confirm``."""
         return self._detector.hot_of(device_id)
 
+    def laden(self, looked_max: int, devices_max: int, *, events_min: int, events_max: int) -> dict[str, int]:
+        """Return which of the next few devices hold so many events that the database has, each with how many."""
+        if self._loader is None:
+            return {}  # nobody could bring them again
+        return self._detector.laden(looked_max, devices_max, events_min=events_min, events_max=events_max)
+
+    def relieved_of(self, device_id: str) -> Hot | None:
+        """Return the least that must be at hand of a device; call as ``hot_of``."""
+        return self._detector.relieved_of(device_id)
+
     def cool(self, hot: Hot, kept_from_ms: int) -> None:
         """Let go of what lies in the database of a device; call after the turn of its ``hot_of`` is committed."""
         if self._loader is not None:

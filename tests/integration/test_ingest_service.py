@@ -7,6 +7,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from ingest.groups.memory_limit import MemoryLimit
+from ingest.restart.relief import LADEN_FROM_EVENTS_SHORT, Relief
 from kaimen.clock import SystemClock, as_datetime
 from tests.fix_servers import wait_until
 from tests.integration.ingest_street import (
@@ -86,6 +88,36 @@ def test_a_worker_that_stops_gives_its_lease_back(database_url: str, broker_url:
         assert count(database_url, "ingest_leases", "worker IS NOT NULL AND token = 1") == 1
         made.stop()
     assert count(database_url, "ingest_leases", "worker IS NULL AND token = 1") == 1
+
+
+@pytest.mark.one_store
+def test_a_worker_short_of_memory_takes_nothing_and_loses_nothing(
+    database_url: str, broker_url: str, tmp_path: Path
+) -> None:
+    lay_out(database_url)
+    door, held = Door(), [0]
+    with street(database_url, broker_url, tmp_path) as made, publishing(broker_url) as publisher:
+        (loop,) = made.start().loops
+        made.move_clock(BEGIN_MS + HOUR)
+        loop._relief = Relief(MemoryLimit(100, resident=lambda: held[0]), group="0")
+        publisher.send_all([door.opening(BEGIN_MS + HOUR) for _ in range(50)])
+        made.wait_for("door_events", 50)
+        held[0] = 90
+        publisher.send_all([door.opening(BEGIN_MS + HOUR) for _ in range(150)])
+        made.wait_for("door_events", 200)
+        state = loop._state
+        assert state is not None
+        tracks = state._detector._tracks
+        wait_until(
+            lambda: tracks["door-1"].held_count() < LADEN_FROM_EVENTS_SHORT, "it lets go of what is stored"
+        )
+        held[0] = 200
+        wait_until(lambda: "raise KAIMEN_INGEST_MEMORY_MB" in loop.health.words, "it says what is wrong")
+        publisher.send_all([door.opening(BEGIN_MS + HOUR) for _ in range(50)])
+        made.wait_for("door_events", 250)
+        held[0] = 0
+        made.wait_until_listening()
+    assert count(database_url, "door_events") == 250
 
 
 def test_births_and_last_wills_and_vitals_are_kept_per_device(
