@@ -43,6 +43,12 @@ def find_ended(connection: Connection, viewer: Viewer, task_id: int) -> EndedTas
     return None if row is None else EndedTask(**row)
 
 
+def is_answered_by(connection: Connection, task_id: int, user_id: int) -> bool:
+    """Say whether this person has recorded what came of a task; she may come back to its page."""
+    asked = {"id": task_id, "user_id": user_id}
+    return connection.execute(_SQL["answered_task"], asked).fetchone() is not None
+
+
 def keep_words(
     connection: Connection, ended: EndedTask, values: Mapping[str, str], *, user_id: int, at: datetime
 ) -> bool:

@@ -12,10 +12,14 @@ from console.views.grounds import SHARED_CAUSES, Grounds, Incident, Technical
 from console.views.parts import DayLine, LifeSign, Presumed
 from console.views.screens import ResidentPage
 from console.words import Words
-from kaimen.vocabulary import EvidenceKind, Grade, TaskKind
+from kaimen.vocabulary import EvidenceKind, EvidenceSource, Grade, TaskKind
 
 #: Watched and wall-clock age are both told where they differ by more than a tenth.
 _DIFFERENCE_TOLD = 10
+
+
+#: Words of her that reached us without anybody hearing or seeing her.
+_UNHEARD = frozenset({"remote", EvidenceSource.BUTTON, EvidenceSource.ORDER})
 
 
 def ages_differ(line: DayLine) -> bool:
@@ -164,7 +168,9 @@ def _good_headline(home: FamilyHome, who: str, words: Words) -> str:
     if home.evidence_at is None:
         return _headline(words.say("family.good.nothing", who=who))
     kind = home.evidence_kind.value
-    return _headline(words.say(f"family.good.{kind}", who=who, part=words.day_part(home.evidence_at)))
+    said = f"family.good.said.{home.evidence_source}"
+    key = said if home.evidence_kind is EvidenceKind.VERIFIED and words.has(said) else f"family.good.{kind}"
+    return _headline(words.say(key, who=who, part=words.day_part(home.evidence_at)))
 
 
 def family_ground(home: FamilyHome, words: Words) -> str:
@@ -190,6 +196,8 @@ def _good_ground(home: FamilyHome, words: Words) -> list[str]:
         parts.append(words.say(f"family.ground.card.{home.direction or 'none'}"))
     elif home.evidence_kind in (EvidenceKind.OPENING, EvidenceKind.OPENING_BY_COUNTER):
         parts.append(words.say("family.ground.contact"))
+    elif home.evidence_source in _UNHEARD:
+        parts.append(words.say("family.ground.unheard", who=words.relation(home.relation)))
     if home.exact_times and home.evidence_at is not None:
         parts.append(words.say("family.ground.exact", at=home.evidence_at))
     parts.append(words.say("family.ground.device"))
@@ -202,6 +210,7 @@ def _help_ground(home: FamilyHome, words: Words) -> list[str]:
     called = words.say("family.ground.help", when=when)
     return [
         called,
+        *_tried(home, words),
         _on_it(home, words),
         words.say("family.ground.help_do", who=words.relation(home.relation)),
     ]
@@ -227,8 +236,18 @@ def _days_ground(home: FamilyHome, words: Words) -> list[str]:
     if home.last_sign is not None:
         sign = home.last_sign
         parts.append(words.say(f"family.ground.sign.{sign.kind.value}", part=words.day_part(sign.at)))
+    parts += _tried(home, words)
     parts.append(_on_it(home, words))
     return parts
+
+
+def _tried(home: FamilyHome, words: Words) -> list[str]:
+    """What came of the newest call or visit, where it was nothing: she may have a key, or know more."""
+    if home.tried is None:
+        return []
+    kind, at = home.tried
+    who = words.relation(home.relation)
+    return [words.say(f"family.ground.tried.{kind.value}", at=words.date_time(at), who=who)]
 
 
 def _on_it(home: FamilyHome, words: Words) -> str:

@@ -33,6 +33,10 @@ WHERE t.id = %(id)s AND c.community_id = %(community_id)s AND t.state NOT IN ('o
   AND (%(at_desk)s OR EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.user_id = %(user_id)s
                               AND e.words IN ('claimed', 'visit_begun')))
 
+-- name: answered_task
+-- One row where this person has recorded what came of a task.
+SELECT 1 FROM tasks WHERE id = %(id)s AND state = 'done' AND done_by = %(user_id)s
+
 -- name: said_already
 SELECT 1 FROM case_entries WHERE case_id = %(case_id)s AND user_id = %(user_id)s AND words = %(words)s
   AND args = %(args)s::jsonb AND note IS NOT DISTINCT FROM %(note)s::text

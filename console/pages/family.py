@@ -41,6 +41,7 @@ router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.FAMILY))]
 HouseholdId = Annotated[str, Path(max_length=100)]
 LOOKS_SHOWN = 10
+_TRIED = (TaskKind.CALL, TaskKind.VISIT, TaskKind.RESPOND)
 _STATES = {
     Stage.NORMAL: FamilyState.GOOD,
     Stage.WARNING: FamilyState.DAY1,
@@ -136,6 +137,7 @@ def _home(
         line=found.line if exact else None,
         evidence_at=row["evidence_at"],
         evidence_kind=evidence_kind(row["evidence"] or {}),
+        evidence_source=str((row["evidence"] or {}).get("source", "")),
         direction=grounds.direction if grounds else None,
         exact_times=exact,
         presumed=grounds.presumed if grounds else view_parts.Presumed.UNSURE,
@@ -143,6 +145,7 @@ def _home(
         worker=worker_of(told) if told else None,
         act=TaskKind(told.row["task_kind"]) if told and told.row["task_kind"] else None,
         result_by=told.row["task_due_at"] if told else None,
+        tried=_tried(told) if told else None,
         begun_at=told.row["task_begun_at"] if told and told.row["assignee_name"] else None,
         unknown_cause=outage["cause"] if outage else None,
         unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
@@ -167,6 +170,15 @@ def worker_of(case: LoadedCase) -> str | None:
     at_desk, going = case.row["holder_name"], case.row["assignee_name"]
     worker: str | None = (going or at_desk) if case.row["task_begun_at"] else (at_desk or going)
     return worker
+
+
+def _tried(case: LoadedCase) -> tuple[TaskKind, datetime] | None:
+    """The newest call or visit of a case that somebody made, where nobody was reached by it."""
+    made = [task for task in case.tasks if task["outcome"] is not None and task["kind"] in _TRIED]
+    newest = max(made, key=lambda task: task["done_at"], default=None)
+    if newest is None or newest["outcome"] != Outcome.NO_ANSWER:
+        return None
+    return TaskKind(newest["kind"]), newest["done_at"]
 
 
 def _call_for_help(connection: Connection, reader: Reader, household_id: str) -> LoadedCase | None:

@@ -69,10 +69,14 @@ def task_page(seat: Guard, task_id: TaskId, fragment: str | None = None) -> Resp
 
 
 def _gone(connection: Connection, seat: Seat, task_id: int) -> Response | None:
-    """Lead a helper on whose task is done, or somebody else's now: she had it, and is told so."""
-    if not seat.viewer.is_helper or late.find_ended(connection, seat.viewer, task_id) is None:
+    """Lead a helper on whose task is done, or somebody else's now: she had it, or did it, and is told so."""
+    if not seat.viewer.is_helper:
         return None
-    return seat.go("/tasks", "notice.task_gone")
+    if late.find_ended(connection, seat.viewer, task_id) is not None:
+        return seat.go("/tasks", "notice.task_gone")
+    if late.is_answered_by(connection, task_id, seat.viewer.user_id):
+        return seat.go("/tasks", "notice.task_told")
+    return None
 
 
 def load(connection: Connection, seat: Seat, task_id: int) -> tuple[Row, LoadedCase]:

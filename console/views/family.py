@@ -37,6 +37,7 @@ class FamilyHome:
     line: DayLine | None = None  # None where exact times are not consented to
     evidence_at: datetime | None = None
     evidence_kind: EvidenceKind = EvidenceKind.OPENING
+    evidence_source: str = ""  # of a word: spoke, saw, meal, order, button, remote
     direction: str | None = None
     exact_times: bool = False
     presumed: Presumed = Presumed.UNSURE
@@ -44,6 +45,7 @@ class FamilyHome:
     worker: str | None = None  # who is on it
     act: TaskKind | None = None
     result_by: datetime | None = None
+    tried: tuple[TaskKind, datetime] | None = None  # the newest call or visit that reached nobody
     begun_at: datetime | None = None  # since when somebody has been at the door
     unknown_cause: str | None = None  # own, broker, site, gateway, device
     unknown_since: datetime | None = None

@@ -271,6 +271,17 @@ def test_what_a_helper_found_is_kept_when_the_visit_was_passed_on(world: World, 
     assert _entries(world)[-2:] == ["said_late", "visit_form_urgent"]
 
 
+def test_nobody_opened_the_family_reads_it_and_the_helper_may_go_back(
+    world: World, helper: httpx.Client
+) -> None:
+    assert world.post(helper, f"{_task(world)}/outcome", outcome="no_answer").status_code == 303
+    assert "有人上门，没有人应" in world.browser("family").get("/family").text
+    back = helper.get(_task(world))
+    assert (back.status_code, back.headers["location"]) == (303, "/tasks")
+    assert "notice.task_told" in back.headers["set-cookie"]
+    assert world.browser("watcher-b").get(_task(world)).status_code == 404
+
+
 def test_an_act_sent_again_is_known_when_its_task_is_done(world: World, helper: httpx.Client) -> None:
     found = {"outcome": "well", "contacted": "saw", "witness": "李敏"}
     key = str(uuid4())

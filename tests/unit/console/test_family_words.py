@@ -11,7 +11,7 @@ from console.sentences import family_ground, family_headline
 from console.views.family import FamilyState
 from console.views.grounds import Technical
 from console.words import Words, load_words
-from kaimen.vocabulary import TaskKind
+from kaimen.vocabulary import EvidenceKind, TaskKind
 from tests.browser.samples import FAMILY_AWAY, FAMILY_DAY2, FAMILY_UNKNOWN, NOW
 
 HOME = FAMILY_DAY2.homes[0]
@@ -54,6 +54,43 @@ def test_somebody_is_at_the_door_only_once_she_said_so() -> None:
         assert going not in family_ground(taken, words) and "08:40" not in family_ground(taken, words)
         begun = replace(taken, begun_at=NOW - timedelta(minutes=2))
         assert there in family_ground(begun, words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "zh", "en"),
+    [
+        (TaskKind.CALL, "08:20 打过电话，没有人接", "Rung at 08:20: nobody answered"),
+        (
+            TaskKind.VISIT,
+            "08:20 有人上门，没有人应。有钥匙",
+            "at the door at 08:20: nobody answered. If you have a key",
+        ),
+        (TaskKind.RESPOND, "08:20 找过，没有联系上", "Looked for at 08:20"),
+    ],
+)
+def test_a_relative_is_told_that_nobody_was_reached(kind: TaskKind, zh: str, en: str) -> None:
+    for state in (FamilyState.DAY3, FamilyState.HELP):
+        home = replace(HOME, state=state, tried=(kind, NOW - timedelta(minutes=22)))
+        assert zh in family_ground(home, _words("zh")) and en in family_ground(home, _words("en"))
+
+
+@pytest.mark.parametrize(
+    ("source", "zh", "en", "unheard"),
+    [
+        ("saw", "有人见到了", "Somebody saw", False), ("spoke", "说过话", "Somebody spoke", False),
+        ("meal", "手上", "handed to", False), ("button", "我很好", "was pressed", True),
+        ("order", "下过订单", "ordered", True), ("remote", "平安的消息", "Word came", True),
+        ("", "有人联系上", "in touch", False),
+    ],
+)  # fmt: skip
+def test_a_word_is_told_as_what_it_was(source: str, zh: str, en: str, unheard: bool) -> None:
+    home = replace(
+        HOME, state=FamilyState.GOOD, evidence_at=NOW - timedelta(hours=1), evidence_kind=EvidenceKind.VERIFIED,
+        evidence_source=source,
+    )  # fmt: skip
+    for language, said, nobody in (("zh", zh, "没有人听到或见到"), ("en", en, "Nobody heard or saw")):
+        assert said in family_headline(home, _words(language)).replace("\u200b", "")
+        assert (nobody in family_ground(home, _words(language))) is unheard
 
 
 def _words(language: str) -> Words:
