@@ -23,6 +23,8 @@ from kaimen.database import Connection, queries
 _SQL = queries("alerts")
 #: A lock that was last heard of so long ago says nothing of now.
 _LOCK_BACK = timedelta(days=7)
+#: More than whatever is said of an opening lies from it.
+_BESIDE_AN_OPENING = timedelta(minutes=1)
 
 
 def load_grounds(
@@ -61,6 +63,7 @@ def _load_signs(
     assert seen is not None
     # Days that lie wholly before the last opening: the silence itself is no part of what is usual.
     first_day = (now - evidence_at) // timedelta(days=1) + 1
+    last_day = first_day + USUAL_SIGN_DAYS - 1
     usual = connection.execute(
         _SQL["signs_usual"],
         {
@@ -68,7 +71,9 @@ def _load_signs(
             "now": now,
             "span": now - recent_from,
             "first_day": first_day,
-            "last_day": first_day + USUAL_SIGN_DAYS - 1,
+            "last_day": last_day,
+            "since": now - timedelta(days=last_day + 1),
+            "until": now - timedelta(days=first_day),
         },
     ).fetchall()
     return Signs(
@@ -85,10 +90,14 @@ def load_usual_gap(connection: Connection, household_id: str, *, until: datetime
     home = connection.execute(_SQL["watched_from"], {"household_id": household_id}).fetchone()
     if home is None or home["watched_from"] is None:
         return None
+    since = until - timedelta(days=GAP_DAYS_BACK + 1)
     span = {
         "household_id": household_id,
-        "since": until - timedelta(days=GAP_DAYS_BACK + 1),
+        "since": since,
         "until": until,
+        # Whatever says of an opening whose it was; as values, so that no other days are planned over.
+        "near_since": since - _BESIDE_AN_OPENING,
+        "near_until": until + _BESIDE_AN_OPENING,
     }
     openings = connection.execute(_SQL["own_openings"], span).fetchall()
     unwatched = connection.execute(_SQL["unwatched_spans"], span).fetchall()

@@ -364,18 +364,16 @@ WHERE e.device_no = ANY(%(nos)s) AND e.plausible AND e.occurred_at > %(since)s A
   AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')
 
 -- name: signs_usual
--- Signs in the same hours of the days before the last opening, one row per day with a sign at any hour of it.
-SELECT (SELECT count(*) FROM door_events e
-        WHERE e.device_no = ANY(%(nos)s) AND e.plausible
-          AND e.occurred_at > %(now)s::timestamptz - make_interval(days => day) - %(span)s::interval
-          AND e.occurred_at <= %(now)s::timestamptz - make_interval(days => day)
-          AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')) AS signs
+-- Signs in the same hours of the days before the last opening, one row per day with a sign at any hour of it. Between two
+-- instants that are given, by which days are told apart before anything is planned: a year of them is planned longer than read.
+SELECT count(*) FILTER (
+         WHERE e.occurred_at > %(now)s::timestamptz - make_interval(days => day) - %(span)s::interval) AS signs
 FROM generate_series(%(first_day)s::int, %(last_day)s::int) day
-WHERE EXISTS (SELECT 1 FROM door_events e
-              WHERE e.device_no = ANY(%(nos)s) AND e.plausible
-                AND e.occurred_at > %(now)s::timestamptz - make_interval(days => day + 1)
-                AND e.occurred_at <= %(now)s::timestamptz - make_interval(days => day)
-                AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse'))
+JOIN door_events e ON e.occurred_at > %(now)s::timestamptz - make_interval(days => day + 1)
+ AND e.occurred_at <= %(now)s::timestamptz - make_interval(days => day)
+WHERE e.device_no = ANY(%(nos)s) AND e.plausible AND e.type IN ('Motion', 'Occupancy', 'WaterUse', 'PowerUse')
+  AND e.occurred_at > %(since)s AND e.occurred_at <= %(until)s
+GROUP BY day ORDER BY day
 
 -- name: own_openings
 -- What showed life at a household's own doors: nobody's who works here or visits, nothing that was forced.
@@ -391,7 +389,7 @@ WHERE d.household_id = %(household_id)s AND e.plausible
   AND (e.type = 'AccessTaken' OR e.type = 'DoorPhysicalState' AND e.state = 'Open' AND d.role = 'dwelling'
        AND NOT EXISTS (
          SELECT 1 FROM door_events f LEFT JOIN credentials fc ON fc.token = f.credential
-         WHERE f.device_no = e.device_no AND f.plausible
+         WHERE f.device_no = e.device_no AND f.plausible AND f.occurred_at BETWEEN %(near_since)s AND %(near_until)s
            AND (f.type IN ('AccessGranted', 'AccessTaken')
                 AND f.occurred_at BETWEEN e.occurred_at - interval '30 seconds' AND e.occurred_at
                 AND (f.method = 'remote_office' OR fc.class IN ('staff', 'guard', 'visitor'))

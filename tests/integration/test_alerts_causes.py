@@ -458,6 +458,22 @@ def test_activity_near_usual_grades_low_and_an_unheard_sensor_says_nothing(town:
     assert grade_of(town, opened_at) is Grade.UNGRADED
 
 
+def test_the_grounds_of_a_case_have_nothing_to_do_with_days_long_past(town: Town) -> None:
+    """Planning over every day that is kept took longer than reading those that matter."""
+    with_sensor(town)
+    for days in (200, 3):
+        at = town.now - days * DAY
+        town.rows("SELECT ensure_event_partitions(%s, %s)", at, at)
+        sees(town, "motion-1", at=at)
+    with transaction(town.pool) as connection:
+        load_grounds(connection, "h1", evidence_at=town.now - DAY, now=town.now)
+        held = connection.execute(
+            "SELECT relation::regclass::text AS name FROM pg_locks WHERE pid = pg_backend_pid() AND mode = 'AccessShareLock'"
+            " AND relation::regclass::text ~ '^door_events_[0-9]{8}$'"
+        ).fetchall()
+    assert {row["name"] for row in held} == {f"door_events_{town.now - 3 * DAY:%Y%m%d}"}
+
+
 def test_a_call_of_the_night_graded_high_is_asked_at_once(town: Town) -> None:
     with_sensor(town)
     town.household("h2")
