@@ -318,7 +318,8 @@ def spoke(
             with connection.transaction(), unheard(connection, seat, household_id, "spoke"):
                 _write_word(connection, seat, household_id, Contacted(contacted))
         except acts.ActRefused as error:
-            form = view_parts.Form(values, {"": refusal_word(error)})
+            word = refusal_word(error)
+            form = view_parts.Form(values, {"": "family_too_often" if word == "remote_too_often" else word})
             return answer(
                 connection, seat, open_form="spoke", form=form, household_id=household_id, status=409
             )

@@ -125,7 +125,8 @@ def well(seat: Guard) -> Response:
                 )  # fmt: skip
                 _note(connection, seat, "resident_well", "care")
         except acts.ActRefused as error:
-            form = FormView(errors={"": refusal_word(error)})
+            word = refusal_word(error)
+            form = FormView(errors={"": "resident_too_often" if word == "remote_too_often" else word})
             return answer(connection, seat, well=form, status=409)
     return seat.go("/resident", "notice.resident_well")
 

@@ -169,7 +169,7 @@ def away() -> screens_views.ResidentPage:
 def unseen() -> screens_views.ResidentPage:
     return screens_views.ResidentPage(
         "3-1-1201", family_views.FamilyState.UNKNOWN, EvidenceKind.OPENING, NOW - 40 * HOUR, LINE, False, NOW - 5 * HOUR,
-        well_form=view_parts.Form({}, {"": "remote_too_often"}), away_form=view_parts.Form({}, {"to": "absence_needs_end"}),
+        well_form=view_parts.Form({}, {"": "resident_too_often"}), away_form=view_parts.Form({}, {"to": "absence_needs_end"}),
     )  # fmt: skip
 
 

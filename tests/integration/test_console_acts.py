@@ -189,8 +189,10 @@ def test_family_says_she_spoke_with_her_but_not_for_ever(world: World) -> None:
     family = world.browser("family")
     assert world.post(family, "/family/h-wang/spoke").status_code == 422
     assert world.post(family, "/family/h-other/spoke", contacted="spoke").status_code == 404
-    answers = [world.post(family, "/family/h-wang/spoke", contacted="spoke").status_code for _ in range(3)]
-    assert answers == [303, 303, 409]
+    answers = [world.post(family, "/family/h-wang/spoke", contacted="spoke") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 303, 409]
+    # She did speak with her: she is told why it is not enough, and what is.
+    assert "要有人当面见到老人" in answers[-1].text
     assert world.post(family, "/family/h-wang/spoke", contacted="saw").status_code == 303
     assert world.post(family, "/family/h-wang/look", note="请去看看妈妈").status_code == 303
     assert "请去看看妈妈" in world.browser("clerk").get(f"/cases/{world.case_ids['wang']}").text

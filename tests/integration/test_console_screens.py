@@ -169,8 +169,9 @@ def test_a_resident_sees_her_own_home_and_no_other(world: World) -> None:
 
 def test_her_own_word_counts_and_not_often_in_succession(world: World) -> None:
     client = world.browser("resident")
-    answers = [world.post(client, "/resident/well").status_code for _ in range(3)]
-    assert answers == [303, 303, 409]
+    answers = [world.post(client, "/resident/well") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [303, 303, 409]
+    assert "让人听到您的声音" in answers[-1].text and "远程" not in answers[-1].text
     rows = words_of(world)
     assert [(row["household_id"], row["how"]) for row in rows] == [("h-wang", "button")] * 2
     assert world.rows("SELECT 1 FROM audit_entries WHERE action = 'resident_well' AND object_id = 'h-wang'")

@@ -115,6 +115,7 @@ def test_a_silent_gateway_is_not_said_to_be_without_power() -> None:
 @pytest.mark.parametrize(("language", "wrong"), [("zh", "门一开就算"), ("en", "the first opening ends it")])
 def test_an_absence_is_not_said_to_end_by_any_opening(language: str, wrong: str) -> None:
     assert wrong not in family_ground(FAMILY_AWAY.homes[0], _words(language))
+    assert wrong not in _words(language).say("absence.hint")
 
 
 @pytest.mark.parametrize(("exact", "when"), [(False, "this morning"), (True, "08:30")])
