@@ -113,3 +113,27 @@ WHERE home_expectations.by_time <> excluded.by_time
 -- nobody is expected any more, once no relative wants to be told
 DELETE FROM home_expectations e WHERE household_id = %(household_id)s
   AND NOT EXISTS (SELECT 1 FROM home_notices n WHERE n.household_id = e.household_id AND n.not_home)
+
+-- name: crossed_doors
+-- Doors of one home that cards of another opened on two days or more since an instant, and no card of its own:
+-- two doors that were taken for one another, as kaimen doctor finds them for all homes.
+WITH own AS (
+  SELECT w.device_id, max(w.from_at) AS from_at FROM household_doors w
+  WHERE w.role = 'dwelling' AND w.to_at IS NULL
+    AND w.device_id IN (SELECT m.device_id FROM household_doors m WHERE m.household_id = %(household_id)s AND m.to_at IS NULL)
+  GROUP BY w.device_id HAVING count(*) = 1
+), used AS (
+  SELECT own.device_id, c.household_id AS by_household, count(DISTINCT e.occurred_at::date) AS days
+  FROM own
+  JOIN devices v ON v.id = own.device_id
+  JOIN door_events e ON e.device_no = v.no AND e.plausible AND e.type IN ('AccessGranted', 'AccessTaken')
+   AND e.occurred_at >= greatest(%(since)s, own.from_at)
+  JOIN credentials c ON c.token = e.credential AND c.class = 'resident'
+  GROUP BY own.device_id, c.household_id
+)
+SELECT u.device_id, b.label AS by_label, u.days FROM used u
+JOIN households h ON h.id = %(household_id)s
+JOIN households b ON b.id = u.by_household AND b.site_id = h.site_id
+WHERE u.by_household <> h.id AND u.days >= 2
+  AND NOT EXISTS (SELECT 1 FROM used o WHERE o.device_id = u.device_id AND o.by_household = h.id)
+ORDER BY u.device_id, u.by_household LIMIT 10

@@ -6,6 +6,7 @@ A fragment is one block of the same template, so that what the live page swaps i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from functools import cache
 from typing import Any
 
@@ -113,6 +114,8 @@ class _Drawings:
             say("look_back.in_force") if item["name"] == drawing_backtest.IN_FORCE else item["name"]
             for item in report["policies"]
         ]
+        days = (report["from"], report["to"], *report["days"])
+        dates = {day: self._words.date(date.fromisoformat(day)) for day in days}
         told = "; ".join(
             f"{name}: "
             + say("look_back.told", warnings=a["warning"], calls=a.get("call", 0), visits=a.get("visit", 0))
@@ -120,7 +123,7 @@ class _Drawings:
         )
         spoken = drawing_backtest.ChartWords(
             say("look_back.warnings"), say("look_back.calls"), say("look_back.visits"), say("look_back.share_unseen"),
-            f"{report['from']} – {report['to']}. {told}", names,
+            f"{' – '.join(dates[day] for day in (report['from'], report['to']))}. {told}", names, dates,
         )  # fmt: skip
         return Markup(drawing_backtest.backtest_chart(report, words=spoken))  # noqa: S704
 

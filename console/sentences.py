@@ -53,7 +53,7 @@ def line_alternative(line: DayLine, words: Words) -> str:
     if line.signs:
         parts.append(words.count("line.alt.signs", len(line.signs), at=line.signs[-1].at))
     if not line.known and line.stage:
-        parts.append(words.say("line.alt.unknown"))
+        parts.append(words.say("line.alt.doubted" if line.doubted else "line.alt.unknown"))
     return words.say("join.sentence").join(parts)
 
 

@@ -5,8 +5,8 @@ One panel per stage, one line per policy, the one in force thick; below, the sha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from console.drawing.day_line import hatching, number, picture, shape, text
@@ -32,7 +32,10 @@ _STYLE = (
 
 @dataclass(frozen=True, slots=True)
 class ChartWords:
-    """What the drawing says, in the reader's language; ``names`` are those of the policies, in their order."""
+    """What the drawing says, in the reader's language; ``names`` are those of the policies, in their order.
+
+    ``days`` says the report's days in the reader's way; a day it has not is drawn as it is written.
+    """
 
     warning: str = "Warnings a day"
     call: str = "Calls a day"
@@ -40,6 +43,7 @@ class ChartWords:
     unseen: str = "Share of the day nobody could see (never counted)"
     alternative: str | None = None
     names: Sequence[str] | None = None
+    days: Mapping[str, str] = field(default_factory=dict)
 
 
 def backtest_file(report: dict[str, Any]) -> str:
@@ -58,7 +62,7 @@ def backtest_chart(report: dict[str, Any], *, style: str = "", words: ChartWords
         parts += _panel(report, stage, title, top)
         top += _PANEL_HEIGHT + _GAP
     parts += _unseen(report, top, words.unseen)
-    parts += _dates(report["days"], top + _STRIP + 16)
+    parts += _dates([words.days.get(day, day) for day in report["days"]], top + _STRIP + 16)
     return picture(
         parts,
         width=_WIDTH,

@@ -117,6 +117,7 @@ def line_of(row: Row, reader: Reader) -> DayLine | None:
         inactive_ms=inactive_ms(row, reader.seen_until),
         stage=Stage(min(row["stage"], Stage.VISIT)),
         known=row["known"],
+        doubted=_is_doubted(row),
         evidence_kind=evidence_kind(row["evidence"]),
         thresholds_ms=thresholds_ms(row),
         away_until=row["absent_until"],
@@ -225,6 +226,7 @@ def _judge(
     return _Found(
         Grounds(
             direction=direction,
+            doubted=_is_doubted(row),
             blind_ms=0 if line is None else max(0, line.elapsed_ms - line.inactive_ms),
             presumed=presumed,
             presumed_by=ground,
@@ -235,6 +237,11 @@ def _judge(
         ),
         signs,
     )
+
+
+def _is_doubted(row: Row) -> bool:
+    """Say whether every door is heard and one of them is not believed: what is silent is not known since an instant."""
+    return not row["known"] and row["not_known_since"] is None and bool(row["in_fault"])
 
 
 def _load_directions(connection: Connection, rows: Mapping[str, Row], now: datetime) -> dict[str, str]:

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from alerts.rules.case import OWN_RULES
 from console.loaders import Reader
-from console.loaders.case_rows import MARKS, incident_of
+from console.loaders.case_rows import MARKS, incident_of, load_technical
 from console.loaders.cases import LoadedCase, load_cases, may_record, outcome_in
 from console.loaders.households import Row
 from console.scope import Sight, Viewer
 from console.views.case import Held, ReviewedWord, TaskView
+from console.views.grounds import Technical
 from console.views.parts import Form
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import (
@@ -36,7 +37,7 @@ OUTCOMES = {
 }  # fmt: skip
 
 
-def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
+def task_view(task: Row, case: LoadedCase, reader: Reader, *, technical: Technical | None = None) -> TaskView:
     """Make the view of a task; the form is there where this reader may record an outcome now."""
     kind, state = TaskKind(task["kind"]), TaskState(task["state"])
     is_open = state in (TaskState.OPEN, TaskState.CLAIMED)
@@ -66,6 +67,7 @@ def task_view(task: Row, case: LoadedCase, reader: Reader) -> TaskView:
         note=task["note"],
         outcomes=outcomes_of(case, kind) if may else (),
         form=Form() if may else None,
+        technical=technical,
         held=held_by_another(task, case, reader) if may else None,
     )
 
@@ -134,10 +136,11 @@ def load_tasks(connection: Connection, reader: Reader, *, done: bool) -> tuple[T
     cases = {
         case.id: case for case in load_cases(connection, reader, list({row["case_id"]: 0 for row in rows}))
     }
+    technical = load_technical(connection, reader, list(cases.values()))
     for row in rows:
         case = cases.get(row["case_id"])
         task = next((task for task in case.tasks if task["id"] == row["id"]), None) if case else None
         if case is None or task is None:
             continue
-        views_found.append(task_view(task, case, reader))
+        views_found.append(task_view(task, case, reader, technical=technical.get(case.id)))
     return tuple(views_found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -24,7 +25,7 @@ from console.seat import Seat, entering, not_here
 from console.views import case as case_views
 from console.views import household as household_views
 from console.views.doors import PresenceView
-from console.views.household import AbsenceView, ConsentView
+from console.views.household import AbsenceView, ConsentView, CrossedDoor
 from console.views.parts import Form as FormView
 from kaimen.database import Connection, queries
 
@@ -32,6 +33,7 @@ router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.HOUSEHOLDS))]
 HouseholdId = Annotated[str, Path(max_length=100)]
 PAGE = 60
+CROSSED_WITHIN = timedelta(days=7)
 
 
 @router.get("/households")
@@ -147,6 +149,7 @@ def answer_household(
         source_form=source_form or FormView() if found.line is not None else None,
         consents=_consents(connection, row["id"]),
         devices=load_devices(connection, reader, ids=[item["device_id"] for item in device_rows]).rows,
+        crossed=_crossed(connection, reader, row["id"]),
         contacts=tuple(contact_of(item, named=False, with_phone=False) for item in contacts),
         registered=load_registered(connection, reader, row["id"], {item["role"] for item in contacts}),
         case_url=None if row["case_id"] is None else f"/cases/{row['case_id']}",
@@ -163,6 +166,12 @@ def answer_household(
         connection, "household.html", page, section=Section.HOUSEHOLDS, fragment=fragment, status=status,
         path=f"/households/{row['id']}", live=live,
     )  # fmt: skip
+
+
+def _crossed(connection: Connection, reader: Reader, household_id: str) -> tuple[CrossedDoor, ...]:
+    values = {"household_id": household_id, "since": reader.now - CROSSED_WITHIN}
+    rows = connection.execute(queries("console", "doors.sql")["crossed_doors"], values).fetchall()
+    return tuple(CrossedDoor(row["device_id"], row["by_label"], row["days"]) for row in rows)
 
 
 def _log_url(device_rows: list[dict[str, Any]]) -> str | None:

@@ -15,7 +15,7 @@ from console import late
 from console.duty.line import load_duty_line
 from console.loaders import Reader
 from console.loaders import cases as loader
-from console.loaders.case_rows import RUNG_OR_SEEN
+from console.loaders.case_rows import RUNG_OR_SEEN, load_technical
 from console.loaders.cases import LoadedCase
 from console.loaders.contacts import contact_of, hides_place
 from console.loaders.households import Row
@@ -104,7 +104,7 @@ def _answer(
     status: int = 200,
 ) -> Response:
     reader = seat.reader(connection)
-    view = task_view(task, case, reader)
+    view = task_view(task, case, reader, technical=load_technical(connection, reader, [case]).get(case.id))
     if form is not None and view.form is not None:
         view = replace(view, form=form)
     near = is_near(seat, task, case)

@@ -118,6 +118,7 @@ class TaskView:
     note: str | None = None
     outcomes: tuple[Outcome, ...] = ()
     form: Form | None = None
+    technical: Technical | None = None  # which device or gateway is to be checked
     held: Held | None = None  # what is recorded ends what somebody else has: she is named first
 
 

@@ -31,6 +31,7 @@ class Grounds:
     direction: str | None = None  # in, out
     heard_at: datetime | None = None
     gap_count: int = 0
+    doubted: bool = False  # heard, and not believed: the device tells of a fault, or was opened or moved
     blind_ms: int = 0
     presumed: Presumed = Presumed.UNSURE
     presumed_by: str = ""  # a Reason of ingest.presence, or not_judged

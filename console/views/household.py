@@ -75,6 +75,15 @@ class DeviceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class CrossedDoor:
+    """A door of this home that only cards of another opened: the wrong home would be thought well."""
+
+    device_id: str
+    by_label: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
 class MemberLine:
     """Somebody who lives there; ``name`` is masked, ``category`` the word of the books for the care she needs."""
 
@@ -141,6 +150,7 @@ class HouseholdPage:
     source_form: Form | None = None  # a meal, an order, a pressed button
     consents: tuple[ConsentView, ...] = ()
     devices: tuple[DeviceRow, ...] = ()
+    crossed: tuple[CrossedDoor, ...] = ()
     contacts: tuple[Contact, ...] = ()
     case_url: str | None = None
     case_number: str | None = None

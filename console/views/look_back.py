@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -77,6 +77,11 @@ class LookBackPage:
     def checks_a_day(self, policy: Mapping[str, Any]) -> float:
         assert self.report is not None
         return float(sum(policy["checks"].values())) / max(1, len(self.report["days"]))
+
+    @staticmethod
+    def day_of(text: str) -> date:
+        """Return a day of the report, which is written as ISO 8601, to be said in the reader's way."""
+        return date.fromisoformat(text)
 
     def days(self) -> Sequence[tuple[str, float, list[tuple[int, int, int]]]]:
         """Return each day, newest first, with what nobody saw of it and each policy's warnings, calls and visits."""

@@ -92,6 +92,7 @@ class DayLine:
     signs: tuple[LifeSign, ...] = ()
     thresholds_ms: tuple[int, ...] = (86_400_000, 172_800_000, 259_200_000)
     away_until: datetime | None = None
+    doubted: bool = False  # heard, and not believed
 
     @property
     def elapsed_ms(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -205,6 +206,14 @@ def test_a_case_that_is_over_no_longer_tells_where_somebody_is(world: World) -> 
         assert word("case.closed") in text
     rows = clerk.get("/alarms?tab=closed").text.split("data-rows")[1].split('class="aside')[0]
     assert word("outcome.away") not in rows, "no list says who is away"
+    later = world.case_ids["sun"]
+    world.write(
+        "UPDATE cases SET state = 'closed', closed_at = %s, outcome = 'well', next_action = '', next_action_at = NULL,"
+        " deadline_at = NULL WHERE id = %s",
+        world.now + timedelta(minutes=1), later,
+    )  # fmt: skip
+    order = re.findall(r'data-row="case-(\d+)"', clerk.get("/alarms?tab=closed").text)
+    assert order == [str(later), str(case)], "what was closed last is what somebody looks for"
 
 
 def test_nobody_else_reveals_who_is_at_home(world: World) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +16,14 @@ import console
 from console.rendering import UnknownFragmentError, environment, render
 from console.views import case as case_views
 from console.views import family as family_views
+from console.views import grounds as grounds_views
+from console.views import household as household_views
 from console.views import parts as view_parts
 from console.views import police as police_views
 from console.views import registry as registry_views
 from console.views import sign_in as sign_in_views
 from console.views.parts import Form, HouseholdName
+from kaimen.vocabulary import CaseCause, CaseState, Stage, TaskKind
 from tests.browser import samples
 
 STYLE = Path(console.__file__).parent / "static" / "kaimen.css"
@@ -175,6 +181,64 @@ def test_two_hundred_rows_are_all_there() -> None:
 def test_a_case_has_one_primary_button_for_its_next_act() -> None:
     aside = render("alarms.html", shell=samples.shell(), page=samples.ALARMS, fragment="case")
     assert len(re.findall(r'class="(?:btn )?primary"', aside)) == 1
+
+
+def shown(name: str, page: Any, language: str = "en") -> str:
+    return render(samples.PAGES[name][0], shell=samples.shell(language), page=page)
+
+
+def test_a_device_check_says_which_device_and_what_to_do_and_calls_no_ambulance() -> None:
+    field = samples.PAGES["field-form"][1]()
+    task = replace(field.task, kind=TaskKind.DEVICE_CHECK, household=None, technical=samples.TECHNICAL)
+    html = shown("field-form", replace(field, task=task, line=None))
+    assert "5 栋 4 单元" in html and "gateway gw-0504 silent for 3 h" in html
+    assert "Go to the gateway" in html and "tel:120" not in html
+    listed = shown("tasks", replace(samples.PAGES["tasks"][1](), open_tasks=(task,)))
+    assert "5 栋 4 单元" in listed and "gateway gw-0504 silent for 3 h" in listed
+
+
+def test_a_closed_case_asks_for_nothing() -> None:
+    page = samples.PAGES["case"][1]()
+    at = samples.NOW
+    help_asked = replace(page.case.row, incident=grounds_views.Incident(CaseCause.SOS, at, "5-1-1201"))
+    for state, asks in ((CaseState.NOTIFIED, True), (CaseState.CLOSED, False)):
+        case = replace(page.case, row=replace(help_asked, state=state))
+        assert ("Go there or telephone now" in shown("case", replace(page, case=case))) is asks
+
+
+def test_a_door_that_is_heard_and_not_believed_is_not_called_silent() -> None:
+    page = samples.PAGES["household"][1]()
+    doubted = replace(page.line, known=False, doubted=True, stage=Stage.CALL)
+    for language, false, true in (
+        ("en", "cannot be heard now", "heard, but not believed"), ("zh", "现在听不到", "在线，但不可信"),
+    ):  # fmt: skip
+        grounds = replace(page.grounds, doubted=True)
+        html = shown("household", replace(page, line=doubted, grounds=grounds), language)
+        assert true in html and false not in html
+
+
+def test_a_door_only_anothers_cards_open_is_said_with_what_to_do() -> None:
+    page = samples.PAGES["household"][1]()
+    assert "may be swapped" not in shown("household", page)
+    crossed = (household_views.CrossedDoor("d-7", "3-1-1202", 3),)
+    html = shown("household", replace(page, crossed=crossed))
+    assert "Only cards of 3-1-1202 opened the door d-7, on 3 days" in html and "ask after both homes" in html
+
+
+def test_days_of_a_look_back_are_written_as_each_reader_writes_them() -> None:
+    for language, first in (("zh", "月"), ("en", " Nov")):
+        page = samples.PAGES["look-back"][1]()
+        html = shown("look-back", page, language)
+        assert first in html and not [day for day in page.report["days"] if f">{day}<" in html]  # type: ignore[attr-defined]
+        assert page.report["from"] not in html  # type: ignore[attr-defined]
+
+
+def test_who_else_has_a_call_for_help_is_named_before_it_is_ended() -> None:
+    field = samples.PAGES["field-form"][1]()
+    held = case_views.Held(7, "李敏", samples.NOW - timedelta(minutes=3))
+    html = shown("field-form", replace(field, task=replace(field.task, held=held)))
+    assert "李敏 has had this for 3 min" in html
+    assert re.search(r'name="instead_of" value="7" required', html)
 
 
 def test_police_see_no_name_below_the_third_stage() -> None:
