@@ -237,9 +237,36 @@ def decide_presence(home: Home, kept: HomeSigns, *, known: bool, now_ms: int) ->
 
 
 def judge_home(home: Home, kept: HomeSigns, *, known: bool, now_ms: int) -> tuple[Presence, list[Homecoming]]:
-    """Return ``decide_presence`` and ``find_homecomings`` of one walk through the signs."""
+    """Return ``decide_presence`` and ``find_homecomings`` of one walk through the signs.
+
+    Of a home that tells nobody no homecomings are asked, and none may be found.
+    """
+    opened = _last_of_two_openings(home, kept, now_ms)
+    if opened is not None:
+        reason = Reason.OPENED_SINCE if known else Reason.DOOR_NOT_KNOWN
+        return Presence(PresenceState.UNSURE, reason, opened.at_ms, opened), []
     walk = _Walk(home, kept, now_ms)
     return walk.presence(known=known), walk.homecomings
+
+
+def _last_of_two_openings(home: Home, kept: HomeSigns, now_ms: int) -> Sign | None:
+    """Return the newest sign where it and the one before are openings of which nobody says who it was; else None.
+
+    Whatever was before, then nobody is presumed out after the first, and nothing is known after the second: no walk
+    through all that is kept has to find it.
+    """
+    signs = kept.signs
+    if len(signs) < 2 or home.tells or home.absences or home.sensors or kept.minutes:
+        return None
+    before, last = signs[-2], signs[-1]
+    if before.at_ms < now_ms - MEMORY_MS or last.at_ms > now_ms:
+        return None
+    for sign in reversed(signs):
+        if sign.at_ms < before.at_ms - ATTRIBUTION_AFTER_GRANT_MS:
+            break
+        if sign.move not in _EDGES:
+            return None  # it may explain one of them
+    return last if before.move is last.move is Move.OPENED else None
 
 
 def find_homecomings(home: Home, kept: HomeSigns, *, now_ms: int) -> list[Homecoming]:

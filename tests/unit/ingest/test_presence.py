@@ -6,7 +6,18 @@ import random
 
 import pytest
 
-from ingest.presence import SIGNS_MAX, Reason, next_look_ms
+from ingest.presence import (
+    SIGNS_MAX,
+    Home,
+    HomeSigns,
+    Move,
+    Reason,
+    Sign,
+    _last_of_two_openings,
+    decide_presence,
+    judge_home,
+    next_look_ms,
+)
 from kaimen.policy import DAY_MS
 from kaimen.vocabulary import Absence, PresenceState
 from tests.unit.ingest.presence_story import Story, at
@@ -233,3 +244,20 @@ def test_order_and_repetition_change_nothing(seed: int) -> None:
         # Never from silence alone: something moved outwards, or somebody said so, or a sensor was heard.
         moves = {sign.move.value for sign in expected.signs}
         assert moves & {"outward", "opened_out"} or story.absences or story.sensors
+
+
+def test_what_is_seen_without_walking_through_all_signs_is_what_the_walk_finds() -> None:
+    chance = random.Random(7)
+    moves = [Move.OPENED] * 6 + list(Move)
+    short = 0
+    for _ in range(600):
+        at_ms, signs = at(), []
+        for seq in range(chance.randint(1, 6)):
+            at_ms += chance.choice([5, 20, 60, 7 * 86_400]) * 1_000
+            signs.append(Sign(at_ms, chance.choice(["door", "side"]), "ab", seq, chance.choice(moves)))
+        kept, now_ms = HomeSigns(signs), at_ms + chance.choice([-1_000, 0, 1_000, 7 * DAY_MS])
+        home, known = Home("h-wang", residents=chance.choice([1, 2])), chance.random() < 0.9
+        found, _ = judge_home(home, kept, known=known, now_ms=now_ms)
+        assert found == decide_presence(home, kept, known=known, now_ms=now_ms)
+        short += _last_of_two_openings(home, kept, now_ms) is not None
+    assert short > 20
