@@ -27,6 +27,7 @@ from ingest.arrays.rows import StoredArray
 from ingest.causes import Causes, OutageCause, Wiring
 from ingest.detector import Detector, Fact, HouseholdView, OutageBegan, OutageEnded
 from ingest.detector.cold import Hot, Stored
+from ingest.detector.facts import Taken
 from ingest.groups.grace import Grace
 from ingest.groups.losses import Losses
 from ingest.groups.own_clock import OwnClock
@@ -209,10 +210,15 @@ class GroupState:
             if tell is not None and untold >= ROWS_AT_ONCE:
                 tell(self._turn)
                 untold = 0
-            if self._take_array(message, counted):
+            if message.topic.endswith("/evb") and self._take_array(message, counted):
                 untold += len(self._turn.arrays[-1])
                 continue
             items = admit(message)
+            taken += items
+            if len(items) == 1 and type(item := items[0]) is AdmittedEvent:
+                self._take_one(item, message.received_ms, counted)
+                untold += 1
+                continue
             run = [item for item in items if type(item) is AdmittedEvent]
             for item in items:
                 if type(item) is AdmittedEvent:
@@ -227,7 +233,6 @@ class GroupState:
             if run:
                 self._take_run(run, message.received_ms, counted)
                 untold += len(run)
-            taken += items
         for admission, count in counted.items():
             if count:
                 metrics.EVENTS.labels(admission.value).inc(count)
@@ -264,32 +269,49 @@ class GroupState:
         )
         (self._turn.refused_again_ids if refused_again else self._turn.replayed_ids).append(waiting.row_id)
 
+    def _take_one(self, item: AdmittedEvent, message_ms: int, counted: dict[Admission, int]) -> None:
+        """Take an event that came alone, as ``_take_run`` would: half of a run's work would be for nothing."""
+        if self.refused_events and self._was_refused(item):
+            return
+        device_id = item.device_id
+        told = self._detector.take_event(device_id, item.event, received_ms=item.received_ms)
+        instant_ms = self._keep(item, told, message_ms, counted)
+        if instant_ms is not None:
+            self._losses.arrived(device_id, item.event.boot, item.event.seq)
+            self.causes.hear(device_id, min(instant_ms, message_ms))
+
+    def _keep(
+        self, item: AdmittedEvent, told: Taken, message_ms: int, counted: dict[Admission, int]
+    ) -> int | None:
+        """Let the turn write what was taken; return the event's instant where it is new and plausible."""
+        admission, at_ms = told.admission, told.instant_ms
+        counted[admission] += 1
+        if admission is Admission.DUPLICATE:
+            return None
+        plausible = admission is not Admission.IMPLAUSIBLE
+        instant_ms = message_ms if at_ms is None else at_ms
+        self._turn.events.append(StoredEvent(item, message_ms, instant_ms, told.household_id, plausible))
+        if not plausible:
+            self._note_implausible(item, instant_ms)
+            return None
+        return instant_ms
+
     def _take_run(self, run: Sequence[AdmittedEvent], message_ms: int, counted: dict[Admission, int]) -> None:
         """Take the events of one message: of one device and boot, their numbers ascending."""
         if self.refused_events:
             run = [item for item in run if not self._was_refused(item)]
             if not run:
                 return
-        first, events = run[0], self._turn.events
-        device_id = first.device_id
-        if len(run) == 1:  # half of a run's work would be for nothing
-            taken = [self._detector.take_event(device_id, first.event, received_ms=first.received_ms)]
-        else:
-            taken = self._detector.take_run(
-                device_id, [item.event for item in run], [item.received_ms for item in run]
-            )
+        device_id = run[0].device_id
+        taken = self._detector.take_run(
+            device_id, [item.event for item in run], [item.received_ms for item in run]
+        )
         heard_ms: int | None = None
         for item, told in zip(run, taken, strict=True):
-            admission, at_ms = told.admission, told.instant_ms
-            counted[admission] += 1
-            if admission is Admission.DUPLICATE:
+            instant_ms = self._keep(item, told, message_ms, counted)
+            if instant_ms is None:
                 continue
-            plausible = admission is not Admission.IMPLAUSIBLE
-            instant_ms = message_ms if at_ms is None else at_ms
-            events.append(StoredEvent(item, message_ms, instant_ms, told.household_id, plausible))
-            if not plausible:
-                self._note_implausible(item, instant_ms)
-            elif heard_ms is None:
+            if heard_ms is None:
                 # Of numbers that ascend the first is the one that may have been given up.
                 self._losses.arrived(device_id, item.event.boot, item.event.seq)
                 heard_ms = min(instant_ms, message_ms)
