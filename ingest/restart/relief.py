@@ -32,6 +32,8 @@ LET_GO_PER_EVENT, LET_GO_PER_TURN = 2, 5_000
 KEPT_MS = 10_000
 #: How often what was let go of is given back to the system, which counts it as held until then.
 GIVEN_BACK_EVERY_S = 5.0
+#: A warning now and then: around a line memory may be short in every other turn.
+WARNED_EVERY_S = 60.0
 #: Batches where memory is short: a few messages, the smallest arrays.
 MESSAGES_SHORT, ARRAYS_BYTES_SHORT = 100, 64 * 1024
 _ALL = 1 << 62
@@ -49,6 +51,7 @@ class Relief:
         self._let_go = 0
         self._asked = False
         self._given_back_at = 0.0
+        self._warned_at = -WARNED_EVERY_S
         self._held_bytes = 0
         self.shortage = Shortage.NONE
         metrics.MEMORY_LIMIT_BYTES.set(limit.limit_bytes)
@@ -56,10 +59,12 @@ class Relief:
     def look(self) -> None:
         """See, before a turn, how much is held."""
         self._held_bytes = self._limit.held_bytes()
-        before, self.shortage = self.shortage, self._limit.shortage_at(self._held_bytes)
+        self.shortage = self._limit.shortage_at(self._held_bytes)
         metrics.MEMORY_BYTES.set(self._held_bytes)
         metrics.MEMORY_SHORTAGE.labels(self._group).set(self.shortage)
-        if self.shortage > max(before, Shortage.TIGHT):
+        now = time.monotonic()
+        if self.shortage >= Shortage.SHORT and now - self._warned_at >= WARNED_EVERY_S:
+            self._warned_at = now
             log.warning(
                 "memory is short: less is taken from the broker", group=self._group, found=self.words()
             )
