@@ -112,6 +112,18 @@ def test_a_silent_gateway_is_not_said_to_be_without_power() -> None:
     assert "断电" not in family_ground(home, _words("zh"))
 
 
+@pytest.mark.parametrize("cause", ["own", "broker", "site", "gateway", "device"])
+def test_a_relative_reads_no_word_of_the_trade(cause: str) -> None:
+    unknown = replace(FAMILY_UNKNOWN.homes[0], unknown_cause=cause)
+    for home in (unknown, replace(HOME, state=FamilyState.GOOD, evidence_at=NOW)):
+        told = family_ground(home, _words("zh")) + family_ground(home, _words("en")).lower()
+        assert not [
+            word
+            for word in ("网关", "门磁", "消息服务", "推断", "gateway", "broker", "message service")
+            if word in told
+        ]
+
+
 @pytest.mark.parametrize(("language", "wrong"), [("zh", "门一开就算"), ("en", "the first opening ends it")])
 def test_an_absence_is_not_said_to_end_by_any_opening(language: str, wrong: str) -> None:
     assert wrong not in family_ground(FAMILY_AWAY.homes[0], _words(language))
