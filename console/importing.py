@@ -15,16 +15,15 @@ from typing import Any
 import click
 import psycopg
 
-from console.agreements import At
-from console.agreements_homes import Move, ask_all, load_categories
+from console.agreements_homes import Move
 from console.audit.chain import Entry as AuditEntry
 from console.books import checks, store
 from console.books.checks import Key, Ledger
 from console.books.faults import Fault, ImportRefusedError, Origin
 from console.books.files import STDIN, Book, Encoding, Source, read_books
-from console.books.moves import hold_back
 from console.books.place import Place, entering, find_place, note, place_options
 from console.books.rows import BOOKS, Entry, parse_row
+from console.books.taking import take_in
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Connection, queries
 
@@ -122,22 +121,13 @@ def import_books(
     try:
         with entering(place, service="import") as connection:
             _refuse_demo(connection)
-            store.lock_imports(connection)
-            ledger, between = checks.build_ledger(
-                entries, store.load_stored(connection, entries), named={book.name: book.named for book in books},
-                policies=store.load_policies(connection), unread=unread, now=now,
+            taken = take_in(
+                connection, entries, now=now, reason="kaimen import",
+                named={book.name: book.named for book in books}, unread=unread, faults=faults,
             )  # fmt: skip
-            faults += [*between, *checks.find_faults(ledger, now=now)]
-            if faults:
-                raise ImportRefusedError(faults)
-            ledger, moves = hold_back(
-                ledger, categories=load_categories(connection),
-                communities=store.load_communities(connection, ledger),
-            )  # fmt: skip
-            store.write(connection, ledger)
-            asked = ask_all(connection, moves, reason="kaimen import", at=At(now, now))
+            ledger, asked = taken.ledger, taken.asked
             around = store.look_around(connection, entries, ledger, now=now)
-            waiting = tuple(sorted({move.household_id for move in moves}))
+            waiting = tuple(sorted({move.household_id for move in taken.moves}))
             report = _report(books, ledger, around, waiting, dry_run=dry_run)
             if dry_run:
                 connection.rollback()
