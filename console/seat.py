@@ -122,9 +122,14 @@ class Seat:
 
     @contextmanager
     def rights_transaction(self) -> Iterator[Connection]:
-        """One transaction that reaches everything stored of a person, for taking it out or deleting it.
+        """One transaction that reaches everything stored of a person, for entering it, taking it out or deleting it.
 
         With a login of its own, which no other page has; who may do it is the page's business.
+
+        Raises
+        ------
+        SchemaFencedError
+            If something is sent, and the database was migrated past what this program knows of its rows.
         """
         url = self.services.settings.rights_database_url
         if url is None:
@@ -135,6 +140,8 @@ class Seat:
             connect(url.get_secret_value(), service="console rights") as connection,
             connection.transaction(),
         ):
+            if self.request.method not in ("GET", "HEAD"):
+                fence.enter(connection)
             self._open(connection)
             yield connection
 

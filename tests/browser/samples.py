@@ -29,6 +29,7 @@ from console.views import sign_in as sign_in_views
 from console.views import tasks as tasks_views
 from console.views import tickets as tickets_views
 from console.views.doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
+from console.views.household_books import BookDoor, BookPerson, BooksPage, NewHomePage
 from console.views.phones import HomePhonePage, PhonePerson
 from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from kaimen.vocabulary import (
@@ -1294,6 +1295,36 @@ def home_phone_page() -> object:
     return HomePhonePage(WANG, (person, son))
 
 
+def books_page() -> object:
+    typed = {
+        "label": "3-1-1201",
+        "building": "3",
+        "unit": "1",
+        "floor": "12",
+        "room": "1201",
+        "grid": "2",
+        "tenure": "owner",
+    }
+    person = BookPerson("p-h-wang", "王*英", "138****1234", "0" * 20, birth_year=1941, hard_of_hearing=True)
+    son = BookPerson("p-son", "王*明", "139****2222", "1" * 20, role="family", position=1, relation="儿子")
+    return BooksPage(
+        WANG, view_parts.Form(typed, {"": "changed_meanwhile"}), "2" * 20, {"grid": "7"}, (person,), view_parts.Form(),
+        "p-new", (son,), view_parts.Form({"position": "2"}), "p-new-2",
+        (view_parts.Choice("grid_worker:p-grid", "孙立新|grid_worker"),),
+        (BookDoor("bh-d-3-1-1201", "3-1-1201", "dwelling", ago(hours=900)), BookDoor("bh-u-3-1", "", "shared", None)),
+        view_parts.Form({"device_id": "装"}, {"device_id": "device_form"}), (view_parts.Choice("bh-d-9", "9-1-101"),),
+        (view_parts.Choice("bh-g003", "3 栋"),), ("contact", "consent"),
+    )  # fmt: skip
+
+
+def empty_books_page() -> object:
+    nothing = view_parts.Form()
+    return BooksPage(
+        WANG, nothing, "", {}, (), nothing, "p-new", (), nothing, "p-new-2", (), (), nothing, (), (),
+        ("resident", "contact", "door", "consent"),
+    )  # fmt: skip
+
+
 PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "device-tests": ("device_tests.html", lambda: TESTS, {"current": "devices"}),
     "device-tests-empty": (
@@ -1328,6 +1359,13 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
         lambda: agreements_views.AgreementsPage((), (), ("mandated",), (), False),
         {"current": "admin", "role": Role.ADMIN},
     ),
+    "household-new": (
+        "household_new.html",
+        lambda: NewHomePage("h-new", (), view_parts.Form({"floor": "five"}, {"floor": "floor_form"})),
+        {"current": "households"},
+    ),
+    "household-books": ("household_books.html", books_page, {"current": "households"}),
+    "household-books-empty": ("household_books.html", empty_books_page, {"current": "households"}),
     "home-phone": ("home_phone.html", home_phone_page, {"current": "households"}),
     "home-phone-empty": ("home_phone.html", lambda: HomePhonePage(WANG, ()), {"current": "households"}),
     "alarms": ("alarms.html", lambda: ALARMS, {"current": "alarms", "demo": False}),

@@ -23,6 +23,8 @@ FIELDS: dict[str, dict[str, str]] = {
     "/place": {"community": "wenchang"},
     "/duty/rosters/{role}/{kind}/{span_id}/end": {"community": "{community}"},
     "/duty/tests/{test_id}/{result}": {"community": "{community}"},
+    "/books/contacts/{person_id}": {"role": "family"},
+    "/books/contacts/{person_id}/leave": {"role": "family"},
     "/field/photos": {
         "key": "0b0e7f0a-3c53-4d0e-9d0a-000000000001",
         "task_id": "1",

@@ -1,0 +1,62 @@
+-- What the desk's forms of a home's books show and offer; what they change goes through console/books.
+
+-- name: home
+-- the home as the books have it; columns are those of the import
+SELECT h.id, h.site_id, h.label, h.building, h.unit, h.floor, h.room, h.grid, h.tenure, h.policy_id, h.watched_from
+FROM households h WHERE h.id = %(household_id)s
+
+-- name: sites
+-- where a home of this community can stand
+SELECT id, name FROM sites WHERE community_id = %(community_id)s ORDER BY name, id
+
+-- name: people
+-- who lives in a home, eldest first; columns are those of the import
+SELECT p.id, p.household_id, p.relation, p.category, p.birth_year, p.hard_of_hearing, p.language, i.name, i.phone
+FROM persons p LEFT JOIN person_identities i ON i.person_id = p.id
+WHERE p.household_id = %(household_id)s AND p.relation = 'resident' ORDER BY p.birth_year NULLS LAST, p.id
+
+-- name: contacts
+-- whom to ask about a home, in order
+SELECT k.household_id, k.person_id, k.role, k.position, k.relation_words, k.available_from, k.available_until, k.answer_within_s,
+       i.name, i.phone
+FROM household_contacts k LEFT JOIN person_identities i ON i.person_id = k.person_id
+WHERE k.household_id = %(household_id)s ORDER BY k.position, k.person_id, k.role
+
+-- name: helpers
+-- who helps in other homes of this community and not yet in this one
+SELECT DISTINCT ON (k.person_id, k.role) k.person_id, k.role, i.name
+FROM household_contacts k JOIN households h ON h.id = k.household_id JOIN sites s ON s.id = h.site_id
+JOIN person_identities i ON i.person_id = k.person_id
+WHERE s.community_id = %(community_id)s AND k.role <> 'family'
+  AND NOT EXISTS (SELECT 1 FROM household_contacts o
+                  WHERE o.household_id = %(household_id)s AND o.person_id = k.person_id AND o.role = k.role)
+ORDER BY k.person_id, k.role LIMIT 500
+
+-- name: doors
+-- the doors of a home now, and those that begin later
+SELECT d.household_id, d.device_id, d.role, d.from_at, d.to_at, v.kind, v.place
+FROM household_doors d JOIN devices v ON v.id = d.device_id
+WHERE d.household_id = %(household_id)s AND (d.to_at IS NULL OR d.to_at > %(now)s) ORDER BY d.role, d.device_id
+
+-- name: free_devices
+-- devices of a door at this site that hang at none
+SELECT v.id, v.place FROM devices v
+WHERE v.site_id = %(site_id)s AND v.retired_at IS NULL AND v.kind IN ('controller', 'contact', 'other')
+  AND NOT EXISTS (SELECT 1 FROM household_doors d WHERE d.device_id = v.id AND (d.to_at IS NULL OR d.to_at > %(now)s))
+ORDER BY v.id LIMIT 500
+
+-- name: gateways
+SELECT v.id, v.place FROM devices v
+WHERE v.site_id = %(site_id)s AND v.kind = 'gateway' AND v.retired_at IS NULL ORDER BY v.id LIMIT 500
+
+-- name: device
+-- a device by its id, wherever it stands
+SELECT v.site_id, v.kind, v.retired_at FROM devices v WHERE v.id = %(device_id)s
+
+-- name: agreed
+-- whether the home agreed to be watched
+SELECT 1 FROM consents WHERE household_id = %(household_id)s AND purpose = 'watch' AND withdrawn_at IS NULL
+
+-- name: forget_contact
+DELETE FROM household_contacts
+WHERE household_id = %(household_id)s AND person_id = %(person_id)s AND role = %(role)s

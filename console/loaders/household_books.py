@@ -1,0 +1,109 @@
+"""What the books of one home hold, as the desk's forms show it: a home enters, the page leaves; names are masked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.books.forms import mark_of, new_id
+from console.books.rows import BOOKS
+from console.loaders.households import LoadedHousehold
+from console.scope import mask_name, mask_phone
+from console.seat import Seat
+from console.views.household_books import BookDoor, BookPerson, BooksPage
+from console.views.parts import Choice, Form
+from kaimen.database import Connection, queries
+
+SQL = queries("console", "household_books.sql")
+
+
+def load_sites(connection: Connection, seat: Seat) -> tuple[Choice, ...]:
+    """Return where a home of this desk's community can stand."""
+    rows = connection.execute(SQL["sites"], {"community_id": seat.viewer.community_id}).fetchall()
+    return tuple(Choice(row["id"], row["name"]) for row in rows)
+
+
+def load_books(
+    connection: Connection, seat: Seat, home: LoadedHousehold, *, part: str = "", form: Form | None = None
+) -> BooksPage:
+    """Return the page; ``form`` is what was typed into one ``part`` of it and refused."""
+    values: dict[str, Any] = {
+        "household_id": home.name.id, "community_id": seat.viewer.community_id, "now": seat.now,
+    }  # fmt: skip
+    row = connection.execute(SQL["home"], values).fetchone()
+    assert row is not None
+    values["site_id"] = row["site_id"]
+    stored = {
+        name: str(row[name]) for name in ("label", "building", "unit", "floor", "room", "grid", "tenure")
+    }
+    people = connection.execute(SQL["people"], values).fetchall()
+    contacts = connection.execute(SQL["contacts"], values).fetchall()
+    doors = connection.execute(SQL["doors"], values).fetchall()
+
+    def typed(name: str) -> Form:
+        return form if form is not None and part == name else Form()
+
+    changed = typed("home")
+    position = max((item["position"] for item in contacts), default=0) + 1
+    return BooksPage(
+        household=home.name,
+        home=changed if changed.values else Form(stored),
+        home_mark=mark_of(row),
+        stored={
+            name: text
+            for name, text in stored.items()
+            if changed.errors.get("") and changed.values.get(name) != text
+        },
+        people=tuple(_resident(item, typed(f"person:{item['id']}")) for item in people),
+        new_person=typed("new_person"),
+        new_person_id=new_id("p"),
+        contacts=tuple(
+            _contact(item, typed(f"contact:{item['role']}:{item['person_id']}")) for item in contacts
+        ),
+        new_contact=typed("new_contact") if part == "new_contact" else Form({"position": str(position)}),
+        new_contact_id=new_id("p"),
+        helpers=tuple(
+            Choice(f"{item['role']}:{item['person_id']}", f"{item['name']}|{item['role']}")
+            for item in connection.execute(SQL["helpers"], values)
+        ),
+        doors=tuple(
+            BookDoor(item["device_id"], item["place"], item["role"], item["from_at"]) for item in doors
+        ),
+        new_door=typed("new_door"),
+        free_devices=_choices(connection, "free_devices", values),
+        gateways=_choices(connection, "gateways", values),
+        missing=_missing(connection, values, row, people, contacts, doors),
+    )
+
+
+def _choices(connection: Connection, query: str, values: dict[str, Any]) -> tuple[Choice, ...]:
+    return tuple(Choice(row["id"], row["place"]) for row in connection.execute(SQL[query], values))
+
+
+def _resident(row: dict[str, Any], form: Form) -> BookPerson:
+    return BookPerson(
+        row["id"], mask_name(row["name"] or ""), mask_phone(row["phone"] or ""), mark_of(row),
+        birth_year=row["birth_year"], hard_of_hearing=row["hard_of_hearing"], language=row["language"], form=form,
+    )  # fmt: skip
+
+
+def _contact(row: dict[str, Any], form: Form) -> BookPerson:
+    stored = {name: row[name] for name in BOOKS["contacts"].columns()}
+    return BookPerson(
+        row["person_id"], mask_name(row["name"] or ""), mask_phone(row["phone"] or ""), mark_of(stored),
+        role=row["role"], position=row["position"], relation=row["relation_words"], form=form,
+    )  # fmt: skip
+
+
+def _missing(
+    connection: Connection, values: dict[str, Any], home: dict[str, Any], people: list[Any], contacts: list[Any],
+    doors: list[Any],
+) -> tuple[str, ...]:  # fmt: skip
+    """Return what is still to be done before the home is watched and somebody can be asked."""
+    agreed = connection.execute(SQL["agreed"], values).fetchone() is not None
+    steps = {
+        "resident": bool(people),
+        "contact": bool(contacts),
+        "door": any(item["role"] == "dwelling" for item in doors),
+        "consent": agreed and home["watched_from"] is not None,
+    }
+    return tuple(step for step, done in steps.items() if not done)

@@ -1,0 +1,168 @@
+"""The desk enters and corrects a home's books by forms: what is written, what is refused, and that it leaves a trace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from console.words import load_catalogue
+from kaimen.clock import ManualClock
+from tests.integration.console_world import World, build_world
+
+pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
+WANG = "/households/h-wang/books"
+NEW = {
+    "building": "9", "unit": "2", "floor": "5", "room": "501", "tenure": "owner", "name": "赵桂兰", "birth_year": "1943",
+    "phone": "13512349876", "hearing": "yes", "language": "zh",
+}  # fmt: skip
+
+
+@pytest.fixture
+def world(database_url: str, manual_clock: ManualClock) -> Iterator[World]:
+    built = build_world(database_url, manual_clock)
+    yield built
+    built.close()
+
+
+def zh(word: str) -> str:
+    return load_catalogue("zh")[word][0]
+
+
+def hidden(client: httpx.Client, path: str, action: str, name: str) -> str:
+    """What a form of a page carries that nobody types."""
+    form = client.get(path).text.split(f'action="{action}"', 1)[1].split("</form>", 1)[0]
+    found = re.search(rf'name="{name}" value="([^"]*)"', form)
+    assert found is not None, (action, name)
+    return found.group(1)
+
+
+def test_a_home_is_registered_with_who_lives_there_and_is_led_to_what_is_missing(world: World) -> None:
+    clerk = world.browser("clerk")
+    fresh = hidden(clerk, "/households/new", "/households/new", "id")
+    wrong = world.post(
+        clerk, "/households/new", **NEW | {"id": fresh, "floor": "five", "name": " ", "phone": "1.38E+10"}
+    )
+    assert wrong.status_code == 422
+    assert {"error-floor", "error-phone"} <= set(re.findall(r'id="(error-\w+)"', wrong.text))
+    assert 'value="501"' in wrong.text, "what was typed stays"
+    for _ in range(2):  # a double tap is one home
+        done = world.post(clerk, "/households/new", **NEW | {"id": fresh})
+        assert done.headers["location"] == f"/households/{fresh}/books"
+    home = world.rows("SELECT label, floor, watched_from FROM households WHERE id = %s", fresh)
+    assert home == [{"label": "9-2-501", "floor": 5, "watched_from": None}]
+    person = world.rows(
+        "SELECT p.birth_year, p.hard_of_hearing, i.name, i.phone FROM persons p"
+        " JOIN person_identities i ON i.person_id = p.id WHERE p.household_id = %s", fresh,
+    )  # fmt: skip
+    assert person == [{"birth_year": 1943, "hard_of_hearing": True, "name": "赵桂兰", "phone": "13512349876"}]
+    page = clerk.get(f"/households/{fresh}/books").text
+    assert "赵桂兰" not in page and "13512349876" not in page, "masked"
+    for step in ("#contact", "#door", f"/households/{fresh}/consents"):
+        assert f'href="{step}"' in page, "what is still to be done"
+    trace = world.rows("SELECT action FROM audit_entries WHERE object_id = %s ORDER BY id", fresh)
+    assert [row["action"] for row in trace] == ["household_registered", "books_read"]
+    taken = world.post(clerk, "/households/new", **NEW | {"id": "h-another"})
+    assert taken.status_code == 422 and "error-label" in taken.text
+
+
+def test_somebody_moves_in_is_corrected_and_moves_out(world: World) -> None:
+    clerk = world.browser("clerk")
+    id_ = hidden(clerk, WANG, f"{WANG}/people", "id")
+    for _ in range(2):
+        added = world.post(
+            clerk, f"{WANG}/people", id=id_, name="李建国", birth_year="1941", phone="", hearing="no"
+        )
+        assert added.status_code == 303
+    assert len(world.rows("SELECT 1 FROM persons WHERE id = %s AND household_id = 'h-wang'", id_)) == 1
+    mark = hidden(clerk, WANG, f"{WANG}/people/{id_}", "mark")
+    change = {"mark": mark, "birth_year": "1942", "phone": "13900005678", "hearing": "yes"}
+    assert world.post(clerk, f"{WANG}/people/{id_}", **change).status_code == 303
+    again = world.post(clerk, f"{WANG}/people/{id_}", **change | {"birth_year": "1950"})
+    assert again.status_code == 409, "somebody changed it since this page was opened"
+    row = world.rows(
+        "SELECT p.birth_year, p.hard_of_hearing, i.name FROM persons p JOIN person_identities i ON i.person_id = p.id"
+        " WHERE p.id = %s", id_,
+    )  # fmt: skip
+    assert row == [{"birth_year": 1942, "hard_of_hearing": True, "name": "李建国"}]
+    assert world.post(clerk, f"{WANG}/people/{id_}/leave").status_code == 303
+    assert world.rows("SELECT household_id FROM persons WHERE id = %s", id_) == [{"household_id": None}]
+    assert world.post(clerk, f"{WANG}/people/{id_}/leave").status_code == 404
+
+
+def test_a_changed_number_waits_for_a_second_person(world: World) -> None:
+    clerk = world.browser("clerk")
+    mark = hidden(clerk, WANG, f"{WANG}/people/p-h-wang", "mark")
+    assert world.post(clerk, f"{WANG}/people/p-h-wang", mark=mark, phone="13900009999").status_code == 303
+    changes = world.rows(
+        "SELECT new_phone, trusted_from FROM phone_changes WHERE person_id = 'p-h-wang' AND NOT settled"
+    )
+    assert changes == [{"new_phone": "13900009999", "trusted_from": None}]
+
+
+def test_whom_to_ask_is_named_put_in_order_and_asked_no_more(world: World) -> None:
+    clerk = world.browser("clerk")
+    id_ = hidden(clerk, WANG, f"{WANG}/contacts", "id")
+    said = {
+        "id": id_,
+        "role": "family",
+        "name": "王芳",
+        "phone": "13700001111",
+        "relation_words": "女儿",
+        "position": "7",
+    }
+    nameless = world.post(clerk, f"{WANG}/contacts", **said | {"name": ""})
+    assert nameless.status_code == 422 and "error-name" in nameless.text
+    assert world.post(clerk, f"{WANG}/contacts", **said).status_code == 303
+    mark = hidden(clerk, WANG, f"{WANG}/contacts/{id_}", "mark")
+    moved = world.post(
+        clerk, f"{WANG}/contacts/{id_}", mark=mark, role="family", position="1", relation_words=""
+    )
+    assert moved.status_code == 303
+    rows = world.rows("SELECT position, relation_words FROM household_contacts WHERE person_id = %s", id_)
+    assert rows == [{"position": 1, "relation_words": ""}]
+    assert world.post(clerk, f"{WANG}/contacts/{id_}/leave", role="family").status_code == 303
+    assert not world.rows("SELECT 1 FROM household_contacts WHERE person_id = %s", id_)
+
+
+def test_a_broken_sensor_is_replaced_in_one_step_and_nothing_overlaps(world: World) -> None:
+    clerk = world.browser("clerk")
+    old = world.rows(
+        "SELECT device_id FROM household_doors WHERE household_id = 'h-wang' AND role = 'dwelling' AND to_at IS NULL"
+    )[0]["device_id"]
+    said = {"device_id": "Wc-New-1", "role": "dwelling", "kind": "contact", "replaces": old, "retire": "yes"}
+    assert world.post(clerk, f"{WANG}/doors", **said).status_code == 303
+    doors = world.rows(
+        "SELECT device_id, from_at, to_at FROM household_doors WHERE household_id = 'h-wang' ORDER BY to_at"
+    )
+    assert [(row["device_id"], row["to_at"]) for row in doors if row["device_id"] in (old, "wc-new-1")] == [
+        (old, world.now), ("wc-new-1", None),
+    ]  # fmt: skip
+    assert world.rows("SELECT retired_at FROM devices WHERE id = %s", old) == [{"retired_at": world.now}]
+    world.clock.advance_to(world.clock.now_ms() + 1_000)
+    for device, word in (("wc-new-1", "door_is_here"), (old, "device_retired"), ("装", "device_form")):
+        refused = world.post(clerk, f"{WANG}/doors", device_id=device, role="dwelling", kind="contact")
+        assert refused.status_code == 422, word
+        assert zh(f"error.{word}") in refused.text
+    foreign = world.rows(
+        "SELECT d.id FROM devices d JOIN sites s ON s.id = d.site_id WHERE s.community_id = 'binhe' LIMIT 1"
+    )
+    elsewhere = world.post(
+        clerk, f"{WANG}/doors", device_id=foreign[0]["id"], role="dwelling", kind="contact"
+    )
+    assert elsewhere.status_code == 422 and zh("error.device_elsewhere") in elsewhere.text
+
+
+def test_two_clerks_at_one_home_the_second_is_told_what_it_is_now(world: World) -> None:
+    clerk = world.browser("clerk")
+    mark = hidden(clerk, WANG, f"{WANG}/home", "mark")
+    row = world.rows("SELECT label, building, unit, floor, room, tenure FROM households WHERE id = 'h-wang'")[
+        0
+    ]
+    fields = {name: str(value) for name, value in row.items()} | {"grid": "7", "mark": mark}
+    assert world.post(clerk, f"{WANG}/home", **fields).status_code == 303
+    late = world.post(clerk, f"{WANG}/home", **fields | {"grid": "8"})
+    assert late.status_code == 409 and "已被改为：7" in late.text and 'value="8"' in late.text
+    assert world.rows("SELECT grid FROM households WHERE id = 'h-wang'") == [{"grid": "7"}]
