@@ -18,7 +18,9 @@ from edge.dialects import (
     lns,
     lorawan,
     named_values,
+    nuki,
     onvif,
+    phrases,
     rf433,
     shelly,
     sparkplug,
@@ -29,9 +31,17 @@ from edge.dialects import (
     zkteco,
     zwavejs,
 )
-from edge.dialects.fields import field_time_ms, readings_of_fields
+from edge.dialects.fields import field_time_ms, readings_of_fields, spread
 from edge.dialects.frame import Frame, make_frame
-from edge.dialects.values import as_mapping, as_open, parse_json, words_of
+from edge.dialects.values import (
+    NOT_THE_DOOR,
+    as_bool,
+    as_mapping,
+    as_open,
+    is_named_after,
+    parse_json,
+    words_of,
+)
 from edge.reading import Kind, Reading, Verdict, read, summarise
 
 Dialect = Callable[[Frame], "list[Reading] | None"]
@@ -51,6 +61,7 @@ DIALECTS: dict[str, Dialect] = {
     "tuya": tuya.decode,
     "aqara": aqara.decode,
     "zwavejs": zwavejs.decode,
+    "nuki": nuki.decode,
     "deconz": named_values.decode_deconz,
     "edgex": named_values.decode_edgex,
     "zigbee2mqtt": zigbee2mqtt.decode,
@@ -62,8 +73,11 @@ LINES_MAX = 100
 #: Words of a topic on which "open" and "closed" speak of a door (openHAB, Homie, SmartThings and bridges like them);
 #: on its last level these ask for something instead.
 _DOOR_WORDS = frozenset(
-    {"door", "doors", "frontdoor", "maindoor", "window", "gate", "contact", "reed", "entrance"}
-)
+    {
+        "door", "doors", "frontdoor", "maindoor", "doorsensor", "window", "gate", "contact", "reed", "entrance",
+        "doorsensorstate", "门", "大门", "门磁", "入户门", "防盗门", "房门",
+    }
+)  # fmt: skip
 _COMMANDS = frozenset({"set", "get", "cmd", "cmnd", "command"})
 
 #: Frames that did not come by MQTT are put on this root by whatever received them: foreign/{dialect}/{name}.
@@ -90,20 +104,37 @@ def _named(dialect: str, frame: Frame) -> list[Reading] | None:
 
 def _fallback(frame: Frame) -> list[Reading]:
     if frame.obj:
+        fields = spread(frame.obj)
+        if phrases.is_of(frame.obj, _DOOR_WORDS, otherwise=NOT_THE_DOOR):
+            fields.setdefault("door", fields.get("state"))
         found = readings_of_fields(
-            frame.obj, frame.topic, contact_true_is_closed=None, occurred_ms=field_time_ms(frame.obj)
+            fields, frame.topic, contact_true_is_closed=None, occurred_ms=field_time_ms(fields)
         )
         if any(reading.kind is not Kind.TELEMETRY for reading in found):
             return found
+        said_so = phrases.readings_of_phrases(frame.obj, frame.topic)
+        if said_so:
+            return said_so
     said = as_open(frame.word)
     if (
         said is not None
-        and not _DOOR_WORDS.isdisjoint(words_of(frame.topic))
+        and is_named_after(words_of(frame.topic), _DOOR_WORDS, otherwise=NOT_THE_DOOR)
         and frame.parts[-1].lower() not in _COMMANDS
     ):
         kind = Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED
         return [read(frame.topic, kind, "a topic named after a door, and a word that says its state")]
-    return [read(frame.topic, Kind.UNKNOWN, "no dialect knows this message")]
+    return [_unknown(frame, said)]
+
+
+def _unknown(frame: Frame, said: bool | None) -> Reading:
+    """Say what to do about it; a state's word is kept for the device table, a text that may name somebody is not."""
+    if not frame.parts or frame.parts[-1].lower() in _COMMANDS:
+        return read(frame.topic, Kind.UNKNOWN, "no dialect knows this message")
+    if said is None and as_bool(frame.word) is None:
+        why = "no dialect knows this message: name its dialect in the device table, or let its gateway say open and closed"
+        return read(frame.topic, Kind.UNKNOWN, why)
+    why = "a state of nobody knows what: if it is a door, list this topic with its values for open and closed"
+    return read(frame.topic, Kind.UNKNOWN, why, raw=frame.word.upper())
 
 
 def decode_frame(frame: Frame, dialect: str | None = None) -> list[Reading]:

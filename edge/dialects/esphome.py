@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edge.dialects.frame import Frame
-from edge.dialects.values import OTHERWISE, as_text, is_named_after, words_of
+from edge.dialects.values import NOT_THE_DOOR, OTHERWISE, as_text, is_named_after, words_of
 from edge.reading import Kind, Nature, Reading, read
 
 _COMPONENTS = frozenset(
@@ -74,7 +74,7 @@ def _component(source: str, component: str, name: str, frame: Frame) -> Reading:
         return _binary(source, name, word)
     if component == "lock":
         return read(source, _LOCKS.get(word, Kind.UNKNOWN), f"lock {word[:20]}", raw=word.upper())
-    if component == "cover" and _COVERED.isdisjoint(words_of(name)):
+    if component == "cover" and not is_named_after(words_of(name), _COVERED, otherwise=NOT_THE_DOOR):
         return read(source, Kind.TELEMETRY, "a cover that is not named after a door", raw=word.upper())
     if component == "cover":
         return read(source, _COVERS.get(word, Kind.UNKNOWN), f"cover {word[:20]}", raw=word.upper())

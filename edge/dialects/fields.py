@@ -20,7 +20,8 @@ _OPEN_FIELDS = (
 _DOOR_FIELDS = (
     "door", "door_state", "doorstate", "door_status", "doorstatus", "magnet_status", "magnet", "window",
     "door_contact", "contact_state", "contactstatus", "contact_status", "reed", "reed_status", "reedstatus",
-    "open_close", "openclose", "opencloseState", "open_status", "doorsensor", "door_sensor", "opening_state",
+    "open_close", "openclose", "openclosestate", "open_status", "openstate", "contactstate", "doorsensorstate",
+    "doorsensorstatename", "door_sensor_state", "门状态", "门磁", "门磁状态", "doorsensor", "door_sensor", "opening_state",
     "window_state", "hall_sensor", "state_of_door",
 )  # fmt: skip
 _MOTION_FIELDS = ("motion", "occupancy", "pir", "movement", "pir_status", "motion_detected", "motiondetected")
@@ -49,6 +50,12 @@ _BATTERY_FIELDS = ("battery", "batt", "battery_percentage", "battery_level", "ba
 _RSSI_FIELDS = ("rssi",)
 _TIME_FIELDS = ("last_seen", "lastseen", "timestamp", "ts", "time", "utctime", "datetime")
 
+#: Objects that only carry others, and names under which a nested object has its value.
+_WRAPPINGS = frozenset(
+    {"data", "payload", "decoded", "action", "context", "params", "reported", "values", "result"}
+)
+_VALUES = ("value", "state", "status")
+
 _LEAK_WORDS = frozenset({"leak", "leaking", "wet", "alarm", "detected", "flood"})
 _DRY_WORDS = frozenset({"normal", "no leak", "no_leak", "dry", "ok", "none", "no leakage"})
 _TAMPER_WORDS = frozenset({"uninstalled", "uninstall", "tampered", "removed", "dismounted"})
@@ -65,7 +72,7 @@ _REGION_ACTIONS = ("_enter", "_leave", "_occupied", "_unoccupied")
 _THERMOSTAT_FIELDS = frozenset(
     {
         "current_heating_setpoint", "occupied_heating_setpoint", "local_temperature", "pi_heating_demand",
-        "targettemperature", "target_temperature", "valve_position", "valveopenness",
+        "targettemperature", "target_temperature", "valve_position", "valveopenness", "valve_opening_degree", "system_mode",
     }
 )  # fmt: skip
 
@@ -115,13 +122,39 @@ def rssi_dbm(obj: Mapping[str, Any]) -> float | None:
     return number if number is not None and -200 <= number < 0 else None
 
 
+def spread(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an object with those of its wrappings, and of nested values, beside them.
+
+    ``{"data": {"door": "open"}}`` and ``{"door": {"value": "open"}}`` say what ``{"door": "open"}`` says. What stood
+    there by itself stays.
+    """
+    found = dict(obj)
+    for name, value in obj.items():
+        inner = as_mapping(value)
+        if name.lower() in _WRAPPINGS:
+            found = {**inner, **found}
+        said = next((inner[key] for key in _VALUES if key in inner), None)
+        if said is not None and not isinstance(said, Mapping | list):
+            found[name] = said
+    return found
+
+
+def _is_left_open(value: Any) -> bool:
+    return any(mark in _word(value) for mark in ("not closed", "notclose"))
+
+
+def _is_measure(name: str, value: Any) -> bool:
+    """Say whether a number tells how far something is open: of a valve "opening" 1 is one percent."""
+    return name == "opening" and not isinstance(value, bool)
+
+
 def _door_kinds(fields: Mapping[str, Any], contact_true_is_closed: bool | None) -> tuple[Kind, str] | None:
     if "contact" in fields:
         value = fields["contact"]
         said = as_open(value)
         if said is not None:
             return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), f"contact says {_word(value)}"
-        if "not closed" in _word(value):
+        if _is_left_open(value):
             return Kind.DOOR_HELD_OPEN, "the sensor says that the door was left open"
         flag = as_bool(value)
         if flag is not None and contact_true_is_closed is not None:
@@ -138,7 +171,7 @@ def _door_kinds(fields: Mapping[str, Any], contact_true_is_closed: bool | None) 
     for name in _OPEN_FIELDS:
         if name in fields:
             said = as_open(fields[name])
-            flag = as_bool(fields[name]) if said is None else said
+            flag = as_bool(fields[name]) if said is None and not _is_measure(name, fields[name]) else said
             if flag is not None:
                 return (Kind.DOOR_OPEN if flag else Kind.DOOR_CLOSED), f"field {name}"
     for name in _DOOR_FIELDS:
@@ -146,6 +179,8 @@ def _door_kinds(fields: Mapping[str, Any], contact_true_is_closed: bool | None) 
             said = as_open(fields[name])
             if said is not None:
                 return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), f"field {name}"
+            if _is_left_open(fields[name]):
+                return Kind.DOOR_HELD_OPEN, "the sensor says that the door was left open"
             if as_bool(fields[name]) is not None or isinstance(fields[name], int):
                 return Kind.DOOR_STATE_UNKNOWN, f"field {name} without a known polarity"
     return None

@@ -36,10 +36,10 @@ class Frame:
 def make_frame(topic: str | None, payload: object) -> Frame:
     """Decode a payload once; bytes that are no UTF-8 become text with replacement marks, never an error."""
     if isinstance(payload, bytes | bytearray | memoryview):
-        text = bytes(payload)[:PAYLOAD_BYTES_MAX].decode("utf-8", errors="replace")
+        text = bytes(payload)[:PAYLOAD_BYTES_MAX].decode("utf-8", errors="replace").lstrip("\ufeff")
         value: Any = parse_json(text)
     elif isinstance(payload, str):
-        text = payload[:PAYLOAD_BYTES_MAX]
+        text = payload[:PAYLOAD_BYTES_MAX].lstrip("\ufeff")
         value = parse_json(text)
     else:
         value = payload
@@ -48,4 +48,4 @@ def make_frame(topic: str | None, payload: object) -> Frame:
         except (TypeError, ValueError, RecursionError, OverflowError):
             text = ""
     name = topic or ""
-    return Frame(topic=name, parts=tuple(levels(name)), text=text.lstrip("\ufeff"), value=value)
+    return Frame(topic=name, parts=tuple(levels(name)), text=text, value=value)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from edge.dialects.fields import readings_of_fields
+from edge.dialects.fields import readings_of_fields, spread
 from edge.dialects.frame import Frame
 from edge.dialects.lorawan import decode_uplink, is_known
 from edge.dialects.values import (
@@ -91,7 +91,7 @@ def _uplink(
         if any(reading.kind is not Kind.UNKNOWN for reading in found):
             return [_complete(reading, aliases, when, key) for reading in found]
     if decoded:
-        found = readings_of_fields(decoded, source, contact_true_is_closed=None)
+        found = readings_of_fields(spread(decoded), source, contact_true_is_closed=None)
         if any(reading.kind is not Kind.TELEMETRY for reading in found):
             return [_complete(reading, aliases, when, key) for reading in found]
     raw = Uplink(port, data) if data is not None else None
@@ -184,11 +184,14 @@ def _things_stack(frame: Frame) -> list[Reading] | None:
     when = time_ms(obj.get("received_at"))
     inner = as_mapping(obj.get("uplink_message")) or as_mapping(obj.get("uplink_normalized"))
     if inner:
+        if obj.get("simulated") is True:
+            # Somebody tried a decoder out in the server's console; no device said anything.
+            return [read(source, Kind.NONE, "a simulated uplink", aliases=aliases, heard=False)]
         version = as_mapping(inner.get("version_ids"))
         settled = time_ms(inner.get("received_at")) or when
         return _uplink(
             source, aliases=aliases, port=as_int(inner.get("f_port")), data=_base64(inner.get("frm_payload")),
-            decoded=as_mapping(inner.get("decoded_payload")), vendor=as_text(version.get("brand_id")) or "",
+            decoded=_tts_decoded(inner), vendor=as_text(version.get("brand_id")) or "",
             model=as_text(version.get("model_id")) or "", when=settled, key=_tts_key(inner, source),
         )  # fmt: skip
     for name, (kind, why) in _TTS.items():
@@ -204,6 +207,14 @@ def _things_stack(frame: Frame) -> list[Reading] | None:
                 )
             ]
     return [read(source, Kind.UNKNOWN, "an event of no known name", aliases=aliases, heard=False)]
+
+
+def _tts_decoded(inner: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the device's own decoder said, and beside it what the server made of that in everybody's words."""
+    said: dict[str, Any] = {}
+    for item in as_list(inner.get("normalized_payload"))[:16]:
+        said |= spread(as_mapping(item))
+    return {**said, **as_mapping(inner.get("decoded_payload"))}
 
 
 def _tts_key(inner: Mapping[str, Any], source: str) -> str | None:
@@ -254,8 +265,8 @@ def _others(frame: Frame) -> list[Reading] | None:
         if obj["cmd"] not in ("rx", "gw"):
             return [read(source, Kind.NONE, "not an uplink", heard=False)]
         return _uplink(
-            source, aliases=(), port=as_int(obj.get("port")), data=parse_hex(obj.get("data")), decoded={},
-            vendor="", model="", when=time_ms(obj.get("ts")), key=None,
+            source, aliases=(), port=as_int(obj.get("port")), data=parse_hex(obj.get("data")),
+            decoded=as_mapping(obj.get("decoded")), vendor="", model="", when=time_ms(obj.get("ts")), key=None,
         )  # fmt: skip
     radio = as_mapping(as_mapping(obj.get("WirelessMetadata")).get("LoRaWAN"))
     if radio:

@@ -42,13 +42,17 @@ def decode_code(node: str, data: str, key: int | None) -> Reading:
 
 def _rtl_door(obj: Mapping[str, Any]) -> tuple[Kind, bool] | None:
     """Say whether an rtl_433 line tells of a door, and whether it tells an edge."""
-    for name in ("event", "state", "status", "door"):
+    for name in ("event", "state", "status", "door", "extradata"):
         said = as_open(obj.get(name))
         if said is not None:
             return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), True
         word = as_text(obj.get(name)) or ""
-        if word.upper().endswith((" OPEN", " CLOSED", " CLOSE")) and "DOOR" in word.upper():
-            return (Kind.DOOR_OPEN if word.upper().endswith(" OPEN") else Kind.DOOR_CLOSED), True
+        if word.upper().endswith((" OPEN", " CLOSED", " CLOSE")) and any(
+            mark in word.upper() for mark in ("DOOR", "CONTACT")
+        ):
+            return (
+                Kind.DOOR_OPEN if word.upper().endswith(" OPEN") else Kind.DOOR_CLOSED
+            ), name != "extradata"
     opened = as_bool(obj.get("opened"))
     if opened:
         return Kind.DOOR_OPEN, True
@@ -93,6 +97,8 @@ def decode_rtl433(frame: Frame) -> list[Reading] | None:
     door = _rtl_door(obj)
     if door is not None:
         kind, edge = door
+        # A supervised sensor repeats its state every hour; only the heartbeat flag tells that from an opening.
+        edge = edge and not as_bool(obj.get("heartbeat"))
         proves: bool | None = None
         if edge:
             proves = kind is Kind.DOOR_OPEN

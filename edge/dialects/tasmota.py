@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from edge.dialects.frame import Frame
+from edge.dialects.frame import Frame, make_frame
 from edge.dialects.rf433 import decode_code
 from edge.dialects.values import as_bool, as_float, as_int, as_mapping, as_text, epoch_ms, iso_ms
 from edge.reading import Kind, Nature, Reading, read
@@ -178,12 +178,33 @@ def _rf(node: str, block: Mapping[str, Any]) -> list[Reading]:
     return [decode_code(node, data, as_int(block.get("RfKey")))]
 
 
+def _zigbee_unwrapped(obj: Mapping[str, Any]) -> dict[str, Any]:
+    """Find devices of a Zigbee bridge that was told to leave the word ZbReceived, or the device's name, out."""
+    if _is_zigbee(obj):
+        return {as_text(obj.get("Device")) or "": obj}
+    return {name: value for name, value in obj.items() if _is_zigbee(as_mapping(value))}
+
+
+def _is_zigbee(values: Mapping[str, Any]) -> bool:
+    return (as_text(values.get("Device")) or "").lower().startswith("0x") and not values.keys() & {
+        "Cmd",
+        "Data",
+    }
+
+
 def _object(node: str, frame: Frame, suffix: str) -> list[Reading]:
+    inner = as_mapping(frame.obj.get("StatusSNS"))
+    if inner:
+        # An answer to "Status 8" or "Status 10" has the sensors one level down.
+        return _object(node, make_frame(f"tele/{node}/SENSOR", dict(inner)), "SENSOR")
     obj = frame.obj
     for name, event in (("ZbReceived", True), ("ZbInfo", False)):
         block = as_mapping(obj.get(name))
         if block:
             return _zigbee(node, block, frame, event=event)
+    block = _zigbee_unwrapped(obj)
+    if block:
+        return _zigbee(node, block, frame, event=True)
     if as_mapping(obj.get("RfReceived")):
         return _rf(node, as_mapping(obj["RfReceived"]))
     for look in (_cards, _buttons):
@@ -209,7 +230,7 @@ def _power(node: str, word: str) -> Reading:
     return read(f"{node}/POWER", Kind.DOOR_STATE_UNKNOWN, why, raw=word.upper())
 
 
-def _text(node: str, frame: Frame, suffix: str) -> list[Reading]:
+def _text(node: str, frame: Frame, suffix: str) -> list[Reading] | None:
     word = frame.word
     if suffix == "LWT" and word in ("online", "offline"):
         kind = Kind.DEVICE_ONLINE if word == "online" else Kind.DEVICE_OFFLINE
@@ -219,6 +240,9 @@ def _text(node: str, frame: Frame, suffix: str) -> list[Reading]:
             return [_power(node, word)]
         why = "which switch is a door, and its polarity, are set in the device table"
         return [read(f"{node}/{suffix.capitalize()}", Kind.DOOR_STATE_UNKNOWN, why, raw=word.upper())]
+    if frame.parts[0] != "cmnd" and suffix not in _SUFFIXES:
+        # What a rule of the device published is in nobody's vocabulary but its writer's.
+        return None
     return [read(node, Kind.UNKNOWN, "a text of no known meaning")]
 
 

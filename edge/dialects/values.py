@@ -15,8 +15,18 @@ _EARLIEST_MS = 1_420_070_400_000
 _LATEST_MS = 4_102_444_800_000
 _DEPTH_MAX = 64
 
-_OPEN_WORDS = frozenset({"open", "opened", "opening", "true_open"})
-_CLOSED_WORDS = frozenset({"close", "closed", "closing", "shut"})
+_OPEN_WORDS = frozenset(
+    {
+        "open", "opened", "opening", "true_open", "door open", "door opened", "dooropen", "dooropened",
+        "开", "打开", "已打开", "开启", "门开",
+    }
+)  # fmt: skip
+_CLOSED_WORDS = frozenset(
+    {
+        "close", "closed", "closing", "shut", "door close", "door closed", "doorclose", "doorclosed",
+        "关", "关闭", "已关闭", "关上", "门关",
+    }
+)  # fmt: skip
 _TRUE_WORDS = frozenset({"true", "on", "yes", "1", "alarm", "detected", "trigger", "triggered", "active"})
 _FALSE_WORDS = frozenset(
     {"false", "off", "no", "0", "normal", "clear", "cleared", "inactive", "none", "idle"}
@@ -31,6 +41,11 @@ OTHERWISE = frozenset(
         "relay", "output", "online", "connected", "connection", "wifi", "fault", "problem", "enabled",
     }
 )  # fmt: skip
+#: What moves, hangs or is written at a door and opens without it.
+NOT_THE_DOOR = OTHERWISE | {
+    "curtain", "curtains", "blind", "blinds", "shade", "shades", "shutter", "shutters", "awning", "flap", "vent",
+    "hours", "mode", "scene", "lock", "latch", "bolt", "command", "target", "desired",
+}  # fmt: skip
 _FRACTION = re.compile(r"(\.\d{6})\d+")
 
 

@@ -15,6 +15,12 @@ from edge.dialects.values import as_bool, as_float, as_int, as_text, epoch_ms
 from edge.reading import Kind, Reading, read
 
 _NOTIFICATION, _SENSOR, _BATTERY = ("113", "notification"), ("48", "sensor_binary"), ("128", "battery")
+#: The class of door locks, and what it says of bolt and door.
+_LOCK_CLASS = ("98", "door_lock", "lock")
+_LOCK_WORDS = {
+    ("boltStatus", "locked"): Kind.DOOR_LOCKED, ("boltStatus", "unlocked"): Kind.DOOR_UNLOCKED,
+    ("doorStatus", "open"): Kind.DOOR_OPEN, ("doorStatus", "closed"): Kind.DOOR_CLOSED,
+}  # fmt: skip
 #: Type and event variable of a notification -> what its numbers say; 0 is "nothing (more) of the kind".
 _NOTICES: dict[tuple[str, str], dict[int, Kind]] = {
     ("access_control", "door_state"): {
@@ -75,6 +81,19 @@ def _node(frame: Frame, value: Any) -> list[Reading] | None:
         alive = word in ("alive", "awake", "asleep") if word else as_bool(value)
         kind = Kind.UNKNOWN if alive is None else Kind.DEVICE_ONLINE if alive else Kind.DEVICE_OFFLINE
         return [read(source, kind, f"status {word[:20]}", heard=False)]
+    if len(frame.parts) > 3 and frame.parts[-3] in _LOCK_CLASS:
+        said = _LOCK_WORDS.get((name, str(value).lower()))
+        if said is not None:
+            lock = "/".join(frame.parts[:-3])
+            return [
+                read(
+                    lock,
+                    said,
+                    f"{name} {value}"[:40],
+                    aliases=(frame.topic,),
+                    occurred_ms=epoch_ms(frame.obj.get("time")),
+                )
+            ]
     if name == "lastActive":
         return [read(source, Kind.HEARTBEAT, "heard by the controller", occurred_ms=epoch_ms(value))]
     return [read(source, Kind.NONE, f"{name[:30]} of the gateway", heard=False)]
