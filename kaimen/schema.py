@@ -75,7 +75,7 @@ def migrate(url: str, *, migrations: list[Migration] | None = None) -> int:
     Raises
     ------
     SchemaError
-        If the database is newer than this program.
+        If the database is newer than this program, or a step does not go through: the steps before it stay.
     """
     with psycopg.connect(url, autocommit=True, application_name="kaimen migrate") as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
@@ -108,18 +108,29 @@ def _apply_missing(
     for migration in migrations:
         if migration.version in applied or migration.tier not in (None, tier):
             continue
-        with connection.transaction():
-            if migration.is_fencing:
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", (_FENCE_LOCK,))
-            connection.execute(migration.sql)
-            if migration.is_fencing:
-                connection.execute("UPDATE schema_fence SET version = %s", (migration.version,))
-            # The machine's clock is right here: this row says when an operator upgraded, it decides nothing.
-            connection.execute(
-                "INSERT INTO schema_migrations VALUES (%s, %s, %s, clock_timestamp())",
-                (migration.version, migration.name, tier),
-            )
+        try:
+            _apply(connection, migration, tier)
+        except psycopg.Error as error:
+            raise SchemaError(
+                f"step {migration.version} ({migration.name}) did not go through and nothing of it stays; the database is"
+                f" whole at schema {max(applied, default=0)}. Mend the cause and run it again: {error}"
+            ) from error
+        applied.add(migration.version)
     return newest
+
+
+def _apply(connection: psycopg.Connection[tuple[object, ...]], migration: Migration, tier: str) -> None:
+    with connection.transaction():
+        if migration.is_fencing:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_FENCE_LOCK,))
+        connection.execute(migration.sql)
+        if migration.is_fencing:
+            connection.execute("UPDATE schema_fence SET version = %s", (migration.version,))
+        # The machine's clock is right here: this row says when an operator upgraded, it decides nothing.
+        connection.execute(
+            "INSERT INTO schema_migrations VALUES (%s, %s, %s, clock_timestamp())",
+            (migration.version, migration.name, tier),
+        )
 
 
 def schema_version(url: str) -> int:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg
 import pytest
 
-from kaimen.schema import SchemaError, list_migrations, migrate, schema_version
+from kaimen.schema import Migration, SchemaError, list_migrations, migrate, schema_version
 from tests.fix_database import DatabaseServer
 
 pytestmark = pytest.mark.integration
@@ -38,6 +38,22 @@ def test_a_database_of_a_newer_program_is_refused_in_words(database_url: str) ->
         connection.execute("INSERT INTO schema_migrations VALUES (9999, 'later', 'plain', %s)", (NOW,))
     with pytest.raises(SchemaError, match="start the newer program"):
         migrate(database_url)
+
+
+def test_a_step_that_fails_half_way_leaves_nothing_and_is_named(database_url: str) -> None:
+    newest = max(migration.version for migration in list_migrations())
+    halves = [
+        Migration(newest + 1, "good", None, "CREATE TABLE of_the_good_step ()"),
+        Migration(newest + 2, "bad", None, "CREATE TABLE of_the_bad_step (); SELECT 1 / 0"),
+    ]
+    with pytest.raises(SchemaError, match=rf"step {newest + 2} \(bad\) .* whole at schema {newest + 1}\b"):
+        migrate(database_url, migrations=[*list_migrations(), *halves])
+    assert schema_version(database_url) == newest + 1
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            "SELECT to_regclass('of_the_good_step') IS NULL, to_regclass('of_the_bad_step') IS NULL"
+        )
+        assert found.fetchone() == (False, True)
 
 
 def test_a_demo_never_becomes_production(database_url: str) -> None:
