@@ -241,11 +241,13 @@ def _say_done(done: Restored, with_since: bool) -> None:
         click.echo(
             f"done again: {done.again.deleted} people deleted, {done.again.withdrawn} consents withdrawn"
         )
+    else:
+        click.echo("people deleted since then are in it again: kaimen person reapply --ledger deletes them")
     if with_since:
         again = ", ".join(f"{count} {kind}" for kind, count in sorted(done.taken_back.items())) or "nothing"
         click.echo(f"taken back again: {again}")
     else:
         click.echo(
-            "consents, relatives and sign-ins taken back since then stand again: give --ledger and --since, or go through them"
+            "consents, relatives and sign-ins taken back since then stand again: give --since, or go through them"
         )
     click.echo("messages are held: see kaimen outbox held, then release, drop, and kaimen outbox open")
