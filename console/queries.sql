@@ -241,7 +241,12 @@ SELECT c.*, u.display_name AS holder_name, u.role AS holder_role,
        t.id AS task_id, t.kind AS task_kind, t.due_at AS task_due_at, t.start_at AS task_start_at,
        t.state AS task_state, t.role AS task_role, t.claimed_at AS task_claimed_at, t.begun_at AS task_begun_at,
        a.display_name AS assignee_name, a.role AS assignee_role, t.assignee_id AS task_assignee_id,
-       dp.place AS door_place,
+       -- Looked up, never joined, as in household_lines; coalesce() would let no index be used either.
+       CASE WHEN c.cause NOT IN ('inactivity', 'technical', 'absence', 'review')
+             AND (c.evidence ? 'device' OR c.cause_key LIKE 'device:%%')
+       THEN (SELECT dp.place FROM devices dp
+             WHERE dp.id = CASE WHEN c.evidence->>'device' IS NOT NULL THEN c.evidence->>'device'
+                                ELSE substr(c.cause_key, 8) END) END AS door_place,
        EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id
                AND e.args->>'to' = 'police_officer') AS handed_to_police,
        EXISTS (SELECT 1 FROM outbox o WHERE o.case_id = c.id
@@ -258,9 +263,6 @@ LEFT JOIN LATERAL (
            (t.state = 'claimed') DESC, t.due_at, t.id LIMIT 1
 ) t ON true
 LEFT JOIN users a ON a.id = t.assignee_id
-LEFT JOIN devices dp ON dp.id = coalesce(c.evidence->>'device', substr(c.cause_key, 8))
- AND c.cause NOT IN ('inactivity', 'technical', 'absence', 'review')
- AND (c.evidence ? 'device' OR c.cause_key LIKE 'device:%%')
 WHERE c.id = ANY(%(ids)s)
 
 -- name: task_answered_by
@@ -363,7 +365,9 @@ SELECT h.no, h.id, h.label, h.building, h.unit, h.floor, h.room, h.grid, h.tenur
                                  AND d.to_at > %(now)s)
        THEN (SELECT e.args->>'people' FROM case_entries e WHERE e.case_id = c.id AND e.words = 'acting_for'
              AND e.user_id = c.holder_id ORDER BY e.id DESC LIMIT 1) END AS case_holder_for,
-       c.evidence_at AS case_evidence_at, ed.no AS evidence_device_no
+       c.evidence_at AS case_evidence_at,
+       -- Looked up, never joined: a join by what stands in JSON is made only after every device's own policy was asked.
+       (SELECT ed.no FROM devices ed WHERE ed.id = s.evidence->>'device') AS evidence_device_no
 FROM households h
 JOIN sites si ON si.id = h.site_id
 LEFT JOIN LATERAL (
@@ -378,7 +382,6 @@ LEFT JOIN LATERAL (
 ) p ON true
 LEFT JOIN cases c ON c.household_id = h.id AND c.cause = 'inactivity' AND c.state <> 'closed'
 LEFT JOIN users u ON u.id = c.holder_id
-LEFT JOIN devices ed ON ed.id = s.evidence->>'device'
 WHERE h.id = ANY(%(ids)s)
 
 -- name: household_place
