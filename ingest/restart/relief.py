@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ingest.store import Turn
 
 #: A door with fewer events keeps them: it would gain nothing. In need, a few more doors are worth asking.
-LADEN_FROM_EVENTS, LADEN_FROM_EVENTS_SHORT = 128, 16
+LADEN_FROM_EVENTS, LADEN_FROM_EVENTS_FULL = 128, 16
 #: Doors looked at, and let go of, after one turn.
 LOOKED_PER_TURN, LOOKED_PER_TURN_FULL, RELIEVED_PER_TURN = 4_000, 100_000, 400
 #: Events let go of after a turn, for each that it brought, and beyond that: memory falls while events come.
@@ -34,8 +34,9 @@ KEPT_MS = 10_000
 GIVEN_BACK_EVERY_S = 5.0
 #: A warning now and then: around a line memory may be short in every other turn.
 WARNED_EVERY_S = 60.0
-#: Batches where memory is short: a few messages, the smallest arrays.
-MESSAGES_SHORT, ARRAYS_BYTES_SHORT = 100, 64 * 1024
+#: Batches where memory is short, and where all is used up by what has to be at hand: a few messages, the smallest arrays.
+MESSAGES_SHORT, ARRAYS_BYTES_SHORT = 1_000, 1024 * 1024
+MESSAGES_LEAST, ARRAYS_BYTES_LEAST = 100, 64 * 1024
 _ALL = 1 << 62
 
 log = get_logger()
@@ -95,6 +96,8 @@ class Relief:
         metrics.BATCHES_HELD_BACK.labels(self._group).inc()
         if self.is_pressing:
             return 0, 0
+        if self.shortage is Shortage.FULL:
+            return min(messages_max, MESSAGES_LEAST), min(arrays_bytes_max, ARRAYS_BYTES_LEAST)
         return min(messages_max, MESSAGES_SHORT), min(arrays_bytes_max, ARRAYS_BYTES_SHORT)
 
     def draft(self, state: GroupState, turn: Turn) -> None:
@@ -116,12 +119,13 @@ class Relief:
 
     def _choose(self, state: GroupState, turn: Turn) -> dict[str, int]:
         """Return the next few doors that hold enough, each with how many events."""
-        is_short = self.shortage >= Shortage.SHORT
+        # Short of the last line only as much as is needed: what a door lets go of too soon costs more than it is worth.
+        is_full = self.shortage is Shortage.FULL
         return state.laden(
-            LOOKED_PER_TURN_FULL if self.shortage is Shortage.FULL else LOOKED_PER_TURN,
+            LOOKED_PER_TURN_FULL if is_full else LOOKED_PER_TURN,
             RELIEVED_PER_TURN,
-            events_min=LADEN_FROM_EVENTS_SHORT if is_short else LADEN_FROM_EVENTS,
-            events_max=_ALL if is_short else LET_GO_PER_TURN + LET_GO_PER_EVENT * turn.event_count,
+            events_min=LADEN_FROM_EVENTS_FULL if is_full else LADEN_FROM_EVENTS,
+            events_max=_ALL if is_full else LET_GO_PER_TURN + LET_GO_PER_EVENT * turn.event_count,
         )
 
     def confirm(self, state: GroupState, turn: Turn) -> None:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from ingest.groups.memory_limit import MemoryLimit
-from ingest.restart.relief import LADEN_FROM_EVENTS_SHORT, Relief
+from ingest.restart.relief import LADEN_FROM_EVENTS, Relief
 from kaimen.clock import SystemClock, as_datetime
 from tests.fix_servers import wait_until
 from tests.integration.ingest_street import (
@@ -108,9 +108,7 @@ def test_a_worker_short_of_memory_takes_nothing_and_loses_nothing(
         state = loop._state
         assert state is not None
         tracks = state._detector._tracks
-        wait_until(
-            lambda: tracks["door-1"].held_count() < LADEN_FROM_EVENTS_SHORT, "it lets go of what is stored"
-        )
+        wait_until(lambda: tracks["door-1"].held_count() < LADEN_FROM_EVENTS, "it lets go of what is stored")
         held[0] = 200
         wait_until(lambda: "raise KAIMEN_INGEST_MEMORY_MB" in loop.health.words, "it says what is wrong")
         publisher.send_all([door.opening(BEGIN_MS + HOUR) for _ in range(50)])

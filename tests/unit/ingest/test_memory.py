@@ -14,7 +14,14 @@ from ingest.detector.cold import Stored
 from ingest.groups import memory_limit
 from ingest.groups.group_state import GroupState
 from ingest.groups.memory_limit import MemoryLimit, Shortage
-from ingest.restart.relief import ARRAYS_BYTES_SHORT, LADEN_FROM_EVENTS, MESSAGES_SHORT, Relief
+from ingest.restart.relief import (
+    ARRAYS_BYTES_LEAST,
+    ARRAYS_BYTES_SHORT,
+    LADEN_FROM_EVENTS,
+    MESSAGES_LEAST,
+    MESSAGES_SHORT,
+    Relief,
+)
 from ingest.rows.book import Book
 from ingest.rows.event_columns import pack_events
 from ingest.rows.unsaved import Coverage
@@ -204,20 +211,20 @@ def test_at_the_limit_nothing_is_taken_until_something_was_let_go_of() -> None:
     said = [group.event("door-1", BEGIN + HOUR + number * SECOND) for number in range(200)]
     now = said[-1].ts
     group.turn([group.say("door-1", event) for event in said], now)
-    assert group.relief.bounds(2_000, 1 << 20) == (2_000, 1 << 20)
+    assert group.relief.bounds(2_000, 1 << 22) == (2_000, 1 << 22)
 
     group.held = int(0.9 * LIMIT)
     group.relief.look()
-    assert group.relief.bounds(2_000, 1 << 20) == (MESSAGES_SHORT, ARRAYS_BYTES_SHORT)
+    assert group.relief.bounds(2_000, 1 << 22) == (MESSAGES_SHORT, ARRAYS_BYTES_SHORT)
     group.held = LIMIT
     group.relief.look()
-    assert group.relief.bounds(2_000, 1 << 20) == (0, 0)
+    assert group.relief.bounds(2_000, 1 << 22) == (0, 0)
     group.turn([], now + SECOND)
     assert group.held_count("door-1") == 0, "not even the newest are kept"
-    assert group.relief.bounds(2_000, 1 << 20) == (0, 0), "there may be more"
+    assert group.relief.bounds(2_000, 1 << 22) == (0, 0), "there may be more"
     # There is no more: whoever takes nothing watches nobody.
     group.turn([], now + 2 * SECOND)
-    assert group.relief.bounds(2_000, 1 << 20) == (MESSAGES_SHORT, ARRAYS_BYTES_SHORT)
+    assert group.relief.bounds(2_000, 1 << 22) == (MESSAGES_LEAST, ARRAYS_BYTES_LEAST)
     assert "raise KAIMEN_INGEST_MEMORY_MB" in group.relief.words()
     group.held = 0
     group.relief.look()
