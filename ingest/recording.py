@@ -55,9 +55,12 @@ class Recording:
         return (self.last_ms - self.first_ms) / 86_400_000
 
 
-def read_recording(path: Path, unreadable: list[Unreadable] | None = None) -> list[Recording]:
-    """Read the homes of one recording (CSV with a header, plain or gzip).
+def read_recording(
+    path: Path, unreadable: list[Unreadable] | None = None, front_doors: frozenset[str] = frozenset()
+) -> list[Recording]:
+    """Read the homes of one recording (CSV with a header, or a raw log without one; plain or gzip).
 
+    ``front_doors`` names the sensors of a raw log that are the front door, where their names do not say it.
     A row that does not fit is noted in ``unreadable`` and the next one read; without that list it is an error.
 
     Raises
@@ -66,7 +69,7 @@ def read_recording(path: Path, unreadable: list[Unreadable] | None = None) -> li
         If a column is missing, the file cannot be read to its end, no row at all fits, or some times of a home carry a
         zone offset and some do not; with file, line and how to mend it.
     """
-    return [_fold_home(home, rows) for home, rows in read_rows(path, unreadable).items()]
+    return [_fold_home(home, rows) for home, rows in read_rows(path, unreadable, front_doors).items()]
 
 
 def _fold_home(home: str, rows: list[Row]) -> Recording:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TextIO, cast
 
 from ingest.early.signals import FRONT_DOOR_KIND
+from ingest.raw_recording import cells_of, is_raw
 
 #: Instant in milliseconds, sensor, kind, whether it is on.
 Row = tuple[int, str, str, bool]
@@ -66,7 +67,9 @@ class Unreadable:
     reason: str
 
 
-def read_rows(path: Path, unreadable: list[Unreadable] | None) -> dict[str, list[Row]]:
+def read_rows(
+    path: Path, unreadable: list[Unreadable] | None, front_doors: frozenset[str] = frozenset()
+) -> dict[str, list[Row]]:
     """Read the rows of each home, in order of time; raises ``RecordingError`` as ``recording.read_recording`` says."""
     rows: dict[str, list[Row]] = {}
     zones: dict[str, _Zones] = {}
@@ -82,8 +85,14 @@ def read_rows(path: Path, unreadable: list[Unreadable] | None) -> dict[str, list
     try:
         with open_text(path) as stream:
             lines = _Lines(stream)
-            places = _places_of(path, lines)
-            reader = csv.reader(lines, delimiter=lines.delimiter)
+            first = next(stream, "")
+            lines.push(first)
+            if is_raw(first):
+                places = list(range(len(_COLUMNS)))
+                reader: Iterator[list[str]] = _RawCells(lines, path.name.partition(".")[0], front_doors)
+            else:
+                places = _places_of(path, lines)
+                reader = csv.reader(lines, delimiter=lines.delimiter)
             while _take_row(lines, reader, places, take, bad):
                 if bad and unreadable is None:
                     raise RecordingError(f"{path.name}, line {bad[0].line}: {bad[0].reason}")
@@ -95,6 +104,26 @@ def read_rows(path: Path, unreadable: list[Unreadable] | None) -> dict[str, list
     if unreadable is not None:
         unreadable.extend(bad)
     return {home: _in_order(zones[home].on_wall_clock(found)) for home, found in rows.items()}
+
+
+class _RawCells:
+    """Rows of a raw log; a line that says a measure is passed over, one that is none of it goes on to the next."""
+
+    def __init__(self, lines: _Lines, home: str, front_doors: frozenset[str]) -> None:
+        self._lines, self._home, self._front_doors = lines, home, front_doors
+
+    def __iter__(self) -> Iterator[list[str]]:
+        return self
+
+    def __next__(self) -> list[str]:
+        self._lines.of_row.clear()
+        line = next(self._lines)
+        if not line.strip():
+            return []
+        try:
+            return cells_of(line, self._home, self._front_doors) or []
+        except ValueError as error:
+            raise _RowError(str(error)) from error
 
 
 def _places_of(path: Path, lines: _Lines) -> list[int]:
@@ -141,12 +170,18 @@ class _Lines:
         self.number = 0
         self.of_row: list[str] = []
         self.delimiter = ","
+        self._pushed: list[str] = []
+
+    def push(self, line: str) -> None:
+        """Put a line back that was looked at; an empty one is the end."""
+        if line:
+            self._pushed.append(line)
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = next(self._stream)
+        line = self._pushed.pop() if self._pushed else next(self._stream)
         self.number += 1
         self.of_row.append(line)
         return line

@@ -36,6 +36,12 @@ _PATH = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
     show_default=True,
     help="What early watch hears: every sensor, or the front door and one interior sensor.",
 )
+@click.option(
+    "--front-door",
+    "front_doors",
+    multiple=True,
+    help="Sensor of a raw log that is the front door; may be repeated.",
+)
 @click.option("--through-broker", is_flag=True, help="Send the recording through a whole running stack.")
 @click.option(
     "--wire", "wire_file", type=_PATH, help="Recorded wire messages (JSON Lines), in order of receipt."
@@ -57,6 +63,7 @@ def command(
     files: tuple[Path, ...],
     detector: str,
     sensors: str,
+    front_doors: tuple[str, ...],
     through_broker: bool,
     wire_file: Path | None,
     registry_file: Path | None,
@@ -76,15 +83,19 @@ def command(
         elif through_broker:
             from console.through_broker import replay_through_broker
 
-            report = replay_through_broker(_recordings(files, bad_rows), kills=kills, quiet=as_json)
+            report = replay_through_broker(
+                _recordings(files, bad_rows, front_doors), kills=kills, quiet=as_json
+            )
         elif detector != "ladder":
             from ingest.recording import replay_early
 
-            report = replay_early(_recordings(files, bad_rows), detector, one_sensor=sensors == "door+1")
+            report = replay_early(
+                _recordings(files, bad_rows, front_doors), detector, one_sensor=sensors == "door+1"
+            )
         else:
             from ingest.recording import replay_recordings
 
-            report = replay_recordings(_recordings(files, bad_rows))
+            report = replay_recordings(_recordings(files, bad_rows, front_doors))
     except RecordingError as error:
         raise click.ClickException(str(error)) from error
     report.setdefault("unreadable", bad_rows)
@@ -97,7 +108,9 @@ def command(
         click.echo(_table(report))
 
 
-def _recordings(files: tuple[Path, ...], bad_rows: list[dict[str, Any]]) -> list[Any]:
+def _recordings(
+    files: tuple[Path, ...], bad_rows: list[dict[str, Any]], front_doors: tuple[str, ...]
+) -> list[Any]:
     """Read the homes of all files; what is left out is said, and noted in ``bad_rows``."""
     from ingest.recording import read_recording
     from ingest.recording_file import Unreadable
@@ -107,7 +120,7 @@ def _recordings(files: tuple[Path, ...], bad_rows: list[dict[str, Any]]) -> list
     found = []
     for path in files:
         unreadable: list[Unreadable] = []
-        homes = read_recording(path, unreadable)
+        homes = read_recording(path, unreadable, frozenset(front_doors))
         _say_left_out(path, unreadable)
         bad_rows += [{"file": path.name, "line": item.line, "reason": item.reason} for item in unreadable]
         if not homes:

@@ -283,3 +283,38 @@ def test_the_default_method_keeps_its_targets_on_real_homes(one_sensor: bool, la
     total = replay_early(recordings, "hazard", one_sensor=one_sensor)["total"]
     assert total["false_alerts_per_home_year"] <= 6
     assert total["latency_hours_mean"] <= latency_h
+
+
+RAW = [
+    "2009-02-02 07:15:16.575809\tM035\tON\tNight_Wandering begin",
+    "2009-02-02 07:15:21 M035 OFF",
+    "2009-02-02 07:20:00.1 D001 OPEN",
+    "2009-02-02 07:20:02.1 D001 CLOSE",
+    "2009-02-02 07:21:00 T002 21.5",
+    "2009-02-02 07:30:00 D002 OPEN",
+    "",
+    "no line of it",
+]
+
+
+def test_a_raw_log_without_a_header_is_read_once_its_front_door_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "aruba.txt"
+    path.write_text("\n".join(RAW), encoding="utf-8")
+    unreadable: list[Unreadable] = []
+    (unnamed,) = read_recording(path, unreadable)
+    assert unnamed.openings_ms == []
+    assert [item.line for item in unreadable] == [8]
+    (named,) = read_recording(path, [], frozenset({"D001"}))
+    assert (named.home, len(named.openings_ms), len(named.activity_ms)) == ("aruba", 1, 2)
+    result = CliRunner().invoke(command, [str(path), "--front-door", "D001", "--json"])
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["homes"][0]["openings"]) == (0, 1)
+
+
+def test_a_raw_log_whose_sensors_are_named_needs_nobody_to_name_its_front_door(tmp_path: Path) -> None:
+    path = tmp_path / "h.txt"
+    path.write_text(
+        "2011-06-15 01:03:00.5 FrontDoor OPEN\n2011-06-15 01:03:02 Fridge_Door OPEN\n", encoding="utf-8"
+    )
+    (recording,) = read_recording(path)
+    assert len(recording.openings_ms) == 1

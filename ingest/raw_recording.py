@@ -1,0 +1,56 @@
+"""Lines of a smart home's raw log (date, time, sensor, value, perhaps a note) enter, cells of a recording leave; pure.
+
+The laboratories that publish such logs write no header. What a sensor is follows from what it says: OPEN and CLOSE a
+door, PRESENT and ABSENT an item; which of the doors is the front door only a name can say, or whoever asks.
+"""
+
+from __future__ import annotations
+
+import re
+
+from ingest.early.signals import FRONT_DOOR_KIND
+
+_LINE = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})[ T\t](?P<time>\d{2}:\d{2}:\d{2}(?:\.\d+)?)[\t ,]+(?P<sensor>[^\s,]+)[\t ,]+(?P<value>[^\s,]+)"
+)
+_DOOR_VALUES = {"OPEN": "on", "CLOSE": "off", "CLOSED": "off", "OPENED": "on"}
+_OTHER_VALUES = {"ON": "on", "OFF": "off", "PRESENT": "off", "ABSENT": "on"}
+_FRONT_NAMES = (
+    "frontdoor",
+    "front_door",
+    "front-door",
+    "maindoor",
+    "outsidedoor",
+    "entrancedoor",
+    "entrydoor",
+)
+
+
+def is_raw(line: str) -> bool:
+    """Say whether the first line of a file is one of such a log."""
+    return _LINE.match(line.strip()) is not None
+
+
+def cells_of(line: str, home: str, front_doors: frozenset[str]) -> list[str] | None:
+    """Return home, time, sensor, kind and state of a line; None where it says a measure, such as a temperature.
+
+    Raises
+    ------
+    ValueError
+        If it is no line of such a log.
+    """
+    found = _LINE.match(line.strip())
+    if found is None:
+        raise ValueError("it is not date, time, sensor and value")
+    sensor, value = found["sensor"], found["value"].upper()
+    state = _DOOR_VALUES.get(value) or _OTHER_VALUES.get(value)
+    if state is None:
+        return None
+    return [home, f"{found['date']}T{found['time'][:15]}", sensor, _kind(sensor, value, front_doors), state]
+
+
+def _kind(sensor: str, value: str, front_doors: frozenset[str]) -> str:
+    if value not in _DOOR_VALUES:
+        return "motion" if value in ("ON", "OFF") else "object"
+    named = any(name in sensor.lower() for name in _FRONT_NAMES)
+    return FRONT_DOOR_KIND if (sensor in front_doors if front_doors else named) else "door"
