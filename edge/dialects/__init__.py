@@ -102,7 +102,20 @@ def _named(dialect: str, frame: Frame) -> list[Reading] | None:
     return None if known is None else known(frame)
 
 
+def _is_command(frame: Frame) -> bool:
+    return bool(frame.parts) and frame.parts[-1].lower() in _COMMANDS
+
+
 def _fallback(frame: Frame) -> list[Reading]:
+    if frame.obj and (_is_command(frame) or "method" in frame.obj):
+        return [
+            read(
+                frame.topic,
+                Kind.UNKNOWN,
+                "it reads like a command to a device, not like its answer",
+                heard=False,
+            )
+        ]
     if frame.obj:
         fields = spread(frame.obj)
         if phrases.is_of(frame.obj, _DOOR_WORDS, otherwise=NOT_THE_DOOR):
@@ -128,7 +141,7 @@ def _fallback(frame: Frame) -> list[Reading]:
 
 def _unknown(frame: Frame, said: bool | None) -> Reading:
     """Say what to do about it; a state's word is kept for the device table, a text that may name somebody is not."""
-    if not frame.parts or frame.parts[-1].lower() in _COMMANDS:
+    if not frame.parts or _is_command(frame):
         return read(frame.topic, Kind.UNKNOWN, "no dialect knows this message")
     if said is None and as_bool(frame.word) is None:
         why = "no dialect knows this message: name its dialect in the device table, or let its gateway say open and closed"

@@ -182,7 +182,12 @@ def _zigbee_unwrapped(obj: Mapping[str, Any]) -> dict[str, Any]:
     """Find devices of a Zigbee bridge that was told to leave the word ZbReceived, or the device's name, out."""
     if _is_zigbee(obj):
         return {as_text(obj.get("Device")) or "": obj}
-    return {name: value for name, value in obj.items() if _is_zigbee(as_mapping(value))}
+    # An answer to a command of the bridge stands under the command's name, such as ZbBind.
+    return {
+        name: value
+        for name, value in obj.items()
+        if not name.startswith("Zb") and _is_zigbee(as_mapping(value))
+    }
 
 
 def _is_zigbee(values: Mapping[str, Any]) -> bool:

@@ -176,3 +176,16 @@ def test_a_topic_that_nobody_knows_can_be_listed_with_its_words_and_says_so() ->
 def test_a_text_that_may_name_somebody_is_not_kept(text: str) -> None:
     assert decode("house/reader/last", text)[0].raw is None
     assert decode("house/door/set", "ON")[0].raw is None
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("house/front/set", {"door": "open"}),
+        ("house/front/cmnd", {"type": "door", "state": "open"}),
+        ("v1/devices/me/rpc/request/1", {"method": "openDoor", "params": {"door": "open"}}),
+        ("stat/zb/RESULT", {"ZbSend": {"Device": "0x1234", "Contact": 1}}),
+    ],
+)
+def test_an_order_to_open_a_door_is_no_opening(topic: str, payload: dict[str, Any]) -> None:
+    assert kind_of(topic, payload) not in ("door_open", "door_unlocked")
