@@ -118,16 +118,15 @@ DELETE FROM home_expectations e WHERE household_id = %(household_id)s
 -- Doors of one home that cards of another opened on two days or more since an instant, and no card of its own:
 -- two doors that were taken for one another, as kaimen doctor finds them for all homes.
 WITH own AS (
-  SELECT w.device_id, max(w.from_at) AS from_at FROM household_doors w
+  SELECT w.device_id, v.no, max(w.from_at) AS from_at FROM household_doors w JOIN devices v ON v.id = w.device_id
   WHERE w.role = 'dwelling' AND w.to_at IS NULL
     AND w.device_id IN (SELECT m.device_id FROM household_doors m WHERE m.household_id = %(household_id)s AND m.to_at IS NULL)
-  GROUP BY w.device_id HAVING count(*) = 1
+  GROUP BY w.device_id, v.no HAVING count(*) = 1
 ), used AS (
   SELECT own.device_id, c.household_id AS by_household, count(DISTINCT e.occurred_at::date) AS days
-  FROM own
-  JOIN devices v ON v.id = own.device_id
-  JOIN door_events e ON e.device_no = v.no AND e.plausible AND e.type IN ('AccessGranted', 'AccessTaken')
-   AND e.occurred_at >= greatest(%(since)s, own.from_at)
+  FROM read_device_events('history', 'household:' || %(household_id)s, %(now)s,
+    coalesce((SELECT array_agg(own.no) FROM own), '{}'), %(since)s, %(now)s, %(now)s, 5000) e
+  JOIN own ON own.no = e.device_no AND e.type IN ('AccessGranted', 'AccessTaken') AND e.occurred_at >= own.from_at
   JOIN credentials c ON c.token = e.credential AND c.class = 'resident'
   GROUP BY own.device_id, c.household_id
 )

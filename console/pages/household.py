@@ -169,7 +169,7 @@ def answer_household(
 
 
 def _crossed(connection: Connection, reader: Reader, household_id: str) -> tuple[CrossedDoor, ...]:
-    values = {"household_id": household_id, "since": reader.now - CROSSED_WITHIN}
+    values = {"household_id": household_id, "now": reader.now, "since": reader.now - CROSSED_WITHIN}
     rows = connection.execute(queries("console", "doors.sql")["crossed_doors"], values).fetchall()
     return tuple(CrossedDoor(row["device_id"], row["by_label"], row["days"]) for row in rows)
 
