@@ -19,11 +19,16 @@ from typing import Any, Literal
 from console.books import letters
 from console.books.faults import Fault, Origin
 from console.books.rows import BOOKS, safe_column
+from console.books.sheets import UnreadableError, read_workbook
+from console.books.titles import book_of, column_of
+from console.books.workbook import Table, read_tables
 
 Encoding = Literal["utf-8", "gb18030"]
 BYTES_MAX = 64 * 1024 * 1024
 STDIN = "-"
-_SHEETS = (".xlsx", ".xls", ".xlsm", ".et", ".ods", ".numbers", ".txt", ".tsv")
+#: What Excel and WPS write today, and what else a book may lie there as: read, and refused by name.
+_WORKBOOKS = (".xlsx", ".xlsm")
+_OTHERS = (".xls", ".et", ".ods", ".numbers", ".txt", ".tsv")
 
 _ASK_AGAIN = "export the file again from its source as UTF-8, do not mend the letters by hand"
 _OTHER_MARKS = {
@@ -59,11 +64,12 @@ def read_books(paths: Sequence[str], *, encoding: Encoding) -> tuple[list[Book],
     books: list[Book] = []
     unread: set[str] = set()
     for path in _files_of(paths, faults):
+        before = len(faults)
         found = _read_file(path, encoding, faults)
         books += found
-        if not found:
+        if not found or (path.suffix.lower() in _WORKBOOKS and len(faults) > before):
             # A document nobody could read may have brought any book.
-            unread |= {path.stem.lower()} if path.suffix.lower() == ".csv" else set(BOOKS)
+            unread |= {book_of(path.stem)} if path.suffix.lower() == ".csv" else set(BOOKS)
     faults += _twice(books)
     return books, frozenset(unread), faults
 
@@ -73,11 +79,13 @@ def _read_file(path: Path, encoding: Encoding, faults: list[Fault]) -> list[Book
     if data is None:
         return []
     source = Source("stdin" if str(path) == STDIN else path.name, hashlib.sha256(data).hexdigest())
+    if path.suffix.lower() in _WORKBOOKS:
+        return _read_xlsx(path.stem, source, data, faults)
     text = _decode(data, source.name, encoding, faults)
     if text is None:
         return []
     if path.suffix.lower() == ".csv":
-        return _read_csv(path.stem.lower(), source, text, faults)
+        return _read_csv(book_of(path.stem), source, text, faults)
     return _read_json(source, text, faults)
 
 
@@ -90,15 +98,17 @@ def _files_of(paths: Sequence[str], faults: list[Fault]) -> Iterator[Path]:
         if not path.is_dir():
             yield path
             continue
-        # A book that lies there as a spreadsheet is named too, and refused: passed over, its rows would be missing.
+        # A book that lies there as something else is named too, and refused: passed over, its rows would be missing.
         found = sorted(
             item
             for item in path.iterdir()
-            if item.suffix.lower() == ".csv"
-            or (item.stem.lower() in BOOKS and item.suffix.lower() in _SHEETS)
+            # A spreadsheet program that has it open keeps a file of its own beside it.
+            if (item.suffix.lower() in (".csv", *_WORKBOOKS) and not item.name.startswith("~$"))
+            or (book_of(item.stem) in BOOKS and item.suffix.lower() in _OTHERS)
         )
         if not found:
-            faults.append(_whole(path.name, "is a folder without CSV files", f"name them {_names()}"))
+            what = "is a folder without CSV files or workbooks"
+            faults.append(_whole(path.name, what, f"name them {_names()}"))
         yield from found
 
 
@@ -109,8 +119,9 @@ def _names() -> str:
 def _read_bytes(path: Path, faults: list[Fault]) -> bytes | None:
     if str(path) == STDIN:
         data = sys.stdin.buffer.read(BYTES_MAX + 1)
-    elif path.suffix.lower() not in (".csv", ".json"):
-        faults.append(_whole(path.name, "is neither .csv nor .json", "export the sheet as CSV UTF-8"))
+    elif path.suffix.lower() not in (".csv", ".json", *_WORKBOOKS):
+        mend = "save it as an Excel workbook (.xlsx) or as CSV UTF-8"
+        faults.append(_whole(path.name, "is neither .csv, .xlsx nor .json", mend))
         return None
     else:
         try:
@@ -221,7 +232,7 @@ def _read_csv(name: str, source: Source, text: str, faults: list[Fault]) -> list
                 faults.append(Fault(Origin(source.name, name, row), "", "holds a line break", mend))
                 return []
             if header is None:
-                header = [cell.strip().lower() for cell in cells]
+                header = [column_of(cell) for cell in cells]
                 if not _check_header(name, header_origin, header, faults):
                     return []
             elif any(cell.strip() for cell in cells):
@@ -235,6 +246,34 @@ def _read_csv(name: str, source: Source, text: str, faults: list[Fault]) -> list
         faults.append(_whole(source.name, "is empty", "write at least the header"))
         return []
     return [Book(name, source, tuple(rows), frozenset(named))]
+
+
+def _read_xlsx(stem: str, source: Source, data: bytes, faults: list[Fault]) -> list[Book]:
+    try:
+        sheets = read_workbook(data)
+    except UnreadableError as error:
+        faults.append(_whole(source.name, error.what, error.mend))
+        return []
+    tables = read_tables(source.name, stem, sheets, faults)
+    found = [_read_table(source, table, faults) for table in tables]
+    return [book for book in found if book is not None]
+
+
+def _read_table(source: Source, table: Table, faults: list[Fault]) -> Book | None:
+    header = list(table.header)
+    if not _check_header(table.book, Origin(source.name, table.book, 1), header, faults):
+        return None
+    rows: list[tuple[int, Mapping[str, Any]]] = []
+    for row, cells in table.rows:
+        texts = [letters.as_standard(cell) for cell in cells]
+        _take_cells(table.book, Origin(source.name, table.book, row), header, texts, rows, faults)
+    named = {
+        cell.strip()
+        for _, cells in table.rows
+        for cell, column in zip(cells, header, strict=True)
+        if column == "id"
+    }
+    return Book(table.book, source, tuple(rows), frozenset(named))
 
 
 def _take_cells(

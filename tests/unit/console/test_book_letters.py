@@ -95,10 +95,10 @@ def test_a_telephone_a_spreadsheet_spoilt_is_refused(phone: str) -> None:
 
 def test_a_book_that_lies_in_the_folder_as_a_spreadsheet_is_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "communities.csv").write_text("id,name\ngarden,花园\n", encoding="utf-8")
-    (tmp_path / "persons.xlsx").write_bytes(b"PK\x03\x04")
-    (tmp_path / "notes.xlsx").write_bytes(b"PK\x03\x04")
+    (tmp_path / "persons.ods").write_bytes(b"PK\x03\x04")
+    (tmp_path / "notes.ods").write_bytes(b"PK\x03\x04")
     _, unread, faults = read_books([str(tmp_path)], encoding="utf-8")
     assert [(fault.origin.file, fault.mend) for fault in faults] == [
-        ("persons.xlsx", "export the sheet as CSV UTF-8")
+        ("persons.ods", "save it as an Excel workbook (.xlsx) or as CSV UTF-8")
     ]
     assert "persons" in unread

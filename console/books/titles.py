@@ -1,0 +1,49 @@
+"""The titles a column may have: a cell of a header enters, the column's name leaves; Chinese and English say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: By column; no two columns of one book share a title.
+TITLES: Mapping[str, tuple[str, ...]] = {
+    "id": ("编号",), "name": ("名称", "姓名"), "zone": ("时区",), "commissioning_s": ("启用期限(秒)",),
+    "community_id": ("社区编号",), "site_id": ("小区编号",), "household_id": ("住户编号",),
+    "device_id": ("设备编号",), "person_id": ("人员编号",), "gateway_id": ("网关编号",),
+    "x_m": ("横向位置(米)",), "y_m": ("纵向位置(米)",), "width_m": ("宽度(米)",), "depth_m": ("进深(米)",),
+    "turn_deg": ("转角(度)",), "kind": ("设备类型",), "model": ("型号",), "place": ("安装位置",),
+    "heartbeat_s": ("心跳间隔(秒)",), "supervision_s": ("失联期限(秒)",), "registered_at": ("登记时间",),
+    "retired_at": ("停用时间",), "label": ("门牌",), "building": ("楼栋",), "unit": ("单元",), "floor": ("楼层",),
+    "room": ("房号",), "grid": ("网格",), "tenure": ("房屋性质",), "policy_id": ("关爱规则",),
+    "watched_from": ("关爱起始时间",), "role": ("用途", "角色"), "from_at": ("开始时间",), "to_at": ("结束时间",),
+    "relation": ("人员类型",), "category": ("关爱类别",), "birth_year": ("出生年份",),
+    "hard_of_hearing": ("听力障碍",), "language": ("语言",), "phone": ("电话", "手机", "手机号"),
+    "position": ("顺序",), "relation_words": ("关系",), "available_from": ("可接听起",),
+    "available_until": ("可接听止",), "answer_within_s": ("应答时限(秒)",), "token": ("卡标识",),
+    "class": ("卡类别",), "valid_from": ("生效时间",), "valid_to": ("失效时间",), "purpose": ("目的",),
+    "given_by": ("同意人",), "given_at": ("同意时间",), "withdrawn_at": ("撤回时间",), "reason": ("原因",),
+    "declared_by": ("报备人",), "declared_at": ("报备时间",), "revoked_at": ("取消时间",),
+    "occupants": ("登记人数",), "registration": ("登记情况",), "recorded_at": ("记录时间",),
+}  # fmt: skip
+
+#: By book: what its sheet may be called.
+SHEETS: Mapping[str, str] = {
+    "communities": "社区", "sites": "小区", "buildings": "楼栋", "devices": "设备", "households": "住户",
+    "household_doors": "门", "persons": "人员", "contacts": "联系人", "credentials": "门卡", "consents": "同意",
+    "absences": "外出", "leases": "租约",
+}  # fmt: skip
+
+_COLUMNS = {title: column for column, titles in TITLES.items() for title in titles}
+_BOOKS = {title: book for book, title in SHEETS.items()}
+_NARROW = str.maketrans("（）", "()")
+
+
+def column_of(cell: str) -> str:
+    """Return the column a header's cell names, or the cell in lower case where it names none."""
+    title = "".join(cell.translate(_NARROW).split()).lower()
+    return _COLUMNS.get(title, cell.strip().lower())
+
+
+def book_of(title: str) -> str:
+    """Return the book a sheet or a file is called after, or its title in lower case."""
+    bare = title.strip()
+    return _BOOKS.get(bare, bare.lower())
