@@ -56,7 +56,3 @@ SELECT v.site_id, v.kind, v.retired_at FROM devices v WHERE v.id = %(device_id)s
 -- name: agreed
 -- whether the home agreed to be watched
 SELECT 1 FROM consents WHERE household_id = %(household_id)s AND purpose = 'watch' AND withdrawn_at IS NULL
-
--- name: forget_contact
-DELETE FROM household_contacts
-WHERE household_id = %(household_id)s AND person_id = %(person_id)s AND role = %(role)s

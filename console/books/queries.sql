@@ -159,3 +159,8 @@ UPDATE users SET trained_until = %(until)s WHERE name = %(name)s AND role = 'pol
 -- name: user_by_name
 -- whose act a command is
 SELECT id, role FROM users WHERE name = %(name)s AND disabled_at IS NULL
+
+-- name: forget_contact
+-- somebody is asked about a home no more
+DELETE FROM household_contacts
+WHERE household_id = %(household_id)s AND person_id = %(person_id)s AND role = %(role)s

@@ -116,6 +116,12 @@ def write(connection: Connection, ledger: Ledger) -> None:
             connection.execute(_SQL["identities"], {"rows": _json(rows)})
 
 
+def forget_contact(connection: Connection, household_id: str, person_id: str, role: str) -> bool:
+    """Ask somebody no more about a home; return whether she was asked. No file can say that."""
+    values = {"household_id": household_id, "person_id": person_id, "role": role}
+    return bool(connection.execute(_SQL["forget_contact"], values).rowcount)
+
+
 def _columns(book: str) -> list[str]:
     names = BOOKS[book].columns()
     return [name for name in names if book != "persons" or name not in _IDENTITY_COLUMNS]

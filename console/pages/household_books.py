@@ -25,6 +25,7 @@ from console.books.forms import (
     parse_rows,
     words_between,
 )
+from console.books.store import forget_contact
 from console.books.taking import take_in
 from console.loaders.household_books import SQL, load_books, load_sites
 from console.pages.household import Guard, HouseholdId, load_one
@@ -438,8 +439,7 @@ def contact_left(seat: Guard, household_id: HouseholdId, person_id: PathId, role
         load_one(connection, seat.reader(connection), household_id)
         _contact(connection, household_id, person_id, role)
     with seat.rights_transaction() as connection:
-        values = {"household_id": household_id, "person_id": person_id, "role": role}
-        if connection.execute(SQL["forget_contact"], values).rowcount:
+        if forget_contact(connection, household_id, person_id, role):
             seat.audit(
                 connection, "contact_removed", purpose="administration", object_kind="household",
                 object_id=household_id, person=person_id, role=role,
