@@ -82,7 +82,7 @@ def command(
     encoding: Encoding,
     as_json: bool,
 ) -> None:
-    """Enter communities, doors, households, people and consents from CSV files, a folder of them or a JSON document.
+    """Enter communities, doors, households, people and consents: CSV files, Excel workbooks, a folder, or a JSON document.
 
     Every row is checked first, and nothing is written unless every row is right. The same files again change
     nothing; a changed row is changed; nothing is ever deleted. FILE - is a JSON document on standard input.

@@ -11,7 +11,7 @@ import pytest
 
 from console.words import load_catalogue
 from kaimen.clock import ManualClock
-from tests.integration.console_world import ROLES, World, build_world
+from tests.integration.console_world import ROLES, World, add_events, build_world
 
 pytestmark = pytest.mark.slow
 
@@ -308,3 +308,19 @@ def test_nobody_chooses_for_a_home_that_is_not_hers_or_that_did_not_agree(world:
     world.write("UPDATE consents SET withdrawn_at = given_at WHERE purpose = 'notify_family'")
     assert world.post(world.browser("family"), "/family/h-wang/notices", came_home="yes").status_code == 404
     assert not world.rows("SELECT 1 FROM home_notices")
+
+
+@pytest.mark.one_store
+def test_a_home_is_told_whose_cards_alone_open_its_door(world: World) -> None:
+    world.write("INSERT INTO credentials (token, class, household_id) VALUES ('card-li', 'resident', 'h-li')")
+    world.write(
+        "UPDATE household_doors SET from_at = %s WHERE device_id = 'd-h-wang'", world.now - timedelta(days=9)
+    )
+    add_events(world, "d-h-wang", 1, credential="card-li")
+    clerk = world.browser("clerk")
+    assert "装反" not in clerk.get("/households/h-wang").text, "a neighbour may have been let in once"
+    world.write(
+        "UPDATE door_events SET occurred_at = occurred_at - interval '1 day' WHERE credential = 'card-li'"
+    )
+    add_events(world, "d-h-wang", 1, credential="card-li")
+    assert "装反" in clerk.get("/households/h-wang").text
