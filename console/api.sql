@@ -44,7 +44,7 @@ CROSS JOIN LATERAL (
          to_char(c.stage_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS stage_at,
          to_char(c.deadline_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS deadline_at,
          to_char(c.evidence_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS last_evidence_at,
-         u.display_name AS holder,
+         u.display_name AS holder, c.holder_id,
          nullif(c.next_action, '') AS next_action,
          to_char(c.next_action_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS next_action_at,
          c.outcome,

@@ -20,7 +20,7 @@ from kaimen.policy import HOUR_MS
 
 _SQL = queries("ingest")
 #: Raised with every change of what ``Hot`` holds or means: rows of another layout are not read.
-LAYOUT = 2
+LAYOUT = 3
 #: Numbers of devices to a block: what one turn writes of state, some tens of kilobytes.
 BLOCK_DEVICES = 32
 #: What a block may take; devices that do not fit are read from their rows at a start.

@@ -102,7 +102,8 @@ def test_a_list_asked_again_says_what_changed_and_nothing_to_who_has_it(world: W
     changed = client.get("/api/cases", headers={"if-none-match": etag})
     assert changed.status_code == 200 and changed.headers["etag"] != etag
     held = {item["id"]: item for item in _asked_twice(client)}
-    assert held[wang]["holder"] and held[wang] == {**before[wang], "holder": held[wang]["holder"]}
+    assert held[wang]["holder"] and held[wang]["holder_id"] == world.user_ids["clerk"]
+    assert held[wang] == {**before[wang], **{name: held[wang][name] for name in ("holder", "holder_id")}}
     assert {**held, wang: before[wang]} == before
     world.write("UPDATE users SET display_name = '别的名字' WHERE id = %s", world.user_ids["clerk"])
     assert {item["id"]: item["holder"] for item in _asked_twice(client)}[wang] == "别的名字"
