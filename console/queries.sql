@@ -201,11 +201,13 @@ FROM (
 ) found
 
 -- name: alarm_ids
--- the cases of one tab: priority, then oldest, of those closed the latest first; after a case, where one is given. A person's silence is on test in no tab
+-- the cases of one tab: priority, in it people before cards and doors, then oldest, of those closed the latest first; after a case, where one
+-- is given. A person's silence is on test in no tab
 WITH mine AS (
   SELECT c.id, CASE WHEN c.state = 'closed' THEN -extract(epoch FROM c.closed_at) ELSE extract(epoch FROM c.stage_at) END AS at,
          CASE WHEN c.state = 'closed' THEN 0 ELSE c.priority END AS rank,
-         CASE WHEN c.cause = 'technical' AND c.state <> 'closed' THEN 1 ELSE 0 END AS technical
+         CASE WHEN c.state = 'closed' THEN 0 WHEN c.cause = 'technical' THEN 2
+              WHEN c.cause IN ('stranger', 'credential', 'dwelling', 'door_held', 'device_fault') THEN 1 ELSE 0 END AS behind
   FROM cases c
   CROSS JOIN LATERAL (
     SELECT c.cause IN ('technical', 'device_fault', 'door_forced', 'door_held') AND EXISTS (
@@ -226,9 +228,9 @@ WITH mine AS (
 )
 SELECT mine.id FROM mine
 WHERE %(after)s::bigint IS NULL
-   OR (-mine.rank, mine.technical, mine.at, mine.id) >
-      (SELECT -last.rank, last.technical, last.at, last.id FROM mine last WHERE last.id = %(after)s)
-ORDER BY mine.rank DESC, mine.technical, mine.at, mine.id
+   OR (-mine.rank, mine.behind, mine.at, mine.id) >
+      (SELECT -last.rank, last.behind, last.at, last.id FROM mine last WHERE last.id = %(after)s)
+ORDER BY mine.rank DESC, mine.behind, mine.at, mine.id
 LIMIT %(limit)s
 
 -- name: cases_by_id

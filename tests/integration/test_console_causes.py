@@ -83,8 +83,9 @@ def actions(world: World, action: str) -> list[dict[str, Any]]:
 # --- the alarm console -------------------------------------------------------------------------------------------
 
 
-def test_the_console_lists_every_cause_by_priority_then_oldest(world: World) -> None:
+def test_the_console_lists_every_cause_by_priority_people_before_doors_then_oldest(world: World) -> None:
     held = signalled(world, SignalKind.DOOR_HELD, "h-li")
+    world.write("UPDATE cases SET stage_at = stage_at - interval '9 hours' WHERE id = %s", held)
     sos = signalled(world, SignalKind.SOS, "h-sun")
     forced = signalled(world, SignalKind.DOOR_FORCED, "h-li")
     page = world.browser("clerk").get("/alarms").text
