@@ -12,6 +12,18 @@ FROM households h JOIN sites si ON si.id = h.site_id WHERE h.id = %(household_id
 SELECT id, from_at, to_at FROM absences
 WHERE household_id = %(household_id)s AND revoked_at IS NULL AND to_at > %(now)s ORDER BY from_at LIMIT 1
 
+-- name: help_worker
+-- who has a call for help: whoever stands at the door before whoever holds it at the desk. She is shown no case, but this
+SELECT CASE WHEN t.begun_at IS NULL THEN coalesce(u.display_name, a.display_name) ELSE coalesce(a.display_name, u.display_name) END AS name
+FROM cases c
+LEFT JOIN users u ON u.id = c.holder_id
+LEFT JOIN LATERAL (
+  SELECT x.assignee_id, x.begun_at FROM tasks x WHERE x.case_id = c.id AND x.state = 'claimed'
+  ORDER BY x.begun_at NULLS LAST, x.id LIMIT 1
+) t ON true
+LEFT JOIN users a ON a.id = t.assignee_id
+WHERE c.id = %(case_id)s
+
 -- name: cards
 -- what opens or opened doors for a household, newest first; passes that are long over are left out
 SELECT token, class, valid_from, valid_to, lost_at, issued_at, person_id FROM credentials

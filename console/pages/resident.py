@@ -12,13 +12,12 @@ from alerts import acts
 from alerts.voice import people
 from console import residents
 from console.duty.line import load_duty_line
-from console.loaders.cases import load_case
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
 from console.pages import home_phone
 from console.pages.absences import write_absence
 from console.pages.case import refusal_word
 from console.pages.consents import PURPOSES, settle_withdrawn
-from console.pages.family import state_of, worker_of
+from console.pages.family import state_of
 from console.pages.rights import author_of, package
 from console.rights.export import export_person
 from console.scope import Section, Viewer
@@ -81,7 +80,7 @@ def answer(
     values = {"household_id": row["id"], "now": seat.now}
     absence = connection.execute(_SQL["absence_now"], values).fetchone()
     called = connection.execute(queries("console")["family_help"], {"household_id": row["id"]}).fetchone()
-    help_case = load_case(connection, seat.reader(connection), called["id"]) if called else None
+    has_it = connection.execute(_SQL["help_worker"], {"case_id": called["id"]}).fetchone() if called else None
     page = ResidentPage(
         place=found.name.label,
         state=FamilyState.HELP
@@ -98,7 +97,7 @@ def answer(
         away_from=absence["from_at"] if absence else None,
         away_until=absence["to_at"] if absence else None,
         duty_line=load_duty_line(connection, household_id=row["id"]),
-        worker=worker_of(help_case) if help_case else None,
+        worker=has_it["name"] if has_it else None,
         has_code=connection.execute(_SQL["code_stands"], values).fetchone() is not None,
         well_form=well or FormView(),
         away_form=away or FormView(),
