@@ -129,13 +129,16 @@ class Intake:
             entry = self.table.find((unlisted.source, *aliases))
             if entry is None:
                 continue
+            before_ms = 0
             with self._spool.transaction():
                 for received_ms, raw in self._spool.take_unlisted(unlisted.source):
                     kept = _reading_decoder.decode(raw)
+                    # Frames taken together came at one instant; a stored record as old as the last says nothing new.
+                    before_ms = max(received_ms, before_ms + 1)
                     reading = replace(
                         kept,
                         nature=Nature.HISTORY,
-                        occurred_ms=plausible(kept.occurred_ms, receipt.now_ms) or received_ms,
+                        occurred_ms=plausible(kept.occurred_ms, receipt.now_ms) or before_ms,
                     )
                     self._fold(entry, configure(reading, entry), receipt)
 

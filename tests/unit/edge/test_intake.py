@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
-from edge.intake import add_receipt
+from edge.device_table import DeviceEntry, DeviceTable
+from edge.intake import Intake, add_receipt
 from edge.link import Frame, Inbox, Published
 from edge.sending import group_messages, join_messages
-from edge.spool import Message
+from edge.spool import Message, Spool
+from edge.tracker import Receipt
 from edge.vitals import GatewayVitals, new_boot
+from kaimen.settings import EdgeSettings
 from kaimen.wire import EVENTS_MAX, parse_heartbeat, parse_state
 
 
@@ -70,3 +75,21 @@ def test_the_gateway_speaks_for_itself_alone() -> None:
     assert parse_state(vitals.birth()).status == "online"
     assert parse_state(vitals.will()).status == "offline"
     assert vitals.heartbeat_topic.endswith("/garden/edge-1/hb")
+
+
+def test_frames_that_came_together_before_somebody_listed_their_source_are_taken_in_one_after_the_other(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path / "spool.db", bytes_max=1_000_000, days_max=30)
+    settings = EdgeSettings(edge_id="edge-1", edge_site="garden", edge_spool=tmp_path / "spool.db")
+    intake = Intake(settings, spool, machine_boot="m", forwards=False)
+    receipt = Receipt(1_763_712_000_000, 5_000)
+    with spool.transaction():
+        for contact in (b"true", b"false"):
+            frame = Frame("source", 1, 1, "zigbee2mqtt/front", b'{"contact":%s}' % contact, 1, False)
+            assert intake.take(frame, receipt) == []
+    entry = DeviceEntry(source="zigbee2mqtt/front", site="garden", device="z-1", door="1-1")
+    intake.table = DeviceTable({entry.source: entry})
+    intake.adopt(receipt)
+    assert spool.message_count == 1, "the opening, though both came at one instant"
+    spool.close()
