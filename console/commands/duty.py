@@ -1,4 +1,4 @@
-"""``kaimen duty``: a community enters, who is on duty and its gaps leave; files of shifts and holidays enter."""
+"""``kaimen duty``: a community enters, who is on duty, its gaps and its duty line leave; files of shifts and holidays enter."""
 
 from __future__ import annotations
 
@@ -27,11 +27,18 @@ from alerts.duty.store import (
 from console.audit.chain import Entry
 from console.books.place import Place, entering, find_place, note, place_options
 from console.duty.calendar import CalendarError, read_shifts
+from console.duty.line import check_duty_line, end_duty_line, load_duty_line, save_duty_line
+from console.views.parts import DutyLine
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Connection, queries
 
 _SQL = queries("console", "duty.sql")
 _BY = "command-line"
+_LINE_WRONG = {
+    "no_phone_number": "--phone is no telephone number: 3 to 15 digits",
+    "duty.line_personal": "--phone is the own mobile number of somebody on the staff: give the office's line",
+    "duty.line_hours": "--hours says when somebody answers it, in at most 40 characters",
+}
 
 
 @click.group()
@@ -169,3 +176,33 @@ def holidays(place: Place, file: Path) -> None:
             entry = Entry(now, _BY, "system", "holidays_entered", "administration", "year", str(year), {})
             note(connection, place, entry)
     click.echo(f"holidays known: {', '.join(map(str, sorted(table.years)))}")
+
+
+@command.command("line")
+@click.option("--community", required=True, help="Its id.")
+@click.option("--phone", default="", help="The office's own number, never anybody's mobile.")
+@click.option("--hours", default="", help="When somebody answers it, in the office's words, such as '24 小时'.")
+@click.option("--end", is_flag=True, help="Show no number any more.")
+@_placed
+def duty_line(place: Place, community: str, phone: str, hours: str, end: bool) -> None:
+    """Show a community's duty line; with --phone and --hours put one in its place, with --end take it away."""
+    phone, hours = phone.strip(), hours.strip()
+    if end and (phone or hours):
+        raise click.UsageError("either --end, or --phone and --hours")
+    now = _now()
+    with entering(place, service="duty") as connection:
+        if load_duty(connection, community) is None:
+            raise click.ClickException(f"there is no community {community}")
+        if phone or hours:
+            wrong = check_duty_line(connection, phone, hours)
+            if wrong:
+                raise click.ClickException("; ".join(_LINE_WRONG[word] for word in wrong.values()))
+            save_duty_line(connection, community, DutyLine(phone, hours), by=_BY, now=now)
+        elif end:
+            end_duty_line(connection, community)
+        line = load_duty_line(connection, community_id=community)
+        if phone or end:
+            done, detail = "end" if end else "set", {"community": community}
+            entry = Entry(now, _BY, "system", "duty_line", "administration", "roster", done, detail)
+            note(connection, place, entry)
+    click.echo("no duty line: pages show none" if line is None else f"{line.phone}, answered: {line.hours}")

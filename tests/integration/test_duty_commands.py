@@ -98,3 +98,25 @@ def test_a_year_is_entered_from_a_file_and_a_wrong_one_is_named(
     assert run("duty", "holidays", str(good)).output == "holidays known: 2040\n"
     refused = run("duty", "holidays", str(bad))
     assert refused.exit_code == 1 and "does not lie in 2040" in refused.output
+
+
+def test_a_community_without_a_desk_gets_its_duty_line_and_a_clerks_own_mobile_does_not_become_it(
+    run: Callable[..., Result], url: str
+) -> None:
+    line = ("duty", "line", "--community", "garden")
+    assert run(*line).output == "no duty line: pages show none\n"
+    assert run("phone", "staff", "li", "139 0000 0001").exit_code == 0
+    for wrong, named in (
+        (("--phone", "13900000001", "--hours", "24 小时"), "own mobile"), (("--phone", "0571-88001234"), "--hours"),
+        (("--hours", "24 小时"), "--phone"), (("--phone", "1", "--hours", "x", "--end"), "either"),
+    ):  # fmt: skip
+        refused = run(*line, *wrong)
+        assert refused.exit_code and named in refused.output, wrong
+    assert run("duty", "line", "--community", "nowhere").exit_code == 1
+    assert run(*line).output == "no duty line: pages show none\n"
+    set_ = run(*line, "--phone", "0571-8800 1234", "--hours", "24 小时")
+    assert set_.output == run(*line).output == "0571-8800 1234, answered: 24 小时\n"
+    assert run(*line, "--end").output == "no duty line: pages show none\n"
+    with connect(url, service="test") as connection:
+        kept = connection.execute("SELECT object_id FROM audit_entries WHERE action = 'duty_line' ORDER BY id")
+        assert [row["object_id"] for row in kept] == ["set", "end"]
