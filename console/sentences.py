@@ -296,7 +296,7 @@ def resident_ground(page: ResidentPage, words: Words) -> str:
     if page.known:
         seen = words.say("resident.ground.known")
     else:
-        seen = words.say("resident.ground.unknown")
+        seen = words.say("resident.ground.doubted" if page.doubted else "resident.ground.unknown")
         if page.unknown_since is not None:
             seen = words.say("resident.ground.unknown_since", since_at=page.unknown_since)
     parts = [seen]

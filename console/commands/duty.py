@@ -181,7 +181,9 @@ def holidays(place: Place, file: Path) -> None:
 @command.command("line")
 @click.option("--community", required=True, help="Its id.")
 @click.option("--phone", default="", help="The office's own number, never anybody's mobile.")
-@click.option("--hours", default="", help="When somebody answers it, in the office's words, such as '24 小时'.")
+@click.option(
+    "--hours", default="", help="When somebody answers it, in the office's words, such as '24 小时'."
+)
 @click.option("--end", is_flag=True, help="Show no number any more.")
 @_placed
 def duty_line(place: Place, community: str, phone: str, hours: str, end: bool) -> None:

@@ -147,7 +147,7 @@ def _home(
         result_by=told.row["task_due_at"] if told else None,
         tried=_tried(told) if told else None,
         begun_at=told.row["task_begun_at"] if told and told.row["assignee_name"] else None,
-        unknown_cause=outage["cause"] if outage else None,
+        unknown_cause=outage["cause"] if outage else "doubted" if grounds and grounds.doubted else None,
         unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
         away_until=row["absent_until"],
         help_at=called.row["evidence_at"] or called.row["opened_at"] if called else None,

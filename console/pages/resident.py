@@ -92,6 +92,7 @@ def answer(
         evidence_at=row["evidence_at"],
         line=found.line,
         known=bool(row["known"]),
+        doubted=found.grounds is not None and found.grounds.doubted,
         unknown_since=row["not_known_since"],
         absence_id=absence["id"] if absence else None,
         away_from=absence["from_at"] if absence else None,

@@ -47,7 +47,7 @@ class FamilyHome:
     result_by: datetime | None = None
     tried: tuple[TaskKind, datetime] | None = None  # the newest call or visit that reached nobody
     begun_at: datetime | None = None  # since when somebody has been at the door
-    unknown_cause: str | None = None  # own, broker, site, gateway, device
+    unknown_cause: str | None = None  # own, broker, site, gateway, device; doubted: heard, and not believed
     unknown_since: datetime | None = None
     away_until: datetime | None = None
     help_at: datetime | None = None  # the newest call for help

@@ -109,6 +109,7 @@ class ResidentPage:
     has_code: bool = False
     worker: str | None = None  # who has the call for help
     duty_line: DutyLine | None = None
+    doubted: bool = False  # her door is heard, and not believed
     well_form: Form = field(default_factory=Form)
     away_form: Form = field(default_factory=Form)
 

@@ -167,6 +167,19 @@ def test_a_resident_sees_her_own_home_and_no_other(world: World) -> None:
         assert client.get(path).status_code in (403, 404), path
 
 
+def test_a_door_that_is_heard_and_not_believed_is_not_called_silent_to_her_or_her_family(
+    world: World,
+) -> None:
+    for in_fault, said in ((True, "有信号"), (False, "没有回音")):
+        world.write(
+            "UPDATE household_states SET stage = 0, known = false, in_fault = %s WHERE household_id = 'h-wang'",
+            in_fault,
+        )
+        for who in ("resident", "family"):
+            page = world.browser(who).get(f"/{who}").text
+            assert said in page and ("没有回音" in page) is not in_fault, who
+
+
 def test_her_own_word_counts_and_not_often_in_succession(world: World) -> None:
     client = world.browser("resident")
     answers = [world.post(client, "/resident/well") for _ in range(3)]

@@ -118,5 +118,7 @@ def test_a_community_without_a_desk_gets_its_duty_line_and_a_clerks_own_mobile_d
     assert set_.output == run(*line).output == "0571-8800 1234, answered: 24 小时\n"
     assert run(*line, "--end").output == "no duty line: pages show none\n"
     with connect(url, service="test") as connection:
-        kept = connection.execute("SELECT object_id FROM audit_entries WHERE action = 'duty_line' ORDER BY id")
+        kept = connection.execute(
+            "SELECT object_id FROM audit_entries WHERE action = 'duty_line' ORDER BY id"
+        )
         assert [row["object_id"] for row in kept] == ["set", "end"]

@@ -112,7 +112,7 @@ def test_a_silent_gateway_is_not_said_to_be_without_power() -> None:
     assert "断电" not in family_ground(home, _words("zh"))
 
 
-@pytest.mark.parametrize("cause", ["own", "broker", "site", "gateway", "device"])
+@pytest.mark.parametrize("cause", ["own", "broker", "site", "gateway", "device", "doubted"])
 def test_a_relative_reads_no_word_of_the_trade(cause: str) -> None:
     unknown = replace(FAMILY_UNKNOWN.homes[0], unknown_cause=cause)
     for home in (unknown, replace(HOME, state=FamilyState.GOOD, evidence_at=NOW)):
