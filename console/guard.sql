@@ -32,7 +32,7 @@ LEFT JOIN LATERAL (
 ) i ON true
 WHERE c.community_id = %(community_id)s AND t.state IN ('open', 'claimed')
   AND t.kind IN ('call', 'visit', 'respond', 'look_into')
-ORDER BY c.priority DESC, t.due_at, t.id
+ORDER BY c.priority DESC, c.cause NOT IN ('sos', 'duress'), t.due_at, t.id
 LIMIT %(limit)s
 
 -- name: colleagues

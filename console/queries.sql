@@ -201,12 +201,12 @@ FROM (
 ) found
 
 -- name: alarm_ids
--- the cases of one tab: priority, in it people before cards and doors, then oldest, of those closed the latest first; after a case, where one
--- is given. A person's silence is on test in no tab
+-- the cases of one tab: priority, in it who calls for help first and people before cards and doors, then oldest, of those closed the latest
+-- first; after a case, where one is given. A person's silence is on test in no tab
 WITH mine AS (
   SELECT c.id, CASE WHEN c.state = 'closed' THEN -extract(epoch FROM c.closed_at) ELSE extract(epoch FROM c.stage_at) END AS at,
          CASE WHEN c.state = 'closed' THEN 0 ELSE c.priority END AS rank,
-         CASE WHEN c.state = 'closed' THEN 0 WHEN c.cause = 'technical' THEN 2
+         CASE WHEN c.state = 'closed' THEN 0 WHEN c.cause IN ('sos', 'duress') THEN -1 WHEN c.cause = 'technical' THEN 2
               WHEN c.cause IN ('stranger', 'credential', 'dwelling', 'door_held', 'device_fault') THEN 1 ELSE 0 END AS behind
   FROM cases c
   CROSS JOIN LATERAL (
@@ -443,7 +443,9 @@ WHERE c.community_id = %(community_id)s
          SELECT 1 FROM tasks v WHERE v.case_id = t.case_id AND v.kind = 'visit' AND v.state IN ('open', 'claimed'))) END
   AND (%(all)s OR t.assignee_id = %(user_id)s OR t.done_by = %(user_id)s
        OR (t.role = %(role)s AND t.assignee_id IS NULL AND t.state = 'open'))
-ORDER BY c.priority DESC, CASE WHEN t.kind = 'visit' THEN 0 WHEN t.kind = 'call' THEN 1 ELSE 2 END, t.due_at, t.id LIMIT 200
+-- Who calls for help waits behind no visit, however long that one is overdue.
+ORDER BY c.priority DESC, CASE WHEN c.cause IN ('sos', 'duress') THEN 0 WHEN t.kind = 'visit' THEN 1 WHEN t.kind = 'call' THEN 2 ELSE 3 END,
+         t.due_at, t.id LIMIT 200
 
 -- name: reviewed_word
 -- the word a second look is about

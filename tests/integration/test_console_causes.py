@@ -83,7 +83,9 @@ def actions(world: World, action: str) -> list[dict[str, Any]]:
 # --- the alarm console -------------------------------------------------------------------------------------------
 
 
-def test_the_console_lists_every_cause_by_priority_people_before_doors_then_oldest(world: World) -> None:
+def test_the_console_lists_every_cause_by_priority_who_calls_for_help_and_people_first_then_oldest(
+    world: World,
+) -> None:
     held = signalled(world, SignalKind.DOOR_HELD, "h-li")
     world.write("UPDATE cases SET stage_at = stage_at - interval '9 hours' WHERE id = %s", held)
     sos = signalled(world, SignalKind.SOS, "h-sun")
@@ -92,9 +94,16 @@ def test_the_console_lists_every_cause_by_priority_people_before_doors_then_olde
     order = [int(found) for found in re.findall(r'data-row="case-(\d+)"', page)]
     wang, zhao, sun = (world.case_ids[key] for key in ("wang", "zhao", "sun"))
     assert [item for item in order if item in (held, sos, forced, wang, zhao, sun)] == [
-        wang, sos, zhao, forced, sun, held,
+        sos, wang, zhao, forced, sun, held,
     ]  # fmt: skip
     assert "求助" in page and "门被强行打开" in page
+    # A visit long overdue stands behind it on the list of work and on the list for when nothing else works, too.
+    world.write("UPDATE tasks SET due_at = due_at - interval '6 days' WHERE id = %s", world.task_ids["wang"])
+    (asked,) = world.rows("SELECT id FROM tasks WHERE case_id = %s", sos)
+    tasks = world.browser("clerk").get("/tasks").text
+    assert 0 < tasks.find(f"/tasks/{asked['id']}") < tasks.find(f"/tasks/{world.task_ids['wang']}")
+    calls = world.browser("clerk").get("/watchdog/call-list").text
+    assert 0 < calls.find("孙兰") < calls.find("王秀英")
 
 
 def test_a_guard_at_night_takes_a_call_for_help_and_says_what_she_found(world: World) -> None:

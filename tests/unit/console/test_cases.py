@@ -36,3 +36,10 @@ def test_what_people_did_or_wrote_is_never_folded() -> None:
 def test_the_same_words_with_other_values_are_two_things() -> None:
     one, other = Phrase("seen", {"at": "2025-11-21T03:00:00+00:00"}), Phrase("seen", {"at": "x"})
     assert len(fold_entries([TimelineEntry(NOON, one), TimelineEntry(NOON, other)])) == 2
+
+
+def test_what_is_written_twice_of_one_instant_is_one_thing() -> None:
+    (once,) = fold_entries([entry(5), entry(5), entry(5)])
+    assert (once.count, once.first_at) == (1, None)
+    (reminded,) = fold_entries([entry(5), entry(5), entry(35), entry(35)])
+    assert (reminded.count, reminded.first_at) == (2, NOON - timedelta(minutes=35))
