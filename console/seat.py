@@ -6,7 +6,7 @@ A seat is what every page function gets: who asks, at which instant, and how to 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from alerts.duty.roster import stretches
+from alerts.duty.roster import CommunityDuty, on_duty, stretches
 from alerts.duty.store import load_duty
 from console.audit.chain import Entry, append
 from console.identity import sessions as identity
@@ -473,20 +473,29 @@ def _behind_ms(services: Services, behind_ms: int) -> int:
 def _duty(
     connection: Connection, viewer: Viewer, now: datetime, zone: str, counts: dict[str, int]
 ) -> Duty | None:
-    """Who is at the desk and until when: as the roster says; without one whoever is signed in, until 00, 08 or 16."""
+    """Who is at the desk and until when: as the roster says, and be it nobody; without one whoever is signed in, until
+    00, 08 or 16.
+    """
     if viewer.role is not Role.PROPERTY_CLERK:
         return None
     alarms = counts.get("alarms_this_hour", 0)
     duty = load_duty(connection, viewer.community_id or "")
     if duty is not None and duty.has_roster(viewer.role):
         turn = stretches(duty, viewer.role, now, now + timedelta(days=1))[0]
-        if turn.on_duty:
-            return Duty(
-                "、".join(duty.people[person].name for person in turn.on_duty.people), turn.to_at, alarms
-            )
+        guards = on_duty(duty, Role.GUARD, now).people if duty.has_roster(Role.GUARD) else ()
+        return Duty(
+            _names(duty, turn.on_duty.people),
+            turn.to_at,
+            alarms,
+            "" if turn.on_duty else _names(duty, guards),
+        )
     local = now.astimezone(ZoneInfo(zone))
     begin = local.replace(hour=local.hour // 8 * 8, minute=0, second=0, microsecond=0)
     return Duty(viewer.display_name, begin + timedelta(hours=8), alarms)
+
+
+def _names(duty: CommunityDuty, people: Iterable[int]) -> str:
+    return "、".join(duty.people[person].name for person in people)
 
 
 def outer_shell(request: Request, *, csrf: str = "") -> Shell:

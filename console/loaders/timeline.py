@@ -12,7 +12,6 @@ from console.views.case import TimelineEntry
 from console.views.parts import Phrase
 from kaimen.database import Connection, queries
 
-
 #: An opening that leaves three stages at once is one opening: its words name none of them.
 _UNSAID = {"evidence_during_visit": frozenset({"stage"})}
 

@@ -19,6 +19,7 @@ from console.tickets.shown import view_ticket
 from console.views import case as case_views
 from console.views import police as police_views
 from kaimen.database import Connection, queries
+from kaimen.vocabulary import CaseCause
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.POLICE))]
@@ -70,9 +71,10 @@ def _load_named(connection: Connection, reader: Reader) -> list[case_loader.Load
     return sorted(cases, key=_pressing)
 
 
-def _pressing(case: case_loader.LoadedCase) -> tuple[int, datetime]:
-    """The gravest first, then whoever was seen the longest ago."""
-    return -int(case.row["priority"]), case.row["evidence_at"] or case.row["opened_at"]
+def _pressing(case: case_loader.LoadedCase) -> tuple[int, bool, datetime]:
+    """The gravest first, among them who calls for help, then whoever was seen the longest ago."""
+    calls = case.facts.cause in (CaseCause.SOS, CaseCause.DURESS)
+    return -int(case.row["priority"]), not calls, case.row["evidence_at"] or case.row["opened_at"]
 
 
 def _case_row(case: case_loader.LoadedCase, reader: Reader) -> case_views.CaseRow:

@@ -36,9 +36,10 @@ class NavGroup:
 
 @dataclass(frozen=True, slots=True)
 class Duty:
-    name: str
+    name: str  # empty: nobody is at the desk until then
     until: datetime
     alarms_this_hour: int
+    guard: str = ""  # who is at the gate while nobody is at the desk
 
 
 @dataclass(frozen=True, slots=True)

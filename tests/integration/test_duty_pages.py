@@ -426,3 +426,20 @@ def test_nobodys_own_mobile_becomes_the_duty_line(world: World) -> None:
         answer = world.post(world.browser("admin"), "/duty/line", **typed)
         assert answer.status_code == 422 and "aria-invalid" in answer.text, phone
     assert world.rows("SELECT 1 FROM duty_lines") == []
+
+
+def test_at_night_nobody_is_said_to_be_at_the_desk_because_somebody_looks(world: World) -> None:
+    world.write(
+        "UPDATE users SET role = 'guard', display_name = '夜班' WHERE id = %s", world.user_ids["watcher"]
+    )
+    for role, person, hours in (
+        ("property_clerk", world.user_ids["clerk"], 4), ("guard", world.user_ids["watcher"], -1),
+    ):  # fmt: skip
+        world.write("INSERT INTO duty_rosters VALUES ('wenchang', %s, 1, %s, 'test')", role, world.now)
+        world.write(
+            "INSERT INTO duty_shifts (community_id, role, user_id, from_at, to_at, made_at, made_by)"
+            " VALUES ('wenchang', %s, %s, %s, %s, %s, 'test')",
+            role, person, world.now + timedelta(hours=hours), world.now + timedelta(hours=hours + 5), world.now,
+        )  # fmt: skip
+    page = world.browser("clerk").get("/alarms").text
+    assert "物业无人值班" in page and "保安当班 夜班" in page and "当班 李" not in page
