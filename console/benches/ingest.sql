@@ -50,7 +50,11 @@ COPY bare (
 
 -- name: commit_spans
 -- Milliseconds from each event's instant, which was its publishing, to the commit of its row.
-SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000 - ts_ms FROM door_events WHERE boot = %(boot)s;
+SELECT extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000 - ts_ms FROM door_events WHERE boot = %(boot)s AND ts_ms >= %(since)s;
+
+-- name: progress
+-- Milliseconds from the Unix epoch to the instant ingest is up to.
+SELECT extract(epoch FROM at) * 1000 FROM service_progress WHERE service = 'ingest';
 
 -- name: make_peer
 CREATE TABLE peer_events (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from kaimen import wire
 from kaimen.broker_tls import BrokerTls
@@ -85,7 +85,7 @@ class Loader:
         while answered < sent:
             answered += self._answers()
 
-    def send_paced(self, messages: Sequence[tuple[str, bytes]], *, begun: float, per_second: int) -> None:
+    def send_paced(self, messages: Iterable[tuple[str, bytes]], *, begun: float, per_second: int) -> None:
         """Write messages one by one at a pace, from a monotonic instant on; answers are read as they come."""
         sent = answered = 0
         for number, message in enumerate(messages):
