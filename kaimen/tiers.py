@@ -2,9 +2,10 @@
 
 Three tiers behind one module, chosen by asking the server: plain PostgreSQL (a partition a day, of pieces of some hours
 where days hold much; packing writes a day anew as one, in the order in which it is read, and gives it an index by
-credential), TimescaleDB under the Apache licence (nothing to be done), and TimescaleDB under the community licence
-(columnar compression). What is done is written in the database's own functions, which belong to its owner
-(``0048_packed_days.sql``, ``0049_days_in_pieces.sql``; what is too old goes by ``forget_event_days``).
+credential), TimescaleDB under the Apache licence (chunks as long as fits what days hold, packed like days), and
+TimescaleDB under the community licence (columnar compression). What is done is written in the database's own functions,
+which belong to its owner (``0048_packed_days.sql``, ``0049_days_in_pieces.sql``, ``0055_chunks_that_fit.sql``; what is
+too old goes by ``forget_event_days``).
 """
 
 from __future__ import annotations

@@ -66,8 +66,21 @@ ORDER BY at;
 -- A day as ingest makes it, after the days before it.
 SELECT ensure_event_partitions(%(day)s, %(day)s);
 
+-- name: chunks_of_day
+-- Since when chunks hold nothing from before that day.
+SELECT coalesce(min(range_start), %(day)s) FROM timescaledb_information.chunks
+WHERE hypertable_name = 'door_events'
+  AND range_start > (SELECT max(occurred_at) FROM door_events WHERE occurred_at < %(day)s);
+
+-- name: drop_chunks
+SELECT count(*) FROM drop_chunks('door_events', newer_than => %(since)s::timestamptz);
+
 -- name: forget_day
 DELETE FROM door_events WHERE occurred_at >= %(day)s;
+
+-- name: fit_chunks
+-- The next chunks, as long as they would be where days hold so many rows.
+SELECT fit_event_chunks(%(rows)s::numeric / %(held)s);
 
 -- name: make_large_day
 -- A day as it would be made where days hold so many rows, each as large as those of the last days.

@@ -93,14 +93,16 @@ class History:
             part = sql.Identifier(f"door_events_{self.today:%Y%m%d}")
             self.connection.execute(sql.SQL("DROP TABLE {}").format(part))
         else:
+            since = self.connection.execute(_SQL["chunks_of_day"], {"day": self.today}).fetchone()
+            assert since is not None
+            self.connection.execute(_SQL["drop_chunks"], {"since": since[0]})
             self.connection.execute(_SQL["forget_day"], {"day": self.today})
 
     def make_today_for(self, stored: int) -> None:
         """Make today anew as it would be made where thirty days hold so many events."""
         self.drop_today()
-        if self.tier == Tier.PLAIN:
-            given = {"day": self.today, "rows": stored, "held": self.whole}
-            self.connection.execute(_SQL["make_large_day"], given)
+        given = {"day": self.today, "rows": stored, "held": self.whole}
+        self.connection.execute(_SQL["make_large_day" if self.tier == Tier.PLAIN else "fit_chunks"], given)
 
     def load_today(self, a_home: int) -> None:
         """Fill today in the order of time, which is how events came."""

@@ -87,6 +87,56 @@ def test_a_day_is_packed_once_keeps_its_rows_and_still_takes_late_ones(database_
 
 
 @pytest.fixture
+def apache(database_url: str) -> None:
+    with connect(database_url, service="test") as connection:
+        if find_tier(connection) is not Tier.APACHE:
+            pytest.skip("days of its own, or compressed chunks")
+
+
+@pytest.mark.usefixtures("apache")
+def test_chunks_that_are_over_lie_by_household_and_are_found_by_card(database_url: str, pool: Pool) -> None:
+    store(database_url, [DAY + timedelta(minutes=minute) for minute in range(1_000)])
+    assert pack_days(pool, DAY + PACKED_AFTER) == (0, 0)  # the week is not over
+    assert pack_days(pool, DAY + timedelta(days=7) + PACKED_AFTER) == (1, 0)
+    assert pack_days(pool, DAY + timedelta(days=7) + PACKED_AFTER) == (0, 0)
+    with connect(database_url, service="test") as connection:
+        lying = connection.execute("SELECT household_no FROM door_events ORDER BY ctid").fetchall()
+        connection.execute("SET enable_seqscan = off")
+        connection.execute("ANALYZE door_events")
+        plan = connection.execute(
+            "EXPLAIN SELECT * FROM door_events WHERE credential = 'card-0' AND device_no = 1 AND occurred_at >= %s",
+            (DAY + timedelta(hours=16),),
+        ).fetchall()
+    numbers = [row["household_no"] for row in lying]
+    assert numbers == sorted(numbers)
+    assert "chunk_credential" in str(plan)
+    late = DAY + timedelta(minutes=1)
+    store(database_url, [late])
+    assert instants(database_url).count(late) == 2
+
+
+@pytest.mark.usefixtures("apache")
+def test_chunks_are_shorter_behind_one_that_holds_much(database_url: str) -> None:
+    store(database_url, [DAY])
+    with connect(database_url, service="test", autocommit=True) as connection:
+        chunk = connection.execute("SELECT show_chunks('door_events')::text AS name").fetchone()
+        assert chunk is not None
+        # Some rows a page: what a town's week holds is quickly made, and the server counts it as it does in service.
+        connection.execute(
+            "INSERT INTO door_events SELECT (jsonb_populate_record(e, jsonb_build_object('reason', repeat('x', 1500)))).*"
+            " FROM door_events e, generate_series(1, 33000)"
+        )
+        connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(chunk["name"])))
+    store(database_url, [DAY + timedelta(days=day) for day in (1, 20, 21)])
+    with connect(database_url, service="test") as connection:
+        spans = connection.execute(
+            "SELECT range_end - range_start AS span FROM timescaledb_information.chunks"
+            " WHERE hypertable_name = 'door_events' ORDER BY range_start"
+        ).fetchall()
+    assert [row["span"] for row in spans] == [timedelta(days=7), timedelta(days=1), timedelta(days=1)]
+
+
+@pytest.fixture
 def plain(database_server: DatabaseServer) -> None:
     if database_server.kind != "plain":
         pytest.skip("the extension has chunks of its own")
