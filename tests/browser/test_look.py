@@ -123,6 +123,11 @@ def test_the_door_list_prints_without_the_shell(tab: Page, pages: list[Path]) ->
     assert tab.locator("nav.nav-wide").is_hidden()
     assert tab.locator(".door").count() == 4
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    # Who let it out of the house and when; nothing that can only be pressed.
+    assert tab.locator(".print-line").is_visible()
+    assert not [button for button in tab.locator("main button").all() if button.is_visible()]
+    tab.emulate_media(media="screen")
+    assert tab.locator(".print-line").is_hidden()
 
 
 @pytest.mark.parametrize("tab", [360], indirect=True)
