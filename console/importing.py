@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import psycopg
@@ -18,12 +19,15 @@ import psycopg
 from console.agreements_homes import Move
 from console.audit.chain import Entry as AuditEntry
 from console.books import checks, store
+from console.books.cells import read_row
 from console.books.checks import Key, Ledger
 from console.books.faults import Fault, ImportRefusedError, Origin
 from console.books.files import STDIN, Book, Encoding, Source, read_books
 from console.books.place import Place, entering, find_place, note, place_options
 from console.books.rows import BOOKS, Entry, parse_row
 from console.books.taking import take_in
+from console.books.template import make_template
+from console.words import LANGUAGES, load_words
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Connection, queries
 
@@ -54,11 +58,13 @@ class Report:
     ended: tuple[tuple[Origin, str], ...]
     not_watched: tuple[str, ...]
     waiting: tuple[str, ...]
+    #: Titles, totals and notes around the rows.
+    passed_over: tuple[Origin, ...]
     dry_run: bool
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True))
+@click.argument("files", nargs=-1, type=click.Path(exists=True, allow_dash=True))
 @place_options
 @click.option("--dry-run", is_flag=True, help="Check and count everything, and write nothing.")
 @click.option(
@@ -67,6 +73,14 @@ class Report:
     default="utf-8",
     show_default=True,
     help="The encoding of every file; it is never guessed.",
+)
+@click.option(
+    "--template",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write a workbook to fill in, and import nothing.",
+)
+@click.option(
+    "--lang", type=click.Choice(LANGUAGES), default="zh", show_default=True, help="The template's language."
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."
@@ -80,6 +94,8 @@ def command(
     audit_key_file: Path | None,
     dry_run: bool,
     encoding: Encoding,
+    template: Path | None,
+    lang: str,
     as_json: bool,
 ) -> None:
     """Enter communities, doors, households, people and consents: CSV files, Excel workbooks, a folder, or a JSON document.
@@ -87,6 +103,11 @@ def command(
     Every row is checked first, and nothing is written unless every row is right. The same files again change
     nothing; a changed row is changed; nothing is ever deleted. FILE - is a JSON document on standard input.
     """
+    if template is not None:
+        _write_template(template, lang, has_files=bool(files))
+        return
+    if not files:
+        raise click.UsageError("name the files to import, or --template FILE.xlsx for one to fill in")
     place = find_place(database_url, directory, audit_key_file)
     try:
         report = import_books(
@@ -96,6 +117,21 @@ def command(
         _say_faults(refusal.faults, as_json=as_json)
         context.exit(1)
     click.echo(json.dumps(_as_dict(report), ensure_ascii=False, indent=2) if as_json else _format(report))
+
+
+def _write_template(path: Path, language: str, *, has_files: bool) -> None:
+    if has_files:
+        raise click.UsageError("--template writes a file to fill in: import it by itself afterwards")
+    if path.suffix.lower() != ".xlsx":
+        raise click.UsageError("the template is an Excel workbook: name it .xlsx")
+    words = load_words(language, "Asia/Shanghai", as_datetime(SystemClock().now_ms()))
+    try:
+        # What lies there may have been filled in already.
+        with path.open("xb") as file:
+            file.write(make_template(words))
+    except OSError as error:
+        raise click.ClickException(f"{path.name} cannot be written: {error.strerror}") from error
+    click.echo(str(path))
 
 
 def import_books(
@@ -116,11 +152,11 @@ def import_books(
         If the installation takes no import, or the database refuses.
     """
     books, unread, faults = read_books(paths, encoding=encoding)
-    entries, wrong = _parse(books)
-    faults += wrong
     try:
         with entering(place, service="import") as connection:
             _refuse_demo(connection)
+            entries, wrong = _parse(books, _zone_of(connection, books))
+            faults += wrong
             taken = take_in(
                 connection, entries, now=now, reason="kaimen import",
                 named={book.name: book.named for book in books}, unread=unread, faults=faults,
@@ -142,13 +178,28 @@ def import_books(
     return report
 
 
-def _parse(books: list[Book]) -> tuple[dict[str, list[Entry]], list[Fault]]:
+def _zone_of(connection: Connection, books: list[Book]) -> ZoneInfo | None:
+    """Return the zone of all communities, stored and in the files; None where they are not in one, or it is none."""
+    zone_by_id = {row["id"]: row["zone"] for row in connection.execute(_SQL["zones"]).fetchall()}
+    default = BOOKS["communities"].defaults()["zone"]
+    for book in books:
+        for _, cells in book.rows if book.name == "communities" else ():
+            id_ = str(cells.get("id"))
+            zone_by_id[id_] = str(cells.get("zone") or "").strip() or zone_by_id.get(id_, default)
+    zones = set(zone_by_id.values())
+    try:
+        return ZoneInfo(zones.pop()) if len(zones) == 1 else None
+    except (KeyError, OSError, ValueError):  # the row's own check says it
+        return None
+
+
+def _parse(books: list[Book], zone: ZoneInfo | None) -> tuple[dict[str, list[Entry]], list[Fault]]:
     entries: dict[str, list[Entry]] = {}
     faults: list[Fault] = []
     for book in books:
         found = entries.setdefault(book.name, [])
         for row, cells in book.rows:
-            result = parse_row(book.name, book.origin(row), cells)
+            result = parse_row(book.name, book.origin(row), read_row(book.name, cells, zone))
             if isinstance(result, list):
                 faults += result
             else:
@@ -234,6 +285,7 @@ def _report(
         tuple(checks.ends_that_stand(ledger)),
         tuple(around.not_watched),
         waiting,
+        tuple(book.origin(row) for book in books for row in book.passed_over),
         dry_run,
     )
 
@@ -259,6 +311,9 @@ def _as_dict(report: Report) -> dict[str, Any]:
         ],
         "not_watched": list(report.not_watched),
         "waiting_for_a_second_person": list(report.waiting),
+        "passed_over": [
+            {"file": origin.file, "table": origin.table, "row": origin.row} for origin in report.passed_over
+        ],
         "errors": [],
     }  # fmt: skip
 
@@ -276,6 +331,9 @@ def _format(report: Report) -> str:
     if report.waiting:
         what = "keep their hours until a second person agrees on the page Waits for a second person"
         lines.append(f"{len(report.waiting)} households {what}: {_some(report.waiting)}")
+    if report.passed_over:
+        places = [str(origin) for origin in report.passed_over]
+        lines.append(f"passed over as titles, totals or notes: {_some(places)}")
     lines.append("nothing was written: this was a dry run" if report.dry_run else "written")
     return "\n".join(lines)
 

@@ -19,8 +19,9 @@ from typing import Any, Literal
 from console.books import letters
 from console.books.faults import Fault, Origin
 from console.books.rows import BOOKS, safe_column
+from console.books.shape import find_shape, letter_of
 from console.books.sheets import UnreadableError, read_workbook
-from console.books.titles import book_of, column_of
+from console.books.titles import book_of
 from console.books.workbook import Table, read_tables
 
 Encoding = Literal["utf-8", "gb18030"]
@@ -31,6 +32,7 @@ _WORKBOOKS = (".xlsx", ".xlsm")
 _OTHERS = (".xls", ".et", ".ods", ".numbers", ".txt", ".tsv")
 
 _ASK_AGAIN = "export the file again from its source as UTF-8, do not mend the letters by hand"
+_LEAVE_OUT = "leave it out of the file, save it, and import again"
 _OTHER_MARKS = {
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK\x03\x04": "a spreadsheet", b"\xd0\xcf\x11\xe0": "a spreadsheet",
 }  # fmt: skip
@@ -53,6 +55,8 @@ class Book:
     rows: tuple[tuple[int, Mapping[str, Any]], ...]
     #: The ids of wrong rows too: what refers to them is not wrong for that.
     named: frozenset[str]
+    #: Rows that are titles, totals or notes.
+    passed_over: tuple[int, ...] = ()
 
     def origin(self, row: int) -> Origin:
         return Origin(self.source.name, self.name, row)
@@ -211,7 +215,8 @@ def _check_cells(origin: Origin, cells: Iterable[tuple[str, Any]], faults: list[
             what = "is a list or an object"
         if what is not None:
             right = False
-            faults.append(Fault(origin, safe_column(column), what, _ASK_AGAIN))
+            mend = _LEAVE_OUT if what == letters.CITIZENS_NUMBER else _ASK_AGAIN
+            faults.append(Fault(origin, safe_column(column), what, mend))
     return right
 
 
@@ -219,33 +224,63 @@ def _read_csv(name: str, source: Source, text: str, faults: list[Fault]) -> list
     if name not in BOOKS:
         faults.append(_whole(source.name, "is none of the books", f"name it one of {_names()}"))
         return []
-    header_origin = Origin(source.name, name, 1)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines = _split_csv(name, source, text, faults)
+    if lines is None:
+        return []
+    if not lines:
+        faults.append(_whole(source.name, "is empty", "write at least the header"))
+        return []
+    filled = {
+        row: {at: cell for at, cell in enumerate(cells) if cell.strip()} for row, cells in lines.items()
+    }
+    shape = find_shape(source.name, name, filled, faults)
+    if shape is None:
+        return []
     rows: list[tuple[int, Mapping[str, Any]]] = []
-    named: set[str] = set()
-    header: list[str] | None = None
+    for row in shape.rows:
+        origin = Origin(source.name, name, row)
+        if _has_its_cells(origin, lines[row], lines[shape.header_row], faults):
+            cells = {column: filled[row].get(at, "") for at, column in shape.columns.items()}
+            _take_cells(origin, cells, rows, faults)
+    ids = (
+        filled[row].get(at, "") for row in shape.rows for at, name in shape.columns.items() if name == "id"
+    )
+    return [Book(name, source, tuple(rows), frozenset(id_.strip() for id_ in ids), shape.passed_over)]
+
+
+def _split_csv(name: str, source: Source, text: str, faults: list[Fault]) -> dict[int, list[str]] | None:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines: dict[int, list[str]] = {}
     try:
         # A cell with a line break would shift every number after it, so it is refused as it comes.
         for row, cells in enumerate(reader, 1):
             if row != reader.line_num:
                 mend = "write each row on one line; look for a quotation mark without its partner"
                 faults.append(Fault(Origin(source.name, name, row), "", "holds a line break", mend))
-                return []
-            if header is None:
-                header = [column_of(cell) for cell in cells]
-                if not _check_header(name, header_origin, header, faults):
-                    return []
-            elif any(cell.strip() for cell in cells):
-                named |= {cell.strip() for column, cell in zip(header, cells, strict=False) if column == "id"}
-                _take_cells(name, Origin(source.name, name, row), header, cells, rows, faults)
+                return None
+            if any(cell.strip() for cell in cells):
+                lines[row] = cells
     except csv.Error:
         mend = "look for a quotation mark without its partner"
         faults.append(Fault(Origin(source.name, name, reader.line_num), "", "is no CSV from here on", mend))
-        return []
-    if header is None:
-        faults.append(_whole(source.name, "is empty", "write at least the header"))
-        return []
-    return [Book(name, source, tuple(rows), frozenset(named))]
+        return None
+    return lines
+
+
+def _has_its_cells(origin: Origin, cells: list[str], header: list[str], faults: list[Fault]) -> bool:
+    """Say whether a row has a cell for each title; empty ones at the end of either were never filled."""
+    width = max(at for at, title in enumerate(header, 1) if title.strip())
+    if width <= len(cells) and not any(cell.strip() for cell in cells[width:]):
+        untitled = [
+            at for at, cell in enumerate(cells[:width], 1) if cell.strip() and not header[at - 1].strip()
+        ]
+        for at in untitled:
+            what = f"column {at} ({letter_of(at - 1)}) has no title"
+            faults.append(Fault(origin, "", what, "write one, or empty its cells"))
+        return not untitled
+    what = f"has {len(cells)} cells, the header has {width}"
+    faults.append(Fault(origin, "", what, "put cells that hold a comma between quotation marks"))
+    return False
 
 
 def _read_xlsx(stem: str, source: Source, data: bytes, faults: list[Fault]) -> list[Book]:
@@ -254,59 +289,26 @@ def _read_xlsx(stem: str, source: Source, data: bytes, faults: list[Fault]) -> l
     except UnreadableError as error:
         faults.append(_whole(source.name, error.what, error.mend))
         return []
-    tables = read_tables(source.name, stem, sheets, faults)
-    found = [_read_table(source, table, faults) for table in tables]
-    return [book for book in found if book is not None]
+    return [_read_table(source, table, faults) for table in read_tables(source.name, stem, sheets, faults)]
 
 
-def _read_table(source: Source, table: Table, faults: list[Fault]) -> Book | None:
-    header = list(table.header)
-    if not _check_header(table.book, Origin(source.name, table.book, 1), header, faults):
-        return None
+def _read_table(source: Source, table: Table, faults: list[Fault]) -> Book:
     rows: list[tuple[int, Mapping[str, Any]]] = []
     for row, cells in table.rows:
-        texts = [letters.as_standard(cell) for cell in cells]
-        _take_cells(table.book, Origin(source.name, table.book, row), header, texts, rows, faults)
-    named = {
-        cell.strip()
-        for _, cells in table.rows
-        for cell, column in zip(cells, header, strict=True)
-        if column == "id"
-    }
-    return Book(table.book, source, tuple(rows), frozenset(named))
+        texts = {column: letters.as_standard(cell) for column, cell in cells.items()}
+        _take_cells(Origin(source.name, table.book, row), texts, rows, faults)
+    named = frozenset(cells.get("id", "").strip() for _, cells in table.rows)
+    return Book(table.book, source, tuple(rows), named, table.shape.passed_over)
 
 
 def _take_cells(
-    name: str,
     origin: Origin,
-    header: list[str],
-    cells: list[str],
+    cells: Mapping[str, str],
     rows: list[tuple[int, Mapping[str, Any]]],
     faults: list[Fault],
 ) -> None:
-    if len(cells) != len(header):
-        what = f"has {len(cells)} cells, the header has {len(header)}"
-        faults.append(Fault(origin, "", what, "put cells that hold a comma between quotation marks"))
-    elif _check_cells(origin, zip(header, cells, strict=True), faults):
-        rows.append((origin.row, dict(zip(header, cells, strict=True))))
-
-
-def _check_header(name: str, origin: Origin, header: list[str], faults: list[Fault]) -> bool:
-    columns = BOOKS[name].columns()
-    before = len(faults)
-    mend = f"the columns are {', '.join(columns)}, between commas"
-    for number, column in enumerate(header, 1):
-        if column not in columns:
-            # Not repeated: where the header is missing, this is somebody's row.
-            faults.append(Fault(origin, safe_column(column), f"column {number} is none of this book", mend))
-        elif column in header[: number - 1]:
-            faults.append(Fault(origin, column, "stands in the header twice", "leave one of them away"))
-    faults += [
-        Fault(origin, column, "is missing in the header", mend)
-        for column in columns
-        if column in BOOKS[name].required() and column not in header
-    ]
-    return len(faults) == before
+    if _check_cells(origin, cells.items(), faults):
+        rows.append((origin.row, cells))
 
 
 class _NamedTwiceError(ValueError):

@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 CELL_LENGTH_MAX = 1000
+CITIZENS_NUMBER = "holds what looks like a citizen's number, which is never kept"
 CJK = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 #: What U+FFFD becomes when its bytes are read as GB18030; whatever the letters were, they are gone.
 _REPLACED = "锟斤拷"
@@ -18,6 +19,10 @@ _STANDARD = {
     0xE816: 0x20087, 0xE817: 0x20089, 0xE818: 0x200CC, 0xE81E: 0x9FB4, 0xE826: 0x9FB5, 0xE82B: 0x9FB6, 0xE82C: 0x9FB7,
     0xE831: 0x215D7, 0xE832: 0x9FB8, 0xE83B: 0x2298F, 0xE843: 0x9FB9, 0xE854: 0x9FBA, 0xE855: 0x241FE, 0xE864: 0x9FBB,
 }  # fmt: skip
+#: Six digits of a place, a day of birth, three digits and a sum: no other number of an office looks like it by chance.
+_CITIZEN = re.compile(
+    r"(?<!\d)\d{6}(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d{3}[\dXx](?!\d)", re.ASCII
+)
 #: Joiners belong to the letters of some languages; every other sign without a shape was pasted along.
 _JOINERS = "\u200c\u200d"
 
@@ -33,6 +38,8 @@ def find_lost(text: str) -> str | None:
         return "holds the sign for a lost character"
     if "??" in text:
         return "holds question marks where letters were lost"
+    if _CITIZEN.search(text):
+        return CITIZENS_NUMBER
     kinds = {unicodedata.category(letter) for letter in text if letter not in _JOINERS}
     if kinds & {"Cc", "Cs"}:
         return "holds a control character, a line break or half a character"

@@ -18,6 +18,10 @@ FROM audit_entries ORDER BY id DESC LIMIT 1
 -- name: policies
 SELECT DISTINCT id FROM policies
 
+-- name: zones
+-- the zone of each community
+SELECT id, zone FROM communities
+
 -- name: stored_communities
 SELECT id, name, zone, commissioning_s FROM communities WHERE id = ANY(%(communities)s)
 

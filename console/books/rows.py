@@ -24,10 +24,12 @@ from pydantic import (
 )
 
 from console.books.faults import Fault, Origin
+from console.books.vocabulary import offered
 
 CLEAR = "-"
 _DAY_S = 86_400
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})", re.ASCII)
+_NO_YEAR = re.compile(r"\d{1,2}(月\d{1,2}[日号]?|[-/.]\d{1,2})", re.ASCII)
 _CITIZEN_NUMBER = re.compile(r"\d{17}[\dXx]", re.ASCII)
 _MOBILE_NUMBER = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _YEARS = range(1990, 2101)
@@ -48,8 +50,10 @@ def _known_zone(value: str) -> str:
 
 
 def _parse_instant(value: object) -> object:
+    if isinstance(value, str) and _NO_YEAR.fullmatch(value.strip()):
+        raise ValueError("is a date without its year")
     if not isinstance(value, str) or not _INSTANT.fullmatch(value.strip()):
-        raise ValueError("is no time with a zone")
+        raise ValueError("is neither a date nor a time with a zone")
     try:
         at = datetime.fromisoformat(value.strip())
     except ValueError:
@@ -94,7 +98,7 @@ def _one_number(value: str) -> str:
 _CLOCK = "write the community's time, such as 07:30, both or neither"
 _PLAIN_ID = "write lower-case letters, digits and hyphens, 1 to 64, the same id everywhere"
 _ID = "write letters, digits, dots, hyphens and underscores, 1 to 64; never a person's own number"
-_TIME = "write it with its zone, such as 2025-11-21T08:00:00+08:00"
+_TIME = "write a date such as 2025-11-21 or 2025年11月21日, or a time with its zone, such as 2025-11-21T08:00:00+08:00"
 
 
 def _parse_clock(value: object) -> object:
@@ -377,6 +381,11 @@ def parse_row(book: str, origin: Origin, cells: Mapping[str, Any]) -> Entry | li
     return Entry(origin, row.said())
 
 
+def book_name(model: type[Row]) -> str:
+    """Return the book whose rows these are."""
+    return next(name for name, rows in BOOKS.items() if rows is model)
+
+
 def safe_column(name: str) -> str:
     """Return a column's name where it looks like one; a row taken for the header must not be repeated."""
     return name if re.fullmatch(r"[a-z_]{1,40}", name) else "?"
@@ -388,7 +397,10 @@ def _fault(model: type[Row], origin: Origin, details: Any) -> Fault:
     words = details.get("ctx", {})
     what = str(words["error"]) if kind == "value_error" else _WHAT.get(kind, "does not fit")
     if kind == "literal_error":
-        mend = f"write one of {words['expected']}"
+        offer = offered(book_name(model), column)
+        mend = f"write one of {offer or words['expected']}"
+    elif kind == "bool_parsing":
+        mend = "write true or false (是, 否)"
     elif kind == "extra_forbidden":
         mend = f"the columns are {', '.join(model.columns())}"
     else:

@@ -72,7 +72,8 @@ class Sheet:
     number: int
     title: str
     rows: Mapping[int, Mapping[int, Cell]]
-    merged_rows: tuple[int, ...]
+    #: The first and the last row of each group of cells made one.
+    merged_rows: tuple[tuple[int, int], ...]
     hidden_rows: frozenset[int]
     hidden_columns: frozenset[int]
 
@@ -162,6 +163,8 @@ def _local(tag: str) -> str:
 
 def _read_sheets(parts: _Parts) -> list[Sheet]:
     workbook = dict(parts.links("").values())["officeDocument"]
+    if any(_is_on(found.get("date1904")) for found in parts.elements(workbook, "workbookPr")):
+        raise UnreadableError("counts its days from 1904", f"turn that off, see its dates, and {_SAVE_AS}")
     links = parts.links(workbook)
     shared = dict(links.values())
     words = _Words(
@@ -217,7 +220,7 @@ def _shown_as(format_id: int, code: str | None) -> Kind:
 
 def _read_sheet(parts: _Parts, name: str, number: int, title: str, words: _Words) -> Sheet:
     rows: dict[int, dict[int, Cell]] = {}
-    merged: list[int] = []
+    merged: list[tuple[int, int]] = []
     hidden: set[int] = set()
     columns: set[int] = set()
     last = 0
@@ -230,7 +233,8 @@ def _read_sheet(parts: _Parts, name: str, number: int, title: str, words: _Words
                 if _is_on(element.get("hidden")):
                     hidden.add(last)
             case "mergeCell":
-                merged.append(_place(element.get("ref", "").split(":")[0])[1])
+                first, _, end = element.get("ref", "").partition(":")
+                merged.append((_place(first)[1], _place(end or first)[1]))
             case "col" if _is_on(element.get("hidden")):
                 # Columns run to the end of the sheet where all after the last are hidden.
                 columns |= set(range(int(element.get("min", 1)) - 1, min(int(element.get("max", 1)), 16_384)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 #: By column; no two columns of one book share a title.
@@ -34,13 +35,34 @@ SHEETS: Mapping[str, str] = {
 
 _COLUMNS = {title: column for column, titles in TITLES.items() for title in titles}
 _BOOKS = {title: book for book, title in SHEETS.items()}
-_NARROW = str.maketrans("（）", "()")
+_NARROW = str.maketrans("（）＊", "()*")
+#: Sheets that explain and hold no book.
+NOTES = ("说明", "read me")
+_RUNNING = frozenset({"序号", "行号", "no", "no.", "#"})
+_CITIZENS = ("身份证", "公民身份", "证件号", "idcard", "idnumber", "citizen")
 
 
 def column_of(cell: str) -> str:
-    """Return the column a header's cell names, or the cell in lower case where it names none."""
-    title = "".join(cell.translate(_NARROW).split()).lower()
-    return _COLUMNS.get(title, cell.strip().lower())
+    """Return the column a header's cell names, or the cell in lower case where it names none.
+
+    A star that says that a column must be filled in is no part of its title.
+    """
+    return _COLUMNS.get(_bare(cell), cell.strip().strip("*＊").strip().lower())
+
+
+def is_running_number(cell: str) -> bool:
+    """Say whether a header's cell names a column that only numbers the lines."""
+    return _bare(cell) in _RUNNING
+
+
+def is_citizens_number(cell: str) -> bool:
+    """Say whether a header's cell asks for citizens' numbers."""
+    bare = re.sub(r"[_-]", "", _bare(cell))
+    return any(words in bare for words in _CITIZENS)
+
+
+def _bare(cell: str) -> str:
+    return "".join(cell.translate(_NARROW).split()).lower().strip("*")
 
 
 def book_of(title: str) -> str:

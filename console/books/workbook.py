@@ -9,37 +9,48 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, time
-from typing import Any, get_args
+from datetime import datetime, time, timedelta
 
+from console.books.cells import leaf_of
 from console.books.faults import Fault, Origin
-from console.books.rows import BOOKS, safe_column
+from console.books.rows import BOOKS
+from console.books.shape import Shape, find_shape, letter_of
 from console.books.sheets import Cell, Kind, Sheet
-from console.books.titles import SHEETS, book_of, column_of
+from console.books.titles import NOTES, SHEETS, book_of
 
 _MOBILE = re.compile(r"1[3-9]\d{9}")
 _AS_TEXT = "format the column as text, then type it again"
-_TIME = "write it as text with its zone, such as 2025-11-21T08:00:00+08:00"
+_TIME = "write a date such as 2025-11-21, or as text a time with its zone, such as 2025-11-21T08:00:00+08:00"
+#: A sheet counts days; before March 1900 it counts one too many.
+_FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet's day has no zone
+_SERIAL = re.compile(r"\d+(\.\d+)?", re.ASCII)
+_DAY_S = 86_400
+_DAYS_MIN, _DAYS_MAX = 61, 100_000
 #: Columns whose digits are a name, not a count: a zero before them is part of it.
 _EXACT = frozenset({"label", "phone", "token"})
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One book as its sheet has it: the header by position, then cells by row number, as texts."""
+    """One book as its sheet has it: where it stands, then cells by column and row number, as texts."""
 
     book: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[int, tuple[str, ...]], ...]
+    shape: Shape
+    rows: tuple[tuple[int, Mapping[str, str]], ...]
 
 
 def read_tables(file: str, stem: str, sheets: list[Sheet], faults: list[Fault]) -> list[Table]:
     """Find the book of every sheet and take its rows; a row with a fault is left out."""
     tables = []
+    before = len(faults)
     for sheet, book in _books(file, stem, sheets, faults):
         table = _read_table(file, book, sheet, faults)
         if table is not None:
             tables.append(table)
+    if sheets and not tables and len(faults) == before:
+        faults.append(
+            Fault(Origin(file, "", 0), "", "has no row in any sheet", "write rows below the headers")
+        )
     return tables
 
 
@@ -50,6 +61,8 @@ def _books(file: str, stem: str, sheets: list[Sheet], faults: list[Fault]) -> It
     named = {book_of(sheet.title) for sheet in sheets} & BOOKS.keys()
     for sheet in sheets:
         book = book_of(sheet.title)
+        if sheet.title.strip().lower() in NOTES:
+            continue
         if book in BOOKS:
             yield sheet, book
         elif own in BOOKS and len(sheets) == 1 and not named:
@@ -62,54 +75,73 @@ def _books(file: str, stem: str, sheets: list[Sheet], faults: list[Fault]) -> It
 
 
 def _read_table(file: str, book: str, sheet: Sheet, faults: list[Fault]) -> Table | None:
-    if 1 not in sheet.rows:
-        what = "has nothing in its first row"
-        faults.append(Fault(Origin(file, book, 1), "", what, "write the header into row 1"))
+    lines = {
+        row: {at: cell.text or "?" for at, cell in cells.items()} for row, cells in sorted(sheet.rows.items())
+    }
+    before = len(faults)
+    shape = find_shape(file, book, lines, faults)
+    if shape is None:
         return None
-    width = 1 + max(sheet.rows[1])
-    header = tuple(column_of(sheet.rows[1][at].text) if at in sheet.rows[1] else "" for at in range(width))
-    faults += _unseen(file, book, sheet, header)
+    faults += _unseen(file, book, sheet, shape)
     rows = []
-    for row, cells in sorted(sheet.rows.items()):
-        texts = _texts(Origin(file, book, row), book, header, cells, faults) if row > 1 else None
+    for row in shape.rows:
+        texts = _texts(Origin(file, book, row), shape, sheet.rows[row], faults)
         if texts is not None:
             rows.append((row, texts))
-    return Table(book, header, tuple(rows))
+    # A sheet of a template that nobody needed says nothing.
+    return Table(book, shape, tuple(rows)) if shape.rows or len(faults) > before else None
 
 
-def _unseen(file: str, book: str, sheet: Sheet, header: tuple[str, ...]) -> Iterator[Fault]:
-    for row in sheet.merged_rows:
+def _unseen(file: str, book: str, sheet: Sheet, shape: Shape) -> Iterator[Fault]:
+    for first, last in sheet.merged_rows:
         mend = "take the cells apart, and write into each what belongs there"
-        yield Fault(Origin(file, book, row), "", "holds merged cells", mend)
+        # A title above the header and a note below the rows may be as wide as they like.
+        if last >= shape.header_row and first not in shape.passed_over:
+            yield Fault(Origin(file, book, first), "", "holds merged cells", mend)
     for row in sheet.hidden_rows & sheet.rows.keys():
         yield Fault(
             Origin(file, book, row), "", "is hidden", "show all rows (clear the filter), or delete it"
         )
-    for column in sheet.hidden_columns & sheet.rows[1].keys():
+    for at in sheet.hidden_columns & shape.columns.keys():
         mend = "show the column, or delete it"
-        yield Fault(Origin(file, book, 1), safe_column(header[column]), "stands in a hidden column", mend)
+        origin = Origin(file, book, shape.header_row)
+        yield Fault(origin, shape.columns[at], "stands in a hidden column", mend)
 
 
 def _texts(
-    origin: Origin, book: str, header: tuple[str, ...], cells: Mapping[int, Cell], faults: list[Fault]
-) -> tuple[str, ...] | None:
+    origin: Origin, shape: Shape, cells: Mapping[int, Cell], faults: list[Fault]
+) -> Mapping[str, str] | None:
     before = len(faults)
-    texts = [""] * len(header)
+    texts = dict.fromkeys(shape.columns.values(), "")
     for at, cell in cells.items():
-        column = header[at] if at < len(header) else ""
-        if not column:
-            faults.append(Fault(origin, "", f"column {at + 1} has no title", "write one, or empty its cells"))
+        column = shape.columns.get(at)
+        if column is None:
+            if at not in shape.running:
+                what = f"column {at + 1} ({letter_of(at)}) has no title"
+                faults.append(Fault(origin, "", what, "write one, or empty its cells"))
             continue
-        wrong = find_changed(book, column, cell)
+        wrong = find_changed(origin.table, column, cell)
         if wrong is not None:
-            faults.append(Fault(origin, safe_column(column), *wrong))
-        texts[at] = cell.text
-    return tuple(texts) if len(faults) == before else None
+            faults.append(Fault(origin, column, *wrong))
+        texts[column] = _text_of(origin.table, column, cell)
+    return texts if len(faults) == before else None
+
+
+def _text_of(book: str, column: str, cell: Cell) -> str:
+    """Return what a cell says; a date as the sheet shows it, without a zone."""
+    if (
+        cell.kind is not Kind.DATE
+        or leaf_of(book, column) is not datetime
+        or not _SERIAL.fullmatch(cell.text)
+    ):
+        return cell.text
+    at = _FIRST_DAY + timedelta(seconds=round(float(cell.text) * _DAY_S))
+    return f"{at:%Y-%m-%d}" if at.time() == time() else f"{at:%Y-%m-%d %H:%M:%S}"
 
 
 def find_changed(book: str, column: str, cell: Cell) -> tuple[str, str] | None:
     """Say what the sheet made of a cell that it should not have, and how to mend it; None where nothing was lost."""
-    leaf = _leaf(book, column)
+    leaf = leaf_of(book, column)
     match cell.kind:
         case Kind.ERROR:
             return "is an error of the sheet, such as #N/A", "write what belongs there"
@@ -121,8 +153,10 @@ def find_changed(book: str, column: str, cell: Cell) -> tuple[str, str] | None:
         case Kind.TIME if leaf is time:
             return None
         case Kind.DATE | Kind.TIME:
+            if leaf is datetime and cell.kind is Kind.DATE and _is_day(cell.text):
+                return None
             if leaf is datetime:
-                return "is a date of the sheet, which has no zone", _TIME
+                return "is a time of a day, or a date out of all years", _TIME
             return "is a date, which a spreadsheet made of a number like 3-1", _AS_TEXT
         case Kind.FLAG if leaf is not bool:
             return "is TRUE or FALSE of the sheet", _AS_TEXT
@@ -142,11 +176,5 @@ def _find_lost_digits(column: str, cell: Cell) -> tuple[str, str] | None:
     return None
 
 
-def _leaf(book: str, column: str) -> type | None:
-    """Return what a column holds in the end: ``str``, ``int``, ``bool``, ``datetime`` or ``time``."""
-    fields = BOOKS[book].model_fields.items()
-    found: Any = next((field.annotation for name, field in fields if column in (name, field.alias)), None)
-    while get_args(found):
-        found = get_args(found)[0]
-    # A choice of words ends in its first word.
-    return str if isinstance(found, str) else found
+def _is_day(text: str) -> bool:
+    return not _SERIAL.fullmatch(text) or _DAYS_MIN <= float(text) < _DAYS_MAX

@@ -329,7 +329,7 @@ def test_one_wrong_row_keeps_everything_out_and_every_fault_is_told(
     database_url: str, run: Callable[..., Result], tmp_path: Path
 ) -> None:
     persons = [*BOOK_LINES["persons"], "p-3,h-9,resident,,77,,,赵某,", "p-3,,neighbour,,,,,,"]
-    consents = [BOOK_LINES["consents"][0], "h-1201,watch,本人,2025-11-01 09:00,"]
+    consents = [BOOK_LINES["consents"][0], "h-1201,watch,本人,2025-11-01T09:00,"]
     sites = BOOK_LINES["sites"][0].encode() + "\nsite,garden,花园".encode("gb18030") + b"\n"
     result = run(write_folder(tmp_path / "books", persons=persons, consents=consents, sites=sites))
     assert result.exit_code == 1 and result.stdout == ""
@@ -442,7 +442,7 @@ WRONG_ROWS: list[tuple[str, str, list[str], str, str]] = [
     ("a telephone a sheet destroyed", "persons", ["id,relation,name,phone", "p-1,staff,x,1.38E+10"],
      "2:phone", "form"),
     ("neither true nor false", "persons", ["id,relation,hard_of_hearing", "p-1,staff,2"],
-     "2:hard_of_hearing", "true"),
+     "2:hard_of_hearing", "true or false (是, 否)"),
     ("position zero", "contacts", ["household_id,person_id,role,position", "h-1201,p-1,family,0"],
      "2:position", "range"),
     ("an hour there is not", "contacts", ["household_id,person_id,role,position,available_from,available_until",
@@ -453,7 +453,10 @@ WRONG_ROWS: list[tuple[str, str, list[str], str, str]] = [
      "h-1201,p-1,family,1,1"], "2:answer_within_s", "range"),
     ("a time without a zone", "households", [*HOMES, "h-3,site,x,3,1,1,1,,,,2025-11-01T00:00:00"],
      "4:watched_from", "zone"),
-    ("a day without a time", "households", [*HOMES, "h-3,site,x,3,1,1,1,,,,2025/11/1"], "4:watched_from", "zone"),
+    ("a day without a year", "households", [*HOMES, "h-3,site,x,3,1,1,1,,,,11月1日"], "4:watched_from", "year"),
+    ("a citizen's number in words", "leases", [BOOK_LINES["leases"][0],
+     "l-1,h-1202,2026-01-01T00:00Z,,2,证11010119440307001X"], "2:registration", "never kept; leave it out"),
+    ("a door that may be either", "household_doors", [DOORS[0], "h-1201,z-1201,大门,,"], "2:role", "'shared' (单元门)"),
     ("seconds since 1970", "households", [*HOMES, "h-3,site,x,3,1,1,1,,,,1762000000"], "4:watched_from", "zone"),
     ("a day there is not", "households", [*HOMES, "h-3,site,x,3,1,1,1,,,,2025-02-30T00:00Z"],
      "4:watched_from", "no time there is"),

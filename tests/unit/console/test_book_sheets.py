@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import pytest
 
@@ -12,66 +10,7 @@ from console.books import sheets
 from console.books.files import read_books
 from console.books.rows import BOOKS
 from console.books.titles import SHEETS, TITLES, book_of, column_of
-
-MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-LINKS = "http://schemas.openxmlformats.org/package/2006/relationships"
-OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-#: Cell styles by index: plain, text, date, time of day, four digits, a date of a custom format.
-FORMATS = (0, 49, 14, 20, 164, 165)
-STYLES = (
-    '<numFmts count="2"><numFmt numFmtId="164" formatCode="0000"/>'
-    '<numFmt numFmtId="165" formatCode="[$-804]yyyy&quot;年&quot;m&quot;月&quot;"/></numFmts><cellXfs>'
-    + "".join(f'<xf numFmtId="{format_}"/>' for format_ in FORMATS)
-    + "</cellXfs>"
-)
-
-
-def text(words: str) -> str:
-    return f't="inlineStr"><is><t>{escape(words)}</t></is>'
-
-
-def number(value: str, style: int = 0) -> str:
-    return f's="{style}"><v>{value}</v>'
-
-
-def row(place: int, *cells: str, more: str = "") -> str:
-    inside = "".join(
-        f'<c r="{chr(65 + at)}{place}" {cell if cell.count(">") else text(cell)}</c>' if cell else ""
-        for at, cell in enumerate(cells)
-    )
-    return f'<row r="{place}" {more}>{inside}</row>'
-
-
-def write(path: Path, *named: tuple[str, str], shared: str = "") -> str:
-    """Write a workbook of sheets: (title, rows), where what follows ``|`` stands after the rows."""
-    links = [
-        f'<Relationship Id="r{at}" Type="{OFFICE}/worksheet" Target="worksheets/{at}.xml"/>'
-        for at in range(len(named))
-    ]
-    links.append(f'<Relationship Id="s" Type="{OFFICE}/styles" Target="/xl/styles.xml"/>')
-    links.append(f'<Relationship Id="t" Type="{OFFICE}/sharedStrings" Target="sharedStrings.xml"/>')
-    titles = "".join(
-        f'<sheet name="{title}" sheetId="{at + 1}" r:id="r{at}"/>' for at, (title, _) in enumerate(named)
-    )
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as package:
-        first = f'<Relationship Id="a" Type="{OFFICE}/officeDocument" Target="xl/workbook.xml"/>'
-        package.writestr("_rels/.rels", f'<Relationships xmlns="{LINKS}">{first}</Relationships>')
-        package.writestr(
-            "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{LINKS}">{"".join(links)}</Relationships>'
-        )
-        package.writestr(
-            "xl/workbook.xml",
-            f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{titles}</sheets></workbook>',
-        )
-        package.writestr("xl/styles.xml", f'<styleSheet xmlns="{MAIN}">{STYLES}</styleSheet>')
-        package.writestr("xl/sharedStrings.xml", f'<sst xmlns="{MAIN}">{shared}</sst>')
-        for at, (_, content) in enumerate(named):
-            rows, _, after = content.partition("|")
-            package.writestr(
-                f"xl/worksheets/{at}.xml",
-                f'<worksheet xmlns="{MAIN}"><sheetData>{rows}</sheetData>{after}</worksheet>',
-            )
-    return str(path)
+from tests.workbooks import number, row, text, write
 
 
 def told(*paths: str) -> list[str]:
@@ -141,7 +80,7 @@ def test_what_a_spreadsheet_did_to_a_cell_is_told_with_its_place(
     assert fault.startswith(f"persons.xlsx#persons:3:{column}: ") and words in fault
 
 
-def test_a_time_of_day_is_one_and_a_date_has_no_zone(tmp_path: Path) -> None:
+def test_a_time_of_day_is_one_and_a_date_is_what_the_sheet_shows(tmp_path: Path) -> None:
     header = row(1, "household_id", "person_id", "role", "position", "available_from")
     path = write(
         tmp_path / "contacts.xlsx",
@@ -149,10 +88,17 @@ def test_a_time_of_day_is_one_and_a_date_has_no_zone(tmp_path: Path) -> None:
     )
     (book,), _, faults = read_books([path], encoding="utf-8")
     assert not faults and book.rows[0][1]["available_from"] == "07:30:00"
-    header = row(1, "household_id", "purpose", "given_by", "given_at")
-    path = write(tmp_path / "consents.xlsx", ("x", header + row(2, "h", "watch", "p", number("45000.5", 2))))
-    (fault,) = told(path)
-    assert fault.startswith("consents.xlsx#consents:2:given_at: is a date of the sheet, which has no zone")
+    header = row(1, "household_id", "purpose", "given_by", "given_at", "withdrawn_at")
+    days = row(2, "h", "watch", "p", number("45000.5", 2), number("45001", 5))
+    path = write(tmp_path / "consents.xlsx", ("x", header + days))
+    (book,), _, faults = read_books([path], encoding="utf-8")
+    assert not faults
+    assert [book.rows[0][1][name] for name in ("given_at", "withdrawn_at")] == [
+        "2023-03-15 12:00:00",
+        "2023-03-16",
+    ]
+    path = write(tmp_path / "consents.xlsx", ("x", header + row(2, "h", "watch", "p", number("0.5", 2))))
+    assert "2:given_at: is a time of a day, or a date out of all years" in told(path)[0]
 
 
 def test_what_nobody_saw_in_a_sheet_is_told(tmp_path: Path) -> None:
