@@ -192,9 +192,13 @@ def _table(report: dict[str, Any]) -> str:
             f"{crossings['call']:>6}{crossings['visit']:>7}{home['false_alerts']:>7}{latency:>11}"
         )
     total = report["total"]
-    lines.append(
-        f"{_name(report)}: {_rate(total)}, first alert {total['latency_hours_mean']} h after a simulated collapse"
+    latency_h = total["latency_hours_mean"]
+    collapse = (
+        "no hour at which a collapse could be simulated"
+        if latency_h is None
+        else f"first alert {latency_h} h after a simulated collapse"
     )
+    lines.append(f"{_name(report)}: {_rate(total)}, {collapse}")
     if "after_warm_up" in total:
         lines.append(f"Without the seven days of warm-up: {_rate(total['after_warm_up'])}")
         lines.extend(_notes(report))
@@ -209,6 +213,8 @@ def _name(report: dict[str, Any]) -> str:
 
 
 def _rate(total: dict[str, Any]) -> str:
+    if not total["home_years"]:
+        return "no rate of false alerts, for it covers no time"
     low, high = total["ci95"] or (0.0, 0.0)
     return (
         f"{total['false_alerts_per_home_year']} false alerts per home-year "
