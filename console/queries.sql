@@ -176,7 +176,12 @@ SELECT (SELECT count(*) FROM cases c WHERE c.community_id = %(community_id)s AND
           AND NOT EXISTS (SELECT 1 FROM outage_ends e WHERE e.outage_id = o.id)) AS devices,
        (SELECT count(*) FROM case_entries e JOIN cases c ON c.id = e.case_id
         WHERE c.community_id = %(community_id)s AND e.at > %(hour_ago)s AND e.at <= %(now)s
-          AND c.stage >= 2 AND c.stage_at > %(hour_ago)s AND e.fact LIKE 'crossing:%%') AS alarms_this_hour
+          AND c.stage >= 2 AND c.stage_at > %(hour_ago)s AND e.fact LIKE 'crossing:%%')
+       -- What was signalled calls somebody too; of what is closed only what was closed since can have been opened since.
+       + (SELECT count(*) FROM cases c
+          WHERE c.community_id = %(community_id)s AND c.priority >= 2 AND c.cause NOT IN ('inactivity', 'technical')
+            AND c.opened_at > %(hour_ago)s AND c.opened_at <= %(now)s
+            AND (c.state <> 'closed' OR c.state = 'closed' AND c.closed_at > %(hour_ago)s)) AS alarms_this_hour
 
 -- name: second_person_counts
 -- what waits for somebody who is not of the desk
@@ -437,8 +442,8 @@ SELECT * FROM read_signs(%(now)s, %(household_ids)s, %(nos)s, %(sinces)s, %(limi
 -- name: task_ids
 -- tasks a viewer may be shown: a clerk all of the community, a helper her own and her role's free ones; a call that is
 -- still open where somebody is asked to go already stands on the case's page alone
-SELECT t.id, t.case_id FROM tasks t JOIN cases c ON c.id = t.case_id
-WHERE c.community_id = %(community_id)s
+SELECT t.id, t.case_id, count(*) OVER () AS total FROM tasks t JOIN cases c ON c.id = t.case_id
+WHERE c.community_id = %(community_id)s AND (%(kinds)s::text[] IS NULL OR t.kind = ANY(%(kinds)s))
   AND CASE WHEN %(done)s THEN t.state = 'done' AND t.done_at >= %(since)s ELSE t.state IN ('open', 'claimed') AND NOT (t.kind = 'call' AND EXISTS (
          SELECT 1 FROM tasks v WHERE v.case_id = t.case_id AND v.kind = 'visit' AND v.state IN ('open', 'claimed'))) END
   AND (%(all)s OR t.assignee_id = %(user_id)s OR t.done_by = %(user_id)s

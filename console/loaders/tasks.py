@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from alerts.rules.case import OWN_RULES
@@ -119,8 +121,18 @@ def outcomes_of(case: LoadedCase, kind: TaskKind) -> tuple[Outcome, ...]:
     return tuple(Outcome(word) for word in stored.get("outcomes", ()))
 
 
-def load_tasks(connection: Connection, reader: Reader, *, done: bool) -> tuple[TaskView, ...]:
-    """Return the tasks the reader may be shown: what is most pressing first."""
+@dataclass(frozen=True, slots=True)
+class LoadedTasks:
+    """The most pressing tasks, at most two hundred, and how many there are besides."""
+
+    views: tuple[TaskView, ...]
+    more: int
+
+
+def load_tasks(
+    connection: Connection, reader: Reader, *, done: bool, kinds: Sequence[TaskKind] | None = None
+) -> LoadedTasks:
+    """Return the tasks the reader may be shown, of some kinds or of all: what is most pressing first."""
     rows = connection.execute(
         queries("console")["task_ids"],
         {
@@ -129,6 +141,7 @@ def load_tasks(connection: Connection, reader: Reader, *, done: bool) -> tuple[T
             "role": reader.viewer.role.value,
             "all": not reader.viewer.is_helper,
             "done": done,
+            "kinds": None if kinds is None else [kind.value for kind in kinds],
             "since": reader.day_begin,
         },
     ).fetchall()
@@ -143,4 +156,4 @@ def load_tasks(connection: Connection, reader: Reader, *, done: bool) -> tuple[T
         if case is None or task is None:
             continue
         views_found.append(task_view(task, case, reader, technical=technical.get(case.id)))
-    return tuple(views_found)
+    return LoadedTasks(tuple(views_found), rows[0]["total"] - len(rows) if rows else 0)

@@ -40,10 +40,12 @@ TaskId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 def tasks(seat: Annotated[Seat, Depends(entering(Section.TASKS))], fragment: str | None = None) -> Response:
     with seat.transaction() as connection:
         reader = seat.reader(connection)
+        tasks_open = load_tasks(connection, reader, done=False)
         page = tasks_views.TasksPage(
-            load_tasks(connection, reader, done=False),
-            load_tasks(connection, reader, done=True),
+            tasks_open.views,
+            load_tasks(connection, reader, done=True).views,
             _stands_in(connection, seat),
+            tasks_open.more,
         )
         return seat.answer(connection, "tasks.html", page, section=Section.TASKS, fragment=fragment)
 

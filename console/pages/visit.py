@@ -223,12 +223,11 @@ def results(seat: Annotated[Seat, Depends(entering(Section.TASKS))]) -> Response
 def _show_results(
     connection: Connection, seat: Seat, forms: dict[int, view_parts.Form], *, status: int = 200
 ) -> Response:
+    kinds = (TaskKind.VISIT, TaskKind.CALL)
     found = [
         view
-        for view in load_tasks(connection, seat.reader(connection), done=False)
-        if view.kind in (TaskKind.VISIT, TaskKind.CALL)
-        and view.form is not None
-        and view.household is not None
+        for view in load_tasks(connection, seat.reader(connection), done=False, kinds=kinds).views
+        if view.form is not None and view.household is not None
     ]
     page = visits_views.ResultsPage(
         tuple(

@@ -23,6 +23,7 @@ class TasksPage:
     open_tasks: tuple[TaskView, ...]
     done_tasks: tuple[TaskView, ...] = ()
     stands_in: tuple[StandsIn, ...] = ()
+    more: int = 0  # open tasks that are not shown
 
 
 @dataclass(frozen=True, slots=True)

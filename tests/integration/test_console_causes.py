@@ -106,6 +106,32 @@ def test_the_console_lists_every_cause_by_priority_who_calls_for_help_and_people
     assert 0 < calls.find("孙兰") < calls.find("王秀英")
 
 
+def test_a_flood_of_calls_for_help_counts_in_the_hour_and_hides_no_work_in_silence(world: World) -> None:
+    def hour() -> int:
+        found = re.search(r"本小时 (\d+) 条", world.browser("clerk").get("/tasks").text)
+        assert found
+        return int(found[1])
+
+    before = hour()
+    sos = signalled(world, SignalKind.SOS, "h-sun")
+    signalled(world, SignalKind.DOOR_HELD, "h-li")
+    assert hour() == before + 1, "a door held open calls nobody"
+    world.write(
+        "INSERT INTO tasks (case_id, kind, role, start_at, due_at, state, created_at)"
+        " SELECT %s, 'respond', 'property_clerk', %s, %s, 'open', %s FROM generate_series(1, 200)",
+        sos, world.now, world.now, world.now,
+    )  # fmt: skip
+    assert re.search(r"还有 \d+ 项没有列出", world.browser("clerk").get("/tasks").text)
+    results = world.browser("clerk").get("/visits/results").text
+    assert f'action="/visits/results/{world.task_ids["wang"]}"' in results, "the visits are not pushed out"
+    (task,) = world.rows("SELECT min(id) AS id FROM tasks WHERE case_id = %s", sos)
+    ended = world.post(
+        world.browser("clerk"), f"/tasks/{task['id']}/outcome", outcome="false_alarm", note="试按"
+    )
+    assert ended.status_code == 303
+    assert hour() == before + 1, "what is over called somebody all the same"
+
+
 def test_a_guard_at_night_takes_a_call_for_help_and_says_what_she_found(world: World) -> None:
     world.write(
         "UPDATE users SET role = 'guard', display_name = '夜班' WHERE id = %s", world.user_ids["watcher"]
