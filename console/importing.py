@@ -18,12 +18,14 @@ import psycopg
 
 from console.agreements_homes import Move
 from console.audit.chain import Entry as AuditEntry
-from console.books import checks, store
+from console.books import store
 from console.books.cells import read_row
-from console.books.checks import Key, Ledger
-from console.books.faults import Fault, ImportRefusedError, Origin
-from console.books.files import STDIN, Book, Encoding, Source, read_books
+from console.books.checks import Ledger
+from console.books.faults import Fault, ImportRefusedError
+from console.books.files import STDIN, Book, Encoding, read_books
+from console.books.guards import find_ended, find_strangers
 from console.books.place import Place, entering, find_place, note, place_options
+from console.books.report import Report, as_dict, count_changes, format_report, make_report, say_faults
 from console.books.rows import BOOKS, Entry, parse_row
 from console.books.taking import take_in
 from console.books.template import make_template
@@ -32,41 +34,24 @@ from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Connection, queries
 
 _SQL = queries("console.books")
-FAULTS_SHOWN_MAX = 10_000
-KEYS_SHOWN_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
-    """Rows of one book: what the import did with those of the files, and how many the files do not have."""
+class Meant:
+    """What somebody said beside the files: the one community they are of, and what they may do although it is much."""
 
-    new: int
-    changed: int
-    same: int
-    missing: tuple[Key, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What an import did; ``ended`` are rows whose stored end stands although the file says nothing of it.
-
-    ``waiting`` are homes that the files would move to other hours: a second person has to agree.
-    """
-
-    sources: tuple[Source, ...]
-    books: Mapping[str, Counts]
-    ended: tuple[tuple[Origin, str], ...]
-    not_watched: tuple[str, ...]
-    waiting: tuple[str, ...]
-    #: Titles, totals and notes around the rows.
-    passed_over: tuple[Origin, ...]
-    dry_run: bool
+    community: str | None = None
+    across_communities: bool = False
+    end_homes: bool = False
 
 
 @click.command()
 @click.argument("files", nargs=-1, type=click.Path(exists=True, allow_dash=True))
 @place_options
 @click.option("--dry-run", is_flag=True, help="Check and count everything, and write nothing.")
+@click.option("--community", help="Refuse every row that touches another community than this one.")
+@click.option("--across-communities", is_flag=True, help="Let rows move from one community to another.")
+@click.option("--end-homes", is_flag=True, help="Let the watch end over half of a community's homes or more.")
 @click.option(
     "--encoding",
     type=click.Choice(["utf-8", "gb18030"]),
@@ -93,6 +78,9 @@ def command(
     directory: Path | None,
     audit_key_file: Path | None,
     dry_run: bool,
+    community: str | None,
+    across_communities: bool,
+    end_homes: bool,
     encoding: Encoding,
     template: Path | None,
     lang: str,
@@ -111,12 +99,19 @@ def command(
     place = find_place(database_url, directory, audit_key_file)
     try:
         report = import_books(
-            place, files, now=as_datetime(SystemClock().now_ms()), encoding=encoding, dry_run=dry_run
+            place,
+            files,
+            now=as_datetime(SystemClock().now_ms()),
+            encoding=encoding,
+            dry_run=dry_run,
+            meant=Meant(community, across_communities, end_homes),
         )
     except ImportRefusedError as refusal:
-        _say_faults(refusal.faults, as_json=as_json)
+        say_faults(refusal.faults, as_json=as_json)
         context.exit(1)
-    click.echo(json.dumps(_as_dict(report), ensure_ascii=False, indent=2) if as_json else _format(report))
+    click.echo(
+        json.dumps(as_dict(report), ensure_ascii=False, indent=2) if as_json else format_report(report)
+    )
 
 
 def _write_template(path: Path, language: str, *, has_files: bool) -> None:
@@ -141,6 +136,7 @@ def import_books(
     now: datetime,
     encoding: Encoding = "utf-8",
     dry_run: bool = False,
+    meant: Meant = Meant(),
 ) -> Report:
     """Check the files and write what is new or changed in one transaction.
 
@@ -157,14 +153,17 @@ def import_books(
             _refuse_demo(connection)
             entries, wrong = _parse(books, _zone_of(connection, books))
             faults += wrong
+            watched = store.load_watched(connection, store.spoken_of(connection, entries), now)
             taken = take_in(
                 connection, entries, now=now, reason="kaimen import",
                 named={book.name: book.named for book in books}, unread=unread, faults=faults,
+                look=lambda ledger: faults.extend(_strangers(connection, ledger, meant)),
             )  # fmt: skip
+            _refuse_ends(connection, watched, meant, now)
             ledger, asked = taken.ledger, taken.asked
             around = store.look_around(connection, entries, ledger, now=now)
             waiting = tuple(sorted({move.household_id for move in taken.moves}))
-            report = _report(books, ledger, around, waiting, dry_run=dry_run)
+            report = make_report(books, ledger, around, waiting, dry_run=dry_run)
             if dry_run:
                 connection.rollback()
             else:
@@ -176,6 +175,17 @@ def import_books(
             " written. Two rows that exchange a label or a time take two imports"
         ) from error
     return report
+
+
+def _strangers(connection: Connection, ledger: Ledger, meant: Meant) -> list[Fault]:
+    stored = store.load_belonging(connection, ledger)
+    return find_strangers(ledger, stored, only=meant.community, across=meant.across_communities)
+
+
+def _refuse_ends(connection: Connection, watched: Mapping[str, str], meant: Meant, now: datetime) -> None:
+    after = store.load_watched(connection, set(watched.values()), now)
+    if not meant.end_homes and (ended := find_ended(watched, after)):
+        raise ImportRefusedError(ended)
 
 
 def _zone_of(connection: Connection, books: list[Book]) -> ZoneInfo | None:
@@ -229,7 +239,7 @@ def _sign(
         entries.append(_audit("installation_begun", "installation", "production", now))
     for source in dict.fromkeys(book.source for book in books):
         names = [book.name for book in books if book.source == source]
-        counts = {name: _counts(ledger, name, ()) for name in names}
+        counts = {name: count_changes(ledger, name, ()) for name in names}
         changes = {
             name: {"new": count.new, "changed": count.changed}
             for name, count in counts.items()
@@ -263,111 +273,6 @@ def _households_touched(ledger: Ledger, names: list[str]) -> list[str]:
                 touched |= {row[column] for row in (line.row, line.stored or {}) if row.get(column)}
     known = ((id_, ledger.find("households", id_)) for id_ in touched)
     return sorted(id_ for id_, home in known if home is not None and not home.is_new)
-
-
-# The report ---------------------------------------------------------------------------------------------------------
-
-
-def _counts(ledger: Ledger, name: str, missing: Sequence[Key]) -> Counts:
-    lines = [line for line, _ in ledger.of_files(name)]
-    new = sum(line.is_new for line in lines)
-    changed = sum(line.is_changed for line in lines)
-    return Counts(new, changed, len(lines) - new - changed, tuple(missing))
-
-
-def _report(
-    books: list[Book], ledger: Ledger, around: store.Around, waiting: tuple[str, ...], *, dry_run: bool
-) -> Report:
-    names = {book.name for book in books}
-    return Report(
-        tuple(dict.fromkeys(book.source for book in books)),
-        {name: _counts(ledger, name, around.missing[name]) for name in BOOKS if name in names},
-        tuple(checks.ends_that_stand(ledger)),
-        tuple(around.not_watched),
-        waiting,
-        tuple(book.origin(row) for book in books for row in book.passed_over),
-        dry_run,
-    )
-
-
-def _key_words(key: Key) -> str:
-    return "/".join(part.isoformat() if isinstance(part, datetime) else str(part or "") for part in key)
-
-
-def _as_dict(report: Report) -> dict[str, Any]:
-    return {
-        "written": not report.dry_run,
-        "files": [{"file": source.name, "sha256": source.sha256} for source in report.sources],
-        "tables": {
-            name: {
-                "new": counts.new, "changed": counts.changed, "same": counts.same,
-                "missing": len(counts.missing), "missing_keys": [_key_words(key) for key in counts.missing],
-            }
-            for name, counts in report.books.items()
-        },
-        "ends_that_stand": [
-            {"file": origin.file, "table": origin.table, "row": origin.row, "column": column}
-            for origin, column in report.ended
-        ],
-        "not_watched": list(report.not_watched),
-        "waiting_for_a_second_person": list(report.waiting),
-        "passed_over": [
-            {"file": origin.file, "table": origin.table, "row": origin.row} for origin in report.passed_over
-        ],
-        "errors": [],
-    }  # fmt: skip
-
-
-def _format(report: Report) -> str:
-    lines = [f"{'':<16}{'new':>9}{'changed':>9}{'same':>9}{'missing':>9}"]
-    for name, counts in report.books.items():
-        numbers = (counts.new, counts.changed, counts.same, len(counts.missing))
-        lines.append(f"{name:<16}" + "".join(f"{number:>9}" for number in numbers))
-    lines += _format_missing(report)
-    lines += [f"{origin}:{column}: ended in the database, and stays so" for origin, column in report.ended]
-    if report.not_watched:
-        what = "consent to the watch and are not watched: no watched_from, or no dwelling door now"
-        lines.append(f"{len(report.not_watched)} households {what}: {_some(report.not_watched)}")
-    if report.waiting:
-        what = "keep their hours until a second person agrees on the page Waits for a second person"
-        lines.append(f"{len(report.waiting)} households {what}: {_some(report.waiting)}")
-    if report.passed_over:
-        places = [str(origin) for origin in report.passed_over]
-        lines.append(f"passed over as titles, totals or notes: {_some(places)}")
-    lines.append("nothing was written: this was a dry run" if report.dry_run else "written")
-    return "\n".join(lines)
-
-
-def _format_missing(report: Report) -> list[str]:
-    return [
-        f"in the database and not in the files, left as they are, {name}: "
-        + _some([_key_words(key) for key in counts.missing])
-        for name, counts in report.books.items()
-        if counts.missing
-    ]
-
-
-def _some(words: Sequence[str]) -> str:
-    more = len(words) - KEYS_SHOWN_MAX
-    return ", ".join(words[:KEYS_SHOWN_MAX]) + (f" and {more} more (--json lists them)" if more > 0 else "")
-
-
-def _say_faults(faults: list[Fault], *, as_json: bool) -> None:
-    shown = faults[:FAULTS_SHOWN_MAX]
-    if as_json:
-        errors = [
-            {
-                "file": fault.origin.file, "table": fault.origin.table, "row": fault.origin.row,
-                "column": fault.column, "what": fault.what, "mend": fault.mend,
-            }
-            for fault in shown
-        ]  # fmt: skip
-        document = {"written": False, "error_count": len(faults), "errors": errors}
-        click.echo(json.dumps(document, ensure_ascii=False, indent=2))
-        return
-    for fault in shown:
-        click.echo(str(fault), err=True)
-    click.echo(f"{len(faults)} faults; nothing was written", err=True)
 
 
 __all__ = ["STDIN", "command", "import_books"]

@@ -73,6 +73,29 @@ SELECT id, household_id, from_at, to_at, occupants, registration, recorded_at FR
 SELECT community_id FROM sites WHERE id = ANY(%(sites)s)
 UNION SELECT s.community_id FROM households h JOIN sites s ON s.id = h.site_id WHERE h.id = ANY(%(households)s)
 
+-- name: site_communities
+SELECT id, community_id FROM sites
+
+-- name: person_communities
+-- the communities of those named: of the home each lives in, and of those each is asked about
+SELECT p.id, s.community_id FROM persons p JOIN households h ON h.id = p.household_id JOIN sites s ON s.id = h.site_id
+WHERE p.id = ANY(%(persons)s)
+UNION SELECT c.person_id, s.community_id FROM household_contacts c
+JOIN households h ON h.id = c.household_id JOIN sites s ON s.id = h.site_id WHERE c.person_id = ANY(%(persons)s)
+
+-- name: watched_homes
+-- homes in some communities over which somebody watches now, with their community
+SELECT h.id, s.community_id FROM households h JOIN sites s ON s.id = h.site_id
+WHERE s.community_id = ANY(%(communities)s) AND h.watched_from <= %(now)s
+  AND EXISTS (SELECT 1 FROM consents c
+              WHERE c.household_id = h.id AND c.purpose = 'watch' AND c.withdrawn_at IS NULL)
+  AND EXISTS (SELECT 1 FROM household_doors d JOIN devices v ON v.id = d.device_id
+              WHERE d.household_id = h.id AND d.role = 'dwelling'
+                AND (d.from_at IS NULL OR d.from_at <= %(now)s) AND (d.to_at IS NULL OR d.to_at > %(now)s)
+                AND (v.retired_at IS NULL OR v.retired_at > %(now)s))
+  AND NOT EXISTS (SELECT 1 FROM absences a
+                  WHERE a.household_id = h.id AND a.revoked_at IS NULL AND a.from_at <= %(now)s AND a.to_at > %(now)s)
+
 -- name: missing_communities
 SELECT id FROM communities WHERE id = ANY(%(communities)s)
 

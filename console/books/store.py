@@ -11,6 +11,7 @@ from typing import Any
 from psycopg import sql
 
 from console.books.checks import Key, Ledger, Line
+from console.books.guards import Belonging
 from console.books.rows import BOOKS, Entry, key_of
 from kaimen.database import Connection, queries
 
@@ -90,6 +91,37 @@ def load_communities(connection: Connection, ledger: Ledger) -> dict[str, str]:
     }
     rows = connection.execute(_SQL["household_communities"], {"households": sorted(named - {None})})
     return {row["id"]: row["community_id"] for row in rows}
+
+
+def load_belonging(connection: Connection, ledger: Ledger) -> Belonging:
+    """Return which community everything belongs to that files speak of and that is stored."""
+    lines = [(book, line) for book in BOOKS for line, _ in ledger.of_files(book) if line.stored is not None]
+    stored = [line.stored for _, line in lines if line.stored is not None]
+    homes = {row["household_id"] for row in stored if row.get("household_id")}
+    rows = connection.execute(_SQL["household_communities"], {"households": sorted(homes)}).fetchall()
+    persons: dict[str, set[str]] = {}
+    named = sorted(line.row["id"] for book, line in lines if book == "persons")
+    for row in connection.execute(_SQL["person_communities"], {"persons": named}).fetchall():
+        persons.setdefault(row["id"], set()).add(row["community_id"])
+    sites = connection.execute(_SQL["site_communities"]).fetchall()
+    return Belonging(
+        {row["id"]: row["community_id"] for row in sites},
+        {row["id"]: row["community_id"] for row in rows},
+        persons,
+    )
+
+
+def load_watched(connection: Connection, communities: Iterable[str], now: datetime) -> dict[str, str]:
+    """Return the community of each home in ``communities`` over which somebody watches at ``now``."""
+    values = {"communities": _sorted(communities), "now": now}
+    return {row["id"]: row["community_id"] for row in connection.execute(_SQL["watched_homes"], values)}
+
+
+def spoken_of(connection: Connection, entries: Mapping[str, list[Entry]]) -> list[str]:
+    """Return the communities that the rows of the files belong to, as things stand in this transaction."""
+    asked = _asked(entries)
+    rows = connection.execute(_SQL["communities_spoken_of"], asked).fetchall()
+    return _sorted({*asked["communities"], *(row["community_id"] for row in rows)})
 
 
 # Writing ------------------------------------------------------------------------------------------------------------
@@ -178,9 +210,7 @@ def look_around(
     connection: Connection, entries: Mapping[str, list[Entry]], ledger: Ledger, *, now: datetime
 ) -> Around:
     """Say after writing which rows in force the files do not have, and who is not watched though she consents."""
-    asked = _asked(entries)
-    rows = connection.execute(_SQL["communities_spoken_of"], asked).fetchall()
-    communities = _sorted({*asked["communities"], *(row["community_id"] for row in rows)})
+    communities = spoken_of(connection, entries)
     where = {"communities": communities, "now": now}
     missing: dict[str, list[Key]] = {}
     for book in entries:

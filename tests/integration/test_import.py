@@ -403,6 +403,73 @@ def test_other_communities_are_not_called_missing(
     )
 
 
+def test_a_second_offices_file_does_not_take_the_firsts_homes_and_people(
+    database_url: str, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    assert run(write_folder(tmp_path / "books")).exit_code == 0
+    before = read(database_url, "SELECT name FROM person_identities ORDER BY 1")
+    second = {
+        "communities": ["id,name", "river,滨河苑"],
+        "sites": ["id,community_id,name", "river-1,river,滨河苑"],
+        "devices": ["id,site_id,kind", "m-1201,river-1,motion"],
+        "households": ["id,site_id,label,building,unit,floor,room", "h-1202,river-1,1,1,1,1,1"],
+        "persons": [
+            "id,household_id,relation,name",
+            "p-1,h-1202,resident,赵某",
+            "p-2,,family,钱某",
+            "p-3,,family,孙某",
+        ],
+        "credentials": ["token,class,household_id", "c_7Qm2,resident,h-1202", "c_new,resident,h-1202"],
+    }
+    document = tmp_path / "river.json"
+    document.write_text(json.dumps(as_document(second)), encoding="utf-8")
+    told = report_of(run(document, "--json"))["errors"]
+    assert {(fault["table"], fault["row"]) for fault in told if "another community's" in fault["what"]} == {
+        ("devices", 1), ("households", 1), ("persons", 1), ("persons", 2), ("credentials", 1),
+    }  # fmt: skip
+    assert read(database_url, "SELECT name FROM person_identities ORDER BY 1") == before
+    assert read(database_url, "SELECT 1 FROM sites WHERE id = 'river-1'") == []
+    # A file that names the first one's home by its id is refused where its community was named.
+    absences = ["household_id,from_at,to_at,reason,declared_by", "h-1201,2026-01-01,2026-01-09,住院,本人"]
+    (tmp_path / "外出.csv").write_text("\n".join(absences), encoding="utf-8")
+    (fault,) = report_of(run(tmp_path / "外出.csv", "--community", "river", "--json"))["errors"]
+    assert fault["column"] == "household_id" and "another community than the one named" in fault["what"]
+    assert run(tmp_path / "外出.csv", "--community", "garden").exit_code == 0
+
+
+def test_the_watch_over_half_a_community_ends_only_by_an_explicit_word(
+    database_url: str, run: Callable[..., Result], tmp_path: Path
+) -> None:
+    numbers = range(1, 7)
+    homes = [f"h-{n},site,{n},1,1,1,{n},,,,2025-11-01" for n in numbers]
+    given = [f"h-{n},看护,本人,2025-11-01," for n in numbers]
+    first = {
+        "devices": [DEVICES[0], *(f"d-{n},site,contact,,,,," for n in numbers)],
+        "households": [HOMES[0], *homes],
+        "household_doors": [DOORS[0], *(f"h-{n},d-{n},入户门,," for n in numbers)],
+        "consents": [BOOK_LINES["consents"][0], *given],
+    }
+    books = {name: first.get(name, lines[:1]) for name, lines in BOOK_LINES.items()}
+    books |= {name: BOOK_LINES[name] for name in ("communities", "sites")}
+    folder = write_folder(tmp_path / "books", **books)  # type: ignore[arg-type]
+    assert run(folder).exit_code == 0
+    withdrawn = [line + "2025-12-01" for line in given[:3]]
+    (tmp_path / "short").mkdir()
+    short = tmp_path / "short" / "consents.csv"
+    short.write_text("\n".join([BOOK_LINES["consents"][0], *withdrawn]), encoding="utf-8")
+    refused = run(short)
+    assert refused.exit_code == 1 and "3 of the 6 watched homes of garden" in refused.stderr
+    assert read(database_url, "SELECT 1 FROM consents WHERE withdrawn_at IS NOT NULL") == []
+    shown = run(short, "--end-homes", "--dry-run").stdout
+    assert "consents.csv:2: changes withdrawn_at" in shown and "3        0        3        3" in shown
+    assert run(short, "--end-homes").exit_code == 0
+    assert len(read(database_url, "SELECT 1 FROM consents WHERE withdrawn_at IS NOT NULL")) == 3
+    # What a file leaves out never ends anything, however short it is.
+    (folder / "consents.csv").write_text("\n".join([BOOK_LINES["consents"][0], given[5]]), encoding="utf-8")
+    assert run(folder).exit_code == 0
+    assert len(read(database_url, "SELECT 1 FROM consents WHERE withdrawn_at IS NULL")) == 3
+
+
 # Wrong rows: nothing is written, so one database serves them all --------------------------------------------------
 
 
