@@ -549,7 +549,7 @@ SELECT DISTINCT h.building, h.unit FROM households h JOIN sites si ON si.id = h.
 WHERE si.community_id = %(community_id)s ORDER BY h.building, h.unit
 
 -- name: device_rows
--- devices with their last word, troubled first, a page of them
+-- devices with their last word, troubled first, a page of them; of a query those whose place, id or gateway holds it
 SELECT v.no, v.id, v.kind, v.model, v.place, v.gateway_id, v.supervision_s, v.retired_at,
        st.status, greatest(st.heard_at, cp.heard_at) AS heard_at, st.facts,
        o.began_at AS unknown_since, o.cause, fh.heard_at AS first_heard_at,
@@ -590,6 +590,7 @@ CROSS JOIN LATERAL (
 ) od
 WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
   AND (%(ids)s::text[] IS NULL OR v.id = ANY(%(ids)s))
+  AND (%(query)s::text = '' OR position(lower(%(query)s) IN lower(concat_ws(' ', v.place, v.id, v.gateway_id))) > 0)
   AND (NOT %(troubled)s OR o.began_at IS NOT NULL OR od.overdue OR v.retired_at IS NULL AND fh.heard_at IS NULL)
 ORDER BY (o.began_at IS NULL AND NOT od.overdue AND fh.heard_at IS NOT NULL), o.began_at, v.place, v.id LIMIT %(limit)s OFFSET %(offset)s
 

@@ -25,14 +25,16 @@ def load_devices(
     *,
     ids: Sequence[str] | None = None,
     troubled: bool = False,
+    query: str = "",
     offset: int = 0,
 ) -> LoadedDevices:
-    """Return devices of the reader's community, troubled first."""
+    """Return devices of the reader's community, troubled first; with a query those whose door, id or gateway holds it."""
     sql = queries("console")
     values = {
         "community_id": reader.viewer.community_id,
         "ids": None if ids is None else list(ids),
         "troubled": troubled,
+        "query": query,
         "now": reader.now,
         "limit": PAGE,
         "offset": offset,

@@ -19,6 +19,7 @@ class DevicesPage:
     not_known_count: int = 0
     test_count: int = 0
     only: str = ""  # '', troubled
+    query: str = ""  # part of a door's place, a device's id or its gateway's
     newer_url: str | None = None
     older_url: str | None = None
 

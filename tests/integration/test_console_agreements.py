@@ -322,3 +322,13 @@ def test_where_one_clerk_sits_at_the_desk_committee_or_director_is_the_second_pe
         "SELECT 1 FROM audit_entries WHERE action = 'number_change_shown' AND object_id = 'h-wang'"
     )
     assert len(seen) == 1
+
+
+def test_whoever_puts_a_door_up_finds_its_line_by_door_or_id_and_a_wrong_id_says_so(world: World) -> None:
+    clerk = world.browser("clerk")
+    for query in ("D-H-Wang", "3-1-1201"):
+        page = clerk.get("/devices", params={"query": f" {query} "}).text
+        assert "d-h-wang" in page and "d-h-li" not in page, query
+    for unknown in ("d-h-wnag", "%", "d-h-other"):
+        page = clerk.get("/devices", params={"query": unknown}).text
+        assert "没有找到" in page and "d-h-wang" not in page, unknown
