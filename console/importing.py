@@ -22,7 +22,7 @@ from console.books import store
 from console.books.cells import read_row
 from console.books.checks import Ledger
 from console.books.faults import Fault, ImportRefusedError
-from console.books.files import STDIN, Book, Encoding, read_books
+from console.books.files import STDIN, Book, Encoding, read_books, with_cells
 from console.books.guards import find_ended, find_strangers
 from console.books.place import Place, entering, find_place, note, place_options
 from console.books.report import Report, as_dict, count_changes, format_report, make_report, say_faults
@@ -65,7 +65,7 @@ class Meant:
     help="Write a workbook to fill in, and import nothing.",
 )
 @click.option(
-    "--lang", type=click.Choice(LANGUAGES), default="zh", show_default=True, help="The template's language."
+    "--lang", type=click.Choice(LANGUAGES), help="The language of a template (zh) and of what is wrong (en)."
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."
@@ -83,7 +83,7 @@ def command(
     end_homes: bool,
     encoding: Encoding,
     template: Path | None,
-    lang: str,
+    lang: str | None,
     as_json: bool,
 ) -> None:
     """Enter communities, doors, households, people and consents: CSV files, Excel workbooks, a folder, or a JSON document.
@@ -92,7 +92,7 @@ def command(
     nothing; a changed row is changed; nothing is ever deleted. FILE - is a JSON document on standard input.
     """
     if template is not None:
-        _write_template(template, lang, has_files=bool(files))
+        _write_template(template, lang or "zh", has_files=bool(files))
         return
     if not files:
         raise click.UsageError("name the files to import, or --template FILE.xlsx for one to fill in")
@@ -107,7 +107,7 @@ def command(
             meant=Meant(community, across_communities, end_homes),
         )
     except ImportRefusedError as refusal:
-        say_faults(refusal.faults, as_json=as_json)
+        say_faults(refusal.faults, as_json=as_json, in_chinese=lang == "zh")
         context.exit(1)
     click.echo(
         json.dumps(as_dict(report), ensure_ascii=False, indent=2) if as_json else format_report(report)
@@ -168,6 +168,8 @@ def import_books(
                 connection.rollback()
             else:
                 _sign(connection, place, books, ledger, around.communities, asked, now)
+    except ImportRefusedError as refusal:
+        raise ImportRefusedError(with_cells(books, refusal.faults)) from refusal
     except psycopg.IntegrityError as error:
         diagnosis = error.diag
         raise click.ClickException(

@@ -5,7 +5,7 @@ Nothing of a cell's content is repeated: the line goes to terminals and tickets,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,15 +26,17 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One thing that keeps the whole import from being written."""
+    """One thing that keeps the whole import from being written; ``cell`` is where a sheet shows it, such as ``H14``."""
 
     origin: Origin
     column: str
     what: str
     mend: str
+    cell: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        return f"{self.origin}:{self.column or '*'}: {self.what}; {self.mend}"
+        what = f"cell {self.cell} {self.what}" if self.cell else self.what
+        return f"{self.origin}:{self.column or '*'}: {what}; {self.mend}"
 
 
 class ImportRefusedError(Exception):

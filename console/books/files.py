@@ -12,14 +12,14 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from console.books import letters
 from console.books.faults import Fault, Origin
 from console.books.rows import BOOKS, safe_column
-from console.books.shape import find_shape, letter_of
+from console.books.shape import Shape, find_shape, letter_of
 from console.books.sheets import UnreadableError, read_workbook
 from console.books.titles import book_of
 from console.books.workbook import Table, read_tables
@@ -57,6 +57,8 @@ class Book:
     named: frozenset[str]
     #: Rows that are titles, totals or notes.
     passed_over: tuple[int, ...] = ()
+    #: Where a sheet shows each column: by its name, the letter; a JSON document shows nothing.
+    letters: Mapping[str, str] = field(default_factory=dict)
 
     def origin(self, row: int) -> Origin:
         return Origin(self.source.name, self.name, row)
@@ -245,7 +247,16 @@ def _read_csv(name: str, source: Source, text: str, faults: list[Fault]) -> list
     ids = (
         filled[row].get(at, "") for row in shape.rows for at, name in shape.columns.items() if name == "id"
     )
-    return [Book(name, source, tuple(rows), frozenset(id_.strip() for id_ in ids), shape.passed_over)]
+    return [
+        Book(
+            name,
+            source,
+            tuple(rows),
+            frozenset(id_.strip() for id_ in ids),
+            shape.passed_over,
+            _letters(shape),
+        )
+    ]
 
 
 def _split_csv(name: str, source: Source, text: str, faults: list[Fault]) -> dict[int, list[str]] | None:
@@ -298,7 +309,22 @@ def _read_table(source: Source, table: Table, faults: list[Fault]) -> Book:
         texts = {column: letters.as_standard(cell) for column, cell in cells.items()}
         _take_cells(Origin(source.name, table.book, row), texts, rows, faults)
     named = frozenset(cells.get("id", "").strip() for _, cells in table.rows)
-    return Book(table.book, source, tuple(rows), named, table.shape.passed_over)
+    return Book(table.book, source, tuple(rows), named, table.shape.passed_over, _letters(table.shape))
+
+
+def _letters(shape: Shape) -> dict[str, str]:
+    return {column: letter_of(at) for at, column in shape.columns.items()}
+
+
+def with_cells(books: Sequence[Book], faults: Iterable[Fault]) -> list[Fault]:
+    """Return the faults, each with the cell that a sheet shows it in."""
+    letters_of = {(book.source.name, book.name): book.letters for book in books}
+    return [
+        replace(fault, cell=f"{letter}{fault.origin.row}")
+        if (letter := letters_of.get((fault.origin.file, fault.origin.table), {}).get(fault.column))
+        else fault
+        for fault in faults
+    ]
 
 
 def _take_cells(

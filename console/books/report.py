@@ -15,6 +15,7 @@ import click
 
 from console.books import checks, store
 from console.books.checks import Key, Ledger, Line
+from console.books.chinese import say_chinese
 from console.books.faults import Fault, Origin
 from console.books.files import Book, Source
 from console.books.rows import BOOKS
@@ -176,13 +177,14 @@ def _some(words: Sequence[str]) -> str:
     return ", ".join(words[:KEYS_SHOWN_MAX]) + (f" and {more} more (--json lists them)" if more > 0 else "")
 
 
-def say_faults(faults: list[Fault], *, as_json: bool) -> None:
+def say_faults(faults: list[Fault], *, as_json: bool, in_chinese: bool) -> None:
+    """Say what is wrong: lines on standard error, or a JSON document on standard output."""
     shown = faults[:FAULTS_SHOWN_MAX]
     if as_json:
         errors = [
             {
                 "file": fault.origin.file, "table": fault.origin.table, "row": fault.origin.row,
-                "column": fault.column, "what": fault.what, "mend": fault.mend,
+                "column": fault.column, "cell": fault.cell or None, "what": fault.what, "mend": fault.mend,
             }
             for fault in shown
         ]  # fmt: skip
@@ -190,5 +192,10 @@ def say_faults(faults: list[Fault], *, as_json: bool) -> None:
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     for fault in shown:
-        click.echo(str(fault), err=True)
-    click.echo(f"{len(faults)} faults; nothing was written", err=True)
+        click.echo(say_chinese(fault) if in_chinese else str(fault), err=True)
+    total = (
+        f"共 {len(faults)} 处错误，什么也没有写入"
+        if in_chinese
+        else f"{len(faults)} faults; nothing was written"
+    )
+    click.echo(total, err=True)

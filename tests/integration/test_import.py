@@ -310,7 +310,9 @@ def test_a_consent_that_ended_in_the_console_stays_ended_whatever_an_old_file_sa
     # Nor by a spreadsheet that cut the time a little.
     lines = [BOOK_LINES["consents"][0], "h-1201,watch,本人,2025-11-01T08:59+08:00,"]
     refused = run(write_folder(tmp_path / "cut", consents=lines))
-    assert refused.exit_code == 1 and "consents.csv:2:given_at: is before a withdrawal" in refused.stderr
+    assert (
+        refused.exit_code == 1 and "consents.csv:2:given_at: cell D2 is before a withdrawal" in refused.stderr
+    )
     lines[1] = "h-1201,watch,本人,2025-11-21T08:59+08:00,"
     assert run(write_folder(tmp_path / "anew", consents=lines)).exit_code == 0
     assert len(read(database_url, "SELECT 1 FROM consents WHERE withdrawn_at IS NULL")) == 1
