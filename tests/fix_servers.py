@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -25,15 +26,22 @@ from pathlib import Path
 START_WITHIN_S = 60.0
 STOP_WITHIN_S = 20.0
 _POLL_S = 0.02
+#: Below those that Linux gives to whoever connects, above those that browsers refuse.
+_PORTS = range(20_000, 32_000)
 #: PostgreSQL refuses to run as root; this account owns nothing and exists on every Debian.
 _UNPRIVILEGED = ("nobody", "nogroup")
 
 
 def free_port() -> int:
-    """Return a loopback TCP port that nobody listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """Return a loopback TCP port that nobody listened on a moment ago, and no outgoing connection can take since.
+
+    Drawn beside the seed of the tests, which is the same in every process of theirs.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def accepts(port: int) -> bool:

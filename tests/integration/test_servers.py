@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 
 from tests.fix_broker import Broker
 from tests.fix_database import DatabaseServer
-from tests.fix_servers import postgres_server, wait_until
+from tests.fix_servers import free_port, postgres_server, wait_until
 
 
 def test_the_server_is_what_its_name_says(database_server: DatabaseServer, empty_database_url: str) -> None:
@@ -18,6 +19,11 @@ def test_the_server_is_what_its_name_says(database_server: DatabaseServer, empty
         assert row is not None
         assert ("timescaledb" in row[0]) == (database_server.kind == "timescale")
         assert connection.info.server_version >= 180_000
+
+
+def test_nobody_who_connects_is_given_a_port_that_was_said_to_be_free() -> None:
+    first, _ = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    assert all(free_port() < int(first) for _ in range(20))
 
 
 def test_a_fresh_database_has_the_newest_schema_and_none_of_the_last_tests_rows(database_url: str) -> None:
