@@ -30,6 +30,8 @@ _LONG_FILES = (
     "test_look.py",
     "test_voice_calls.py",
     "test_alerts_kills.py",
+    "test_ingest_crashes.py",
+    "test_who_may.py",
     "test_watched_community.py",
     "test_ten_thousand_homes.py",
     "test_keys_work.py",
