@@ -124,7 +124,8 @@ def press(
             return _answer(request, token, language, KioskStep.GONE, status=404)
         connection.execute(_SQL["kiosk_lock"], {"id": kiosk["id"]})
         if _is_busy(connection, kiosk, services.wall_now()):
-            return _answer(request, token, language, KioskStep.BUSY, status=429)
+            line = load_duty_line(connection, community_id=kiosk["community_id"])
+            return _answer(request, token, language, KioskStep.BUSY, line=line, status=429)
         errors, reached = _take(connection, services, kiosk, step, code=code, door=door, days=days, way=way)
     if reached is None:
         return _answer(request, token, language, step, form=FormView(values, errors), status=422)

@@ -126,7 +126,7 @@ def take_scene(studio: Studio) -> None:
         studio.go(page, "/morning/print")
         page.emulate_media(media="print")
         # A screen has no margins; a sheet has the ones the printer gives it.
-        page.add_style_tag(content="main { padding: 14mm; } .strip { padding-inline: 14mm; }")
+        page.add_style_tag(content="main { padding: 14mm; } .strip, .print-line { padding-inline: 14mm; }")
         studio.take(page, "print")
     with studio.page("property_clerk", width=390, height=844) as page:
         studio.go(page, "/alarms")

@@ -374,9 +374,14 @@ def test_codes_and_cards_of_elsewhere_lost_or_replaced_are_not_known(world: Worl
 
 def test_guessing_stops_a_terminal_for_a_while_and_nothing_is_taken(world: World) -> None:
     path, code, hall = kiosk_of(world), code_of(world), world.browser()
+    world.write(
+        "INSERT INTO duty_lines VALUES ('wenchang', '0571-8800 1234', '24 小时', %s, 'test')", world.now
+    )
     wrong = [press(hall, path, "well", code=f"{number:08}").status_code for number in range(11)]
     assert wrong == [422] * 10 + [429]
-    assert press(hall, path, "well", code=code).status_code == 429
+    stopped = press(hall, path, "well", code=code)
+    assert stopped.status_code == 429 and "0571-8800 1234" in stopped.text, "who waits here can still ring"
+    assert "0571-8800 1234" in hall.get(f"{path}/noted").text
     assert words_of(world) == []
     other = kiosk_of(world, "7 栋大堂")
     assert press(hall, other, "well", code=code).status_code == 303, "another terminal is not stopped"
