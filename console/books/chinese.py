@@ -402,7 +402,7 @@ _SAID: Mapping[str, str] = {
     "leave the row out, or name its community":
         "请删去这一行，或写它所在的社区",
 }  # fmt: skip
-_OFFERED = re.compile(r"'[a-z_]+' \(([^)]+)\)")
+_OFFERED = re.compile(r"'?\b[a-z_]+'? \(([^)]+)\)")
 _STORED = re.compile(r"[a-z][a-z_]*(?:\.csv)?")
 
 

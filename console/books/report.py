@@ -34,7 +34,7 @@ class Counts:
     changed: int
     same: int
     missing: tuple[Key, ...]
-    #: Of the new and the changed, those that got an end they did not have.
+    #: Of the changed, those that got an end they did not have.
     ended: int
     new_keys: tuple[Key, ...]
     changes: tuple[tuple[Origin, tuple[str, ...]], ...]
@@ -64,15 +64,15 @@ def count_changes(ledger: Ledger, name: str, missing: Sequence[Key]) -> Counts:
     changed = [(line, origin) for line, origin in lines if line.is_changed]
     return Counts(
         len(new), len(changed), len(lines) - len(new) - len(changed), tuple(missing),
-        sum(_ends(line) for line in new) + sum(_ends(line) for line, _ in changed),
+        sum(_ends(line) for line, _ in changed),
         tuple(tuple(line.row[column] for column in BOOKS[name].key) for line in new),
         tuple((origin, _changed_columns(line)) for line, origin in changed),
     )  # fmt: skip
 
 
 def _ends(line: Line) -> bool:
-    before = line.stored or {}
-    return any(line.row.get(column) is not None and before.get(column) is None for column in _ENDS)
+    assert line.stored is not None
+    return any(line.row.get(column) is not None and line.stored[column] is None for column in _ENDS)
 
 
 def _changed_columns(line: Line) -> tuple[str, ...]:

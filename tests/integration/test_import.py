@@ -143,6 +143,9 @@ def test_a_folder_of_books_goes_in_and_ingest_watches_the_door(
     result = run(write_folder(tmp_path / "books"), "--json")
     assert result.exit_code == 0, result.output
     tables = report_of(result)["tables"]
+    assert {table["ended"] for table in tables.values()} == {0}, (
+        "a lease that is new with its end has not ended"
+    )
     assert {name: table["new"] for name, table in tables.items()} == {
         name: len(lines) - 1 for name, lines in BOOK_LINES.items()
     }
