@@ -58,9 +58,5 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def routes_in(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
-    """Return the routes with functions of ours, those of included routers too."""
-    for route in routes:
-        if isinstance(route, APIRoute):
-            yield route
-        elif (inner := getattr(route, "original_router", None)) is not None:
-            yield from routes_in(inner.routes)
+    """Return the routes with functions of ours; files are not."""
+    return (route for route in routes if isinstance(route, APIRoute))

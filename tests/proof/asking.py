@@ -168,9 +168,7 @@ def _walk(routes: list[BaseRoute]) -> Iterator[APIRoute]:
     for route in routes:
         if isinstance(route, APIRoute):
             yield route
-        elif (inner := getattr(route, "original_router", None)) is not None:
-            yield from _walk(inner.routes)
-        else:
+        else:  # an included router would have its routes built a second time
             assert isinstance(route, Mount) and route.path == "/static", route
 
 
