@@ -56,3 +56,37 @@ SELECT v.site_id, v.kind, v.retired_at FROM devices v WHERE v.id = %(device_id)s
 -- name: agreed
 -- whether the home agreed to be watched
 SELECT 1 FROM consents WHERE household_id = %(household_id)s AND purpose = 'watch' AND withdrawn_at IS NULL
+
+-- name: cards
+-- the cards of a home that hold, those that begin later, and those lost or given back within half a year
+SELECT c.token, c.class, c.valid_to, c.lost_at, c.valid_to IS NULL OR c.valid_to > %(now)s AS holds, i.name
+FROM credentials c LEFT JOIN person_identities i ON i.person_id = c.person_id
+WHERE c.household_id = %(household_id)s AND c.class IN ('resident', 'family')
+  AND (c.valid_to IS NULL OR c.valid_to > %(now)s - interval '183 days')
+ORDER BY holds DESC, c.class DESC, c.token LIMIT 200
+
+-- name: holders
+-- who can carry a card of a home: who lives there, then the family that is asked about it
+SELECT p.id, i.name, 'resident' AS class FROM persons p LEFT JOIN person_identities i ON i.person_id = p.id
+WHERE p.household_id = %(household_id)s AND p.relation = 'resident'
+UNION ALL
+SELECT k.person_id, i.name, 'family' FROM household_contacts k JOIN persons p ON p.id = k.person_id
+LEFT JOIN person_identities i ON i.person_id = k.person_id
+WHERE k.household_id = %(household_id)s AND k.role = 'family'
+  AND NOT (p.relation = 'resident' AND p.household_id = %(household_id)s)
+ORDER BY class DESC, id
+
+-- name: card
+-- whether this desk's community knows a card
+SELECT 1 FROM credentials WHERE token = %(token)s
+
+-- name: card_end
+-- one of the home's cards counts no more; a lost one stays lost
+UPDATE credentials SET valid_to = greatest(%(now)s, coalesce(valid_from + interval '1 second', %(now)s))
+WHERE household_id = %(household_id)s AND token = %(token)s AND class IN ('resident', 'family') AND lost_at IS NULL
+  AND (valid_to IS NULL OR valid_to > %(now)s)
+RETURNING token
+
+-- name: told
+-- whether the home agreed that its family is told
+SELECT 1 FROM consents WHERE household_id = %(household_id)s AND purpose = 'notify_family' AND withdrawn_at IS NULL

@@ -30,6 +30,11 @@ def _plain(typed: str) -> str:
     return "".join(character for character in typed if not character.isspace() and character != "-")
 
 
+def handle_of(token: str) -> str:
+    """Return what stands for a card in an address: its hash's beginning, because addresses stand in histories."""
+    return hash_code(b"card", token).hex()[:16]
+
+
 def edge_key(services: Services) -> str | None:
     """The edge's key of credential tokens, where the console was given it."""
     found = services.settings.edge_credential_key

@@ -7,9 +7,10 @@ from typing import Any
 from console.books.forms import mark_of, new_id
 from console.books.rows import BOOKS
 from console.loaders.households import LoadedHousehold
+from console.residents import handle_of
 from console.scope import mask_name, mask_phone
 from console.seat import Seat
-from console.views.household_books import BookDoor, BookPerson, BooksPage
+from console.views.household_books import BookCard, BookDoor, BookPerson, BooksPage
 from console.views.parts import Choice, Form
 from kaimen.database import Connection, queries
 
@@ -38,6 +39,7 @@ def load_books(
     people = connection.execute(SQL["people"], values).fetchall()
     contacts = connection.execute(SQL["contacts"], values).fetchall()
     doors = connection.execute(SQL["doors"], values).fetchall()
+    cards = connection.execute(SQL["cards"], values).fetchall()
 
     def typed(name: str) -> Form:
         return form if form is not None and part == name else Form()
@@ -72,6 +74,13 @@ def load_books(
         free_devices=_choices(connection, "free_devices", values),
         gateways=_choices(connection, "gateways", values),
         missing=_missing(connection, values, row, people, contacts, doors),
+        then=_then(connection, values, contacts, doors, cards),
+        cards=tuple(_card(item, home.name.id) for item in cards),
+        holders=tuple(
+            Choice(item["id"], f"{mask_name(item['name'] or '')}|{item['class']}")
+            for item in connection.execute(SQL["holders"], values)
+        ),
+        new_card=typed("new_card"),
     )
 
 
@@ -107,3 +116,24 @@ def _missing(
         "consent": agreed and home["watched_from"] is not None,
     }
     return tuple(step for step, done in steps.items() if not done)
+
+
+def _then(
+    connection: Connection, values: dict[str, Any], contacts: list[Any], doors: list[Any], cards: list[Any]
+) -> tuple[str, ...]:
+    """Return what can follow: a card for a door that reads cards, and family words where family is named."""
+    reads_cards = any(item["kind"] == "controller" for item in doors)
+    has_card = any(item["class"] == "resident" and item["holds"] for item in cards)
+    has_family = any(item["role"] == "family" for item in contacts)
+    steps = {
+        "card": has_card or not reads_cards,
+        "family": not has_family or connection.execute(SQL["told"], values).fetchone() is not None,
+    }
+    return tuple(step for step, done in steps.items() if not done)
+
+
+def _card(row: dict[str, Any], household_id: str) -> BookCard:
+    return BookCard(
+        row["token"][-4:], row["class"], mask_name(row["name"] or ""), row["valid_to"], row["lost_at"], row["holds"],
+        f"/households/{household_id}/books/cards/{handle_of(row['token'])}" if row["holds"] else None,
+    )  # fmt: skip

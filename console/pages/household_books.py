@@ -114,12 +114,13 @@ def _person(**typed: str) -> dict[str, str]:
 def _write(
     seat: Seat, household_id: str, rows: Rows, *, action: str, sites: set[str],
     was: tuple[str, tuple[Any, ...], str] | None = None, people: frozenset[str] = frozenset(),
-    wrong: Mapping[str, str] | None = None, **detail: Any,
+    wrong: Mapping[str, str] | None = None, check: Callable[[Ledger], None] = lambda _: None, **detail: Any,
 ) -> None:  # fmt: skip
     """Write rows of one home with their trace.
 
     ``sites`` are those of this desk's community, ``people`` persons it may change beside new ones. ``was`` is the
-    book, key and mark of the row a form was filled in from, ``wrong`` what its page found already.
+    book, key and mark of the row a form was filled in from, ``wrong`` what its page found already; ``check`` sees what
+    is stored before anything is written, and may refuse it.
 
     Raises
     ------
@@ -136,6 +137,7 @@ def _write(
                 raise FormRefusedError({"": _CHANGED})
         if any(line.stored and line.stored["site_id"] not in sites for line, _ in ledger.of_files("devices")):
             raise FormRefusedError({"device_id": "device_elsewhere"})
+        check(ledger)
         if not _is_own(ledger, household_id, sites, people):
             raise not_here()
 
@@ -159,7 +161,7 @@ def _is_own(ledger: Ledger, household_id: str, sites: set[str], people: frozense
     lines = [line for line, _ in places]
     homes = [
         line.row["household_id"]
-        for book in ("household_doors", "contacts")
+        for book in ("household_doors", "contacts", "credentials")
         for line, _ in ledger.of_files(book)
     ]
     return (
@@ -204,7 +206,7 @@ def _show(
     )  # fmt: skip
 
 
-def _change(
+def change(
     seat: Seat, household_id: str, part: str, typed: Mapping[str, str], make: Callable[[Connection], dict[str, Any]],
     *, action: str, notice: str,
 ) -> Response:  # fmt: skip
@@ -250,7 +252,7 @@ def change_home(
         cells = {"id": household_id, "site_id": row["site_id"], **typed, "grid": typed["grid"] or "-"}
         return {"rows": {"households": [cells]}, "was": ("households", (household_id,), mark)}
 
-    return _change(
+    return change(
         seat, household_id, "home", typed, make, action="household_corrected", notice="notice.books_changed"
     )
 
@@ -277,7 +279,7 @@ def add_person(
         }
 
     typed = {**person, "hearing": hearing}
-    return _change(
+    return change(
         seat, household_id, "new_person", typed, make, action="resident_added", notice="notice.books_changed"
     )
 
@@ -292,7 +294,7 @@ def _fresh(id_: str) -> str:
     return id_
 
 
-def _resident(connection: Connection, household_id: str, person_id: str) -> dict[str, Any]:
+def resident_of(connection: Connection, household_id: str, person_id: str) -> dict[str, Any]:
     rows = connection.execute(SQL["people"], {"household_id": household_id}).fetchall()
     found = next((row for row in rows if row["id"] == person_id), None)
     if found is None:
@@ -309,14 +311,14 @@ def change_person(
     person = _person(name=name, birth_year=birth_year, phone=phone, hearing=hearing, language=language)
 
     def make(connection: Connection) -> dict[str, Any]:
-        _resident(connection, household_id, resident_id)
+        resident_of(connection, household_id, resident_id)
         cells = {"id": resident_id, "household_id": household_id, "relation": "resident", **person}
         return {
             "rows": {"persons": [cells]}, "people": frozenset({resident_id}), "person": resident_id,
             "was": ("persons", (resident_id,), mark),
         }  # fmt: skip
 
-    return _change(
+    return change(
         seat, household_id, f"person:{resident_id}", {**person, "hearing": hearing}, make,
         action="resident_corrected", notice="notice.books_changed",
     )  # fmt: skip
@@ -327,11 +329,11 @@ def person_left(seat: Guard, household_id: HouseholdId, resident_id: PathId) -> 
     """Somebody lives there no more. Whether the home is watched is hers and the others' to say: consents stand."""
 
     def make(connection: Connection) -> dict[str, Any]:
-        _resident(connection, household_id, resident_id)
+        resident_of(connection, household_id, resident_id)
         cells = {"id": resident_id, "household_id": "-", "relation": "resident"}
         return {"rows": {"persons": [cells]}, "people": frozenset({resident_id}), "person": resident_id}
 
-    return _change(
+    return change(
         seat,
         household_id,
         f"person:{resident_id}",
@@ -376,7 +378,7 @@ def add_contact(
             "wrong": {} if who else _named(typed),
         }  # fmt: skip
 
-    return _change(
+    return change(
         seat, household_id, "new_contact", typed, make, action="contact_added", notice="notice.books_changed"
     )
 
@@ -426,7 +428,7 @@ def change_contact(
             "was": ("contacts", (household_id, person_id, role), mark),
         }  # fmt: skip
 
-    return _change(
+    return change(
         seat, household_id, f"contact:{role}:{person_id}", typed, make, action="contact_corrected",
         notice="notice.books_changed",
     )  # fmt: skip
@@ -477,7 +479,7 @@ def add_door(
         )  # fmt: skip
         return {"rows": rows, "device": typed["device_id"], "replaces": replaces or None}
 
-    return _change(
+    return change(
         seat, household_id, "new_door", typed, make, action="door_added", notice="notice.books_door"
     )
 
@@ -498,4 +500,4 @@ def end_door(seat: Guard, household_id: HouseholdId, device_id: PathId) -> Respo
         row = ended(_door(connection, seat, household_id, device_id), seat.now.isoformat())
         return {"rows": {"household_doors": [row]}, "device": device_id}
 
-    return _change(seat, household_id, "new_door", {}, make, action="door_ended", notice="notice.books_left")
+    return change(seat, household_id, "new_door", {}, make, action="door_ended", notice="notice.books_left")

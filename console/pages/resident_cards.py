@@ -32,17 +32,13 @@ def cards(seat: Guard) -> Response:
         return _answer(connection, seat)
 
 
-def _handle(token: str) -> str:
-    return residents.hash_code(b"card", token).hex()[:16]
-
-
 def _rows(connection: Connection, seat: Seat) -> list[dict[str, Any]]:
     values = {"household_id": home_of(seat.viewer), "now": seat.now}
     return connection.execute(_SQL["cards"], values).fetchall()
 
 
 def _token(connection: Connection, seat: Seat, handle: str) -> str:
-    found = [row["token"] for row in _rows(connection, seat) if _handle(row["token"]) == handle]
+    found = [row["token"] for row in _rows(connection, seat) if residents.handle_of(row["token"]) == handle]
     if not found:
         raise not_here()
     return str(found[0])
@@ -83,7 +79,9 @@ def _card(row: dict[str, Any]) -> CardRow:
         mine=row["class"] == "resident",
         valid_to=row["valid_to"],
         lost_at=row["lost_at"],
-        url=f"/resident/cards/{_handle(row['token'])}" if can_end and row["lost_at"] is None else None,
+        url=f"/resident/cards/{residents.handle_of(row['token'])}"
+        if can_end and row["lost_at"] is None
+        else None,
     )
 
 

@@ -45,10 +45,24 @@ class BookDoor:
 
 
 @dataclass(frozen=True, slots=True)
+class BookCard:
+    """A card somebody of the home carries or carried; ``url`` is where it is ended, None where it is."""
+
+    ending: str  # of its token: the number is nowhere
+    kind: str
+    name: str  # masked
+    valid_to: datetime | None = None
+    lost_at: datetime | None = None
+    holds: bool = True
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BooksPage:
     """One home's books; ``missing`` are the steps without which nobody watches it, in the order in which they are done.
 
-    ``stored`` is what stands now in fields that somebody else changed meanwhile.
+    ``then`` are those that follow where the home wants them. ``stored`` is what stands now in fields that somebody else
+    changed meanwhile.
     """
 
     household: HouseholdName
@@ -67,6 +81,10 @@ class BooksPage:
     free_devices: tuple[Choice, ...]
     gateways: tuple[Choice, ...]
     missing: tuple[str, ...]
+    then: tuple[str, ...] = ()
+    cards: tuple[BookCard, ...] = ()
+    holders: tuple[Choice, ...] = ()
+    new_card: Form = field(default_factory=Form)
 
 
 TEMPLATES["household_new.html"] = (NewHomePage, "/households/new")

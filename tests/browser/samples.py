@@ -29,7 +29,7 @@ from console.views import sign_in as sign_in_views
 from console.views import tasks as tasks_views
 from console.views import tickets as tickets_views
 from console.views.doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
-from console.views.household_books import BookDoor, BookPerson, BooksPage, NewHomePage
+from console.views.household_books import BookCard, BookDoor, BookPerson, BooksPage, NewHomePage
 from console.views.phones import HomePhonePage, PhonePerson
 from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from kaimen.vocabulary import (
@@ -1313,7 +1313,13 @@ def books_page() -> object:
         (view_parts.Choice("grid_worker:p-grid", "孙立新|grid_worker"),),
         (BookDoor("bh-d-3-1-1201", "3-1-1201", "dwelling", ago(hours=900)), BookDoor("bh-u-3-1", "", "shared", None)),
         view_parts.Form({"device_id": "装"}, {"device_id": "device_form"}), (view_parts.Choice("bh-d-9", "9-1-101"),),
-        (view_parts.Choice("bh-g003", "3 栋"),), ("contact", "consent"),
+        (view_parts.Choice("bh-g003", "3 栋"),), ("contact", "consent"), ("card", "family"),
+        (
+            BookCard("7q2a", "resident", "王*英", url="/households/h-wang/books/cards/" + "0" * 16),
+            BookCard("x4mk", "family", "王*明", valid_to=ago(hours=30), lost_at=ago(hours=30), holds=False),
+        ),
+        (view_parts.Choice("p-h-wang", "王*英|resident"), view_parts.Choice("p-son", "王*明|family")),
+        view_parts.Form({"whose": "p-son"}, {"card": "card_taken"}),
     )  # fmt: skip
 
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from console.residents import handle_of
 from console.words import load_catalogue
+from edge.credentials import token_of
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
@@ -166,3 +168,66 @@ def test_two_clerks_at_one_home_the_second_is_told_what_it_is_now(world: World) 
     late = world.post(clerk, f"{WANG}/home", **fields | {"grid": "8"})
     assert late.status_code == 409 and "已被改为：7" in late.text and 'value="8"' in late.text
     assert world.rows("SELECT grid FROM households WHERE id = 'h-wang'") == [{"grid": "7"}]
+
+
+def test_a_card_is_given_out_lost_and_taken_back_and_its_number_is_kept_nowhere(
+    database_url: str, manual_clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAIMEN_EDGE_CREDENTIAL_KEY", "a key of this edge")
+    world = build_world(database_url, manual_clock)
+    clerk = world.browser("clerk")
+    number = "04AB77120099"
+    said = {"card": number, "whose": "p-h-wang"}
+    for wrong, word in (
+        ({"card": ""}, "required"),
+        ({"card": "04 AB"}, "card_form"),
+        ({"whose": "p-h-sun"}, "required"),
+    ):
+        refused = world.post(clerk, f"{WANG}/cards", **said | wrong)
+        assert refused.status_code == 422 and zh(f"error.{word}") in refused.text
+        assert number not in refused.text, "it stands on no answer"
+    begun = world.now
+    for _ in range(2):  # a double tap is one card, and counts since the first
+        assert world.post(clerk, f"{WANG}/cards", **said).status_code == 303
+        world.clock.advance_to(world.clock.now_ms() + 1_000)
+    site = world.rows("SELECT site_id FROM households WHERE id = 'h-wang'")[0]["site_id"]
+    token = token_of("a key of this edge", site, number)
+    kept = "SELECT class, household_id, person_id, valid_from, valid_to FROM credentials WHERE token = %s"
+    card = {"class": "resident", "household_id": "h-wang", "person_id": "p-h-wang", "valid_from": begun}
+    assert world.rows(kept, token) == [card | {"valid_to": None}]
+    sun = "/households/h-sun/books"
+    other = world.post(clerk, f"{sun}/cards", card=number, whose="p-h-sun")
+    assert other.status_code == 422 and zh("error.card_taken") in other.text
+    handle = handle_of(str(token))
+    assert world.post(clerk, f"{sun}/cards/{handle}/lost").status_code == 404, "another home's"
+    assert f"{WANG}/cards/{handle}/end" in clerk.get(WANG).text
+    ended = world.now
+    for _ in range(2):
+        assert world.post(clerk, f"{WANG}/cards/{handle}/end").status_code == 303
+        world.clock.advance_to(world.clock.now_ms() + 1_000)
+    assert world.rows(kept, token) == [card | {"valid_to": ended}]
+    again = world.post(clerk, f"{WANG}/cards", **said)
+    assert again.status_code == 422 and zh("error.card_taken") in again.text, "what it opened stays hers"
+    assert world.post(clerk, f"{WANG}/cards", card="04AB77120100", whose="p-h-wang").status_code == 303
+    second = handle_of(str(token_of("a key of this edge", site, "04ab77120100")))
+    for _ in range(2):
+        assert world.post(clerk, f"{WANG}/cards/{second}/lost").status_code == 303
+    notes = world.rows("SELECT kind FROM desk_notes WHERE household_id = 'h-wang'")
+    assert notes == [{"kind": "card_lost"}], "somebody still has to block it at the doors"
+    trace = world.rows(
+        "SELECT action, detail::text AS told FROM audit_entries WHERE object_id = 'h-wang' ORDER BY id"
+    )
+    assert [row["action"] for row in trace if row["action"].startswith("card_")] == [
+        "card_entered", "card_entered", "card_returned", "card_entered", "card_lost",
+    ]  # fmt: skip
+    assert not [row for row in trace if "04AB7712" in row["told"]]
+    for stranger in ("watcher", "clerk-b"):
+        assert world.post(world.browser(stranger), f"{WANG}/cards", **said).status_code in (403, 404)
+    world.close()
+
+
+def test_without_the_key_of_the_edge_a_card_number_is_not_taken_in(world: World) -> None:
+    clerk = world.browser("clerk")
+    refused = world.post(clerk, f"{WANG}/cards", card="04AB77120099", whose="p-h-wang")
+    assert refused.status_code == 422 and zh("error.no_card_key") in refused.text
+    assert not world.rows("SELECT 1 FROM credentials WHERE token LIKE '%%04AB7712%%'")
