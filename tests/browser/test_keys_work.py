@@ -304,3 +304,29 @@ def test_an_auditor_sees_the_chain_whole_a_closing_too_quick_and_judges_a_look(
     hands.to(tag="button", value="justified")
     hands.send("/audit*")
     assert "案卷和时间相符" in hands.main()
+
+
+def test_a_clerk_corrects_a_home_and_gives_out_a_card(street: Street, sit: Sit) -> None:
+    world, hands = street.world, sit()
+    hands.sign_in("clerk", then="/alarms")
+    books = "/households/h-sun/books"
+    hands.begin(books)
+    hands.skip()
+    hands.write("7", name="grid", action=f"{books}/home")
+    hands.to(tag="button", action=f"{books}/home")
+    hands.send(books)
+    assert world.rows("SELECT grid FROM households WHERE id = 'h-sun'")[0]["grid"].endswith("7")
+    hands.open(f"{books}/cards")
+    hands.write("04 AB", name="card")
+    hands.enter(f"{books}/cards")
+    # The error takes the focus to the field, which is empty again: a number stands on no page.
+    hands.page.wait_for_function("() => document.activeElement?.name === 'card'")
+    assert hands.at()["value"] == ""
+    hands.is_sound()
+    hands.type("c_abcdefgh234567aa")
+    hands.enter(books)
+    hands.page.wait_for_selector("[role=status]")
+    assert hands.at(), "the focus was lost"
+    assert world.rows("SELECT person_id FROM credentials WHERE token = 'c_abcdefgh234567aa'") == [
+        {"person_id": "p-h-sun"}
+    ]
