@@ -32,7 +32,7 @@ from tests.fix_servers import NatsServer, nats_server, speaks_mqtt, wait_until
 from tests.integration.ingest_street import BEGIN_MS, Publisher, lay_out
 from tests.kills.found import FoundAt, format_table
 from tests.kills.ingest_life import is_cut, live_edge, live_ingest
-from tests.kills.life import start
+from tests.kills.life import has_ended, start
 from tests.kills.sessions import make_session
 from tests.kills.street_days import HOMES, Step, live_days
 
@@ -144,9 +144,8 @@ class _Lives:
 
     def look_after(self) -> None:
         """Start it again if it was cut; another end is a fault."""
-        if self._process.is_alive():
+        if not has_ended(self._process):
             return
-        self._process.join()
         if self._process.exitcode == _NOBODY_KNOWS:
             # Says nothing of the service: who starts the lives, and hears how they end, is gone itself.
             raise RuntimeError("the process that starts lives was ended by somebody")
@@ -165,7 +164,7 @@ class _Lives:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
         self._process.kill()
-        self._process.join(20)
+        has_ended(self._process, within_s=20)
 
 
 @dataclass

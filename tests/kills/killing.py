@@ -12,7 +12,7 @@ from pathlib import Path
 from alerts.faults import POINTS
 from kaimen.clock import as_ms
 from tests.kills.found import FoundAt, format_table
-from tests.kills.life import CONTEXT, STEPS, Life, live, start, wall_after
+from tests.kills.life import CONTEXT, STEPS, Life, has_ended, live, start, wall_after
 from tests.unit.alerts.receiver import Receiver, run_receiver
 from tests.unit.alerts.town import MORNING, Town
 
@@ -138,7 +138,7 @@ class Killing:
             cut = cuts[lives] if lives < len(cuts) else ""
             reached = CONTEXT.Value("i", step)
             process = start(live, self._life(lives), step, cut, reached)
-            process.join(LIFE_WITHIN_S)
+            has_ended(process, within_s=LIFE_WITHIN_S)
             if process.exitcode not in (0, -signal.SIGKILL):
                 raise AssertionError(f"a life ended with {process.exitcode} at {cut or 'no place'}")
             self.kills += process.exitcode != 0

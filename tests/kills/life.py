@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -216,11 +217,23 @@ CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["tests.kills.life"])
 
 
+#: Whoever starts a process asks all others how they ended; of two threads that ask at once one is told nothing.
+_ASKING = threading.Lock()
+
+
 def start(target: Callable[..., None], *args: object) -> Any:
     """Start a process of this file's own functions."""
     process = CONTEXT.Process(target=target, args=args, daemon=True)  # type: ignore[attr-defined]
-    process.start()
+    with _ASKING:
+        process.start()
     return process
+
+
+def has_ended(process: Any, within_s: float = 0.0) -> bool:
+    """Say whether a started process has ended, or does so within some seconds; its exit code is known then."""
+    wait([process.sentinel], within_s)
+    with _ASKING:
+        return not process.is_alive()
 
 
 def wall_after(kills: int) -> int:
