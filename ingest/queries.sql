@@ -246,7 +246,8 @@ ON CONFLICT (device_id) DO UPDATE
 SET implausible_heartbeats = device_tallies.implausible_heartbeats + excluded.implausible_heartbeats;
 
 -- name: load_losses
-SELECT device_no, boot, first_seq FROM boot_losses;
+SELECT device_no, boot, first_seq FROM boot_losses
+WHERE (%(sites)s::text[] IS NULL OR device_no IN (SELECT no FROM devices WHERE site_id = ANY (%(sites)s::text[])));
 
 -- name: write_check_held
 -- A check that waits; one that waits already keeps the end of its wait.
@@ -321,14 +322,18 @@ WITH began AS (
 )
 SELECT outage_id FROM fact;
 
+-- name: load_sites
+SELECT id, community_id FROM sites ORDER BY id;
+
 -- name: load_devices
--- Devices (NULL: all) with what is asked of their community.
+-- Devices (NULL: all) of some sites (NULL: all) with what is asked of their community.
 SELECT d.no, d.id, d.site_id, d.kind, d.gateway_id, d.supervision_s, d.registered_at, d.retired_at, c.commissioning_s
 FROM devices d JOIN sites s ON s.id = d.site_id JOIN communities c ON c.id = s.community_id
-WHERE %(devices)s::text[] IS NULL OR d.id = ANY (%(devices)s::text[]);
+WHERE (%(devices)s::text[] IS NULL OR d.id = ANY (%(devices)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR d.site_id = ANY (%(sites)s::text[]));
 
 -- name: load_households
--- Households (NULL: all) with their thresholds as they hold now and whether somebody consents to the watch.
+-- Households (NULL: all) of some sites with their thresholds as they hold now and whether somebody consents to the watch.
 SELECT h.no, h.id, h.site_id, h.watched_from, p.thresholds_s,
        EXISTS (
          SELECT 1 FROM consents c
@@ -339,19 +344,24 @@ LEFT JOIN LATERAL (
   SELECT thresholds_s FROM policies p
   WHERE p.id = h.policy_id AND p.valid_from <= %(now)s ORDER BY p.version DESC LIMIT 1
 ) p ON true
-WHERE %(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]);
+WHERE (%(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR h.site_id = ANY (%(sites)s::text[]));
 
 -- name: load_doors
 SELECT household_id, device_id, role, from_at, to_at FROM household_doors
-WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[])
+WHERE (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
 ORDER BY household_id, device_id, from_at NULLS FIRST, role;
 
 -- name: load_households_of_doors
 SELECT DISTINCT household_id FROM household_doors WHERE device_id = ANY (%(devices)s::text[]);
 
 -- name: load_credentials
+-- Those of some homes (NULL: of all homes of some sites, and of nobody).
 SELECT token, class, household_id FROM credentials
-WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]);
+WHERE (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR household_id IS NULL
+       OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
 
 -- name: load_credentials_of_nobody
 -- Those of staff and guards.
@@ -361,16 +371,19 @@ SELECT token, class, household_id FROM credentials WHERE household_id IS NULL;
 SELECT household_id, from_at, to_at FROM absences
 WHERE revoked_at IS NULL AND to_at >= %(since)s
   AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
 ORDER BY household_id, from_at;
 
 -- name: load_verified
 -- People's words that she is well: those that may still matter, and each household's newest.
 SELECT id, household_id, at FROM verified_contacts WHERE at >= %(since)s AND doubted_at IS NULL
   AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
 UNION
 SELECT * FROM (
   SELECT DISTINCT ON (household_id) id, household_id, at FROM verified_contacts WHERE doubted_at IS NULL
     AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+    AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
   ORDER BY household_id, at DESC
 ) newest
 ORDER BY household_id, at, id;
@@ -432,7 +445,8 @@ SELECT * FROM coverage_points WHERE device_no = ANY (%(devices)s::int[]) AND bat
 ORDER BY device_no, boot, seq_last, first_up_ms;
 
 -- name: load_boots
-SELECT * FROM boots;
+SELECT * FROM boots
+WHERE (%(sites)s::text[] IS NULL OR device_no IN (SELECT no FROM devices WHERE site_id = ANY (%(sites)s::text[])));
 
 -- name: load_tail
 -- What was stored of some devices since a batch; nothing older than the instant came late since.
@@ -470,7 +484,8 @@ ORDER BY announced_at, id;
 
 -- name: load_evidence
 -- Of each home as it was seen last: the instant of its newest evidence and its stage.
-SELECT household_id, (extract(epoch FROM evidence_at) * 1000)::bigint, stage FROM household_states;
+SELECT household_id, (extract(epoch FROM evidence_at) * 1000)::bigint, stage FROM household_states
+WHERE (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
 
 -- name: load_standing_checks
 SELECT household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms
@@ -492,7 +507,7 @@ SELECT d.id, greatest(
   (SELECT max(p.last_received_ms) FROM coverage_points p WHERE p.device_no = d.no),
   (SELECT max(b.newest_received_ms) FROM boots b WHERE b.device_no = d.no)
 ) AS heard_ms
-FROM devices d;
+FROM devices d WHERE %(sites)s::text[] IS NULL OR d.site_id = ANY (%(sites)s::text[]);
 
 -- name: forget_points
 -- Folded heartbeats wholly older than the wire protocol's memory.

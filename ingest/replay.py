@@ -87,7 +87,7 @@ def rebuild(
         )
         heard = list(unsaved)
         boots: dict[str, dict[str, BootBase]] = {}
-        for base in _load_boots(connection, device_by_no):
+        for base in _load_boots(connection, book, device_by_no):
             boots.setdefault(base.device_id, {})[base.boot] = base
         loader = Loader(connection, detector, book.device_no, point_of)
         taken, tail = go_on(
@@ -111,10 +111,10 @@ def rebuild(
         causes = Causes(
             book.wiring,
             now_ms=start_ms,
-            heard_ms_by_id=_load_heard(connection),
+            heard_ms_by_id=_load_heard(connection, book),
             standing=outages,
         )
-        losses = Losses(_load_losses(connection, device_by_no))
+        losses = Losses(_load_losses(connection, book, device_by_no))
     grace = Grace(book.registry, held=held)
     restart = Restart(epoch, found, unsound, len(taken), tail)
     return Rebuilt(detector, causes, grace, losses, pulse_ms, counted.count + tail, restart, loader)
@@ -176,8 +176,8 @@ def point_of(device_id: str, row: dict[str, Any]) -> CoveragePoint:
     )  # fmt: skip
 
 
-def _load_boots(connection: Connection, device_by_no: dict[int, str]) -> Iterator[BootBase]:
-    for row in _rows(connection, "load_boots", {}):
+def _load_boots(connection: Connection, book: Book, device_by_no: dict[int, str]) -> Iterator[BootBase]:
+    for row in _rows(connection, "load_boots", {"sites": book.sites}):
         device_id = device_by_no.get(row["device_no"])
         if device_id is not None:
             yield base_of(device_id, row)
@@ -206,7 +206,7 @@ def _load_evidence(connection: Connection, book: Book) -> dict[str, tuple[int, i
     """Return each home's newest evidence and its stage, as readers were shown them last."""
     with connection.cursor(name="rebuild_evidence", binary=True, row_factory=tuple_row) as cursor:
         cursor.itersize = _ROWS_AT_ONCE
-        cursor.execute(_SQL["load_evidence"])
+        cursor.execute(_SQL["load_evidence"], {"sites": book.sites})
         return {home: (at_ms, stage) for home, at_ms, stage in cursor if home in book.household_no}
 
 
@@ -234,10 +234,12 @@ def _load_held(connection: Connection) -> list[CheckHeld]:
     ]  # fmt: skip
 
 
-def _load_losses(connection: Connection, device_by_no: dict[int, str]) -> dict[tuple[str, str], int]:
+def _load_losses(
+    connection: Connection, book: Book, device_by_no: dict[int, str]
+) -> dict[tuple[str, str], int]:
     return {
         (device_by_no[row["device_no"]], boot_text(row["boot"])): row["first_seq"]
-        for row in connection.execute(_SQL["load_losses"]).fetchall()
+        for row in connection.execute(_SQL["load_losses"], {"sites": book.sites}).fetchall()
         if row["device_no"] in device_by_no
     }
 
@@ -252,6 +254,6 @@ def _load_outages(connection: Connection) -> Iterator[StandingOutage]:
         )
 
 
-def _load_heard(connection: Connection) -> dict[str, int]:
-    rows = connection.execute(_SQL["load_heard"]).fetchall()
+def _load_heard(connection: Connection, book: Book) -> dict[str, int]:
+    rows = connection.execute(_SQL["load_heard"], {"sites": book.sites}).fetchall()
     return {row["id"]: row["heard_ms"] for row in rows if row["heard_ms"] is not None}

@@ -341,7 +341,7 @@ class Writing:
 
 
 def _register(book: Book) -> Register:
-    return Register(book.device_no, book.household_no, book.registry.credentials)
+    return Register(book.device_no, book.household_no, book.registry.credentials, book.sites)
 
 
 def _door_turn(turn: Turn) -> DoorTurn:

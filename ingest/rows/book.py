@@ -46,6 +46,8 @@ class BookChanges:
     registry: RegistryChanges
     device_no: Mapping[str, int | None]
     household_no: Mapping[str, int | None]
+    #: The group's sites as they are now; None: all there are.
+    sites: list[str] | None = None
 
     def __bool__(self) -> bool:
         return self.count() > 0
@@ -71,6 +73,8 @@ class Book:
     device_no: dict[str, int]
     household_no: dict[str, int]
     wiring: tuple[Wiring, ...]
+    #: The group's sites; None: all there are. What is read by them is not read for other groups' homes.
+    sites: list[str] | None = None
 
     def device_by_no(self) -> dict[int, str]:
         return {no: device_id for device_id, no in self.device_no.items()}
@@ -79,22 +83,37 @@ class Book:
         """Bring numbers and wiring up to what changed of the registry, which its detector brought up to it."""
         take(self.device_no, changes.device_no)
         take(self.household_no, changes.household_no)
+        self.sites = changes.sites
         if changes.registry.devices:
             self.wiring = tuple(item for item in self.registry.devices.values() if isinstance(item, Wiring))
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Which part of the registry is read, and as of when: one shard group's, with words since ``since_ms``."""
+    """Which part of the registry is read, and as of when: one shard group's, with words since ``since_ms``.
+
+    ``sites`` are the group's, ``near`` all of the communities these belong to; None: all there are.
+    """
 
     now_ms: int
-    group_no: int = 0
-    groups: int = 1
+    sites: list[str] | None = None
+    near: list[str] | None = None
     since_ms: int | None = None
 
-    def has(self, site_id: str) -> bool:
-        """Say whether a site is one of the group's."""
-        return is_of_group(site_id, self.group_no, self.groups)
+    @classmethod
+    def of_group(
+        cls, connection: Connection, group_no: int, groups: int, *, now_ms: int, since_ms: int | None = None
+    ) -> Share:
+        """Ask which sites there are, and take those of a group."""
+        if groups == 1:
+            return cls(now_ms, since_ms=since_ms)
+        community_of = {
+            row["id"]: row["community_id"] for row in connection.execute(_SQL["load_sites"]).fetchall()
+        }
+        sites = [site_id for site_id in community_of if is_of_group(site_id, group_no, groups)]
+        communities = {community_of[site_id] for site_id in sites}
+        near = [site_id for site_id, community_id in community_of.items() if community_id in communities]
+        return cls(now_ms, sites, near, since_ms)
 
     @property
     def since(self) -> datetime:
@@ -119,16 +138,19 @@ def load_book(
 ) -> Book:
     """Read the registry of one shard group as it holds at ``now_ms``, with absences and words since ``since_ms``.
 
-    ``alive`` is called now and then, for a lease to be renewed meanwhile.
+    Of a group's credentials those of the communities it has homes of are known, and nobody's. ``alive`` is called now and
+    then, for a lease to be renewed meanwhile.
     """
-    share = Share(now_ms, group_no, groups, since_ms)
     shared: dict[Any, Any] = {}
     with connection.transaction():
+        share = Share.of_group(connection, group_no, groups, now_ms=now_ms, since_ms=since_ms)
         devices = load_devices(connection, share, shared=shared, alive=alive)
         device_by_id = {item.device.device_id: item.device for item in devices}
-        doors = bind(_rows(connection, "load_doors", {"households": None}, alive), device_by_id)
+        doors = bind(
+            _rows(connection, "load_doors", {"households": None, "sites": share.sites}, alive), device_by_id
+        )
         household_by_id, household_no = load_households(connection, share, doors, shared=shared, alive=alive)
-        credentials = load_credentials(connection, household_by_id, alive=alive)
+        credentials = load_credentials(connection, share, household_by_id, alive=alive)
     required = required_devices(household_by_id.values(), now_ms)
     wired = wiring(devices, required)
     device_by_id |= {item.device_id: item for item in wired}  # what is wired is a device, and kept once
@@ -137,6 +159,7 @@ def load_book(
         {item.device.device_id: item.no for item in devices},
         household_no,
         wired,
+        share.sites,
     )
 
 
@@ -160,15 +183,14 @@ def load_devices(
             _once(shared, commissioning_s * 1000),
         )
         for no, device_id, site_id, kind, gateway_id, supervision_s, registered_at, retired_at, commissioning_s in _rows(
-            connection, "load_devices", {"devices": device_ids}, alive
+            connection, "load_devices", {"devices": device_ids, "sites": share.sites}, alive
         )
-        if share.has(site_id)
     ]
 
 
-def load_doors(connection: Connection, household_ids: Sequence[str] | None) -> list[tuple[Any, ...]]:
-    """Read the doors of some homes, as rows for ``bind``."""
-    return list(_rows(connection, "load_doors", {"households": household_ids}))
+def load_doors(connection: Connection, share: Share, household_ids: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Read the doors of some homes of a group, as rows for ``bind``."""
+    return list(_rows(connection, "load_doors", {"households": household_ids, "sites": share.sites}))
 
 
 def load_households(
@@ -181,7 +203,12 @@ def load_households(
     alive: Callable[[], None] = lambda: None,
 ) -> tuple[dict[str, Household], dict[str, int]]:
     """Read some homes of a group, or all, that have these doors; return those that are watched, and all numbers."""
-    values = {"households": household_ids, "since": share.since, "now": as_datetime(share.now_ms)}
+    values = {
+        "households": household_ids,
+        "sites": share.sites,
+        "since": share.since,
+        "now": as_datetime(share.now_ms),
+    }
     absences_of: dict[str, list[Absence]] = {}
     for household_id, from_at, to_at in _rows(connection, "load_absences", values, alive):
         absences_of.setdefault(household_id, []).append(Absence(as_ms(from_at), as_ms(to_at)))
@@ -193,8 +220,6 @@ def load_households(
     for no, household_id, site_id, watched_from, thresholds_s, consent in _rows(
         connection, "load_households", values, alive
     ):
-        if not share.has(site_id):
-            continue
         household_no[household_id] = no
         if watched_from is not None:
             household_by_id[household_id] = Household(
@@ -214,6 +239,7 @@ def load_households(
 
 def load_credentials(
     connection: Connection,
+    share: Share,
     households: Mapping[str, Household],
     household_ids: Sequence[str] | None = None,
     *,
@@ -225,7 +251,9 @@ def load_credentials(
     return {
         token: Credential(token, CredentialClass(klass), _own(households, household_id))
         for name in names
-        for token, klass, household_id in _rows(connection, name, {"households": household_ids}, alive)
+        for token, klass, household_id in _rows(
+            connection, name, {"households": household_ids, "sites": share.near}, alive
+        )
     }
 
 

@@ -126,6 +126,7 @@ class RegistryReader:
             ),
             differences(book.device_no, after.device_no),
             differences(book.household_no, after.household_no),
+            after.sites,
         )
 
     def _note_read(self, connection: Connection, mark: str, now_ms: int) -> None:
@@ -147,15 +148,15 @@ class RegistryReader:
         return noted
 
     def _read_noted(self, connection: Connection, book: Book, noted: _Noted, now_ms: int) -> BookChanges:
-        share = Share(now_ms, self._group_no, self._groups)
         households = set(noted.households)
         if noted.devices:
             households |= _homes_of(connection, noted.devices)
         if not households and not noted.devices and not noted.bearers and not noted.of_nobody:
             return BookChanges(RegistryChanges(), {}, {})
+        share = Share.of_group(connection, self._group_no, self._groups, now_ms=now_ms)
         registry, ids = book.registry, sorted(households)
         before = [registry.households[key] for key in ids if key in registry.households]
-        rows = load_doors(connection, ids)
+        rows = load_doors(connection, share, ids)
         near = (
             noted.devices
             | {row[1] for row in rows}
@@ -172,7 +173,10 @@ class RegistryReader:
         wired = wiring(found, required_devices((home for home in around if home is not None), now_ms))
         devices: dict[str, Device] = {item.device.device_id: item.device for item in found}
         devices |= {item.device_id: item for item in wired}
-        credentials = self._read_credentials(connection, book, noted, homes)
+        if share.near is not None:
+            # New homes may come from a community that was far away.
+            noted.bearers |= homes.keys() - registry.households.keys()
+        credentials = self._read_credentials(connection, share, book, noted, homes)
         return BookChanges(
             RegistryChanges(
                 _differing(registry.devices, devices, near),
@@ -182,10 +186,11 @@ class RegistryReader:
             ),
             _differing(book.device_no, {item.device.device_id: item.no for item in found}, near),
             _differing(book.household_no, numbers, households),
+            share.sites,
         )
 
     def _read_credentials(
-        self, connection: Connection, book: Book, noted: _Noted, homes: Mapping[str, Household]
+        self, connection: Connection, share: Share, book: Book, noted: _Noted, homes: Mapping[str, Household]
     ) -> dict[str, Credential | None]:
         if not noted.bearers and not noted.of_nobody:
             return {}
@@ -197,7 +202,7 @@ class RegistryReader:
         }
         known = {key: homes.get(key) or book.registry.households.get(key) for key in noted.bearers}
         owners = {key: home for key, home in known.items() if home is not None}
-        after = load_credentials(connection, owners, sorted(noted.bearers), of_nobody=noted.of_nobody)
+        after = load_credentials(connection, share, owners, sorted(noted.bearers), of_nobody=noted.of_nobody)
         changed = differences(before, after)
         # Another home's now, or nobody's: that is another note's to say.
         return {token: now for token, now in changed.items() if book.registry.credentials.get(token) != now}

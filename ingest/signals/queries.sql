@@ -19,7 +19,7 @@ JOIN household_doors o ON o.device_id = d.device_id
 WHERE d.household_id = ANY (%(households)s::text[]);
 
 -- name: load_homes
--- (NULL: all.) Homes whose people agreed to be watched or to have somebody told; none of a person under community correction.
+-- (NULL: all, of all sites.) Homes whose people agreed to be watched or to have somebody told; none of a person under community correction.
 SELECT h.id,
   EXISTS (SELECT 1 FROM consents c WHERE c.household_id = h.id AND c.purpose = 'watch' AND c.withdrawn_at IS NULL)
     AND h.watched_from IS NOT NULL AS watched,
@@ -29,38 +29,45 @@ SELECT h.id,
   greatest(1, (SELECT count(*) FROM persons p WHERE p.household_id = h.id AND p.relation = 'resident'))::int AS residents
 FROM households h
 WHERE (%(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR h.site_id = ANY (%(sites)s::text[]))
   AND EXISTS (SELECT 1 FROM consents c WHERE c.household_id = h.id AND c.purpose IN ('watch', 'notify_family')
                 AND c.withdrawn_at IS NULL)
   AND NOT EXISTS (SELECT 1 FROM persons p WHERE p.household_id = h.id AND p.category = 'community_correction');
 
 -- name: load_doors
 SELECT household_id, device_id, role, from_at, to_at FROM household_doors
-WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[])
+WHERE (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
 ORDER BY household_id, device_id, from_at, role;
 
 -- name: load_sensors
 -- Sensors inside a home: named as such, bound to it alone, or standing in the place that is its label.
 SELECT household_id, device_id FROM household_sensors
-WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[])
+WHERE (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
 UNION
 SELECT d.household_id, v.id FROM household_doors d
 JOIN devices v ON v.id = d.device_id AND v.kind IN ('motion', 'water') AND v.retired_at IS NULL
 WHERE d.to_at IS NULL AND (%(households)s::text[] IS NULL OR d.household_id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR d.household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
   AND NOT EXISTS (SELECT 1 FROM household_doors o WHERE o.device_id = d.device_id AND o.household_id <> d.household_id)
 UNION
 SELECT h.id, v.id FROM households h
 JOIN devices v ON v.site_id = h.site_id AND v.place = h.label AND v.kind IN ('motion', 'water')
  AND v.retired_at IS NULL
-WHERE %(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]);
+WHERE (%(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR h.site_id = ANY (%(sites)s::text[]));
 
 -- name: load_absences
 SELECT household_id, from_at, to_at FROM absences
 WHERE revoked_at IS NULL AND to_at >= %(since)s
   AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
+  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
 ORDER BY household_id, from_at;
 
 -- name: load_known
-SELECT household_id, known FROM household_states;
+SELECT household_id, known FROM household_states
+WHERE (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
 
 -- name: load_signs
 -- Plausible events of some devices since an instant. By position: device, instant, then the event as the wire has it.
@@ -73,7 +80,8 @@ SELECT device_no, max(newest_received_ms) AS heard_ms FROM boots
 WHERE device_no = ANY(%(devices)s::int[]) GROUP BY device_no;
 
 -- name: load_presence
-SELECT household_id, state, ground, since_at FROM household_presence;
+SELECT household_id, state, ground, since_at FROM household_presence
+WHERE (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
 
 -- name: write_presence
 INSERT INTO household_presence (household_id, state, ground, since_at, as_of)

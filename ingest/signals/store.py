@@ -114,6 +114,8 @@ class Register:
     device_no: Mapping[str, int]
     household_no: Mapping[str, int]
     credentials: Mapping[str, Credential]
+    #: The group's sites; None: all there are.
+    sites: list[str] | None = None
 
 
 def boot_number(boot: str) -> int:
@@ -266,7 +268,8 @@ class DoorFacts:
         homes = load_homes(connection, register, now_ms=now_ms, alive=alive)
         self._homes = Homes(homes, register.credentials)
         self._known = {
-            row["household_id"]: row["known"] for row in _stream(connection, "load_known", {}, alive)
+            row["household_id"]: row["known"]
+            for row in _stream(connection, "load_known", {"sites": register.sites}, alive)
         }
         since = {"since": as_datetime(now_ms - MEMORY_MS - DAY_MS)}
         keys = connection.execute(_SQL["load_homecoming_keys"], since).fetchall()
@@ -278,7 +281,7 @@ class DoorFacts:
         self._load_signs(connection, register, homes, now_ms)
         self._start_gone = [
             row["household_id"]
-            for row in _stream(connection, "load_presence", {})
+            for row in _stream(connection, "load_presence", {"sites": register.sites})
             if row["household_id"] in register.household_no and row["household_id"] not in homes
         ]
         self._start_triggers = self._recent_triggers(connection, register, now_ms)
@@ -555,7 +558,11 @@ def load_homes(
     alive: Callable[[], None] = lambda: None,
 ) -> dict[str, Home]:
     """Read the homes of the shard group whose presence may be derived; some, or all."""
-    asked = {"households": household_ids, "since": as_datetime(now_ms - MEMORY_MS)}
+    asked = {
+        "households": household_ids,
+        "sites": register.sites,
+        "since": as_datetime(now_ms - MEMORY_MS),
+    }
     doors: dict[str, list[DoorBinding]] = {}
     for row in _stream(connection, "load_doors", asked, alive):
         if row["device_id"] in register.device_no:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator
 from typing import Any, LiteralString, cast
 
 import pytest
 
-from ingest.rows.book import Book, load_book
+from ingest.rows.book import Book, is_of_group, load_book
 from ingest.rows.registry_reader import WHOLE_EVERY_S, RegistryReader
 from ingest.signals.store import DoorFacts, DoorTurn, Register, load_homes
 from kaimen.clock import as_datetime
@@ -175,3 +176,48 @@ def test_what_a_start_reads_of_every_home_is_read_before_a_turn_whose_time_is_th
     with many_homes(database_url, 2) as community:
         community.start_ingest()
     assert in_turn == [False]
+
+
+_SITE = """
+WITH community AS (INSERT INTO communities (id, name) VALUES (%(community)s, '') ON CONFLICT DO NOTHING),
+     site AS (INSERT INTO sites (id, community_id, name) VALUES (%(site)s, %(community)s, '')),
+     door AS (INSERT INTO devices (id, site_id, kind, registered_at) VALUES (%(site)s || '-d', %(site)s, 'controller', %(at)s)),
+     home AS (INSERT INTO households (id, site_id, label, building, unit, floor, room, watched_from)
+              VALUES (%(site)s || '-h', %(site)s, '1', '1', '1', 1, '1', %(at)s)),
+     bound AS (INSERT INTO household_doors (household_id, device_id, role) VALUES (%(site)s || '-h', %(site)s || '-d', 'dwelling')),
+     away AS (INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)
+              VALUES (%(site)s || '-h', %(at)s, %(at)s::timestamptz + interval '1 day', 'travel', 'she', %(at)s)),
+     agreed AS (INSERT INTO consents (household_id, purpose, given_by, given_at) VALUES (%(site)s || '-h', 'watch', 'she', %(at)s))
+INSERT INTO credentials (token, class, household_id) VALUES (%(site)s || '-c', 'resident', %(site)s || '-h')
+"""
+
+
+def test_a_group_reads_its_own_homes_and_the_cards_of_its_communities(database_url: str) -> None:
+    def sites(ours: bool) -> Iterator[str]:
+        return (f"s{n}" for n in range(100) if is_of_group(f"s{n}", 1, 4) is ours)
+
+    own, other = sites(True), sites(False)
+    ours_a, theirs_a, theirs_b, new_b = next(own), next(other), next(other), next(own)
+    with connect(database_url, service="test", autocommit=True) as connection:
+
+        def found(site: str, community: str) -> None:
+            connection.execute(_SITE, {"site": site, "community": community, "at": as_datetime(BEGIN_MS)})
+
+        found(ours_a, "a"), found(theirs_a, "a"), found(theirs_b, "b")
+        connection.execute("INSERT INTO credentials (token, class) VALUES ('guard', 'guard')")
+        reader = RegistryReader(1, 4)
+        book = reader.read(connection, now_ms=BEGIN_MS)
+        assert list(book.household_no) == [f"{ours_a}-h"] and list(book.device_no) == [f"{ours_a}-d"]
+        assert [home.absences != () for home in book.registry.households.values()] == [True]
+        assert book.registry.credentials.keys() == {f"{ours_a}-c", f"{theirs_a}-c", "guard"}
+        found(new_b, "b")
+        changes = reader.read_changes(connection, book, now_ms=BEGIN_MS)
+        book.registry.take(changes.registry)
+        book.take(changes)
+        assert book.household_no.keys() == {f"{ours_a}-h", f"{new_b}-h"}
+        assert f"{new_b}-c" in book.registry.credentials
+        whole = load_book(connection, now_ms=BEGIN_MS, group_no=1, groups=4)
+        assert book.sites == whole.sites and book.registry.households == whole.registry.households
+        register = Register(book.device_no, book.household_no, book.registry.credentials, book.sites)
+        with connection.transaction():
+            assert load_homes(connection, register, now_ms=BEGIN_MS).keys() == book.household_no.keys()
