@@ -27,18 +27,21 @@ from console.books.forms import (
 )
 from console.books.store import forget_contact
 from console.books.taking import take_in
+from console.books.template import make_template
 from console.loaders.household_books import SQL, load_books, load_sites
 from console.pages.household import Guard, HouseholdId, load_one
 from console.scope import Section
 from console.seat import CheckedForm, Seat, not_here
 from console.views.household_books import NewHomePage
 from console.views.parts import Form as FormView
+from console.words import load_words
 from kaimen.database import Connection
 
 router = APIRouter()
 Text = Annotated[str, Form(max_length=400)]
 PathId = Annotated[str, Path(max_length=100)]
 _CHANGED = "changed_meanwhile"
+WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 HOME_FIELDS = ("label", "building", "unit", "floor", "room", "grid", "tenure")
 ROLES = ("family", "neighbour_watcher", "stairwell_liaison", "safety_guardian", "grid_worker")
 
@@ -50,6 +53,14 @@ ROLES = ("family", "neighbour_watcher", "stairwell_liaison", "safety_guardian", 
 def new_home(seat: Guard) -> Response:
     with seat.transaction() as connection:
         return _show_new(connection, seat, new_id("h"), FormView())
+
+
+@router.get("/households/new/books.xlsx")
+def books_template(seat: Guard) -> Response:
+    """The empty workbook for many homes at once; it holds nothing of anybody."""
+    words = load_words(seat.language, "Asia/Shanghai", seat.now)
+    headers = {"Content-Disposition": 'attachment; filename="kaimen-books.xlsx"'}
+    return Response(make_template(words), media_type=WORKBOOK, headers=headers)
 
 
 def _show_new(

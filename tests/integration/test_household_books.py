@@ -44,6 +44,9 @@ def hidden(client: httpx.Client, path: str, action: str, name: str) -> str:
 def test_a_home_is_registered_with_who_lives_there_and_is_led_to_what_is_missing(world: World) -> None:
     clerk = world.browser("clerk")
     fresh = hidden(clerk, "/households/new", "/households/new", "id")
+    sheet = clerk.get("/households/new/books.xlsx")
+    assert sheet.content.startswith(b"PK") and "books.xlsx" in sheet.headers["content-disposition"]
+    assert "/households/new/books.xlsx" in clerk.get("/households/new").text
     wrong = world.post(
         clerk, "/households/new", **NEW | {"id": fresh, "floor": "five", "name": " ", "phone": "1.38E+10"}
     )
