@@ -285,7 +285,7 @@ def _wants_status(request: Request) -> bool:
     path = request.url.path
     return (
         _wants_json(request)
-        or path == "/stream"
+        or path in ("/stream", "/sessions/here")
         or path.startswith("/field/")
         or "fragment" in request.query_params
     )

@@ -358,6 +358,7 @@ def make_shell(seat: Seat, connection: Connection, *, section: Section | None) -
         path=path_of(request),
         zone=zone,
         user=viewer.display_name,
+        user_id=viewer.user_id,
         role=viewer.role,
         nav=navigation(
             viewer.role,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
-from starlette.responses import RedirectResponse, Response
+from fastapi import APIRouter, Path, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from console.identity import sessions as identity
 from console.identity.second_factor import load_factor
 from console.pages.sign_in import forget_cookie
-from console.seat import CheckedForm, RefusedError, SignedIn, not_here
+from console.seat import CheckedForm, RefusedError, SignedIn, not_here, session_cookie
+from console.services import services_of
 from console.views import sign_in as sign_in_views
 from kaimen.database import queries
 
@@ -36,6 +37,13 @@ _DEVICES = (
     ("Macintosh", "Mac"),
     ("Linux", "Linux"),
 )
+
+
+@router.get("/sessions/here")
+def session_here(request: Request, seat: SignedIn) -> Response:
+    """Who is signed in here, and the token her forms are sent with: for a form that was open when a sign-in ended."""
+    token = request.cookies.get(session_cookie(services_of(request)), "")
+    return JSONResponse({"user": seat.viewer.user_id, "csrf": identity.csrf_of(token)})
 
 
 @router.get("/sessions")

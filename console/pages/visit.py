@@ -24,6 +24,7 @@ from console.metrics import ACTS
 from console.pages import tasks
 from console.pages.case import notice_of, refusal_word
 from console.pages.recording import NotTakenError, audit_task, doing_of, record
+from console.pages.sessions import session_here
 from console.scope import Act, Section, Sight
 from console.seat import (
     CheckedForm,
@@ -289,8 +290,7 @@ class SentAct(BaseModel):
 @router.get("/field/session")
 def field_session(request: Request, seat: Guard) -> Response:
     """Who is signed in on this phone, and the token her acts are sent with."""
-    token = request.cookies.get(session_cookie(services_of(request)), "")
-    return JSONResponse({"user": seat.viewer.user_id, "csrf": identity.csrf_of(token)})
+    return session_here(request, seat)
 
 
 @router.post("/field/acts")

@@ -379,29 +379,49 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post") return;
   if (form.dataset.sent) { event.preventDefault(); return; }
-  const doubtful = lostSince !== null || (!stream && form.dataset.touched);
-  if (doubtful && !form.dataset.reached) { event.preventDefault(); sendOnceReached(form, event.submitter); return; }
+  const doubtful = lostSince !== null || form.dataset.touched;
+  if (doubtful && !form.dataset.reached) { event.preventDefault(); sendOnceTaken(form, event.submitter); return; }
   delete form.dataset.reached;
   form.dataset.sent = "yes";
   form.setAttribute("aria-busy", "true");
   setTimeout(() => { delete form.dataset.sent; form.removeAttribute("aria-busy"); }, 5000);
 });
 
-// A form sent to nobody is a page of the browser's own, and what was written is gone with this one.
-async function sendOnceReached(form, submitter) {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), 3000);
-  const reached = await fetch("/healthz", { cache: "no-store", signal: late.signal }).then((answer) => answer.status < 502, () => false);
-  clearTimeout(timer);
+// A form sent to nobody is a page of the browser's own, one sent by nobody a page to sign in: what was written is gone
+// with this one. It stays here, and nowhere else, until it would be taken.
+async function sendOnceTaken(form, submitter) {
+  const why = await whyNotTaken();
   form.querySelector("[data-unsent]")?.remove();
-  if (reached) {
+  if (!why) {
     form.dataset.reached = "yes";
     form.requestSubmit(submitter);
     return;
   }
-  const told = Object.assign(document.createElement("p"), { className: "field-error", role: "alert", textContent: words.wordUnsent });
+  const told = Object.assign(document.createElement("p"), { className: "field-error", role: "alert", textContent: why });
   told.dataset.unsent = "yes";
+  if (why === words.wordEnded) {
+    told.append(" ", Object.assign(document.createElement("a"), {
+      href: "/sign-in", target: "_blank", rel: "noopener", textContent: words.wordSignInAgain,
+    }));
+  }
   form.append(told);
+}
+
+// Nobody answers, nobody is signed in any more, or somebody else is. A new sign-in has a token of its own for forms.
+async function whyNotTaken() {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), 3000);
+  const asked = { cache: "no-store", signal: late.signal };
+  const answer = await fetch(words.user ? "/sessions/here" : "/healthz", asked).catch(() => null);
+  clearTimeout(timer);
+  if (!answer || answer.status >= 502) return words.wordUnsent;
+  if (words.user && answer.status === 401) return words.wordEnded;
+  if (!words.user || !answer.ok) return "";
+  const { user, csrf } = await answer.json().catch(() => ({}));
+  if (!user) return "";
+  if (String(user) !== words.user) return words.wordSomebodyElse;
+  for (const field of document.querySelectorAll("input[name=csrf]")) field.value = csrf;
+  return "";
 }
 
 for (const button of document.querySelectorAll("[data-print]")) {

@@ -89,6 +89,7 @@ class Shell:
     places: tuple[Place, ...] = ()  # of one, and of those who choose none, nothing
     positions: tuple[Position, ...] = ()  # of one, and of those who choose none, nothing
     factor_due_at: datetime | None = None  # wall time until which she may work without a second factor
+    user_id: int | None = None  # whose page it is: a form on it is sent by nobody else
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def shell(language: str = "zh", *, current: str = "", **changes: Any) -> shell_v
         "csrf": "sample",
         "path": "/",
         "user": "李敏",
+        "user_id": 1,
         "role": Role.PROPERTY_CLERK,
         "nav": nav(current),
         "demo": True,

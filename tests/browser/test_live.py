@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ class Street:
         self.broken = False
         self.refuses = False  # no new stream; the open ones stay, and say nothing
         self.fails = False  # the list cannot be made
+        self.signed_in: int | None = 1  # who is, by now
         self.resumed_from: list[str | None] = []
         self.url = ""
 
@@ -80,6 +82,12 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(file.read_bytes(), kind)
         elif self.street.fails:
             self.send_error(503)
+        elif where.path == "/sessions/here" and self.street.signed_in is None:
+            self.send_error(401)
+        elif where.path == "/sessions/here":
+            self.answer(
+                json.dumps({"user": self.street.signed_in, "csrf": "new"}).encode(), "application/json"
+            )
         else:
             self.answer(self.street.page(parse_qs(where.query)).encode(), "text/html; charset=utf-8")
 
@@ -303,6 +311,29 @@ def test_a_form_that_would_reach_nobody_stays_with_what_was_written_until_it_doe
     street.fails = False
     with desk.expect_request(lambda one: one.method == "POST"):
         desk.click("form[action='/sign-out'] button")
+
+
+def test_what_was_written_stays_where_a_sign_in_ended_and_goes_with_the_next_ones_token(
+    desk: Page, street: Street
+) -> None:
+    sent: list[str] = []
+    desk.on("request", lambda one: sent.append(one.post_data or "") if one.method == "POST" else None)
+    desk.evaluate(
+        "document.querySelector('#main').insertAdjacentHTML('beforeend',"
+        " '<form id=draft method=post action=/note><input name=csrf value=old><input name=words><button>go</button></form>')"
+    )
+    desk.fill("#draft [name=words]", "她女儿")
+    street.signed_in = None
+    desk.click("#draft button")
+    desk.wait_for_selector("#draft [data-unsent]:has-text('登录已经结束') a[href='/sign-in'][target=_blank]")
+    street.signed_in = 2
+    desk.click("#draft button")
+    desk.wait_for_selector("#draft [data-unsent]:has-text('另一个人')")
+    assert sent == [] and desk.input_value("#draft [name=words]") == "她女儿"
+    street.signed_in = 1
+    with desk.expect_request(lambda one: one.method == "POST"):
+        desk.click("#draft button")
+    assert parse_qs(sent[0]) == {"csrf": ["new"], "words": ["她女儿"]}
 
 
 def test_the_page_works_under_the_strictest_policy_without_a_complaint(page: Page, street: Street) -> None:
