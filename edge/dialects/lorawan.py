@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edge.dialects import browan, dragino, milesight, netvox, strips, tektelic
+from edge.dialects import adeunis, browan, dragino, mclimate, milesight, netvox, strips, tektelic, yobiiq
 from edge.dialects.flags import word_of
 from edge.dialects.values import as_int, as_text, parse_hex
 from edge.reading import Kind, Reading, read
@@ -121,6 +121,9 @@ _CODECS: tuple[tuple[str, Codec], ...] = (
     ("netvox", netvox.decode),
     ("sensative", strips.decode),
     ("tektelic", tektelic.decode),
+    ("mclimate", mclimate.decode),
+    ("adeunis", adeunis.decode),
+    ("yobiiq", yobiiq.decode),
     ("cayenne", _cayenne),
     ("rak", _cayenne),
     ("seeed", _cayenne),

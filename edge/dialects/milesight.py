@@ -25,7 +25,8 @@ _FLAGS: tuple[tuple[str, dict[tuple[int, int], Pair]], ...] = (
     ("WS202", {(0x03, 0x00): MOVING, (0x04, 0x00): VALUE}),
     ("WS203", {(0x05, 0x00): ROOM}),
     ("EM300-MCS", {(0x06, 0x00): DOOR}),
-    ("EM300-MLD", {(0x06, 0x00): LEAK}),
+    # Its own table says channel 6, its sample and its decoder channel 5.
+    ("EM300-MLD", {(0x05, 0x00): LEAK, (0x06, 0x00): LEAK}),
     ("EM300-SLD", {(0x05, 0x00): LEAK}),
     ("EM300-ZLD", {(0x05, 0x00): LEAK}),
     ("EM300-DI", {(0x05, 0x00): CONTACT}),

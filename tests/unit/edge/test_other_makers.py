@@ -106,6 +106,49 @@ def test_a_supervisory_message_of_radio_bridge_may_carry_a_low_battery() -> None
     assert uplink("radiobridge", "RBS301-ABM", 2, "150e00")[0][0] == "vibration"
 
 
+def test_a_door_of_mclimate_waits_for_the_table_and_its_buttons_and_rooms_do_not() -> None:
+    assert uplink("mclimate", "open-close", 2, "01ab00d91b5cae01") == [("door_state_unknown", "x", None)]
+    (door,) = decode_uplink("mclimate", "open-close", 2, bytes.fromhex("120a01ab00d91b5cae00"), "x")
+    assert door.raw == "OFF"
+    assert uplink("mclimate", "mc-button", 2, "01ab029b03") == [("button", "x", False)]
+    assert uplink("mclimate", "mc-button", 2, "01ab029b00") == [("telemetry", "x", False)]
+    assert uplink("mclimate", "pir-mini", 2, "0102888002f1c80101af") == [("occupied", "x", False)]
+    assert uplink("mclimate", "pir-mini", 2, "3b0102809903e1cc000012") == [("vacant", "x", False)]
+    assert uplink("mclimate", "pir-mini", 2, "0102")[0][0] == "unknown"
+    assert uplink("mclimate", "vicki", 2, "011d5a78fa2c01f080")[0][0] == "unknown"
+
+
+def test_a_flood_sensor_of_mclimate_tells_water_its_test_and_its_housing_apart() -> None:
+    assert uplink("mclimate", "flood-sensor", 2, "08c9") == [("water_ok", "x", False), ("tamper", "x", False)]
+    assert uplink("mclimate", "flood-sensor", 2, "42c9") == [("water_leak", "x", False)]
+    assert uplink("mclimate", "flood-sensor", 2, "20c9") == [("water_ok", "x", False), ("button", "x", False)]
+
+
+def test_the_four_contacts_of_adeunis_are_four_doors_of_unknown_polarity() -> None:
+    found = decode_uplink("adeunis", "dry-contacts-2", 1, bytes.fromhex("40c20001000200030004a5"), "x")
+    assert [(item.source, item.raw) for item in found[:4]] == [
+        ("x", "ON"), ("x/2", "ON"), ("x/3", "OFF"), ("x/4", "OFF"),
+    ]  # fmt: skip
+    assert [item.kind for item in found] == [Kind.DOOR_STATE_UNKNOWN] * 4 + [Kind.BATTERY_LOW]
+    kept = decode_uplink("adeunis", "dry-contacts-2", 1, bytes.fromhex("30c0000100020003000405"), "x")
+    assert [item.raw for item in kept] == ["ON", "OFF", "ON", "OFF"]
+    assert uplink("adeunis", "motion", 1, "5c80011e320020") == [("occupied", "x", False)]
+    assert uplink("adeunis", "motion", 1, "5c800000320020") == [("vacant", "x", False)]
+
+
+def test_a_smoke_detector_of_yobiiq_tells_a_test_from_a_fire() -> None:
+    fire, test = "01005f020001030000040000050001060000070000", "01005f020001030000040000050001060000070001"
+    for data, kind in ((fire, Kind.SMOKE), (test, Kind.SMOKE_TEST)):
+        assert summarise(decode_uplink("yobiiq", "sd1001", 8, bytes.fromhex(data), "x")).kind is kind
+    assert uplink("yobiiq", "sd1001", 8, "00") == [("config", "x", False)]
+    assert uplink("yobiiq", "em2101", 11, "010101020200")[0][0] == "unknown"
+
+
+def test_a_membrane_of_milesight_is_read_on_the_channel_of_its_table_and_of_its_sample() -> None:
+    for channel in ("05", "06"):
+        assert ("water_leak", "x", False) in uplink("milesight", "EM300-MLD", 85, f"01755c{channel}0001")
+
+
 # -- gateways and door stations ----------------------------------------------------------------------------------
 
 
