@@ -12,9 +12,11 @@ from ingest.early.signals import FRONT_DOOR_KIND
 
 _LINE = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})[ T\t](?P<time>\d{2}:\d{2}:\d{2}(?:\.\d+)?)[\t ,]+(?P<sensor>[^\s,]+)[\t ,]+(?P<value>[^\s,]+)"
+    r"(?:[\t ,]+(?P<next>[^\s,]+))?"
 )
 _DOOR_VALUES = {"OPEN": "on", "CLOSE": "off", "CLOSED": "off", "OPENED": "on"}
 _OTHER_VALUES = {"ON": "on", "OFF": "off", "PRESENT": "off", "ABSENT": "on"}
+_VALUES = _DOOR_VALUES.keys() | _OTHER_VALUES.keys()
 _FRONT_NAMES = (
     "frontdoor",
     "front_door",
@@ -42,7 +44,9 @@ def cells_of(line: str, home: str, front_doors: frozenset[str]) -> list[str] | N
     found = _LINE.match(line.strip())
     if found is None:
         raise ValueError("it is not date, time, sensor and value")
-    sensor, value = found["sensor"], found["value"].upper()
+    sensor, value, after = found["sensor"], found["value"].upper(), (found["next"] or "").upper()
+    if value not in _VALUES and after in _VALUES:  # place and sensor are two names in some of these logs
+        sensor, value = f"{sensor}/{found['value']}", after
     state = _DOOR_VALUES.get(value) or _OTHER_VALUES.get(value)
     if state is None:
         return None

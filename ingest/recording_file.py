@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TextIO, cast
 
 from ingest.early.signals import FRONT_DOOR_KIND
+from ingest.other_forms import remedy_of
 from ingest.raw_recording import cells_of, is_raw
 
 #: Instant in milliseconds, sensor, kind, whether it is on.
@@ -85,9 +86,9 @@ def read_rows(
     try:
         with open_text(path) as stream:
             lines = _Lines(stream)
-            first = next(stream, "")
-            lines.push(first)
-            if is_raw(first):
+            first = lines.peek()
+            raw = is_raw(first) and remedy_of(first) is None
+            if raw:
                 places = list(range(len(_COLUMNS)))
                 reader: Iterator[list[str]] = _RawCells(lines, path.name.partition(".")[0], front_doors)
             else:
@@ -101,6 +102,11 @@ def read_rows(
         raise RecordingError(f"{path.name}: cannot be read: {error}{told}") from error
     if bad and not rows:
         raise RecordingError(f"{path.name}, line {bad[0].line}: {bad[0].reason}; no row of the file fits")
+    if raw and not rows:
+        raise RecordingError(
+            f"{path.name}: no line of this log says ON, OFF, OPEN, CLOSE, PRESENT or ABSENT behind its sensor; "
+            f"write it as CSV with the header {','.join(_COLUMNS)}"
+        )
     if unreadable is not None:
         unreadable.extend(bad)
     return {home: _in_order(zones[home].on_wall_clock(found)) for home, found in rows.items()}
@@ -129,12 +135,18 @@ class _RawCells:
 def _places_of(path: Path, lines: _Lines) -> list[int]:
     """Find the columns in the header line, and what stands between them: a spreadsheet writes what its country does."""
     line = next(lines, "")
+    if not line:
+        raise RecordingError(f"{path.name}: it is empty; it begins with the header {','.join(_COLUMNS)}")
     lines.delimiter = max(_DELIMITERS, key=line.count)
     cells = next(csv.reader([line], delimiter=lines.delimiter), [])
     header = [name.strip().lower() for name in cells]
     if missing := sorted(set(_COLUMNS) - set(header)):
+        if remedy := remedy_of(line):
+            raise RecordingError(
+                f"{path.name}, line {lines.number}: {remedy}; the header is {','.join(_COLUMNS)}"
+            )
         raise RecordingError(
-            f"{path.name}, line 1: the header lacks {', '.join(missing)}; it is {','.join(_COLUMNS)}, "
+            f"{path.name}, line {lines.number}: the header lacks {', '.join(missing)}; it is {','.join(_COLUMNS)}, "
             "between commas, semicolons or tabs, in any order"
         )
     return [header.index(name) for name in _COLUMNS]
@@ -145,6 +157,9 @@ _NO_TEXT = {
     b"PK": "it is a ZIP file or a spreadsheet: take the table out of it as CSV UTF-8",
     b"BZh": "it is packed by bzip2: unpack it, or pack it by gzip",
     b"\xfd7zXZ": "it is packed by xz: unpack it, or pack it by gzip",
+    b"\x28\xb5\x2f\xfd": "it is packed by Zstandard: unpack it, or pack it by gzip",
+    b"7z\xbc\xaf": "it is a 7z archive: take the file out of it",
+    b"\x1f\x8b": "it is packed by gzip twice: unpack it once",
     b"\xff\xfe": "it is UTF-16: save it as CSV UTF-8",
     b"\xfe\xff": "it is UTF-16: save it as CSV UTF-8",
 }
@@ -172,10 +187,14 @@ class _Lines:
         self.delimiter = ","
         self._pushed: list[str] = []
 
-    def push(self, line: str) -> None:
-        """Put a line back that was looked at; an empty one is the end."""
-        if line:
-            self._pushed.append(line)
+    def peek(self) -> str:
+        """Return the first line that holds anything, which stays to be read; blank ones before it are passed over."""
+        for line in self:
+            if line.strip():
+                self.number -= 1
+                self._pushed.append(line)
+                return line
+        return ""
 
     def __iter__(self) -> Iterator[str]:
         return self

@@ -142,6 +142,9 @@ def _doubts(recording: Any) -> list[str]:
             opened[sensor] += 1
         else:
             shut.add(sensor)
+    if not opened:
+        names = ", ".join(sorted(shut))
+        return [f"{names} never says that it opens, so that the ladder sees no opening; add its on rows"]
     return [
         f"{sensor} says {count} times that it opens and never that it shuts, so that only its first opening counts; "
         "add its off rows"

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import lzma
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -17,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.commands.replay import command
-from ingest.recording import Recording, crossings_of, read_recording
-from ingest.recording_file import RecordingError
+from ingest.recording import Recording, crossings_of, read_recording, replay_recordings
+from ingest.recording_file import RecordingError, Unreadable
 
 START = datetime(2023, 11, 3, 6, 30)
 COLUMNS = ["home", "time", "sensor", "kind", "state"]
@@ -116,6 +117,15 @@ def test_a_recording_in_any_form_crosses_where_its_door_stayed_shut(
     (recording,) = read_recording(path)
     assert judged(recording) == crossings_meant(days)
     assert len(recording.openings_ms) == len(days)
+    # The span ends four days after the last opening; DAYS are whole seconds, which floats of days blur by a microsecond.
+    span_days = max(days) + 4
+    report = replay_recordings([recording, recording])
+    stages = Counter(stage for stage, _ in crossings_meant(days))
+    for home in report["homes"]:
+        assert home["days"] == pytest.approx(span_days, abs=0.0051)
+        assert home["crossings"] == {"warning": stages[1], "call": stages[2], "visit": stages[3]}
+        assert home["false_alerts"] == stages[1]
+    assert report["total"]["home_years"] == pytest.approx(2 * span_days / 365.25, abs=0.000051)
 
 
 def test_two_homes_of_one_file_cross_apart(tmp_path: Path) -> None:
@@ -186,6 +196,7 @@ def test_what_cannot_be_meant_is_named_with_its_line_and_remedy(tmp_path: Path, 
     [
         (lambda text: bz2.compress(text.encode()), "packed by bzip2: unpack it"),
         (lambda text: lzma.compress(text.encode()), "packed by xz: unpack it"),
+        (lambda text: gzip.compress(gzip.compress(text.encode())), "packed by gzip twice: unpack it once"),
         (lambda text: text.encode("utf-16"), "it is UTF-16: save it as CSV UTF-8"),
         (lambda text: text.replace("front", "入户门").encode("gb18030"), "save it as UTF-8"),
         (lambda text: gzip.compress(text.encode())[:-12], "cut off or damaged on its way: copy it again"),
@@ -215,3 +226,58 @@ def test_a_home_without_a_front_door_is_said_to_have_none(tmp_path: Path) -> Non
     result = CliRunner().invoke(command, [str(path)])
     assert result.exit_code == 0, result.output
     assert "h: no row has the kind front_door" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", r"a\.csv: it is empty"),
+        ("entity_id,state,last_changed\n", "history of Home Assistant"),
+        ("Start time          \tEnd time            \tLocation\tType\tPlace\n", "make two rows of each"),
+        ("2011-11-28 02:27:59\t2011-11-28 10:18:11\tBed\tPressure\tBedroom\n", "make two rows of each"),
+        ("25-Feb-2008 00:20:14\t25-Feb-2008 00:22:57\t24\t1\n", "the number as sensor"),
+        ("0 " * 20 + "12 17\n", "one day's matrix"),
+        ('{"v":1}\n', "name it by --wire"),
+        ("2012-07-20 10:38:54.5 T101 21.5\n", "no line of this log says ON, OFF"),
+    ],
+)
+def test_a_known_form_that_is_no_recording_is_told_how_to_become_one(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RecordingError, match=said):
+        read_recording(path, [])
+
+
+def test_blank_lines_before_the_header_are_passed_over_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n \n" + text_of(passages([0.5], [4])) + "h,never,s,motion,on\n", encoding="utf-8")
+    unreadable: list[Unreadable] = []
+    (recording,) = read_recording(path, unreadable)
+    assert len(recording.openings_ms) == 1
+    assert [item.line for item in unreadable] == [8]
+
+
+def test_a_raw_log_that_names_place_and_sensor_apart_is_read_by_both(tmp_path: Path) -> None:
+    path = tmp_path / "al.txt"
+    path.write_text(
+        "2011-06-15 01:03:39.14962 Bedroom Bedroom ON Sleep\n"
+        "2011-06-15 01:03:40.284526 Bedroom Bedroom OFF Sleep\n"
+        "2011-06-15 08:00:00.5 OutsideDoor FrontDoor OPEN Leave_Home\n"
+        "2011-06-15 08:00:01.5 OutsideDoor Entry ON Leave_Home\n"
+        "2011-06-15 08:00:03.5 OutsideDoor FrontDoor CLOSE Leave_Home\n"
+        "2011-06-15 08:00:04.5 T101 21.5\n",
+        encoding="utf-8",
+    )
+    (recording,) = read_recording(path)
+    assert recording.front_states[0][1] == "OutsideDoor/FrontDoor"
+    assert len(recording.openings_ms) == 1
+    assert ("OutsideDoor/Entry", "motion") in recording.sensors
+    assert ("Bedroom/Bedroom", "motion") in recording.sensors
+
+
+def test_a_front_door_that_never_opens_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text_of([(START, "front", "front_door", "off")]), encoding="utf-8")
+    assert "front never says that it opens" in CliRunner().invoke(command, [str(path)]).stderr
