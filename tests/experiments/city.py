@@ -39,8 +39,11 @@ _LAY_OUT = (
     "INSERT INTO credentials (token, class, household_id)"
     " SELECT 'c_' || n, 'resident', 'h-' || n FROM generate_series(0, %(homes)s::bigint - 1) AS n",
 )
+#: Every other group is another worker's, who is there: a group that nobody serves is taken by whoever sees it.
 _OTHERS = (
-    "INSERT INTO ingest_workers (worker, seen_at) SELECT 'another-' || n, %s FROM generate_series(2, %s) AS n"
+    "INSERT INTO ingest_workers (worker, seen_at) SELECT 'another-' || n, %(until)s FROM generate_series(1, %(groups)s - 1) AS n",
+    "INSERT INTO ingest_leases (group_no, groups, token, worker, expires_at)"
+    " SELECT n, %(groups)s, 1, 'another-' || n, %(until)s FROM generate_series(1, %(groups)s - 1) AS n",
 )
 _JUDGED = "SELECT count(*) >= %s FROM household_states WHERE as_of >= %s"
 
@@ -61,7 +64,8 @@ def measure(homes: int, sites: int, groups: int, folder: Path) -> None:
             for statement in _LAY_OUT:
                 connection.execute(statement, given)
             connection.execute("ANALYZE")
-            connection.execute(_OTHERS, (as_datetime(now_ms + DAY), groups))
+            for statement in _OTHERS:
+                connection.execute(statement, {"until": as_datetime(now_ms + DAY), "groups": groups})
         own = sum(is_of_group(f"s-{n * sites // homes}", 0, groups) for n in range(homes))
         print(f"{homes:,} homes at {sites:,} sites, {own:,} of them the group's: laid out in {time.monotonic() - began:.0f} s", flush=True)  # fmt: skip
         for words in ("first start", "restart"):
