@@ -16,8 +16,7 @@ import psycopg
 
 from ingest.rows.book import is_of_group
 from kaimen.clock import as_datetime
-from kaimen.schema import migrate
-from tests.experiments.million import Watch
+from tests.experiments.million import Watch, make_database
 from tests.experiments.stage import WALL, ingest
 from tests.fix_servers import nats_server, postgres_server
 from tests.integration.ingest_street import DAY, HOUR
@@ -52,10 +51,7 @@ def measure(homes: int, sites: int, groups: int, folder: Path) -> None:
     """Lay a city out, and let one worker of ``groups`` serve its share, twice."""
     now_ms = WALL.now_ms()
     with postgres_server(durable=False) as postgres, nats_server() as broker:
-        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE kaimen")
-        url = postgres.url("kaimen")
-        migrate(url)
+        url = make_database(postgres)
         began = time.monotonic()
         given = {"homes": homes, "sites": sites, "near": _SITES_A_COMMUNITY, "at": as_datetime(now_ms - HOUR)}
         with psycopg.connect(url, autocommit=True) as connection:

@@ -19,7 +19,7 @@ from console.benches.processes import cpu_seconds, memory_peak_mb
 from ingest.restart.rows import BLOCK_DEVICES
 from kaimen.clock import as_datetime
 from kaimen.database import queries
-from kaimen.schema import migrate
+from tests.experiments.million import make_database
 from tests.experiments.stage import WALL, ingest
 from tests.fix_servers import nats_server, postgres_server, wait_until
 from tests.integration.ingest_street import DAY
@@ -54,10 +54,7 @@ def measure(homes: int, folder: Path) -> None:
     now_ms = WALL.now_ms()
     begin = as_datetime(now_ms - DAYS * DAY)
     with postgres_server(durable=False) as postgres, nats_server() as broker:
-        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE kaimen")
-        url = postgres.url("kaimen")
-        migrate(url)
+        url = make_database(postgres)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(_LAY_OUT, {"homes": homes, "at": begin})
             connection.execute("ANALYZE")

@@ -23,7 +23,7 @@ from kaimen.clock import as_datetime
 from kaimen.database import queries
 from kaimen.schema import migrate
 from tests.experiments.stage import WALL, Ingest, ingest
-from tests.fix_servers import nats_server, postgres_server
+from tests.fix_servers import PostgresServer, nats_server, postgres_server
 from tests.integration.ingest_street import DAY, HOUR
 
 _LAY_OUT = queries("console.benches", "ingest.sql")["lay_out"]
@@ -68,14 +68,20 @@ class Watch:
         )
 
 
+def make_database(postgres: PostgresServer) -> str:
+    """Return the address of a migrated database of its own."""
+    with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE kaimen")
+    url = postgres.url("kaimen")
+    migrate(url)
+    return url
+
+
 def measure(homes: int, folder: Path) -> None:
     """Let a worker start for so many homes, change the registry, and start it again."""
     now_ms = WALL.now_ms()
     with postgres_server(durable=False) as postgres, nats_server() as broker:
-        with psycopg.connect(postgres.admin_url, autocommit=True) as connection:
-            connection.execute("CREATE DATABASE kaimen")
-        url = postgres.url("kaimen")
-        migrate(url)
+        url = make_database(postgres)
         began = time.monotonic()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(

@@ -54,6 +54,21 @@ def pieces(url: str) -> dict[str, list[str]]:
     return {row["day"]: sorted(row["pieces"] or []) for row in found}
 
 
+def packed_plan(url: str) -> str:
+    """See that rows lie by household; return how one card's are looked for."""
+    with connect(url, service="test") as connection:
+        lying = connection.execute("SELECT household_no FROM door_events ORDER BY ctid").fetchall()
+        connection.execute("SET enable_seqscan = off")
+        connection.execute("ANALYZE door_events")
+        plan = connection.execute(
+            "EXPLAIN SELECT * FROM door_events WHERE credential = 'card-0' AND device_no = 1 AND occurred_at >= %s",
+            (DAY + timedelta(hours=16),),
+        ).fetchall()
+    numbers = [row["household_no"] for row in lying]
+    assert numbers == sorted(numbers)
+    return str(plan)
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kaimen.tiers._LOCK_TIMEOUT", "100ms")
@@ -99,17 +114,7 @@ def test_chunks_that_are_over_lie_by_household_and_are_found_by_card(database_ur
     assert pack_days(pool, DAY + PACKED_AFTER) == (0, 0)  # the week is not over
     assert pack_days(pool, DAY + timedelta(days=7) + PACKED_AFTER) == (1, 0)
     assert pack_days(pool, DAY + timedelta(days=7) + PACKED_AFTER) == (0, 0)
-    with connect(database_url, service="test") as connection:
-        lying = connection.execute("SELECT household_no FROM door_events ORDER BY ctid").fetchall()
-        connection.execute("SET enable_seqscan = off")
-        connection.execute("ANALYZE door_events")
-        plan = connection.execute(
-            "EXPLAIN SELECT * FROM door_events WHERE credential = 'card-0' AND device_no = 1 AND occurred_at >= %s",
-            (DAY + timedelta(hours=16),),
-        ).fetchall()
-    numbers = [row["household_no"] for row in lying]
-    assert numbers == sorted(numbers)
-    assert "chunk_credential" in str(plan)
+    assert "chunk_credential" in packed_plan(database_url)
     late = DAY + timedelta(minutes=1)
     store(database_url, [late])
     assert instants(database_url).count(late) == 2
@@ -146,17 +151,7 @@ def plain(database_server: DatabaseServer) -> None:
 def test_a_packed_day_lies_by_household_and_is_found_by_card(database_url: str, pool: Pool) -> None:
     store(database_url, [DAY + timedelta(minutes=minute) for minute in range(1_000)])
     assert pack_days(pool, DAY + timedelta(days=1) + PACKED_AFTER) == (1, 0)
-    with connect(database_url, service="test") as connection:
-        lying = connection.execute("SELECT household_no FROM door_events ORDER BY ctid").fetchall()
-        connection.execute("SET enable_seqscan = off")
-        connection.execute("ANALYZE door_events")
-        plan = connection.execute(
-            "EXPLAIN SELECT * FROM door_events WHERE credential = 'card-0' AND device_no = 1 AND occurred_at >= %s",
-            (DAY + timedelta(hours=16),),
-        ).fetchall()
-    numbers = [row["household_no"] for row in lying]
-    assert numbers == sorted(numbers)
-    assert "door_events_20260301_credential" in str(plan)
+    assert "door_events_20260301_credential" in packed_plan(database_url)
 
 
 @pytest.mark.usefixtures("plain", "impatient")
