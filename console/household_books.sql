@@ -87,6 +87,13 @@ WHERE household_id = %(household_id)s AND token = %(token)s AND class IN ('resid
   AND (valid_to IS NULL OR valid_to > %(now)s)
 RETURNING token
 
+-- name: cards_end_with
+-- the cards of a home that somebody carries who leaves it, with when they end
+SELECT token, class, greatest(%(now)s, coalesce(valid_from + interval '1 second', %(now)s)) AS valid_to
+FROM credentials
+WHERE household_id = %(household_id)s AND person_id = %(person_id)s AND class IN ('resident', 'family')
+  AND (valid_to IS NULL OR valid_to > %(now)s)
+
 -- name: told
 -- whether the home agreed that its family is told
 SELECT 1 FROM consents WHERE household_id = %(household_id)s AND purpose = 'notify_family' AND withdrawn_at IS NULL

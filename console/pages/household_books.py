@@ -337,12 +337,30 @@ def change_person(
 
 @router.post("/households/{household_id}/books/people/{resident_id}/leave", dependencies=[CheckedForm])
 def person_left(seat: Guard, household_id: HouseholdId, resident_id: PathId) -> Response:
-    """Somebody lives there no more. Whether the home is watched is hers and the others' to say: consents stand."""
+    """Somebody lives there no more, and what her cards open says nothing of this home from now on.
+
+    Whether the home is watched is hers and the others' to say: consents stand.
+    """
 
     def make(connection: Connection) -> dict[str, Any]:
         resident_of(connection, household_id, resident_id)
         cells = {"id": resident_id, "household_id": "-", "relation": "resident"}
-        return {"rows": {"persons": [cells]}, "people": frozenset({resident_id}), "person": resident_id}
+        hers = {"household_id": household_id, "person_id": resident_id, "now": seat.now}
+        cards = [
+            {
+                **row,
+                "household_id": household_id,
+                "person_id": resident_id,
+                "valid_to": row["valid_to"].isoformat(),
+            }
+            for row in connection.execute(SQL["cards_end_with"], hers).fetchall()
+        ]
+        return {
+            "rows": {"persons": [cells], "credentials": cards},
+            "people": frozenset({resident_id}),
+            "person": resident_id,
+            "cards": len(cards),
+        }
 
     return change(
         seat,

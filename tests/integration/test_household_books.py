@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -92,7 +93,20 @@ def test_somebody_moves_in_is_corrected_and_moves_out(world: World) -> None:
         " WHERE p.id = %s", id_,
     )  # fmt: skip
     assert row == [{"birth_year": 1942, "hard_of_hearing": True, "name": "李建国"}]
+    cards = (
+        ("c_hers", id_, None),
+        ("c_later", id_, world.now + timedelta(days=1)),
+        ("c_wangs", "p-h-wang", None),
+    )
+    for token, person, begins in cards:
+        world.write(
+            "INSERT INTO credentials (token, class, household_id, person_id, valid_from)"
+            " VALUES (%s, 'resident', 'h-wang', %s, %s)", token, person, begins,
+        )  # fmt: skip
     assert world.post(clerk, f"{WANG}/people/{id_}/leave").status_code == 303
+    holding = "SELECT token FROM credentials WHERE token = ANY(%s) AND (valid_to IS NULL OR valid_to > %s)"
+    tokens, later = [token for token, _, _ in cards], world.now + timedelta(days=2)
+    assert [row["token"] for row in world.rows(holding, tokens, later)] == ["c_wangs"]
     assert world.rows("SELECT household_id FROM persons WHERE id = %s", id_) == [{"household_id": None}]
     assert world.post(clerk, f"{WANG}/people/{id_}/leave").status_code == 404
 
