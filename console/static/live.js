@@ -375,11 +375,15 @@ const announce = (rows) => sound?.then((desk) => desk.announce(rows));
 
 // --- Forms: one press, one act ---------------------------------------------------------------------------------
 
+// Whoever opened a page just now is signed in.
+const FRESH_MS = 60 * 1000;
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   if (form.method !== "post") return;
   if (form.dataset.sent) { event.preventDefault(); return; }
-  const doubtful = lostSince !== null || form.dataset.touched;
+  const isOld = performance.now() - startedAt > FRESH_MS;
+  const doubtful = lostSince !== null || (form.dataset.touched && (!stream || isOld));
   if (doubtful && !form.dataset.reached) { event.preventDefault(); sendOnceTaken(form, event.submitter); return; }
   delete form.dataset.reached;
   form.dataset.sent = "yes";
