@@ -323,7 +323,7 @@ WITH began AS (
 SELECT outage_id FROM fact;
 
 -- name: load_sites
-SELECT id, community_id FROM sites ORDER BY id;
+SELECT id FROM sites ORDER BY id;
 
 -- name: load_devices
 -- Devices (NULL: all) of some sites (NULL: all) with what is asked of their community.
@@ -357,11 +357,8 @@ ORDER BY household_id, device_id, from_at NULLS FIRST, role;
 SELECT DISTINCT household_id FROM household_doors WHERE device_id = ANY (%(devices)s::text[]);
 
 -- name: load_credentials
--- Those of some homes (NULL: of all homes of some sites, and of nobody).
 SELECT token, class, household_id FROM credentials
-WHERE (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
-  AND (%(sites)s::text[] IS NULL OR household_id IS NULL
-       OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
+WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]);
 
 -- name: load_credentials_of_nobody
 -- Those of staff and guards.

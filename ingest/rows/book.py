@@ -92,12 +92,11 @@ class Book:
 class Share:
     """Which part of the registry is read, and as of when: one shard group's, with words since ``since_ms``.
 
-    ``sites`` are the group's, ``near`` all of the communities these belong to; None: all there are.
+    ``sites`` are the group's; None: all there are.
     """
 
     now_ms: int
     sites: list[str] | None = None
-    near: list[str] | None = None
     since_ms: int | None = None
 
     @classmethod
@@ -107,13 +106,8 @@ class Share:
         """Ask which sites there are, and take those of a group."""
         if groups == 1:
             return cls(now_ms, since_ms=since_ms)
-        community_of = {
-            row["id"]: row["community_id"] for row in connection.execute(_SQL["load_sites"]).fetchall()
-        }
-        sites = [site_id for site_id in community_of if is_of_group(site_id, group_no, groups)]
-        communities = {community_of[site_id] for site_id in sites}
-        near = [site_id for site_id, community_id in community_of.items() if community_id in communities]
-        return cls(now_ms, sites, near, since_ms)
+        rows = connection.execute(_SQL["load_sites"]).fetchall()
+        return cls(now_ms, [row["id"] for row in rows if is_of_group(row["id"], group_no, groups)], since_ms)
 
     @property
     def since(self) -> datetime:
@@ -138,8 +132,8 @@ def load_book(
 ) -> Book:
     """Read the registry of one shard group as it holds at ``now_ms``, with absences and words since ``since_ms``.
 
-    Of a group's credentials those of the communities it has homes of are known, and nobody's. ``alive`` is called now and
-    then, for a lease to be renewed meanwhile.
+    Credentials are everybody's: one that is not known at a door counts as hers who lives there. ``alive`` is called now
+    and then, for a lease to be renewed meanwhile.
     """
     shared: dict[Any, Any] = {}
     with connection.transaction():
@@ -150,7 +144,7 @@ def load_book(
             _rows(connection, "load_doors", {"households": None, "sites": share.sites}, alive), device_by_id
         )
         household_by_id, household_no = load_households(connection, share, doors, shared=shared, alive=alive)
-        credentials = load_credentials(connection, share, household_by_id, alive=alive)
+        credentials = load_credentials(connection, household_by_id, alive=alive)
     required = required_devices(household_by_id.values(), now_ms)
     wired = wiring(devices, required)
     device_by_id |= {item.device_id: item for item in wired}  # what is wired is a device, and kept once
@@ -239,7 +233,6 @@ def load_households(
 
 def load_credentials(
     connection: Connection,
-    share: Share,
     households: Mapping[str, Household],
     household_ids: Sequence[str] | None = None,
     *,
@@ -251,9 +244,7 @@ def load_credentials(
     return {
         token: Credential(token, CredentialClass(klass), _own(households, household_id))
         for name in names
-        for token, klass, household_id in _rows(
-            connection, name, {"households": household_ids, "sites": share.near}, alive
-        )
+        for token, klass, household_id in _rows(connection, name, {"households": household_ids}, alive)
     }
 
 

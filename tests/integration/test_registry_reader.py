@@ -192,7 +192,7 @@ INSERT INTO credentials (token, class, household_id) VALUES (%(site)s || '-c', '
 """
 
 
-def test_a_group_reads_its_own_homes_and_the_cards_of_its_communities(database_url: str) -> None:
+def test_a_group_reads_its_own_homes_and_everybodys_cards(database_url: str) -> None:
     def sites(ours: bool) -> Iterator[str]:
         return (f"s{n}" for n in range(100) if is_of_group(f"s{n}", 1, 4) is ours)
 
@@ -209,7 +209,7 @@ def test_a_group_reads_its_own_homes_and_the_cards_of_its_communities(database_u
         book = reader.read(connection, now_ms=BEGIN_MS)
         assert list(book.household_no) == [f"{ours_a}-h"] and list(book.device_no) == [f"{ours_a}-d"]
         assert [home.absences != () for home in book.registry.households.values()] == [True]
-        assert book.registry.credentials.keys() == {f"{ours_a}-c", f"{theirs_a}-c", "guard"}
+        assert book.registry.credentials.keys() == {f"{ours_a}-c", f"{theirs_a}-c", f"{theirs_b}-c", "guard"}
         found(new_b, "b")
         changes = reader.read_changes(connection, book, now_ms=BEGIN_MS)
         book.registry.take(changes.registry)
