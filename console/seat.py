@@ -317,7 +317,7 @@ def check_origin(request: Request, services: Services) -> None:
 
 
 def checked_form(request: Request, csrf: Annotated[str, Form(max_length=200)] = "") -> None:
-    """The guard of every form: sent from our own page, with the token of this session."""
+    """The guard of every form: sent from our own page, with the token of her own sign-in."""
     services = services_of(request)
     check_origin(request, services)
     token = request.cookies.get(session_cookie(services), "")
