@@ -42,6 +42,16 @@ def store(url: str, given: list[datetime]) -> None:
         connection.execute(_INSERT, (given,))
 
 
+def spans(url: str) -> list[timedelta]:
+    """How long the extension's chunks are, oldest first."""
+    with connect(url, service="test") as connection:
+        found = connection.execute(
+            "SELECT range_end - range_start AS span FROM timescaledb_information.chunks"
+            " WHERE hypertable_name = 'door_events' ORDER BY range_start"
+        ).fetchall()
+    return [row["span"] for row in found]
+
+
 def pieces(url: str) -> dict[str, list[str]]:
     """The days there are, each with the pieces it consists of if it is not a table itself."""
     with connect(url, service="test") as connection:
@@ -133,12 +143,82 @@ def test_chunks_are_shorter_behind_one_that_holds_much(database_url: str) -> Non
         )
         connection.execute(sql.SQL("VACUUM {}").format(sql.SQL(chunk["name"])))
     store(database_url, [DAY + timedelta(days=day) for day in (1, 20, 21)])
+    assert spans(database_url) == [timedelta(days=7), timedelta(days=1), timedelta(days=1)]
+
+
+@pytest.fixture
+def community(database_url: str) -> None:
     with connect(database_url, service="test") as connection:
-        spans = connection.execute(
-            "SELECT range_end - range_start AS span FROM timescaledb_information.chunks"
-            " WHERE hypertable_name = 'door_events' ORDER BY range_start"
-        ).fetchall()
-    assert [row["span"] for row in spans] == [timedelta(days=7), timedelta(days=1), timedelta(days=1)]
+        if find_tier(connection) is not Tier.COMMUNITY:
+            pytest.skip("nothing that compresses")
+
+
+def _of_one(connection: Connection, column: str) -> str:
+    rows = connection.execute(
+        sql.SQL("EXPLAIN SELECT * FROM door_events WHERE {} = 1 AND occurred_at >= %s").format(
+            sql.Identifier(column)
+        ),
+        (DAY,),
+    ).fetchall()
+    return " ".join(row["QUERY PLAN"] for row in rows)
+
+
+@pytest.mark.usefixtures("community")
+def test_compressed_chunks_are_found_by_door_and_by_household_and_older_ones_are_compressed_anew(
+    database_url: str, pool: Pool
+) -> None:
+    store(database_url, [DAY + timedelta(minutes=minute) for minute in range(1_000)])
+    with connect(database_url, service="test", autocommit=True) as connection:
+        connection.execute(
+            "ALTER TABLE door_events SET (timescaledb.compress, timescaledb.compress_segmentby = 'household_no',"
+            " timescaledb.compress_orderby = 'occurred_at')"
+        )
+        connection.execute("SELECT compress_chunk(c) FROM show_chunks('door_events') AS c")
+        night = DAY + timedelta(days=7) + PACKED_AFTER
+        assert pack_days(pool, night) == (1, 0)
+        assert pack_days(pool, night) == (0, 0)
+        connection.execute("SET enable_seqscan = off")
+        by_door, by_household = _of_one(connection, "device_no"), _of_one(connection, "household_no")
+    assert "Index Cond: ((device_no = 1)" in by_door
+    assert "compressed_household" in by_household
+    late = DAY + timedelta(minutes=1)
+    store(database_url, [late])
+    assert instants(database_url).count(late) == 2
+
+
+@pytest.mark.usefixtures("community")
+def test_compressed_days_become_weeks_and_keep_what_came_late(database_url: str, pool: Pool) -> None:
+    given = [DAY + timedelta(hours=hours) for hours in range(24 * 9)]
+    with connect(database_url, service="test", autocommit=True) as connection:
+        connection.execute("SELECT set_chunk_time_interval('door_events'::regclass, interval '1 day')")
+        # As where days hold much: it would make them weeks again.
+        connection.execute(
+            "CREATE OR REPLACE FUNCTION event_chunk_span(p_pages_an_hour numeric) RETURNS interval"
+            " LANGUAGE sql IMMUTABLE AS $$ SELECT interval '1 day' $$"
+        )
+    store(database_url, given)
+    assert pack_days(pool, DAY + timedelta(days=2) + PACKED_AFTER) == (2, 0)
+    late = [DAY + timedelta(minutes=1), DAY + timedelta(days=1, minutes=1)]
+    store(database_url, late)
+    assert pack_days(pool, DAY + timedelta(days=9) + PACKED_AFTER) == (7, 0)
+    assert pack_days(pool, DAY + timedelta(days=9) + PACKED_AFTER) == (0, 0)
+    assert instants(database_url) == sorted([*given, *late])
+    assert spans(database_url) == [timedelta(days=7), timedelta(days=2)]
+
+
+@pytest.mark.usefixtures("community")
+def test_chunks_are_shorter_behind_one_that_held_much_before_it_was_compressed(
+    database_url: str, pool: Pool
+) -> None:
+    store(database_url, [DAY])
+    with connect(database_url, service="test", autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO door_events SELECT (jsonb_populate_record(e, jsonb_build_object('reason', repeat('x', 1500)))).*"
+            " FROM door_events e, generate_series(1, 33000)"
+        )
+    assert pack_days(pool, DAY + timedelta(days=7) + PACKED_AFTER) == (1, 0)
+    store(database_url, [DAY + timedelta(days=day) for day in (1, 20, 21)])
+    assert spans(database_url) == [timedelta(days=7), timedelta(days=1), timedelta(days=1)]
 
 
 @pytest.fixture
