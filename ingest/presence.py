@@ -467,6 +467,8 @@ class Homes:
 
     def __init__(self, homes: Mapping[str, Home], credentials: Mapping[str, Credential]) -> None:
         self.kept: dict[str, HomeSigns] = {}
+        #: Credentials of the next events that are listed for homes of other groups: whose, need not be known.
+        self.listed: frozenset[str] = frozenset()
         self.changed: set[str] = set()
         self.replace(homes, credentials)
 
@@ -525,6 +527,14 @@ class Homes:
             if self._sensors.get(device_id) == key:
                 del self._sensors[device_id]
 
+    def _shown(self, token: str | None) -> Credential | None:
+        """Return what is listed of a credential that somebody showed; of another group's home's, that it is nobody's here."""
+        if token is None:
+            return None
+        if token in self.listed:
+            return self.credentials.get(token) or Credential(token, CredentialClass.VISITOR, None)
+        return self.credentials.get(token)
+
     def take(self, device_id: str, event: wire.Event, at_ms: int) -> None:
         """Note an event at its instant, in any order and any number of times."""
         if event.type == _STATE and event.state != "Open":
@@ -534,7 +544,7 @@ class Homes:
             if is_inside_activity(event) and self._of(inside).add_activity(at_ms):
                 self.changed.add(inside)
             return
-        credential = self.credentials.get(event.cred) if event.cred is not None else None
+        credential = self._shown(event.cred)
         for household_id, door in self._doors.get(device_id, ()):
             self._take_at(household_id, door, event, at_ms, credential)
         if credential is not None and credential.household_id is not None:
@@ -555,7 +565,7 @@ class Homes:
                 if is_inside_activity(event):
                     self._take_activity(inside, events.ts[events.words_no == number])
                 continue
-            credential = self.credentials.get(event.cred) if event.cred is not None else None
+            credential = self._shown(event.cred)
             owned = list(doors)
             if credential is not None and credential.household_id is not None:
                 shared = self._shared.get((device_id, credential.household_id), ())

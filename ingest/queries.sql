@@ -247,7 +247,7 @@ SET implausible_heartbeats = device_tallies.implausible_heartbeats + excluded.im
 
 -- name: load_losses
 SELECT device_no, boot, first_seq FROM boot_losses
-WHERE (%(sites)s::text[] IS NULL OR device_no IN (SELECT no FROM devices WHERE site_id = ANY (%(sites)s::text[])));
+WHERE (%(sites)s::text[] IS NULL OR device_no = ANY (ARRAY(SELECT no FROM devices WHERE site_id = ANY (%(sites)s::text[]))));
 
 -- name: write_check_held
 -- A check that waits; one that waits already keeps the end of its wait.
@@ -266,7 +266,9 @@ WHERE household_id = %(household_id)s AND step = %(step)s AND evidence_at = %(ev
 
 -- name: load_held_checks
 SELECT household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms, cause, held_until
-FROM checks_held WHERE ended_at IS NULL ORDER BY noticed_at, household_id, step;
+FROM checks_held WHERE ended_at IS NULL
+  AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
+ORDER BY noticed_at, household_id, step;
 
 -- name: write_outage_noted
 -- An outage whose cause may still turn out wider: nobody is told yet.
@@ -350,15 +352,27 @@ WHERE (%(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]))
 -- name: load_doors
 SELECT household_id, device_id, role, from_at, to_at FROM household_doors
 WHERE (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
-  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
+  AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
 ORDER BY household_id, device_id, from_at NULLS FIRST, role;
 
 -- name: load_households_of_doors
 SELECT DISTINCT household_id FROM household_doors WHERE device_id = ANY (%(devices)s::text[]);
 
 -- name: load_credentials
+-- Those of the homes of some sites (NULL: everybody's).
 SELECT token, class, household_id FROM credentials
-WHERE %(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]);
+WHERE %(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
+
+-- name: load_credentials_of_others
+-- Those that show at no door whatever that somebody lives there, of all sites.
+SELECT token, class, household_id FROM credentials
+WHERE household_id IS NULL OR class IN ('staff', 'guard', 'visitor');
+
+-- name: load_credentials_of_homes
+-- Those of some homes; of homes of other sites (NULL: there are none) only those that show that nobody lives there.
+SELECT c.token, c.class, c.household_id FROM credentials c JOIN households h ON h.id = c.household_id
+WHERE c.household_id = ANY (%(households)s::text[])
+  AND (%(sites)s::text[] IS NULL OR h.site_id = ANY (%(sites)s::text[]) OR c.class IN ('staff', 'guard', 'visitor'));
 
 -- name: load_credentials_of_nobody
 -- Those of staff and guards.
@@ -368,19 +382,19 @@ SELECT token, class, household_id FROM credentials WHERE household_id IS NULL;
 SELECT household_id, from_at, to_at FROM absences
 WHERE revoked_at IS NULL AND to_at >= %(since)s
   AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
-  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
+  AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
 ORDER BY household_id, from_at;
 
 -- name: load_verified
 -- People's words that she is well: those that may still matter, and each household's newest.
 SELECT id, household_id, at FROM verified_contacts WHERE at >= %(since)s AND doubted_at IS NULL
   AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
-  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
+  AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
 UNION
 SELECT * FROM (
   SELECT DISTINCT ON (household_id) id, household_id, at FROM verified_contacts WHERE doubted_at IS NULL
     AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
-    AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
+    AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
   ORDER BY household_id, at DESC
 ) newest
 ORDER BY household_id, at, id;
@@ -443,7 +457,7 @@ ORDER BY device_no, boot, seq_last, first_up_ms;
 
 -- name: load_boots
 SELECT * FROM boots
-WHERE (%(sites)s::text[] IS NULL OR device_no IN (SELECT no FROM devices WHERE site_id = ANY (%(sites)s::text[])));
+WHERE (%(sites)s::text[] IS NULL OR device_no = ANY (ARRAY(SELECT no FROM devices WHERE site_id = ANY (%(sites)s::text[]))));
 
 -- name: load_tail
 -- What was stored of some devices since a batch; nothing older than the instant came late since.
@@ -477,17 +491,19 @@ WHERE groups <> %(groups)s OR (group_no = %(group_no)s AND block_no = ANY (%(blo
 SELECT household_id, stage, at, announced_at, evidence_at, evidence, inactive_ms, elapsed_ms, thresholds_ms
 FROM stage_crossings c
 WHERE NOT EXISTS (SELECT 1 FROM crossing_withdrawals w WHERE w.crossing_id = c.id)
+  AND (%(sites)s::text[] IS NULL OR c.household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
 ORDER BY announced_at, id;
 
 -- name: load_evidence
 -- Of each home as it was seen last: the instant of its newest evidence and its stage.
 SELECT household_id, (extract(epoch FROM evidence_at) * 1000)::bigint, stage FROM household_states
-WHERE (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
+WHERE (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))));
 
 -- name: load_standing_checks
 SELECT household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms
 FROM checks_due c
 WHERE NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = c.id)
+  AND (%(sites)s::text[] IS NULL OR c.household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
 ORDER BY noticed_at, id;
 
 -- name: load_standing_outages
@@ -496,6 +512,7 @@ SELECT o.device_id, o.began_at, o.heard_at, o.cause, o.cause_id,
        EXISTS (SELECT 1 FROM happenings h WHERE h.kind = 'outage_began' AND h.fact_id = o.id) AS told
 FROM outages_now o
 WHERE o.ended_at IS NULL
+  AND (%(sites)s::text[] IS NULL OR o.device_id = ANY (ARRAY(SELECT id FROM devices WHERE site_id = ANY (%(sites)s::text[]))))
 ORDER BY o.began_at, o.id;
 
 -- name: load_heard

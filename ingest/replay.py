@@ -76,8 +76,10 @@ def rebuild(
         start_ms = max(now_ms, pulse_ms or 0) // 1000 * 1000
         device_by_no = book.device_by_no()
         # Every group has its own: what stands for others is not ours to end.
-        outages = [item for item in _load_outages(connection) if item.outage.device_id in book.device_no]
-        held = [item for item in _load_held(connection) if item.check.household_id in book.household_no]
+        outages = [
+            item for item in _load_outages(connection, book) if item.outage.device_id in book.device_no
+        ]
+        held = [item for item in _load_held(connection, book) if item.check.household_id in book.household_no]
         ours = {wiring.device_id for wiring in book.wiring if wiring.is_gateway or not wiring.is_required}
         detector = Detector(book.registry, now_ms=start_ms, awake_max=awake_max)
         found, unsound = (
@@ -102,8 +104,8 @@ def rebuild(
             packed=packed,
             points=[*_load_points(connection, others), *(p for p in heard if p.device_id not in taken)],
             boots=[base for device_id in boots.keys() - taken for base in boots[device_id].values()],
-            standing=_load_crossings(connection),
-            checks=[*_load_checks(connection), *(item.check for item in held)],
+            standing=_load_crossings(connection, book),
+            checks=[*_load_checks(connection, book), *(item.check for item in held)],
             outages=[item.outage for item in outages if item.outage.device_id not in ours],
         )
         many = len(book.registry.households) > JUDGED_PER_PULSE
@@ -191,14 +193,14 @@ def base_of(device_id: str, row: dict[str, Any]) -> BootBase:
     )  # fmt: skip
 
 
-def _load_crossings(connection: Connection) -> list[Crossing]:
+def _load_crossings(connection: Connection, book: Book) -> list[Crossing]:
     return [
         Crossing(
             row["household_id"], row["stage"], as_ms(row["at"]), as_ms(row["announced_at"]),
             as_ms(row["evidence_at"]), row["evidence"], row["inactive_ms"], row["elapsed_ms"],
             tuple(row["thresholds_ms"]),
         )
-        for row in connection.execute(_SQL["load_standing_crossings"]).fetchall()
+        for row in connection.execute(_SQL["load_standing_crossings"], {"sites": book.sites}).fetchall()
     ]  # fmt: skip
 
 
@@ -210,17 +212,17 @@ def _load_evidence(connection: Connection, book: Book) -> dict[str, tuple[int, i
         return {home: (at_ms, stage) for home, at_ms, stage in cursor if home in book.household_no}
 
 
-def _load_checks(connection: Connection) -> list[CheckDue]:
+def _load_checks(connection: Connection, book: Book) -> list[CheckDue]:
     return [
         CheckDue(
             row["household_id"], row["step"], as_ms(row["at"]), as_ms(row["noticed_at"]), as_ms(row["evidence_at"]),
             row["evidence"], row["inactive_ms"],
         )
-        for row in connection.execute(_SQL["load_standing_checks"]).fetchall()
+        for row in connection.execute(_SQL["load_standing_checks"], {"sites": book.sites}).fetchall()
     ]  # fmt: skip
 
 
-def _load_held(connection: Connection) -> list[CheckHeld]:
+def _load_held(connection: Connection, book: Book) -> list[CheckHeld]:
     return [
         CheckHeld(
             CheckDue(
@@ -230,7 +232,7 @@ def _load_held(connection: Connection) -> list[CheckHeld]:
             OutageCause(row["cause"]),
             as_ms(row["held_until"]),
         )
-        for row in connection.execute(_SQL["load_held_checks"]).fetchall()
+        for row in connection.execute(_SQL["load_held_checks"], {"sites": book.sites}).fetchall()
     ]  # fmt: skip
 
 
@@ -244,8 +246,8 @@ def _load_losses(
     }
 
 
-def _load_outages(connection: Connection) -> Iterator[StandingOutage]:
-    for row in connection.execute(_SQL["load_standing_outages"]).fetchall():
+def _load_outages(connection: Connection, book: Book) -> Iterator[StandingOutage]:
+    for row in connection.execute(_SQL["load_standing_outages"], {"sites": book.sites}).fetchall():
         heard_ms = None if row["heard_at"] is None else as_ms(row["heard_at"])
         yield StandingOutage(
             OutageBegan(row["device_id"], as_ms(row["began_at"]), heard_ms),

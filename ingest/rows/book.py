@@ -132,8 +132,9 @@ def load_book(
 ) -> Book:
     """Read the registry of one shard group as it holds at ``now_ms``, with absences and words since ``since_ms``.
 
-    Credentials are everybody's: one that is not known at a door counts as hers who lives there. ``alive`` is called now
-    and then, for a lease to be renewed meanwhile.
+    Credentials are those of its homes, and everybody's that are staff's, guards' or visitors': any other that is shown at
+    her own door counts as hers who lives there, listed elsewhere or not. ``alive`` is called now and then, for a lease to
+    be renewed meanwhile.
     """
     shared: dict[Any, Any] = {}
     with connection.transaction():
@@ -144,7 +145,7 @@ def load_book(
             _rows(connection, "load_doors", {"households": None, "sites": share.sites}, alive), device_by_id
         )
         household_by_id, household_no = load_households(connection, share, doors, shared=shared, alive=alive)
-        credentials = load_credentials(connection, household_by_id, alive=alive)
+        credentials = load_credentials(connection, household_by_id, share, alive=alive)
     required = required_devices(household_by_id.values(), now_ms)
     wired = wiring(devices, required)
     device_by_id |= {item.device_id: item for item in wired}  # what is wired is a device, and kept once
@@ -234,17 +235,22 @@ def load_households(
 def load_credentials(
     connection: Connection,
     households: Mapping[str, Household],
+    share: Share,
     household_ids: Sequence[str] | None = None,
     *,
     of_nobody: bool = False,
     alive: Callable[[], None] = lambda: None,
 ) -> dict[str, Credential]:
-    """Read the credentials of some homes, or all, and ``of_nobody`` those of staff and guards too."""
-    names = ["load_credentials", *(["load_credentials_of_nobody"] if of_nobody else [])]
+    """Read the credentials a group must know of some homes, and ``of_nobody`` those of staff and guards too; or all."""
+    if household_ids is not None:
+        names = ["load_credentials_of_homes", *(["load_credentials_of_nobody"] if of_nobody else [])]
+    else:
+        names = ["load_credentials", *(["load_credentials_of_others"] if share.sites is not None else [])]
+    values = {"households": household_ids, "sites": share.sites}
     return {
         token: Credential(token, CredentialClass(klass), _own(households, household_id))
         for name in names
-        for token, klass, household_id in _rows(connection, name, {"households": household_ids}, alive)
+        for token, klass, household_id in _rows(connection, name, values, alive)
     }
 
 

@@ -173,7 +173,10 @@ class RegistryReader:
         wired = wiring(found, required_devices((home for home in around if home is not None), now_ms))
         devices: dict[str, Device] = {item.device.device_id: item.device for item in found}
         devices |= {item.device_id: item for item in wired}
-        credentials = self._read_credentials(connection, book, noted, homes)
+        if share.sites is not None:
+            # Homes that came to the group's sites, or left them, are known with their credentials, or no longer.
+            noted.bearers |= {key for key in households if (key in homes) != (key in registry.households)}
+        credentials = self._read_credentials(connection, book, noted, share, homes)
         return BookChanges(
             RegistryChanges(
                 _differing(registry.devices, devices, near),
@@ -187,7 +190,12 @@ class RegistryReader:
         )
 
     def _read_credentials(
-        self, connection: Connection, book: Book, noted: _Noted, homes: Mapping[str, Household]
+        self,
+        connection: Connection,
+        book: Book,
+        noted: _Noted,
+        share: Share,
+        homes: Mapping[str, Household],
     ) -> dict[str, Credential | None]:
         if not noted.bearers and not noted.of_nobody:
             return {}
@@ -199,7 +207,7 @@ class RegistryReader:
         }
         known = {key: homes.get(key) or book.registry.households.get(key) for key in noted.bearers}
         owners = {key: home for key, home in known.items() if home is not None}
-        after = load_credentials(connection, owners, sorted(noted.bearers), of_nobody=noted.of_nobody)
+        after = load_credentials(connection, owners, share, sorted(noted.bearers), of_nobody=noted.of_nobody)
         changed = differences(before, after)
         # Another home's now, or nobody's: that is another note's to say.
         return {token: now for token, now in changed.items() if book.registry.credentials.get(token) != now}

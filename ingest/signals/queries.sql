@@ -1,8 +1,11 @@
 -- name: look_up
--- The newest change of the registry, and of some credentials those that have an end: all a usual turn must know.
-SELECT (SELECT coalesce(max(id), 0) FROM registry_changes) AS id, coalesce(array_agg(token), '{}') AS tokens,
-       coalesce(array_agg(valid_to), '{}') AS ends
-FROM credentials WHERE token = ANY(%(tokens)s::text[]) AND valid_to IS NOT NULL;
+-- The newest change of the registry, of some credentials those that have an end, and of those that are not the group's to
+-- know those that are listed: all a usual turn must know.
+SELECT (SELECT coalesce(max(id), 0) FROM registry_changes) AS id,
+       coalesce(array_agg(token) FILTER (WHERE valid_to IS NOT NULL), '{}') AS tokens,
+       coalesce(array_agg(valid_to) FILTER (WHERE valid_to IS NOT NULL), '{}') AS ends,
+       coalesce(array_agg(token) FILTER (WHERE token = ANY(%(unknown)s::text[])), '{}') AS listed
+FROM credentials WHERE token = ANY(%(tokens)s::text[]) AND (valid_to IS NOT NULL OR token = ANY(%(unknown)s::text[]));
 
 -- name: load_around
 -- Homes that some devices belong to, and those that share a sensor with some homes.
@@ -37,19 +40,19 @@ WHERE (%(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]))
 -- name: load_doors
 SELECT household_id, device_id, role, from_at, to_at FROM household_doors
 WHERE (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
-  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
+  AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
 ORDER BY household_id, device_id, from_at, role;
 
 -- name: load_sensors
 -- Sensors inside a home: named as such, bound to it alone, or standing in the place that is its label.
 SELECT household_id, device_id FROM household_sensors
 WHERE (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
-  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
+  AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
 UNION
 SELECT d.household_id, v.id FROM household_doors d
 JOIN devices v ON v.id = d.device_id AND v.kind IN ('motion', 'water') AND v.retired_at IS NULL
 WHERE d.to_at IS NULL AND (%(households)s::text[] IS NULL OR d.household_id = ANY (%(households)s::text[]))
-  AND (%(sites)s::text[] IS NULL OR d.household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
+  AND (%(sites)s::text[] IS NULL OR d.household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
   AND NOT EXISTS (SELECT 1 FROM household_doors o WHERE o.device_id = d.device_id AND o.household_id <> d.household_id)
 UNION
 SELECT h.id, v.id FROM households h
@@ -62,16 +65,18 @@ WHERE (%(households)s::text[] IS NULL OR h.id = ANY (%(households)s::text[]))
 SELECT household_id, from_at, to_at FROM absences
 WHERE revoked_at IS NULL AND to_at >= %(since)s
   AND (%(households)s::text[] IS NULL OR household_id = ANY (%(households)s::text[]))
-  AND (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])))
+  AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
 ORDER BY household_id, from_at;
 
 -- name: load_known
 SELECT household_id, known FROM household_states
-WHERE (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
+WHERE (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))));
 
 -- name: load_signs
--- Plausible events of some devices since an instant. By position: device, instant, then the event as the wire has it.
-SELECT device_no, (extract(epoch FROM occurred_at) * 1000)::bigint, boot, seq, type, state, direction, method, credential
+-- Plausible events of some devices since an instant. By position: device, instant, then the event as the wire has it, and
+-- where a group has its own sites (NULL: all are) whether the credential is listed at any.
+SELECT device_no, (extract(epoch FROM occurred_at) * 1000)::bigint, boot, seq, type, state, direction, method, credential,
+       %(sites)s::text[] IS NOT NULL AND EXISTS (SELECT 1 FROM credentials c WHERE c.token = credential)
 FROM door_events
 WHERE plausible AND occurred_at >= %(since)s AND device_no = ANY(%(devices)s::int[]) AND type = ANY(%(types)s::text[]);
 
@@ -81,7 +86,7 @@ WHERE device_no = ANY(%(devices)s::int[]) GROUP BY device_no;
 
 -- name: load_presence
 SELECT household_id, state, ground, since_at FROM household_presence
-WHERE (%(sites)s::text[] IS NULL OR household_id IN (SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[])));
+WHERE (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))));
 
 -- name: write_presence
 INSERT INTO household_presence (household_id, state, ground, since_at, as_of)
@@ -96,7 +101,8 @@ SET state = excluded.state, ground = excluded.ground, since_at = excluded.since_
 DELETE FROM household_presence WHERE household_id = ANY(%(ids)s::text[]);
 
 -- name: load_homecoming_keys
-SELECT key FROM homecomings WHERE at >= %(since)s;
+SELECT key FROM homecomings WHERE at >= %(since)s
+  AND (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))));
 
 -- name: write_homecoming
 -- One coming home, unless one so near it was told already.
@@ -119,6 +125,7 @@ SELECT token, class, household_id, valid_to FROM credentials WHERE token = ANY(%
 -- Devices with anything to judge since an instant.
 SELECT device_no, min(occurred_at) AS first_at, max(occurred_at) AS last_at FROM door_events e
 WHERE plausible AND occurred_at >= %(since)s
+  AND (%(sites)s::text[] IS NULL OR device_no = ANY (ARRAY(SELECT no FROM devices WHERE site_id = ANY (%(sites)s::text[]))))
   AND (type = ANY(%(types)s::text[])
        OR (type IN ('AccessGranted', 'AccessTaken') AND credential IS NOT NULL
            AND EXISTS (SELECT 1 FROM credentials c WHERE c.token = e.credential AND c.valid_to <= e.occurred_at)))
@@ -159,6 +166,7 @@ WHERE s.device_id = %(device_id)s AND (s.at >= %(since)s OR e.signal_id IS NULL)
 -- Devices with a fact that the door's own word ends, each with its oldest.
 SELECT s.device_id, min(s.at) AS at FROM signals s
 WHERE s.device_id IS NOT NULL AND s.kind IN ('door_forced', 'door_held', 'device_fault')
+  AND (%(sites)s::text[] IS NULL OR s.device_id = ANY (ARRAY(SELECT id FROM devices WHERE site_id = ANY (%(sites)s::text[]))))
   AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id)
 GROUP BY s.device_id;
 
@@ -205,10 +213,13 @@ SELECT h.id, h.tenure,
      AND (c.valid_from IS NULL OR c.valid_from <= %(now)s) AND (c.valid_to IS NULL OR c.valid_to > %(now)s)) AS live_tokens
 FROM households h
 WHERE (h.tenure IN ('rented', 'vacant') OR EXISTS (SELECT 1 FROM leases l WHERE l.household_id = h.id))
+  AND (%(sites)s::text[] IS NULL OR h.site_id = ANY (%(sites)s::text[]))
   AND NOT EXISTS (SELECT 1 FROM persons p WHERE p.household_id = h.id AND p.category = 'community_correction');
 
 -- name: load_leases
-SELECT id, household_id, from_at, to_at, occupants FROM leases ORDER BY household_id, from_at, id;
+SELECT id, household_id, from_at, to_at, occupants FROM leases
+WHERE (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
+ORDER BY household_id, from_at, id;
 
 -- name: count_used_tokens
 -- How many credentials that are nobody else's opened the doors of some dwellings in a span.
@@ -262,4 +273,5 @@ FROM opened ORDER BY household_id, occurred_at;
 -- name: standing_dwelling_signals
 SELECT s.key, s.kind, s.household_id FROM signals s
 WHERE s.kind IN ('vacant_opened', 'lease_ended_credential', 'more_credentials') AND s.household_id IS NOT NULL
+  AND (%(sites)s::text[] IS NULL OR s.household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))))
   AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id);

@@ -194,9 +194,10 @@ class DoorFacts:
             self._retry_ms = None
 
     def _write(self, connection: Connection, register: Register, turn: DoorTurn) -> None:
-        newest_id, over = _look_up(connection, turn)
+        newest_id, over, listed = _look_up(connection, turn, register)
         triggers = self._look_after_registry(connection, register, turn.now_ms, newest_id)
         assert self._homes is not None
+        self._homes.listed = listed
         for heard in turn.events:
             self._homes.take(heard.device_id, heard.event, heard.at_ms)
         for array in turn.arrays:
@@ -221,7 +222,9 @@ class DoorFacts:
         hour = turn.now_ms // HOUR_MS
         if hour != self._swept_hour:
             self._swept_hour = hour
-            written += sweep.sweep_dwellings(connection, register.household_no, now_ms=turn.now_ms)
+            written += sweep.sweep_dwellings(
+                connection, register.household_no, sites=register.sites, now_ms=turn.now_ms
+            )
             before = as_datetime(turn.now_ms - HOMECOMINGS_KEPT_MS)
             connection.execute(_SQL["forget_homecomings"], {"before": before})
         if written:
@@ -263,7 +266,7 @@ class DoorFacts:
     ) -> None:
         """Read everything; what is to be written for it waits for a turn."""
         self._mark = changes_mark(connection)  # first: what changes from here on is looked at again
-        self._registry_id, _ = _look_up(connection, DoorTurn(now_ms))
+        self._registry_id, _, _ = _look_up(connection, DoorTurn(now_ms), register)
         self._register = register
         homes = load_homes(connection, register, now_ms=now_ms, alive=alive)
         self._homes = Homes(homes, register.credentials)
@@ -271,12 +274,12 @@ class DoorFacts:
             row["household_id"]: row["known"]
             for row in _stream(connection, "load_known", {"sites": register.sites}, alive)
         }
-        since = {"since": as_datetime(now_ms - MEMORY_MS - DAY_MS)}
+        since = {"since": as_datetime(now_ms - MEMORY_MS - DAY_MS), "sites": register.sites}
         keys = connection.execute(_SQL["load_homecoming_keys"], since).fetchall()
         self._homecomings = {row["key"] for row in keys}
         self._standing = {
             row["device_id"]: as_ms(row["at"])
-            for row in connection.execute(_SQL["standing_devices"]).fetchall()
+            for row in connection.execute(_SQL["standing_devices"], {"sites": register.sites}).fetchall()
         }
         self._load_signs(connection, register, homes, now_ms)
         self._start_gone = [
@@ -342,15 +345,21 @@ class DoorFacts:
         devices = {door.device_id for home in homes.values() for door in home.doors}
         sensors = {device_id for home in homes.values() for device_id in home.sensors}
         by_no = {register.device_no[item]: item for item in devices | sensors if item in register.device_no}
-        args = {"since": as_datetime(now_ms - MEMORY_MS), "devices": list(by_no), "types": list(SIGN_TYPES)}
+        args = {
+            "since": as_datetime(now_ms - MEMORY_MS),
+            "devices": list(by_no),
+            "sites": register.sites,
+            "types": list(SIGN_TYPES),
+        }
         with connection.cursor(name="load_signs", binary=True, row_factory=tuple_row) as cursor:
             cursor.itersize = 20_000
             cursor.execute(_SQL["load_signs"], args)
-            for no, at_ms, boot, seq, kind, state, direction, method, credential in cursor:
+            for no, at_ms, boot, seq, kind, state, direction, method, credential, is_listed in cursor:
                 event = wire.Event(
                     v=1, boot=boot_text(boot), seq=seq, ts=at_ms, up=0, clk="ntp", type=kind, state=state,
                     dir=direction, method=method, cred=credential,
                 )  # fmt: skip
+                self._homes.listed = frozenset({credential} if is_listed else ())
                 self._homes.take(by_no[no], event, at_ms)
         inside = [register.device_no[item] for item in sensors if item in register.device_no]
         for row in connection.execute(_SQL["load_heard"], {"devices": inside}).fetchall():
@@ -360,7 +369,11 @@ class DoorFacts:
         self, connection: Connection, register: Register, now_ms: int
     ) -> dict[str, tuple[int, int]]:
         by_no = {no: device_id for device_id, no in register.device_no.items()}
-        args = {"since": as_datetime(now_ms - JUDGED_AGAIN_MS), "types": list(BEGINNING_TYPES)}
+        args = {
+            "since": as_datetime(now_ms - JUDGED_AGAIN_MS),
+            "sites": register.sites,
+            "types": list(BEGINNING_TYPES),
+        }
         rows = connection.execute(_SQL["recent_triggers"], args).fetchall()
         found = {
             by_no[row["device_no"]]: (as_ms(row["first_at"]), as_ms(row["last_at"]))
@@ -513,14 +526,22 @@ class DoorFacts:
             )
 
 
-def _look_up(connection: Connection, turn: DoorTurn) -> tuple[int, dict[str, int]]:
-    """Return the newest change of the registry, and when the credentials in a turn's events end, of those that do."""
+def _look_up(
+    connection: Connection, turn: DoorTurn, register: Register
+) -> tuple[int, dict[str, int], frozenset[str]]:
+    """Return what a turn must know beside the group's registry.
+
+    The newest change of the registry; of the credentials in the turn's events when they end, of those that do; and which
+    are listed without being the group's to know.
+    """
     tokens = {heard.event.cred for heard in turn.events if heard.event.cred and heard.event.type in _ACCESS}
     for array in turn.arrays:
         tokens |= {words[4] for words in array.events.words if words[4] and words[0] in _ACCESS}
-    row = connection.execute(_SQL["look_up"], {"tokens": sorted(tokens)}).fetchone()
+    unknown = [] if register.sites is None else sorted(tokens - register.credentials.keys())
+    row = connection.execute(_SQL["look_up"], {"tokens": sorted(tokens), "unknown": unknown}).fetchone()
     assert row is not None
-    return row["id"], {token: as_ms(end) for token, end in zip(row["tokens"], row["ends"], strict=True)}
+    ends = {token: as_ms(end) for token, end in zip(row["tokens"], row["ends"], strict=True)}
+    return row["id"], ends, frozenset(row["listed"])
 
 
 # -- reading ----------------------------------------------------------------------------------------------------

@@ -21,13 +21,15 @@ from kaimen.vocabulary import SignalKind
 _SQL = queries("ingest.signals")
 
 
-def sweep_dwellings(connection: Connection, household_no: Mapping[str, int], *, now_ms: int) -> int:
-    """Compare books and doors of the shard group's dwellings; return how many facts were written."""
-    dwellings = load_dwellings(connection, household_no, now_ms=now_ms)
+def sweep_dwellings(
+    connection: Connection, household_no: Mapping[str, int], *, sites: list[str] | None, now_ms: int
+) -> int:
+    """Compare books and doors of the shard group's dwellings at its sites (None: all); return how many facts were written."""
+    dwellings = load_dwellings(connection, household_no, sites=sites, now_ms=now_ms)
     found = [item for dwelling in dwellings for item in find_mismatches(dwelling, now_ms)]
     standing = [
         Standing(row["key"], SignalKind(row["kind"]), row["household_id"])
-        for row in connection.execute(_SQL["standing_dwelling_signals"]).fetchall()
+        for row in connection.execute(_SQL["standing_dwelling_signals"], {"sites": sites}).fetchall()
         if row["household_id"] in household_no
     ]
     new, over = compare(found, standing, {item.household_id: item.tenure for item in dwellings})
@@ -38,16 +40,18 @@ def sweep_dwellings(connection: Connection, household_no: Mapping[str, int], *, 
     return len(new) + len(over)
 
 
-def load_dwellings(connection: Connection, household_no: Mapping[str, int], *, now_ms: int) -> list[Dwelling]:
+def load_dwellings(
+    connection: Connection, household_no: Mapping[str, int], *, sites: list[str] | None, now_ms: int
+) -> list[Dwelling]:
     """Read the dwellings that are let or empty, with what is registered and what their doors tell."""
-    span = {"now": as_datetime(now_ms), "since": as_datetime(now_ms - IN_USE_MS)}
+    span = {"now": as_datetime(now_ms), "since": as_datetime(now_ms - IN_USE_MS), "sites": sites}
     rows = [
         row
         for row in connection.execute(_SQL["load_dwellings"], span).fetchall()
         if row["id"] in household_no
     ]
     leases: dict[str, list[Lease]] = {}
-    for row in connection.execute(_SQL["load_leases"]).fetchall():
+    for row in connection.execute(_SQL["load_leases"], {"sites": sites}).fetchall():
         to_ms = None if row["to_at"] is None else as_ms(row["to_at"])
         lease = Lease(row["id"], as_ms(row["from_at"]), to_ms, row["occupants"])
         leases.setdefault(row["household_id"], []).append(lease)

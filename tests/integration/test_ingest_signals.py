@@ -22,6 +22,7 @@ from tests.integration.ingest_street import (
     HOUR,
     MINUTE,
     SECOND,
+    SITE,
     Door,
     count,
     lay_out,
@@ -201,6 +202,32 @@ def test_she_comes_home_goes_out_and_the_family_is_told_of_the_first_alone(datab
     play(database_url, out, more, until_ms=until_ms)
     assert presence(database_url) == ("out", "direction")
     assert count(database_url, "homecomings") == 1
+
+
+@pytest.mark.one_store
+@pytest.mark.parametrize("stored", [False, True], ids=["as it is shown", "after a start"])
+def test_a_card_of_a_home_that_another_group_serves_is_nobodys_coming_home(
+    database_url: str, stored: bool
+) -> None:
+    with_books(database_url)
+    door, at_ms = Door(), BEGIN_MS + HOUR
+    words = {"type": "AccessTaken", "state": None, "dir": "in"}
+    with psycopg.connect(database_url, row_factory=dict_row) as connection:
+        book = load_book(connection, now_ms=BEGIN_MS)
+        known = {key: card for key, card in book.registry.credentials.items() if key != "c-gone"}
+        found = {}
+        for card in ("c-gone", "c-unlisted"):
+            register = Register(book.device_no, book.household_no, known, [SITE])
+            facts, heard = DoorFacts(), Heard(door.device, door.event(at_ms, cred=card, **words), at_ms)
+            if stored:
+                play(database_url, [said(door, at_ms, cred=card, **words)], until_ms=at_ms + MINUTE)
+            turn = DoorTurn(at_ms + MINUTE, [] if stored else [heard], known={"h-1": True})
+            facts.write(connection, register, turn, token=1)
+            connection.commit()
+            found[card] = presence(database_url)
+            connection.execute("TRUNCATE door_events, household_presence")
+            connection.commit()
+    assert found == {"c-gone": ("unsure", "nothing_heard"), "c-unlisted": ("in", "own_credential")}
 
 
 @pytest.mark.one_store

@@ -192,7 +192,9 @@ INSERT INTO credentials (token, class, household_id) VALUES (%(site)s || '-c', '
 """
 
 
-def test_a_group_reads_its_own_homes_and_everybodys_cards(database_url: str) -> None:
+def test_a_group_reads_its_own_homes_and_of_others_the_cards_that_show_nobody_lives_there(
+    database_url: str,
+) -> None:
     def sites(ours: bool) -> Iterator[str]:
         return (f"s{n}" for n in range(100) if is_of_group(f"s{n}", 1, 4) is ours)
 
@@ -203,21 +205,40 @@ def test_a_group_reads_its_own_homes_and_everybodys_cards(database_url: str) -> 
         def found(site: str, community: str) -> None:
             connection.execute(_SITE, {"site": site, "community": community, "at": as_datetime(BEGIN_MS)})
 
+        def follow() -> None:
+            changes = reader.read_changes(connection, book, now_ms=BEGIN_MS)
+            book.registry.take(changes.registry)
+            book.take(changes)
+            whole = load_book(connection, now_ms=BEGIN_MS, group_no=1, groups=4)
+            assert (book.sites, book.registry) == (whole.sites, whole.registry)
+
         found(ours_a, "a"), found(theirs_a, "a"), found(theirs_b, "b")
-        connection.execute("INSERT INTO credentials (token, class) VALUES ('guard', 'guard')")
+        add = "INSERT INTO credentials (token, class, household_id) VALUES (%s, %s, %s)"
+        connection.execute(add, ("guard", "guard", None))
+        connection.execute(add, ("pass", "visitor", f"{theirs_a}-h"))
         reader = RegistryReader(1, 4)
         book = reader.read(connection, now_ms=BEGIN_MS)
         assert list(book.household_no) == [f"{ours_a}-h"] and list(book.device_no) == [f"{ours_a}-d"]
         assert [home.absences != () for home in book.registry.households.values()] == [True]
-        assert book.registry.credentials.keys() == {f"{ours_a}-c", f"{theirs_a}-c", f"{theirs_b}-c", "guard"}
+        assert book.registry.credentials.keys() == {f"{ours_a}-c", "pass", "guard"}
         found(new_b, "b")
-        changes = reader.read_changes(connection, book, now_ms=BEGIN_MS)
-        book.registry.take(changes.registry)
-        book.take(changes)
+        connection.execute(add, ("pass-b", "visitor", f"{theirs_b}-h"))
+        connection.execute(add, ("hers", "resident", f"{theirs_b}-h"))
+        follow()
         assert book.household_no.keys() == {f"{ours_a}-h", f"{new_b}-h"}
-        assert f"{new_b}-c" in book.registry.credentials
-        whole = load_book(connection, now_ms=BEGIN_MS, group_no=1, groups=4)
-        assert book.sites == whole.sites and book.registry.households == whole.registry.households
+        assert book.registry.credentials.keys() == {f"{ours_a}-c", f"{new_b}-c", "pass", "pass-b", "guard"}
+        move = "UPDATE households SET site_id = %s, label = 'new' WHERE id = %s"
+        connection.execute(move, (ours_a, f"{theirs_b}-h"))  # comes to us, and one of ours goes
+        connection.execute(move, (theirs_a, f"{new_b}-h"))
+        follow()
+        assert book.registry.credentials.keys() == {
+            f"{ours_a}-c",
+            f"{theirs_b}-c",
+            "hers",
+            "pass",
+            "pass-b",
+            "guard",
+        }
         register = Register(book.device_no, book.household_no, book.registry.credentials, book.sites)
         with connection.transaction():
             assert load_homes(connection, register, now_ms=BEGIN_MS).keys() == book.household_no.keys()
