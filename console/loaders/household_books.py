@@ -32,7 +32,7 @@ def load_books(
     }  # fmt: skip
     row = connection.execute(SQL["home"], values).fetchone()
     assert row is not None
-    values["site_id"] = row["site_id"]
+    values |= {"site_id": row["site_id"], "building": row["building"]}
     stored = {
         name: str(row[name]) for name in ("label", "building", "unit", "floor", "room", "grid", "tenure")
     }
@@ -81,6 +81,8 @@ def load_books(
             for item in connection.execute(SQL["holders"], values)
         ),
         new_card=typed("new_card"),
+        exchange=typed("exchange"),
+        others=_choices(connection, "neighbours_devices", values),
     )
 
 

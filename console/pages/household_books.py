@@ -235,9 +235,16 @@ def change(
     try:
         _write(seat, household_id, action=action, sites=sites, **wanted)
     except FormRefusedError as refusal:
-        with seat.transaction() as connection:
-            return _show(connection, seat, household_id, part=part, form=FormView(typed, refusal.errors))
+        return refuse(seat, household_id, part, typed, refusal.errors)
     return seat.go(f"/households/{household_id}/books", notice)
+
+
+def refuse(
+    seat: Seat, household_id: str, part: str, typed: Mapping[str, str], errors: Mapping[str, str]
+) -> Response:
+    """Show the page again with what was typed into one part of it, and what is wrong with that."""
+    with seat.transaction() as connection:
+        return _show(connection, seat, household_id, part=part, form=FormView(typed, errors))
 
 
 @router.post("/households/{household_id}/books/home", dependencies=[CheckedForm])

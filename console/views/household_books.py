@@ -85,6 +85,8 @@ class BooksPage:
     cards: tuple[BookCard, ...] = ()
     holders: tuple[Choice, ...] = ()
     new_card: Form = field(default_factory=Form)
+    exchange: Form = field(default_factory=Form)
+    others: tuple[Choice, ...] = ()  # devices at other homes' own doors
 
 
 TEMPLATES["household_new.html"] = (NewHomePage, "/households/new")
