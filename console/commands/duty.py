@@ -184,27 +184,30 @@ def holidays(place: Place, file: Path) -> None:
 @click.option(
     "--hours", default="", help="When somebody answers it, in the office's words, such as '24 小时'."
 )
+@click.option("--hours-en", default="", help="The same for who reads the pages in English.")
 @click.option("--end", is_flag=True, help="Show no number any more.")
 @_placed
-def duty_line(place: Place, community: str, phone: str, hours: str, end: bool) -> None:
+def duty_line(place: Place, community: str, phone: str, hours: str, hours_en: str, end: bool) -> None:
     """Show a community's duty line; with --phone and --hours put one in its place, with --end take it away."""
-    phone, hours = phone.strip(), hours.strip()
-    if end and (phone or hours):
+    typed = DutyLine(phone.strip(), hours.strip(), hours_en.strip())
+    given = any((typed.phone, typed.hours, typed.hours_en))
+    if end and given:
         raise click.UsageError("either --end, or --phone and --hours")
     now = _now()
     with entering(place, service="duty") as connection:
         if load_duty(connection, community) is None:
             raise click.ClickException(f"there is no community {community}")
-        if phone or hours:
-            wrong = check_duty_line(connection, phone, hours)
+        if given:
+            wrong = check_duty_line(connection, typed)
             if wrong:
                 raise click.ClickException("; ".join(_LINE_WRONG[word] for word in wrong.values()))
-            save_duty_line(connection, community, DutyLine(phone, hours), by=_BY, now=now)
+            save_duty_line(connection, community, typed, by=_BY, now=now)
         elif end:
             end_duty_line(connection, community)
         line = load_duty_line(connection, community_id=community)
-        if phone or end:
+        if given or end:
             done, detail = "end" if end else "set", {"community": community}
             entry = Entry(now, _BY, "system", "duty_line", "administration", "roster", done, detail)
             note(connection, place, entry)
-    click.echo("no duty line: pages show none" if line is None else f"{line.phone}, answered: {line.hours}")
+    said = () if line is None else (line.phone, f"answered: {line.hours}", line.hours_en)
+    click.echo("no duty line: pages show none" if line is None else ", ".join(filter(None, said)))

@@ -22,25 +22,27 @@ def load_duty_line(
     """Return the duty line of a home's community, or of the one named; None where its office gave none."""
     asked = {"household_id": household_id, "community_id": community_id}
     row = connection.execute(_SQL["duty_line"], asked).fetchone()
-    return None if row is None else DutyLine(row["phone"], row["hours"])
+    return None if row is None else DutyLine(row["phone"], row["hours"], row["hours_en"] or "")
 
 
-def check_duty_line(connection: Connection, phone: str, hours: str) -> dict[str, str]:
+def check_duty_line(connection: Connection, line: DutyLine) -> dict[str, str]:
     """Say what is wrong with a line as typed, field to error word; nothing: it may be kept."""
     errors = {}
     try:
-        number = dialled(phone)
+        number = dialled(line.phone)
     except InvalidNumberError:
         number = ""
-    if not number or len(phone) > _PHONE_LENGTH_MAX:
+    if not number or len(line.phone) > _PHONE_LENGTH_MAX:
         errors["line_phone"] = "no_phone_number"
     elif (
         _MOBILE.fullmatch(number)
         and connection.execute(_SQL["number_of_staff"], {"number": number}).fetchone()
     ):
         errors["line_phone"] = "duty.line_personal"
-    if not hours or len(hours) > HOURS_LENGTH_MAX:
+    if not line.hours or len(line.hours) > HOURS_LENGTH_MAX:
         errors["line_hours"] = "duty.line_hours"
+    if len(line.hours_en) > HOURS_LENGTH_MAX:
+        errors["line_hours_en"] = "duty.line_hours"
     return errors
 
 
@@ -48,7 +50,14 @@ def save_duty_line(
     connection: Connection, community_id: str, line: DutyLine, *, by: str, now: datetime
 ) -> None:
     """Put a line in place of the one before; it is read from the next page on."""
-    values = {"community_id": community_id, "phone": line.phone, "hours": line.hours, "by": by, "now": now}
+    values = {
+        "community_id": community_id,
+        "phone": line.phone,
+        "hours": line.hours,
+        "hours_en": line.hours_en,
+        "by": by,
+        "now": now,
+    }
     connection.execute(_SQL["put_duty_line"], values)
 
 

@@ -29,6 +29,8 @@ WINDOW_DEFAULT = timedelta(days=1)
 WINDOW_MAX = timedelta(days=31)
 #: So many rows are taken out at once; whoever needs more asks for fewer doors or days.
 EXPORT_MAX = 5_000
+#: What the page is read for: it stands in the trace and on the paper.
+_READ_FOR = "care"
 _COLUMNS = (
     "occurred_at", "received_at", "door", "device", "home", "type", "state", "direction", "method", "whose", "reason", "origin", "clock",
 )  # fmt: skip
@@ -65,7 +67,7 @@ def _show(
             else loader.load_log(connection, reader, query, loader.parse_place(place))
         )
         if not errors:
-            _note(connection, seat, "access_log_read", "care", query)
+            _note(connection, seat, "access_log_read", _READ_FOR, query)
         doors, buildings, units = loader.load_choices(connection, reader)
         page = log_views.AccessLogPage(
             filter=filter_,
@@ -76,6 +78,9 @@ def _show(
             types=loader.TYPES,
             methods=loader.METHODS,
             errors=errors,
+            from_at=None if errors else query.from_at,
+            to_at=None if errors else min(query.to_at, reader.now),
+            purpose=_READ_FOR,
             newer_url=_url(filter_, found.newer),
             older_url=_url(filter_, found.older),
             purposes=tuple(item.value for item in RevealPurpose),

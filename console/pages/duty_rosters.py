@@ -270,12 +270,13 @@ def holidays(seat: Guard, table: Annotated[str, Form(max_length=20_000)] = "") -
 @router.post("/duty/line", dependencies=[CheckedForm])
 def set_line(seat: Guard, typed: Typed) -> Response:
     """Show everybody who may need it the one number somebody on duty answers, and when."""
-    line = DutyLine(typed.get("line_phone", "").strip(), typed.get("line_hours", "").strip())
+    fields = {name: typed.get(name, "").strip() for name in ("line_phone", "line_hours", "line_hours_en")}
+    line = DutyLine(*fields.values())
     with seat.transaction() as connection:
         community_id = choose_community(connection, seat, typed.get("community"))
-        errors = check_duty_line(connection, line.phone, line.hours)
+        errors = check_duty_line(connection, line)
         if errors:
-            form = FormView({"line_phone": line.phone, "line_hours": line.hours}, errors)
+            form = FormView(fields, errors)
             return show(connection, seat, community_id, form=form, status=422)
         save_duty_line(connection, community_id, line, by=f"user:{seat.viewer.user_id}", now=seat.now)
         _audit(connection, seat, "duty_line", community_id, "set")

@@ -201,9 +201,8 @@ def keep_rosters(connection: Connection, community_id: str, *, now: datetime) ->
     people = {row["role"]: row["id"] for row in rows}
     change = Change(connection, community_id, "demo", now)
     # A number no line has: reserved for stories.
-    save_duty_line(
-        connection, community_id, DutyLine("0571-0000 0000", "24 小时，夜间转门岗"), by="demo", now=now
-    )
+    line = DutyLine("0571-0000 0000", "24 小时，夜间转门岗", "day and night; at night the gate")
+    save_duty_line(connection, community_id, line, by="demo", now=now)
     # The night first: the desk's own hours are refused as long as nobody has the others.
     for role, days, start, end in (
         (Role.GUARD, EVERY, time(19), time(7)),

@@ -59,7 +59,28 @@ class AccessLogPage:
     newer_url: str | None = None
     older_url: str | None = None
     export_form: Form = field(default_factory=Form)
+    from_at: datetime | None = None  # what was asked for, as it stands on paper; None: it could not be read
+    to_at: datetime | None = None
+    purpose: str = "care"
     purposes: tuple[str, ...] = ()  # for one of these what is shown may be taken out
+
+    @property
+    def asked(self) -> tuple[tuple[str, str], ...]:
+        """Return what narrows the log beside its span, as (field, what was chosen), doors and places as people call them."""
+        names = {
+            "door": self.doors,
+            "building": self.buildings,
+            "unit": self.units,
+        }
+        chosen = (
+            (field_, getattr(self.filter, field_))
+            for field_ in ("door", "building", "unit", "type", "method", "origin")
+        )
+        return tuple(
+            (field_, next((item.label for item in names.get(field_, ()) if item.value == value), value))
+            for field_, value in chosen
+            if value
+        )
 
 
 # ?door= ?building= ?unit= ?from= ?to= ?type= ?method= ?origin=

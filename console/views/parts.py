@@ -148,10 +148,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class DutyLine:
-    """The office's own number that somebody on duty answers, and when, in the office's words."""
+    """The office's own number that somebody on duty answers, and when, in the office's words; ``hours_en`` for who reads English."""
 
     phone: str
     hours: str
+    hours_en: str = ""
+
+    def answered(self, language: str) -> str:
+        """Return when it is answered, as this reader reads it where the office said so."""
+        return self.hours_en if language == "en" and self.hours_en else self.hours
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import pytest
 from console.audit import chain as audit
 from console.audit.checkpoints import read_checkpoints
 from console.audit.noting import note_end
+from console.words import load_catalogue
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from tests.integration.console_world import World, add_events, build_world
@@ -277,6 +278,15 @@ def test_the_access_log_of_the_desk_names_no_holder(world: World) -> None:
     text = world.browser("clerk").get("/access-log").text
     assert "c-h-wang" not in text and "王秀英" not in text
     assert "3-1-1201" in text
+    asked = "/access-log?building=3&type=Denied&from=2025-11-01T08:00&to=2025-11-21T09:30"
+    paper = world.browser("clerk").get(asked).text.split("print-only", 1)[1].split("</dl>", 1)[0]
+    for said in (
+        "11 月 1 日 08:00",
+        "11 月 21 日 09:30",
+        "<dd>3</dd>",
+        *(load_catalogue("zh")[word][0] for word in ("event.Denied", "audit_purpose.care")),
+    ):
+        assert said in paper, "whoever holds the paper reads what it answers"
 
 
 def test_the_access_log_pages_without_losing_or_repeating_a_row(world: World) -> None:

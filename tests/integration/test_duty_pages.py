@@ -397,12 +397,21 @@ def test_the_demos_rosters_leave_no_gap_and_the_director_sees_that(world: World)
 
 
 def test_the_duty_line_stands_where_somebody_has_to_ring_it_and_in_no_other_community(world: World) -> None:
-    line = {"community": "wenchang", "line_phone": "0571-8800 1234", "line_hours": "24 小时"}
+    line = {
+        "community": "wenchang",
+        "line_phone": "0571-8800 1234",
+        "line_hours": "24 小时",
+        "line_hours_en": "day and night",
+    }
     before = world.browser("watcher").get(f"/tasks/{world.task_ids['wang']}").text
     assert "打给值班室 ·" not in before and "还没有填写值班电话" in world.browser("clerk").get("/duty").text
     assert world.post(world.browser("admin"), "/duty/line", **line).status_code == 303
     task = world.browser("watcher").get(f"/tasks/{world.task_ids['wang']}").text
     assert 'href="tel:057188001234"' in task and "接听时间：24 小时" in task
+    watcher = world.browser("watcher")
+    assert world.post(watcher, "/language", language="en", next="/tasks").status_code == 303
+    english = watcher.get(f"/tasks/{world.task_ids['wang']}")
+    assert "Answered: day and night" in english.text and "24 小时" not in english.text
     for name, path in (
         ("watcher", f"/tasks/{world.task_ids['wang']}/entry"), ("watcher", f"/tasks/{world.task_ids['wang']}/visit"),
         ("family", "/family"), ("resident", "/resident"),
