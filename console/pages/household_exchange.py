@@ -33,7 +33,7 @@ def exchange(
 ) -> Response:
     """Exchange a device of the home's own door with another home's; ``since`` empty: ever since they hang there."""
     typed = {"device_id": device_id, "other": other.strip().lower(), "since": since}
-    done = seat.go(f"/households/{household_id}/books#door", "notice.exchanged")
+    done = seat.go(f"/households/{household_id}/books", "notice.exchanged")
     try:
         with seat.transaction() as connection:
             reader = seat.reader(connection)
