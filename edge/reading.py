@@ -246,8 +246,13 @@ def read(
 
 
 def summarise(readings: Sequence[Reading]) -> Verdict:
-    """Say what a message means as a whole: its weightiest fact; of equals the first."""
+    """Say what a message means as a whole: its weightiest fact; of equals the first.
+
+    Beside a part that is not understood, plain values are not what the message means.
+    """
     if not readings:
         return Verdict(Kind.UNKNOWN, None, "no dialect knows this message")
     chief = min(readings, key=lambda reading: MEANINGS[reading.kind].rank)
+    if chief.kind is Kind.TELEMETRY:
+        chief = next((reading for reading in readings if reading.kind is Kind.UNKNOWN), chief)
     return Verdict(chief.kind, chief.opening, chief.why)

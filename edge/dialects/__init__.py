@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from edge.dialects import (
     aqara,
+    biostar,
     cloud_access,
     dahua,
+    domoticz,
     esphome,
     hikvision,
+    homeassistant,
+    intercom_2n,
     lns,
     lorawan,
     named_values,
@@ -26,6 +31,7 @@ from edge.dialects import (
     sparkplug,
     tasmota,
     theengs,
+    ttlock,
     tuya,
     zigbee2mqtt,
     zkteco,
@@ -36,8 +42,10 @@ from edge.dialects.frame import Frame, make_frame
 from edge.dialects.values import (
     NOT_THE_DOOR,
     as_bool,
+    as_list,
     as_mapping,
     as_open,
+    as_text,
     is_named_after,
     parse_json,
     words_of,
@@ -53,6 +61,9 @@ DIALECTS: dict[str, Dialect] = {
     "dahua": dahua.decode,
     "zkteco": zkteco.decode,
     "access": cloud_access.decode,
+    "ttlock": ttlock.decode,
+    "biostar": biostar.decode,
+    "2n": intercom_2n.decode,
     "lns": lns.decode,
     "theengs": theengs.decode,
     "shelly": shelly.decode,
@@ -64,6 +75,10 @@ DIALECTS: dict[str, Dialect] = {
     "nuki": nuki.decode,
     "deconz": named_values.decode_deconz,
     "edgex": named_values.decode_edgex,
+    "domoticz": domoticz.decode,
+    "homeassistant": homeassistant.decode,
+    "enocean": named_values.decode_enocean,
+    "variables": named_values.decode_variable,
     "zigbee2mqtt": zigbee2mqtt.decode,
     "esphome": esphome.decode,
 }
@@ -78,6 +93,8 @@ _DOOR_WORDS = frozenset(
         "doorsensorstate", "门", "大门", "门磁", "入户门", "防盗门", "房门",
     }
 )  # fmt: skip
+#: Names under which an object of nobody's family has the one value that it tells.
+_VALUES = ("value", "val", "v", "state", "status")
 _COMMANDS = frozenset({"set", "get", "cmd", "cmnd", "command"})
 
 #: Frames that did not come by MQTT are put on this root by whatever received them: foreign/{dialect}/{name}.
@@ -143,11 +160,20 @@ def _unknown(frame: Frame, said: bool | None) -> Reading:
     """Say what to do about it; a state's word is kept for the device table, a text that may name somebody is not."""
     if not frame.parts or _is_command(frame):
         return read(frame.topic, Kind.UNKNOWN, "no dialect knows this message")
-    if said is None and as_bool(frame.word) is None:
+    value = next((frame.obj[name] for name in _VALUES if name in frame.obj), None)
+    word = (
+        frame.word
+        if value is None
+        else str(value).lower()
+        if isinstance(value, bool)
+        else as_text(value) or ""
+    )
+    said = as_open(word) if said is None else said
+    if said is None and as_bool(word) is None:
         why = "no dialect knows this message: name its dialect in the device table, or let its gateway say open and closed"
         return read(frame.topic, Kind.UNKNOWN, why)
     why = "a state of nobody knows what: if it is a door, list this topic with its values for open and closed"
-    return read(frame.topic, Kind.UNKNOWN, why, raw=frame.word.upper())
+    return read(frame.topic, Kind.UNKNOWN, why, raw=word.upper())
 
 
 def decode_frame(frame: Frame, dialect: str | None = None) -> list[Reading]:
@@ -167,14 +193,16 @@ def _under_name(reading: Reading, name: str) -> Reading:
 
 
 def _decode_as(frame: Frame, dialect: str | None) -> list[Reading]:
-    if dialect is not None:
-        found = _named(dialect, frame)
-        return _fallback(frame) if found is None else found
-    for known in DIALECTS.values():
+    for known in DIALECTS.values() if dialect is None else (partial(_named, dialect),):
         found = known(frame)
         if found is not None:
-            return found
-    return _fallback(frame)
+            break
+    items = as_list(frame.value)
+    if found is not None and (not items or any(reading.kind is not Kind.UNKNOWN for reading in found)):
+        return found
+    if 0 < len(items) <= LINES_MAX and all(as_mapping(item) for item in items):
+        return [reading for item in items for reading in _decode_as(make_frame(frame.topic, item), dialect)]
+    return _fallback(frame) if found is None else found
 
 
 def _json_lines(frame: Frame) -> list[str]:

@@ -157,6 +157,8 @@ def _door_kinds(fields: Mapping[str, Any], contact_true_is_closed: bool | None) 
         if _is_left_open(value):
             return Kind.DOOR_HELD_OPEN, "the sensor says that the door was left open"
         flag = as_bool(value)
+        if _word(value) in ("on", "off"):
+            return Kind.DOOR_STATE_UNKNOWN, "a contact that is on, which is closed to some and open to others"
         if flag is not None and contact_true_is_closed is not None:
             closed = flag == contact_true_is_closed
             return (Kind.DOOR_CLOSED if closed else Kind.DOOR_OPEN), "contact, polarity of this family"

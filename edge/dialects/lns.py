@@ -86,14 +86,20 @@ def _uplink(
     when: int | None,
     key: str | None,
 ) -> list[Reading]:
-    if data is not None and is_known(vendor, model):
-        found = decode_uplink(vendor, model, port, data, source)
-        if any(reading.kind is not Kind.UNKNOWN for reading in found):
-            return [_complete(reading, aliases, when, key) for reading in found]
+    by_bytes = (
+        decode_uplink(vendor, model, port, data, source)
+        if data is not None and is_known(vendor, model)
+        else []
+    )
+    if by_bytes and all(reading.kind is not Kind.UNKNOWN for reading in by_bytes):
+        return [_complete(reading, aliases, when, key) for reading in by_bytes]
     if decoded:
+        # Where a part of the bytes is not understood, the server's own decoder may know it.
         found = readings_of_fields(spread(decoded), source, contact_true_is_closed=None)
         if any(reading.kind is not Kind.TELEMETRY for reading in found):
             return [_complete(reading, aliases, when, key) for reading in found]
+    if any(reading.kind is not Kind.UNKNOWN for reading in by_bytes):
+        return [_complete(reading, aliases, when, key) for reading in by_bytes]
     raw = Uplink(port, data) if data is not None else None
     why = "an uplink whose model is set in the device table"
     return [_complete(read(source, Kind.UPLINK, why, uplink=raw), aliases, when, key)]

@@ -113,6 +113,7 @@ def _radio_bridge(model: str, port: int | None, data: bytes, source: str) -> lis
 
 _CODECS: tuple[tuple[str, Codec], ...] = (
     ("milesight", milesight.decode),
+    ("ursalink", milesight.decode),
     ("dragino", dragino.decode),
     ("browan", browan.decode),
     ("merryiot", browan.decode),

@@ -193,7 +193,11 @@ def _flag(source: str, item: Channel, flags: dict[tuple[int, int], Pair] | None)
     pair = None if flags is None else flags.get((channel, item.form))
     if pair is None:
         if item.form == 0x00 and flags is None:
-            return read(source, Kind.UNKNOWN, "a flag of a model that is not known")
+            return read(
+                source,
+                Kind.UNKNOWN,
+                "a flag of a model that is not known: name its model in the device table",
+            )
         return read(source, Kind.TELEMETRY, f"value of type {item.form:#04x}")
     value = item.value[0]
     if value > 1:

@@ -1,4 +1,4 @@
-"""Platforms that send values by their names (deCONZ, EdgeX): JSON enters, readings leave; pure."""
+"""Platforms that send values by their names (deCONZ, EdgeX, EnOcean gateways, variables of dashboards): JSON enters, readings leave; pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from edge.dialects.fields import readings_of_fields
 from edge.dialects.frame import Frame
-from edge.dialects.values import as_list, as_mapping, as_text, epoch_ms, iso_ms, parse_json
+from edge.dialects.values import as_bool, as_int, as_list, as_mapping, as_text, epoch_ms, iso_ms, parse_json
 from edge.reading import Kind, Reading, read
 
 _READINGS_MAX = 64
@@ -57,3 +57,42 @@ def decode_edgex(frame: Frame) -> list[Reading] | None:
         raw = str(plain).upper() if isinstance(plain, bool) else None
         found += [replace(reading, raw=raw) for reading in readings]
     return found
+
+
+def decode_enocean(frame: Frame) -> list[Reading] | None:
+    """Decode a telegram of an EnOcean gateway; None where it is none.
+
+    The functions of a profile come by name, or as the profile's own ``CO`` of a one-byte contact (D5-00-01), where 1 is
+    closed. Which position of a window's handle is open is set in the device table. A contact repeats its state.
+    """
+    telegram = as_mapping(frame.obj.get("telegram"))
+    items = [as_mapping(item) for item in as_list(telegram.get("functions"))[:_READINGS_MAX]]
+    if items and all("key" in item for item in items):
+        source = as_text(telegram.get("deviceId")) or frame.topic
+        names = {as_text(item["key"]) or "": item.get("value") for item in items}
+        aliases = (as_text(telegram.get("friendlyId")) or "",)
+        when = iso_ms(telegram.get("timestamp"))
+        return readings_of_fields(
+            names, source, contact_true_is_closed=None, aliases=aliases, occurred_ms=when
+        )
+    sort = as_int(frame.obj.get("_RORG_"))
+    contact = as_bool(as_mapping(frame.obj.get("CO")).get("raw_value", frame.obj.get("CO")))
+    if sort == 0xD5 and contact is not None:
+        kind = Kind.DOOR_CLOSED if contact else Kind.DOOR_OPEN
+        return [read(frame.topic, kind, f"one-byte contact says {int(contact)}")]
+    if sort is not None:
+        handle = as_text(frame.obj.get("WIN"))
+        kind = Kind.TELEMETRY if handle is None else Kind.DOOR_STATE_UNKNOWN
+        return [read(frame.topic, kind, "a telegram without a contact", raw=handle)]
+    return None
+
+
+def decode_variable(frame: Frame) -> list[Reading] | None:
+    """Decode one variable of a dashboard's list (``variable``, ``value``, ``time``); None where it is none."""
+    name = as_text(frame.obj.get("variable"))
+    if name is None or "value" not in frame.obj:
+        return None
+    source = as_text(frame.obj.get("device")) or frame.topic
+    return readings_of_fields(
+        {name: frame.obj["value"]}, source, contact_true_is_closed=None, occurred_ms=iso_ms(frame.obj.get("time")),
+    )  # fmt: skip

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.dialects.frame import Frame
-from edge.dialects.values import as_bool, as_int, as_open, as_text, iso_ms
+from edge.dialects.values import as_bool, as_int, as_open, as_text, iso_ms, parse_hex, words_of
 from edge.reading import Kind, Nature, Reading, read
 
 #: Command nibble of the Kerui family (facts as in the rtl_433 decoder of that family).
@@ -21,6 +21,15 @@ _COMMANDS = {
     0xF: Kind.BATTERY_LOW,
 }  # fmt: skip
 _PROVES = {Kind.DOOR_OPEN: True, Kind.DOOR_CLOSED: False}
+#: Fields of an rtl_433 line that say in words what happened.
+_SAYING = ("event", "state", "status", "door", "extradata")
+_DOORS = frozenset({"door", "window", "contact"})
+_OPEN = frozenset({"open", "opened"})
+_CLOSED = frozenset({"close", "closed", "closing"})
+#: Models that send the state of their contact again every hour, by the same words.
+_SUPERVISED = frozenset({"X10-Security"})
+#: A pulse this many times longer than the one before it parts two codes.
+_SYNC_RATIO = 15
 
 
 def decode_code(node: str, data: str, key: int | None) -> Reading:
@@ -40,22 +49,60 @@ def decode_code(node: str, data: str, key: int | None) -> Reading:
     return replace(reading, opening=_PROVES[kind]) if kind in _PROVES else reading
 
 
+def code_of_raw(data: str) -> str | None:
+    """Find the 24-bit code in what an RF bridge with raw firmware sends (``RfRaw``); None where it holds none.
+
+    Forms (after ``AA``, before ``55``): A4, three times and the code; A6, a length, a protocol and the code; B1, the
+    lengths of pulses and one digit a pulse, high and low in turn.
+    """
+    frame = parse_hex(data.replace(" ", "")) or b""
+    if len(frame) < 4 or frame[0] != 0xAA or frame[-1] != 0x55:
+        return None
+    form, rest = frame[1], frame[2:-1]
+    if form == 0xA4 and len(rest) == 9:
+        return rest[6:].hex().upper()
+    if form == 0xA6 and len(rest) == 5 and rest[1] == 1:
+        return rest[2:].hex().upper()
+    if form == 0xB1 and 0 < rest[0] <= 8:
+        lengths = [int.from_bytes(rest[i : i + 2]) for i in range(1, 1 + 2 * rest[0], 2)]
+        places = [int(digit, 16) & 0x7 for digit in rest[1 + 2 * rest[0] :].hex()]
+        if all(place < len(lengths) for place in places):
+            return _code_of_pulses([lengths[place] for place in places])
+    return None
+
+
+def _code_of_pulses(pulses: list[int]) -> str | None:
+    """Read 24 bits between, before or behind the long pauses: a high pulse longer than the low one is a 1."""
+    bits = ""
+    for high, low in zip(pulses[::2], pulses[1::2], strict=False):
+        if low > _SYNC_RATIO * high:
+            if len(bits) >= 24:
+                break
+            bits = ""
+        else:
+            bits += "1" if high > low else "0"
+    return f"{int(bits, 2):06X}" if len(bits) == 24 else None
+
+
+def _rtl_words(obj: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """Return the words of a field that says in words what happened, such as ``DOOR/WINDOW OPEN MIN DELAY``."""
+    value = obj.get(name)
+    return words_of(value) if isinstance(value, str) else ()
+
+
 def _rtl_door(obj: Mapping[str, Any]) -> tuple[Kind, bool] | None:
     """Say whether an rtl_433 line tells of a door, and whether it tells an edge."""
-    for name in ("event", "state", "status", "door", "extradata"):
+    for name in _SAYING:
         said = as_open(obj.get(name))
+        words = _rtl_words(obj, name)
+        if said is None and (_DOORS & set(words) or obj.get("model") in _SUPERVISED):
+            said = True if _OPEN & set(words) else False if _CLOSED & set(words) else None
         if said is not None:
-            return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), True
-        word = as_text(obj.get(name)) or ""
-        if word.upper().endswith((" OPEN", " CLOSED", " CLOSE")) and any(
-            mark in word.upper() for mark in ("DOOR", "CONTACT")
-        ):
-            return (
-                Kind.DOOR_OPEN if word.upper().endswith(" OPEN") else Kind.DOOR_CLOSED
-            ), name != "extradata"
+            edge = name != "extradata" and obj.get("model") not in _SUPERVISED
+            return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), edge
     opened = as_bool(obj.get("opened"))
-    if opened:
-        return Kind.DOOR_OPEN, True
+    if opened or (opened is False and not obj.keys() & {"closed", "motion", "water", "tamper"}):
+        return (Kind.DOOR_OPEN if opened else Kind.DOOR_CLOSED), True
     for name in ("contact_open", "reed_open", "open"):
         flag = as_bool(obj.get(name))
         if flag is not None:
@@ -69,19 +116,52 @@ def _rtl_door(obj: Mapping[str, Any]) -> tuple[Kind, bool] | None:
     return None
 
 
-def _rtl_other(obj: Mapping[str, Any]) -> list[tuple[Kind, str]]:
+def _rtl_said(obj: Mapping[str, Any]) -> list[tuple[Kind, str]]:
+    """Return what the words of a line tell beside a door."""
+    words = {word for name in (*_SAYING, "cmd") for word in _rtl_words(obj, name)}
     found: list[tuple[Kind, str]] = []
-    if as_bool(obj.get("motion")) or as_text(obj.get("event")) in ("motion", "MOTION"):
+    if words & {"panic", "sos", "emergency"}:
+        found.append((Kind.SOS, "panic"))
+    if "smoke" in words and not words & {"normal", "clear"}:
+        found.append((Kind.SMOKE_TEST if "test" in words else Kind.SMOKE, "smoke"))
+    if "motion" in words:
+        quiet = words & {"no", "normal", "clear"}
+        found.append((Kind.NO_MOTION, "no motion") if quiet else (Kind.MOTION, "motion"))
+    if {"water", "leak"} <= words:
+        found.append((Kind.WATER_LEAK, "water"))
+    if "tamper" in words:
+        found.append((Kind.TAMPER, "tamper"))
+    if {"low", "battery"} <= words:
+        found.append((Kind.BATTERY_LOW, "battery"))
+    return found
+
+
+def _rtl_other(obj: Mapping[str, Any]) -> list[tuple[Kind, str]]:
+    found = _rtl_said(obj)
+    if as_bool(obj.get("motion")):
         found.append((Kind.MOTION, "motion"))
     if as_bool(obj.get("water")) or as_bool(obj.get("detect_wet")):
         found.append((Kind.WATER_LEAK, "water"))
     if as_bool(obj.get("tamper")):
         found.append((Kind.TAMPER, "tamper"))
-    if as_int(obj.get("battery_ok")) == 0 or as_bool(obj.get("battery_low")):
+    low = (as_text(obj.get("battery")) or "").upper() == "LOW"
+    if as_int(obj.get("battery_ok")) == 0 or as_bool(obj.get("battery_low")) or low:
         found.append((Kind.BATTERY_LOW, "battery"))
     if as_bool(obj.get("heartbeat")) and not found:
         found.append((Kind.HEARTBEAT, "heartbeat"))
-    return found
+    return list(dict(found).items())
+
+
+def _rtl_zone(source: str, obj: Mapping[str, Any], when: int | None) -> Reading | None:
+    """Read an alarm system's sensor that says it was tripped, and not whether it is a contact or hears motion."""
+    alarm = as_bool(obj.get("alarm")) if "restore" in obj else None
+    word = (as_text(obj.get("cmd")) or "").lower()
+    if alarm is None and not word.endswith(" zone"):
+        return None
+    raw = word.upper() if alarm is None else "ALARM" if alarm else "RESTORE"
+    why = "a sensor of unknown sort: if it is a door, list it with its words for open and closed"
+    nature = Nature.EDGE if alarm is None else Nature.STATE
+    return read(source, Kind.DOOR_STATE_UNKNOWN, why, raw=raw, nature=nature, occurred_ms=when)
 
 
 def decode_rtl433(frame: Frame) -> list[Reading] | None:
@@ -105,8 +185,31 @@ def decode_rtl433(frame: Frame) -> list[Reading] | None:
         why = "an event of a one-way sensor" if edge else "state of a supervised sensor"
         nature = Nature.EDGE if edge else Nature.STATE
         readings.append(read(source, kind, why, nature=nature, opening=proves, occurred_ms=when))
+    zone = _rtl_zone(source, obj, when) if door is None else None
+    readings += [] if zone is None else [zone]
     readings += [read(source, kind, why, occurred_ms=when) for kind, why in _rtl_other(obj)]
     return readings or [read(source, Kind.TELEMETRY, "values, no fact about a door", occurred_ms=when)]
+
+
+def _rtl_field(frame: Frame) -> list[Reading] | None:
+    """Decode one value of ``rtl_433/<host>/devices/<model>/…/<id>/<field>``; retained, so it never is an edge.
+
+    A sensor with two contacts has a topic for each and one for what both come to: only that one says its state.
+    """
+    parts = frame.parts
+    if parts[:1] != ("rtl_433",) or "devices" not in parts or len(parts) - parts.index("devices") < 4:
+        return None
+    model, name = parts[parts.index("devices") + 1], parts[-1]
+    obj: dict[str, Any] = {"model": model, name: frame.text.strip() if frame.value is None else frame.value}
+    if "contact" in parts:
+        obj["subtype"] = "contact"
+    source, aliases = f"rtl_433/{model}/{parts[-2]}", ("/".join(parts[:-1]),)
+    door = _rtl_door(obj) if name not in ("contact_open", "reed_open") else None
+    found = [] if door is None else [(door[0], f"field {name[:20]}")]
+    found += _rtl_other(obj)
+    return [read(source, kind, why, aliases=aliases) for kind, why in found] or [
+        read(source, Kind.TELEMETRY, f"value {name[:20]}", aliases=aliases)
+    ]
 
 
 def decode(frame: Frame) -> list[Reading] | None:
@@ -118,4 +221,4 @@ def decode(frame: Frame) -> list[Reading] | None:
         if value is None or not 0 <= value < 2**24 or bits not in (None, 24):
             return [read(node, Kind.UNKNOWN, "a code of no known family")]
         return [decode_code(node, f"{value:06X}", None)]
-    return decode_rtl433(frame)
+    return decode_rtl433(frame) or _rtl_field(frame)

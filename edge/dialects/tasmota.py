@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.dialects.frame import Frame, make_frame
-from edge.dialects.rf433 import decode_code
+from edge.dialects.rf433 import code_of_raw, decode_code
 from edge.dialects.values import as_bool, as_float, as_int, as_mapping, as_text, epoch_ms, iso_ms
 from edge.reading import Kind, Nature, Reading, read
 
@@ -174,7 +174,8 @@ def _cards(node: str, obj: Mapping[str, Any]) -> list[Reading]:
 def _rf(node: str, block: Mapping[str, Any]) -> list[Reading]:
     data = as_text(block.get("Data"))
     if data is None:
-        return [read(f"{node}/rf", Kind.UNKNOWN, "a received signal without a code")]
+        why = "a received signal without a 24-bit code: let the bridge learn it, or receive it with rtl_433"
+        return [read(f"{node}/rf", Kind.UNKNOWN, why)]
     return [decode_code(node, data, as_int(block.get("RfKey")))]
 
 
@@ -212,6 +213,8 @@ def _object(node: str, frame: Frame, suffix: str) -> list[Reading]:
         return _zigbee(node, block, frame, event=True)
     if as_mapping(obj.get("RfReceived")):
         return _rf(node, as_mapping(obj["RfReceived"]))
+    if as_mapping(obj.get("RfRaw")):
+        return _rf(node, {"Data": code_of_raw(as_text(as_mapping(obj["RfRaw"]).get("Data")) or "")})
     for look in (_cards, _buttons):
         found = look(node, obj)
         if found:

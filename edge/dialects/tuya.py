@@ -23,14 +23,22 @@ _FLAGS: dict[str, tuple[Kind, Kind]] = {
     "smoke_sensor_status": (Kind.SMOKE, Kind.SMOKE_OK), "smoke_sensor_state": (Kind.SMOKE, Kind.SMOKE_OK),
     "gas_sensor_status": (Kind.ALARM, Kind.ALARM_END), "gas_sensor_state": (Kind.ALARM, Kind.ALARM_END),
     "sos_state": (Kind.SOS, Kind.NONE), "temper_alarm": (Kind.TAMPER, Kind.TELEMETRY),
+    "tamper_alarm": (Kind.TAMPER, Kind.TELEMETRY), "shock_state": (Kind.VIBRATION, Kind.TELEMETRY),
     "doorbell": (Kind.CALL, Kind.NONE), "hijack": (Kind.ALARM, Kind.NONE),
 }  # fmt: skip
-_YES = frozenset({"alarm", "pir", "presence", "1", "true"})
+_YES = frozenset({"alarm", "pir", "presence", "vibration", "drop", "tilt", "1", "true"})
 _NO = frozenset({"normal", "none", "0", "false"})
 #: Code of an unlocking -> its means, where the canonical words have one. The value is the user's number at the lock.
 _UNLOCKS: dict[str, str | None] = {
     "unlock_fingerprint": None, "unlock_password": "pin", "unlock_temporary": "pin", "unlock_dynamic": "pin",
     "unlock_card": "card", "unlock_face": "face", "unlock_key": "key", "unlock_app": "phone", "unlock_ble": "ble",
+    "unlock_phone_remote": "phone", "unlock_voice_remote": None, "unlock_offline_pd": "pin", "unlock_eye": None,
+    "unlock_hand": None, "unlock_finger_vein": None, "unlock_double": None, "open_inside": None,
+}  # fmt: skip
+#: Words of a lock's or a gate's alarm -> what they say; a wrong finger, card or password is a refusal.
+_ALARMS: dict[str, Kind] = {
+    "pry": Kind.TAMPER, "unclosed_time": Kind.DOOR_HELD_OPEN, "low_battery": Kind.BATTERY_LOW,
+    "power_off": Kind.BATTERY_LOW, "shock": Kind.VIBRATION, "defense": Kind.TAMPER,
 }  # fmt: skip
 _LINES = {"online": Kind.DEVICE_ONLINE, "offline": Kind.DEVICE_OFFLINE}
 
@@ -41,8 +49,16 @@ def _flag(value: Any) -> bool | None:
 
 
 def _fact(code: str, value: Any) -> tuple[Kind, str]:
-    if code == "doorcontact_state" and isinstance(value, bool):
-        return (Kind.DOOR_OPEN if value else Kind.DOOR_CLOSED), f"{code} {value}"
+    if code.startswith("doorcontact_state"):
+        flag, said = as_bool(value), as_open(value)
+        on = flag if said is None else said
+        if on is None:
+            return Kind.DOOR_STATE_UNKNOWN, f"{code} is neither true nor false"
+        return (Kind.DOOR_OPEN if on else Kind.DOOR_CLOSED), f"{code} {value}"
+    if code in ("alarm_lock", "door_state_1"):
+        word = as_text(value) or ""
+        kind = Kind.ACCESS_DENIED if word.startswith("wrong_") else _ALARMS.get(word, Kind.TELEMETRY)
+        return kind, f"alarm {word[:40]}"
     if code == "closed_opened":
         said = as_open(value)
         if said is not None:
@@ -60,7 +76,13 @@ def _fact(code: str, value: Any) -> tuple[Kind, str]:
 def _reading(source: str, item: Mapping[str, Any], battery: float | None) -> Reading:
     code, value = as_text(item.get("code")) or "", item.get("value")
     when = epoch_ms(item.get("t", item.get("time")))
-    if code in _UNLOCKS:
+    if code.isdigit() and as_bool(value) is not None:
+        why = "a data point by its number: if it is a door, list it with its values for open and closed"
+        raw = str(as_bool(value)).upper()
+        return read(
+            f"{source}/{code}", Kind.DOOR_STATE_UNKNOWN, why, raw=raw, aliases=(source,), occurred_ms=when
+        )
+    if code in _UNLOCKS and as_bool(value) is not False:
         return read(
             source, Kind.DOOR_UNLOCKED, code, nature=Nature.EDGE, method=_UNLOCKS[code],
             credential=as_text(value), occurred_ms=when,
@@ -73,8 +95,13 @@ def _reading(source: str, item: Mapping[str, Any], battery: float | None) -> Rea
 
 def _items(obj: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for item in (as_list(obj.get("status")) or as_list(obj.get("properties")))[:_VALUES_MAX]:
-        if as_text(as_mapping(item).get("code")) is not None:
-            yield as_mapping(item)
+        values = as_mapping(item)
+        if as_text(values.get("code")) is not None:
+            yield values
+        else:
+            yield from ({**values, "code": name, "value": values[name]} for name in values if name.isdigit())
+    for name, value in as_mapping(obj.get("dps")).items():
+        yield {"code": name, "value": value}
 
 
 def decode(frame: Frame) -> list[Reading] | None:
@@ -82,7 +109,7 @@ def decode(frame: Frame) -> list[Reading] | None:
     obj = frame.obj
     inner = as_mapping(obj.get("bizData"))
     source = as_text(obj.get("devId")) or as_text(inner.get("devId"))
-    if source is None or not (inner or "status" in obj or "bizCode" in obj):
+    if source is None or not (inner or obj.keys() & {"status", "bizCode", "dps"}):
         return None
     name = as_text(obj.get("bizCode")) or ""
     if name in _LINES:

@@ -8,12 +8,13 @@ no single one proves an opening. An empty ``action`` trails every press of older
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from edge.dialects.fields import field_time_ms, readings_of_fields
 from edge.dialects.frame import Frame
 from edge.dialects.values import as_mapping, as_text
-from edge.reading import Kind, Nature, Reading, read
+from edge.reading import ALARM, Kind, Nature, Reading, read
 
 _ROOT = "zigbee2mqtt"
 _MARKS = ("linkquality", "last_seen")
@@ -118,6 +119,12 @@ def _device(source: str, frame: Frame) -> list[Reading]:
     found = readings_of_fields(
         obj, source, contact_true_is_closed=True, aliases=aliases, occurred_ms=field_time_ms(obj)
     )
+    if obj.get("alarm") is True and all(reading.kind is Kind.TELEMETRY for reading in found):
+        found = [
+            replace(
+                found[0], kind=Kind.ALARM, nature=Nature.STATE, event_type=ALARM, why="a siren that sounds"
+            )
+        ]
     lock = {Kind.DOOR_UNLOCKED, Kind.DOOR_LOCKED}
     if not any(reading.kind in lock for reading in found):
         return found
