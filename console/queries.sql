@@ -656,12 +656,17 @@ RETURNING id
 
 -- name: technical_case_ids
 -- open technical cases, the widest causes first
-SELECT c.id, count(*) OVER () AS total FROM cases c
+SELECT c.id, count(*) OVER () AS total, si.id AS site_id, si.name AS site FROM cases c
+LEFT JOIN devices v ON c.cause_key LIKE 'gateway:%%' AND v.id = substr(c.cause_key, 9) LEFT JOIN sites si ON si.id = v.site_id
 WHERE c.cause = 'technical' AND c.state <> 'closed'
   AND (%(community_id)s::text IS NULL OR c.community_id = %(community_id)s)
 ORDER BY array_position(ARRAY['own', 'broker', 'site', 'gateway', 'device', 'quarantine'],
                         split_part(coalesce(c.cause_key, 'own'), ':', 1)), c.stage_at, c.id
 LIMIT %(causes)s
+
+-- name: technical_homes
+-- how many homes some technical cases stand for together: one behind two gateways is one
+SELECT count(DISTINCT household_id) AS homes FROM case_households WHERE case_id = ANY(%(ids)s) AND to_at IS NULL
 
 -- name: technical_unseen
 -- who is asked after because nobody could see them: step, since when, whose task by when, and what keeps them unseen

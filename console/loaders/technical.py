@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from alerts.rules.checks import Resident, Unseen, frailty_of, in_order
@@ -11,13 +13,16 @@ from console.loaders import cases as case_loader
 from console.loaders.case_rows import load_technical
 from console.loaders.households import LoadedHousehold, load_households
 from console.scope import Section, may_enter
-from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
+from console.views.technical import AwaitedDevice, CauseCard, Cut, TechnicalPage, UnseenLine
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role, TaskKind
 
 Row = Mapping[str, Any]
 
-CAUSES_SHOWN_MAX = 50
+CAUSES_SHOWN_MAX = 100
+#: So many gateways of one site that fell silent within this span are shown as one cut.
+CUT_GATEWAYS_MIN = 3
+CUT_WITHIN = timedelta(minutes=15)
 PEOPLE_SHOWN_MAX = 100
 AWAITED_SHOWN_MAX = 100
 
@@ -41,9 +46,14 @@ def load_page(connection: Connection, reader: Reader) -> TechnicalPage:
     counts = connection.execute(sql["technical_counts"], values).fetchone()
     awaited = connection.execute(sql["technical_awaited"], values).fetchall()
     assert counts is not None
+    cards = _load_causes(connection, reader, [row["id"] for row in found])
+    sites = {f"/cases/{row['id']}": (row["site_id"], row["site"]) for row in found if row["site_id"]}
+    cuts = tuple(_load_cut(connection, site, together) for site, together in find_cuts(cards, sites))
+    in_cuts = {card.url for cut in cuts for card in cut.cards}
     steps = [min(row["step"], 3) for row in unseen.values()]
     return TechnicalPage(
-        causes=_load_causes(connection, reader, [row["id"] for row in found]),
+        cuts=cuts,
+        causes=tuple(card for card in cards if card.url not in in_cuts),
         causes_total=found[0]["total"] if found else 0,
         people=_load_people(connection, reader, unseen),
         people_total=len(unseen),
@@ -54,6 +64,31 @@ def load_page(connection: Connection, reader: Reader) -> TechnicalPage:
         awaited=tuple(_awaited(row, reader) for row in awaited),
         awaited_total=awaited[0]["total"] if awaited else 0,
     )
+
+
+def find_cuts(
+    cards: Sequence[CauseCard], sites: Mapping[str, tuple[str, str]]
+) -> Iterator[tuple[str, tuple[CauseCard, ...]]]:
+    """Yield which cards of gateways fell silent together, with the name of their site; ``sites`` by a card's url."""
+    of_site: dict[tuple[str, str], list[CauseCard]] = defaultdict(list)
+    for card in cards:
+        if card.url in sites and not card.technical.never_heard:
+            of_site[sites[card.url]].append(card)
+    for (_, name), found in of_site.items():
+        rest = sorted(found, key=lambda card: card.technical.since)
+        while rest:
+            end = rest[0].technical.since + CUT_WITHIN
+            together = tuple(card for card in rest if card.technical.since <= end)
+            rest = rest[len(together) :]
+            if len(together) >= CUT_GATEWAYS_MIN:
+                yield name, together
+
+
+def _load_cut(connection: Connection, site: str, cards: tuple[CauseCard, ...]) -> Cut:
+    ids = [int(card.url.rpartition("/")[2]) for card in cards]
+    counted = connection.execute(queries("console")["technical_homes"], {"ids": ids}).fetchone()
+    assert counted is not None
+    return Cut(site, cards[0].technical.since, counted["homes"], cards)
 
 
 def _load_causes(connection: Connection, reader: Reader, ids: list[int]) -> tuple[CauseCard, ...]:

@@ -24,6 +24,24 @@ class CauseCard:
 
 
 @dataclass(frozen=True, slots=True)
+class Cut:
+    """Gateways of one site that fell silent together: probably one cut, which is a presumption, and their own cases."""
+
+    site: str
+    since: datetime
+    household_count: int
+    cards: tuple[CauseCard, ...]
+
+    @property
+    def overdue(self) -> bool:
+        return any(card.overdue for card in self.cards)
+
+    @property
+    def mutes_help(self) -> bool:
+        return any(card.technical.mutes_help for card in self.cards)
+
+
+@dataclass(frozen=True, slots=True)
 class UnseenLine:
     """Somebody to be asked after; who may only count them gets none of these."""
 
@@ -58,7 +76,8 @@ class AwaitedDevice:
 
 @dataclass(frozen=True, slots=True)
 class TechnicalPage:
-    causes: tuple[CauseCard, ...] = ()
+    cuts: tuple[Cut, ...] = ()
+    causes: tuple[CauseCard, ...] = ()  # those that stand alone
     causes_total: int = 0
     people: tuple[UnseenLine, ...] = ()  # in the order in which they are asked after
     people_total: int = 0

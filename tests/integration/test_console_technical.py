@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from console.words import load_words
 from kaimen.clock import ManualClock
 from tests.integration.console_world import World, build_world
 
@@ -42,6 +43,34 @@ def test_a_cause_says_since_when_for_how_many_and_what_to_do(world: World) -> No
     english = client.get("/technical").text
     assert "Go to the door: battery, power, how it is mounted" in english
     assert "1 open cause" in english
+
+
+def test_gateways_that_fell_silent_together_are_one_cut_with_its_cases_and_its_homes_once(
+    world: World,
+) -> None:
+    for n in range(4):
+        world.write(
+            "INSERT INTO devices (id, site_id, kind, place, registered_at) VALUES (%s, 'site-wenchang', 'gateway', %s, %s)",
+            f"gw-{n}", f"{n} 栋", world.now,
+        )  # fmt: skip
+        world.write(
+            "WITH c AS (INSERT INTO cases (number, community_id, cause, cause_key, stage, state, opened_at, stage_at,"
+            " next_action, next_action_at, policy) VALUES (%s, 'wenchang', 'technical', %s, 0, 'notified', %s, %s,"
+            " 'device_check_due', %s, '{}') RETURNING id)"
+            " INSERT INTO case_households SELECT id, 'h-li', %s FROM c",
+            f"2025-1121-g{n}", f"gateway:gw-{n}", world.now, world.now - timedelta(hours=3 if n == 3 else 0),
+            world.now, world.now,
+        )  # fmt: skip
+    text = world.browser("clerk").get("/technical").text
+    assert 'data-row="cut-2"' not in text, "the one that fell silent hours before stands alone"
+    cut = text.split('data-row="cut-1"', 1)[1].split("</details>", 1)[0]
+    assert "3 个网关同时无响应 · 1 户" in cut, "a home behind three gateways is one home"
+    said = cut.split("<details>", 1)[0]
+    assert load_words("zh", "UTC", world.now).say("technical.mutes_help") in said, (
+        "no help button there is heard: said before it is opened out"
+    )
+    assert [f"2025-1121-g{n}" in cut for n in range(4)] == [True, True, True, False]
+    assert 'data-row="cause-2025-1121-g3"' in text and "5 个未结原因" in text
 
 
 def test_people_stand_longest_unseen_first_masked_with_owner_and_due_time(world: World) -> None:
