@@ -60,7 +60,7 @@ def read_recording(
 ) -> list[Recording]:
     """Read the homes of one recording (CSV with a header, or a raw log without one; plain or gzip).
 
-    ``front_doors`` names the sensors of a raw log that are the front door, where their names do not say it.
+    ``front_doors`` names the sensors that are the front door, where neither their names nor their kinds say it.
     A row that does not fit is noted in ``unreadable`` and the next one read; without that list it is an error.
 
     Raises
@@ -196,6 +196,32 @@ def _mean(values: list[float]) -> float | None:
     return round(sum(values) / len(values), 2) if values else None
 
 
+def doubts_of(recording: Recording) -> list[str]:
+    """Say what of a recording may not be what was meant."""
+    if not recording.front_states:
+        doors = ", ".join(name for name, kind in recording.sensors if kind == "door")
+        mend = f"its doors are {doors}: name it by --front-door, or" if doors else "if it has one,"
+        return [
+            f"no row has the kind front_door, so that no door of it ever opens; {mend} name its kind in the file; "
+            "the home counts with all its days and alerts"
+        ]
+    opened, shut = Counter[str](), set()
+    for _, sensor, is_open in recording.front_states:
+        if is_open:
+            opened[sensor] += 1
+        else:
+            shut.add(sensor)
+    if not opened:
+        names = ", ".join(sorted(shut))
+        return [f"{names} never says that it opens, so that the ladder sees no opening; add its on rows"]
+    return [
+        f"{sensor} says {count} times that it opens and never that it shuts, so that only its first opening counts; "
+        "add its off rows"
+        for sensor, count in opened.items()
+        if count > 1 and sensor not in shut
+    ]
+
+
 def _home_report(recording: Recording) -> dict[str, Any]:
     """Return what every detector's report says of a home: the mandated ladder's crossings."""
     counts = Counter(stage for stage, _ in crossings_of(recording))
@@ -205,6 +231,7 @@ def _home_report(recording: Recording) -> dict[str, Any]:
         "openings": len(recording.openings_ms),
         "crossings": {"warning": counts[1], "call": counts[2], "visit": counts[3]},
         "heard": "taken as heard throughout: the recording carries no heartbeats",
+        "doubts": doubts_of(recording),
     }
 
 

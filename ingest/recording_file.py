@@ -78,6 +78,8 @@ def read_rows(
 
     def take(line: int, cells: list[str], places: list[int]) -> None:
         home, row, offset_ms = _parse_row(cells, places)
+        if row[1] in front_doors:
+            row = (row[0], row[1], FRONT_DOOR_KIND, row[3])
         if home not in rows:
             rows[home], zones[home] = [], _Zones(path)
         zones[home].see(line, row[0], offset_ms)
@@ -87,6 +89,9 @@ def read_rows(
         with open_text(path) as stream:
             lines = _Lines(stream)
             first = lines.peek()
+            while first.lstrip().startswith("# "):  # what the publisher of a raw log remarked above it
+                next(lines)
+                first = lines.peek()
             raw = is_raw(first) and remedy_of(first) is None
             if raw:
                 places = list(range(len(_COLUMNS)))
@@ -298,7 +303,7 @@ def _parse_row(cells: list[str], places: list[int]) -> tuple[str, Row, int | Non
     except IndexError as error:
         raise _RowError(f"{len(cells)} columns where the header has more") from error
     try:
-        at = datetime.fromisoformat(time)
+        at = datetime.fromisoformat(f"{time[:-4]}Z" if time.endswith(" UTC") else time)
         offset = at.utcoffset()
         at_ms = round((at if offset is not None else at.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError) as error:

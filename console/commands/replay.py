@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ _PATH = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
     "--front-door",
     "front_doors",
     multiple=True,
-    help="Sensor of a raw log that is the front door; may be repeated.",
+    help="Sensor that is the front door, where the file does not say it; may be repeated.",
 )
 @click.option("--through-broker", is_flag=True, help="Send the recording through a whole running stack.")
 @click.option(
@@ -112,7 +111,7 @@ def _recordings(
     files: tuple[Path, ...], bad_rows: list[dict[str, Any]], front_doors: tuple[str, ...]
 ) -> list[Any]:
     """Read the homes of all files; what is left out is said, and noted in ``bad_rows``."""
-    from ingest.recording import read_recording
+    from ingest.recording import doubts_of, read_recording
     from ingest.recording_file import Unreadable
 
     if not files:
@@ -127,30 +126,9 @@ def _recordings(
             click.echo(f"{path.name}: holds no row under its header", err=True)
         found += homes
     for recording in found:
-        for told in _doubts(recording):
+        for told in doubts_of(recording):
             click.echo(f"{recording.home}: {told}", err=True)
     return found
-
-
-def _doubts(recording: Any) -> list[str]:
-    """Say what of a recording may not be what was meant."""
-    if not recording.front_states:
-        return ["no row has the kind front_door, so that no door of it ever opens; name its kind in the file"]
-    opened, shut = Counter[str](), set()
-    for _, sensor, is_open in recording.front_states:
-        if is_open:
-            opened[sensor] += 1
-        else:
-            shut.add(sensor)
-    if not opened:
-        names = ", ".join(sorted(shut))
-        return [f"{names} never says that it opens, so that the ladder sees no opening; add its on rows"]
-    return [
-        f"{sensor} says {count} times that it opens and never that it shuts, so that only its first opening counts; "
-        "add its off rows"
-        for sensor, count in opened.items()
-        if count > 1 and sensor not in shut
-    ]
 
 
 def _say_left_out(path: Path, unreadable: Sequence[Any]) -> None:
