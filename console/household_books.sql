@@ -65,6 +65,11 @@ WHERE c.household_id = %(household_id)s AND c.class IN ('resident', 'family')
   AND (c.valid_to IS NULL OR c.valid_to > %(now)s - interval '183 days')
 ORDER BY holds DESC, c.class DESC, c.token LIMIT 200
 
+-- name: leases
+-- the leases of a home, the newest first, as the book has them
+SELECT id, household_id, from_at, to_at, occupants, registration, recorded_at FROM leases
+WHERE household_id = %(household_id)s ORDER BY from_at DESC, id LIMIT 50
+
 -- name: holders
 -- who can carry a card of a home: who lives there, then the family that is asked about it
 SELECT p.id, i.name, 'resident' AS class FROM persons p LEFT JOIN person_identities i ON i.person_id = p.id
@@ -103,28 +108,6 @@ SELECT 1 FROM consents WHERE household_id = %(household_id)s AND purpose = 'noti
 SELECT d.household_id, d.device_id, d.from_at, v.place, v.site_id
 FROM household_doors d JOIN devices v ON v.id = d.device_id
 WHERE d.device_id = ANY(%(devices)s::text[]) AND d.role = 'dwelling' AND d.to_at IS NULL
-
--- name: exchange_lock
--- the same, kept as they are until the end of the transaction
-SELECT d.household_id, d.device_id, d.from_at, v.place, v.site_id
-FROM household_doors d JOIN devices v ON v.id = d.device_id
-WHERE d.device_id = ANY(%(devices)s::text[]) AND d.role = 'dwelling' AND d.to_at IS NULL
-ORDER BY d.device_id FOR UPDATE
-
--- name: exchange_whole
--- A device that hung at another's door from its first day on: its window is the other home's, as if it always had been.
-UPDATE household_doors SET household_id = %(to_home)s
-WHERE device_id = %(device_id)s AND household_id = %(from_home)s AND role = 'dwelling' AND to_at IS NULL
-
--- name: exchange_end
-UPDATE household_doors SET to_at = %(since)s
-WHERE device_id = %(device_id)s AND household_id = %(from_home)s AND role = 'dwelling' AND to_at IS NULL
-
--- name: exchange_begin
-INSERT INTO household_doors (household_id, device_id, role, from_at) VALUES (%(to_home)s, %(device_id)s, 'dwelling', %(since)s)
-
--- name: exchange_place
-UPDATE devices SET place = %(place)s WHERE id = %(device_id)s
 
 -- name: neighbours_devices
 -- devices that hang at other homes' own doors of this site now

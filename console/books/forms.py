@@ -29,7 +29,8 @@ _WRONG = {
     "label": "place_form", "building": "place_form", "unit": "place_form", "room": "place_form",
     "floor": "floor_form", "name": "whole_name", "phone": "no_phone_number", "birth_year": "birth_year_form",
     "device_id": "device_form", "id": "device_form", "kind": "required", "gateway_id": "no_gateway",
-    "position": "position_form", "relation_words": "too_long", "grid": "too_long", "place": "too_long",
+    "position": "position_form", "from_at": "not_a_day", "to_at": "not_a_day", "occupants": "people_form",
+    "relation_words": "too_long", "grid": "too_long", "place": "too_long",
 }  # fmt: skip
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from console.books.forms import mark_of, new_id
 from console.books.rows import BOOKS
@@ -10,7 +12,7 @@ from console.loaders.households import LoadedHousehold
 from console.residents import handle_of
 from console.scope import mask_name, mask_phone
 from console.seat import Seat
-from console.views.household_books import BookCard, BookDoor, BookPerson, BooksPage
+from console.views.household_books import BookCard, BookDoor, BookLease, BookPerson, BooksPage
 from console.views.parts import Choice, Form
 from kaimen.database import Connection, queries
 
@@ -40,6 +42,8 @@ def load_books(
     contacts = connection.execute(SQL["contacts"], values).fetchall()
     doors = connection.execute(SQL["doors"], values).fetchall()
     cards = connection.execute(SQL["cards"], values).fetchall()
+
+    zone = ZoneInfo(seat.reader(connection).zone)
 
     def typed(name: str) -> Form:
         return form if form is not None and part == name else Form()
@@ -81,6 +85,12 @@ def load_books(
             for item in connection.execute(SQL["holders"], values)
         ),
         new_card=typed("new_card"),
+        leases=tuple(
+            _lease(item, zone, typed(f"lease:{item['id']}"))
+            for item in connection.execute(SQL["leases"], values)
+        ),
+        new_lease=typed("new_lease"),
+        new_lease_id=new_id("l"),
         exchange=typed("exchange"),
         others=_choices(connection, "neighbours_devices", values),
     )
@@ -132,6 +142,20 @@ def _then(
         "family": not has_family or connection.execute(SQL["told"], values).fetchone() is not None,
     }
     return tuple(step for step, done in steps.items() if not done)
+
+
+def _lease(row: dict[str, Any], zone: ZoneInfo, form: Form) -> BookLease:
+    until = None if row["to_at"] is None else row["to_at"] - timedelta(microseconds=1)
+    stored = {
+        "from_at": f"{row['from_at'].astimezone(zone):%Y-%m-%d}",
+        "to_at": "" if until is None else f"{until.astimezone(zone):%Y-%m-%d}",
+        "occupants": "" if row["occupants"] is None else str(row["occupants"]),
+        "registration": row["registration"],
+    }
+    return BookLease(
+        row["id"], mark_of(row), row["from_at"], until, row["occupants"], row["registration"],
+        form if form.values else Form(stored),
+    )  # fmt: skip
 
 
 def _card(row: dict[str, Any], household_id: str) -> BookCard:

@@ -172,9 +172,11 @@ def _is_own(ledger: Ledger, household_id: str, sites: set[str], people: frozense
     lines = [line for line, _ in places]
     homes = [
         line.row["household_id"]
-        for book in ("household_doors", "contacts", "credentials")
+        for book in ("household_doors", "contacts", "credentials", "leases")
         for line, _ in ledger.of_files(book)
     ]
+    # A lease is called by its number alone: another home's stays that home's.
+    homes += [line.stored["household_id"] for line, _ in ledger.of_files("leases") if line.stored]
     return (
         all(row["site_id"] in sites for line in lines for row in (line.row, line.stored or line.row))
         and all(line.row["id"] == household_id for line, _ in ledger.of_files("households"))

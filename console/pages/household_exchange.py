@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 
 from fastapi import APIRouter, Form, Path
 from starlette.responses import Response
@@ -19,12 +19,13 @@ from console.loaders.household_books import SQL
 from console.pages.household import Guard, HouseholdId, load_one
 from console.pages.household_books import refuse
 from console.seat import CheckedForm, Seat, not_here, parse_local_time
-from kaimen.database import Connection
+from kaimen.database import Connection, queries
 
 router = APIRouter()
 Text = Annotated[str, Form(max_length=100)]
 PathId = Annotated[str, Path(max_length=100)]
 Window = Mapping[str, Any]
+_RIGHTS = queries("console.rights", "exchange.sql")
 
 
 @router.post("/households/{household_id}/books/doors/{device_id}/exchange", dependencies=[CheckedForm])
@@ -53,7 +54,7 @@ def exchange(
 
 def _find(connection: Connection, reader: Reader, device_id: str, other: str) -> tuple[Window, Window]:
     """Return the standing windows of two devices, each at one home's own door that this reader may see."""
-    found = _windows(connection, "exchange_windows", device_id, other)
+    found = _windows(connection, SQL["exchange_windows"], device_id, other)
     if device_id not in found:
         raise not_here()
     if other not in found or other == device_id or found[other]["site_id"] != found[device_id]["site_id"]:
@@ -63,8 +64,8 @@ def _find(connection: Connection, reader: Reader, device_id: str, other: str) ->
     return found[device_id], found[other]
 
 
-def _windows(connection: Connection, query: str, *devices: str) -> dict[str, Window]:
-    rows = connection.execute(SQL[query], {"devices": sorted(set(devices))}).fetchall()
+def _windows(connection: Connection, query: LiteralString, *devices: str) -> dict[str, Window]:
+    rows = connection.execute(query, {"devices": sorted(set(devices))}).fetchall()
     found: dict[str, Window] = {row["device_id"]: row for row in rows}
     # A device that speaks for two homes is shared, whatever its rows say: nobody could tell whom to give it.
     return found if len(found) == len(rows) else {}
@@ -85,7 +86,7 @@ def _exchange(
     connection: Connection, seat: Seat, ours: Window, theirs: Window, since: datetime | None
 ) -> None:
     """Write the exchange with its trace at both homes; each device takes the other's place in the register."""
-    stored = _windows(connection, "exchange_lock", ours["device_id"], theirs["device_id"])
+    stored = _windows(connection, _RIGHTS["exchange_lock"], ours["device_id"], theirs["device_id"])
     if stored != {row["device_id"]: row for row in (ours, theirs)}:
         raise FormRefusedError({"": "changed_meanwhile"})
     for one, two in ((ours, theirs), (theirs, ours)):
@@ -94,8 +95,8 @@ def _exchange(
             "place": two["place"], "since": since,
         }  # fmt: skip
         for query in ("exchange_whole",) if since is None else ("exchange_end", "exchange_begin"):
-            connection.execute(SQL[query], values)
-        connection.execute(SQL["exchange_place"], values)
+            connection.execute(_RIGHTS[query], values)
+        connection.execute(_RIGHTS["exchange_place"], values)
         seat.audit(
             connection, "doors_exchanged", purpose="administration", object_kind="household",
             object_id=one["household_id"], device=one["device_id"], for_device=two["device_id"],

@@ -58,6 +58,19 @@ class BookCard:
 
 
 @dataclass(frozen=True, slots=True)
+class BookLease:
+    """A lease of the home; ``form`` holds its days as a form has them, the last one included."""
+
+    id: str
+    mark: str
+    from_at: datetime
+    until: datetime | None  # within its last day
+    occupants: int | None
+    registration: str
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
 class BooksPage:
     """One home's books; ``missing`` are the steps without which nobody watches it, in the order in which they are done.
 
@@ -86,6 +99,9 @@ class BooksPage:
     holders: tuple[Choice, ...] = ()
     new_card: Form = field(default_factory=Form)
     exchange: Form = field(default_factory=Form)
+    leases: tuple[BookLease, ...] = ()
+    new_lease: Form = field(default_factory=Form)
+    new_lease_id: str = ""
     others: tuple[Choice, ...] = ()  # devices at other homes' own doors
 
 

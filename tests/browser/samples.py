@@ -29,7 +29,7 @@ from console.views import sign_in as sign_in_views
 from console.views import tasks as tasks_views
 from console.views import tickets as tickets_views
 from console.views.doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
-from console.views.household_books import BookCard, BookDoor, BookPerson, BooksPage, NewHomePage
+from console.views.household_books import BookCard, BookDoor, BookLease, BookPerson, BooksPage, NewHomePage
 from console.views.phones import HomePhonePage, PhonePerson
 from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from kaimen.vocabulary import (
@@ -1321,6 +1321,14 @@ def books_page() -> object:
         ),
         (view_parts.Choice("p-h-wang", "王*英|resident"), view_parts.Choice("p-son", "王*明|family")),
         view_parts.Form({"whose": "p-son"}, {"card": "card_taken"}),
+        leases=(
+            BookLease(
+                "l-1", "3" * 20, ago(hours=9000), ago(hours=300), 2, "B-17",
+                view_parts.Form({"from_at": "2025-01-01", "to_at": "2024-12-31"}, {"to_at": "lease_order"}),
+            ),
+            BookLease("l-2", "4" * 20, ago(hours=200), None, None, "", view_parts.Form({"from_at": "2026-01-01"})),
+        ),
+        new_lease_id="l-3",
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -241,6 +241,58 @@ def test_a_card_is_given_out_lost_and_taken_back_and_its_number_is_kept_nowhere(
     for stranger in ("watcher", "clerk-b"):
         assert world.post(world.browser(stranger), f"{WANG}/cards", **said).status_code in (403, 404)
     world.close()
+
+
+def test_a_lease_is_entered_corrected_and_ended_by_its_last_day(world: World) -> None:
+    clerk = world.browser("clerk")
+    said = {
+        "id": "l-0a",
+        "from_at": "2025-12-01",
+        "to_at": "2026-11-30",
+        "occupants": "2",
+        "registration": "B-17",
+    }
+    for wrong, word in (
+        ({"from_at": ""}, "required"),
+        ({"from_at": "soon"}, "not_a_day"),
+        ({"to_at": "2025-11-30"}, "lease_order"),
+        ({"to_at": "2025年11月30日"}, "lease_order"),
+        ({"occupants": "a few"}, "people_form"),
+    ):
+        refused = world.post(clerk, f"{WANG}/leases", **said | wrong)
+        assert refused.status_code == 422 and zh(f"error.{word}") in refused.text
+        assert 'value="B-17"' in refused.text, "what was typed stays"
+    for _ in range(2):
+        assert world.post(clerk, f"{WANG}/leases", **said).status_code == 303
+    kept = (
+        "SELECT id, from_at AT TIME ZONE 'Asia/Shanghai' AS from_at, to_at AT TIME ZONE 'Asia/Shanghai' AS to_at,"
+        " occupants, registration FROM leases WHERE household_id = 'h-wang' ORDER BY id"
+    )
+    whole = {
+        "id": "l-0a",
+        "from_at": datetime(2025, 12, 1),
+        "to_at": datetime(2026, 12, 1),
+        "occupants": 2,
+        "registration": "B-17",
+    }
+    assert world.rows(kept) == [whole], "its last day counts, and sent twice it is one"
+    page = clerk.get(WANG).text
+    assert 'value="2026-11-30"' in page
+    mark = re.search(rf'{WANG}/leases/l-0a".*?name="mark" value="(\w+)"', page, re.DOTALL)
+    assert mark is not None
+    change = said | {"mark": mark[1], "to_at": "", "occupants": "", "registration": ""}
+    assert world.post(clerk, f"{WANG}/leases/l-0a", **change).status_code == 303
+    assert world.rows(kept) == [whole | {"to_at": None, "occupants": None, "registration": ""}]
+    assert world.post(clerk, f"{WANG}/leases/l-0a", **change).status_code == 409, (
+        "somebody changed it meanwhile"
+    )
+    sun = "/households/h-sun/books"
+    assert world.post(clerk, f"{sun}/leases/l-0a", **change).status_code == 404
+    assert world.post(clerk, f"{sun}/leases", **said).status_code == 404, "another home's, by its number"
+    for stranger in ("watcher", "clerk-b"):
+        assert world.post(world.browser(stranger), f"{WANG}/leases", **said).status_code in (403, 404)
+    trace = world.rows("SELECT action FROM audit_entries WHERE action LIKE 'lease%%' ORDER BY id")
+    assert [row["action"] for row in trace] == ["lease_entered", "lease_entered", "lease_corrected"]
 
 
 def test_without_the_key_of_the_edge_a_card_number_is_not_taken_in(world: World) -> None:

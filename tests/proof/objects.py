@@ -36,7 +36,7 @@ MISSING: Values = {
          "move_id", "photo_id", "change_id"),
         987_654_321,
     ),
-    "household_id": "h-none", "person_id": "p-none", "resident_id": "p-none", "device_id": "d-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
+    "household_id": "h-none", "person_id": "p-none", "resident_id": "p-none", "device_id": "d-none", "lease_id": "l-none", "gone_id": "p-none", "name": "nobody", "handle": "0" * 16, "session_id": "0" * 16,
     "line_id": "0" * 16, "code": "A" * 24, "token": "a" * 24, "secret": "s" * 24, "key": "nobody-1",
 }  # fmt: skip
 #: Addresses whose token is of another shape, by the beginning of the path.
@@ -107,6 +107,10 @@ def _add_place(connection: Connection, world: World, community: str, home: str, 
         "resident_id": f"p-{home}",
         "device_id": add(
             "SELECT device_id FROM household_doors WHERE household_id = %s AND to_at IS NULL ORDER BY device_id LIMIT 1", home
+        ),
+        "lease_id": add(
+            "INSERT INTO leases (id, household_id, from_at, recorded_at) VALUES (%s, %s, %s, %s) RETURNING id",
+            f"l-{home}", home, now - timedelta(days=2), now,
         ),
         "name": f"watcher{suffix}",
         "user_id": ids[f"family{suffix}"],
