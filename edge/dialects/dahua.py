@@ -55,7 +55,8 @@ _CODES: dict[str, tuple[Kind, Kind]] = {
     "UrgencyAlarm": (Kind.SOS, Kind.ALARM_END), "SOSAlarm": (Kind.SOS, Kind.ALARM_END),
 }  # fmt: skip
 _TEXT_MAX, _EVENTS_MAX = 200_000, 65
-_TYPES = {"BreakIn": EventType.DOOR_FORCED_OPEN, "DuressAlarm": EventType.DURESS, "Duress": EventType.DURESS}
+_TYPES = {"BreakIn": EventType.DOOR_FORCED_OPEN, "DuressAlarm": EventType.DURESS, "Duress": EventType.DURESS,
+          "DoorStatus": EventType.DOOR_FORCED_OPEN}  # fmt: skip
 
 
 def _access(data: Mapping[str, Any]) -> tuple[Kind, str]:
@@ -78,6 +79,8 @@ def _special(code: str, action: str, data: Mapping[str, Any]) -> tuple[Kind, str
         return _LIGHT.get(-1 if state is None else state, (Kind.UNKNOWN, f"key light state {state}"))
     if code in ("DoorStatus", "DoorCard"):
         said = as_open(data.get("Status"))
+        if as_text(data.get("Status")) == "Break":
+            return Kind.ALARM, "opened without release"
         if said is not None and as_bool(data.get("Relay")):
             return (Kind.DOOR_UNLOCKED if said else Kind.DOOR_LOCKED), "the lock's relay, not the contact"
         if said is not None:

@@ -253,6 +253,16 @@ def _alert(text: str, fallback: str) -> list[Reading] | None:
 
 
 def _outer(outer: Mapping[str, Any], fallback: str) -> list[Reading] | None:
+    whole = outer.get("event_log", outer.get("AccessControllerEvent"))
+    if isinstance(whole, str):
+        # Who receives the terminal's form hands its field on as text: the whole event, or the inner one.
+        said = as_mapping(parse_json(whole))
+        nested = "AccessControllerEvent" in said
+        return (
+            _outer({**said} if nested else {**outer, "AccessControllerEvent": said}, fallback)
+            if said
+            else None
+        )
     inner = as_mapping(outer.get("AccessControllerEvent"))
     if inner:
         return [_reading(outer, inner, fallback)]

@@ -1,7 +1,7 @@
 """MClimate LoRaWAN sensors: bytes enter, readings leave; pure.
 
-A report begins with 1 and has a fixed length by model; an event or an answer to a command stands before it. The maker
-does not publish which value of the open/close sensor is open, so its door waits for the words of the device table.
+A report begins with 1 and has a fixed length by model; an event or an answer to a command stands before it. Of the open/close
+sensor the event replaces that 1: the reed moved, or the button was pressed. Bit 0 of its last byte is 1 where it is open.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from edge.reading import Kind, Nature, Reading, read
 _REPORT = 0x01
 #: Mark of a model's name -> length of its report.
 _LENGTHS = {"OPENCLOSE": 8, "BUTTON": 5, "PIRMINI": 10}
+#: First byte of a whole report of the open/close sensor.
+_REED_EVENT, _BUTTON_EVENT = 0x20, 0x21
 _ROOM_EVENTS = {0x3A: Kind.OCCUPIED, 0x3B: Kind.VACANT, 0x40: Kind.MOTION}
 
 
@@ -29,9 +31,10 @@ def _flood(data: bytes, source: str) -> list[Reading]:
 
 def _reported(mark: str, report: bytes, source: str) -> Reading:
     if mark == "OPENCLOSE":
-        raw = {0: "OFF", 1: "ON"}.get(report[7])
-        why = f"status {report[7]}: which value is open is set in the device table"
-        return read(source, Kind.DOOR_STATE_UNKNOWN, why, raw=raw)
+        is_open = bool(report[7] & 0x01)
+        kind = Kind.DOOR_OPEN if is_open else Kind.DOOR_CLOSED
+        nature = Nature.EDGE if report[0] == _REED_EVENT else Nature.STATE
+        return read(source, kind, f"status {report[7]}", raw="ON" if is_open else "OFF", nature=nature)
     if mark == "BUTTON":
         return read(source, Kind.BUTTON if report[4] else Kind.TELEMETRY, f"press event {report[4]}")
     occupied = report[7] & 0x01
@@ -48,10 +51,13 @@ def decode(model: str, port: int | None, data: bytes, source: str) -> list[Readi
         return [read(source, Kind.UNKNOWN, "a model that is not known")]
     length = _LENGTHS[mark]
     report = data[-length:]
-    whole = len(report) == length and report[0] == _REPORT
+    first = (_REPORT, _REED_EVENT, _BUTTON_EVENT) if mark == "OPENCLOSE" else (_REPORT,)
+    whole = len(report) == length and report[0] in first
     before = data[:-length] if whole else data
     if mark == "PIRMINI" and before and before[0] in _ROOM_EVENTS:
         return [read(source, _ROOM_EVENTS[before[0]], f"event {before[0]:#04x}", nature=Nature.EDGE)]
     if not whole:
         return [read(source, Kind.UNKNOWN, "no report of this model")]
+    if report[0] == _BUTTON_EVENT:
+        return [_reported(mark, report, source), read(source, Kind.BUTTON, "button event")]
     return [_reported(mark, report, source)]

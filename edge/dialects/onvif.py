@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.dialects.frame import Frame
-from edge.dialects.values import as_bool, as_mapping, as_text, iso_ms
+from edge.dialects.values import as_bool, as_mapping, as_text, time_ms
 from edge.reading import Kind, Nature, Reading, read
 from kaimen.vocabulary import EventType
 
@@ -54,6 +54,11 @@ def _item(obj: Mapping[str, Any], group: str, *names: str) -> str | None:
 
 def _path(frame: Frame) -> tuple[str, list[str]] | None:
     """Return the device's own levels and the event path, without name spaces and without the trailing tokens."""
+    said = as_text(frame.obj.get("topic")) or ""
+    if as_mapping(frame.obj.get("message")) and "/" in said:
+        levels = [part.rpartition(":")[2] for part in said.split("/") if not part.startswith("$")]
+        node = as_text(frame.obj.get("serial")) or (frame.parts[0] if frame.parts else "")
+        return node, levels
     for root in _ROOTS:
         if root in frame.parts:
             place = frame.parts.index(root)
@@ -143,6 +148,14 @@ def _device(levels: list[str], obj: Mapping[str, Any], source: str) -> Reading:
     return read(source, Kind.UNKNOWN, f"topic {path[:60]} of no known meaning")
 
 
+def _event_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an event in the words of the specification; Axis writes them small, inside ``message``."""
+    inner = as_mapping(obj.get("message"))
+    if not inner:
+        return obj
+    return {"Source": inner.get("source"), "Data": inner.get("data"), "UtcTime": obj.get("timestamp")}
+
+
 def decode(frame: Frame) -> list[Reading] | None:
     """Decode an ONVIF event; None where it is none."""
     found = _path(frame)
@@ -151,7 +164,7 @@ def decode(frame: Frame) -> list[Reading] | None:
     node, levels = found
     if not frame.obj or not levels:
         return [read(node or "onvif", Kind.UNKNOWN, "no event")]
-    obj = frame.obj
+    obj = _event_of(frame.obj)
     token = _item(
         obj,
         "Source",
@@ -170,4 +183,4 @@ def decode(frame: Frame) -> list[Reading] | None:
         reading = _access(levels, obj, source)
     else:
         reading = _device(levels, obj, source)
-    return [replace(reading, occurred_ms=iso_ms(obj.get("UtcTime")), aliases=(token,))]
+    return [replace(reading, occurred_ms=time_ms(obj.get("UtcTime")), aliases=(token,))]

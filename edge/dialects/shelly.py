@@ -151,6 +151,11 @@ def _ble_event(source: str, item: Mapping[str, Any], when: int | None) -> list[R
         "ble.scan_result",
     ):
         return None
+    return _ble_values(data, source, when)
+
+
+def _ble_values(data: Mapping[str, Any], source: str, when: int | None) -> list[Reading]:
+    """Read what a gateway made of a BLU advertisement, by the names of its scripts."""
     address = (as_text(data.get("address")) or as_text(data.get("addr")) or source).lower()
     names = dict(data)
     if "window" in names:
@@ -233,9 +238,15 @@ def _gen2_topic(frame: Frame) -> list[Reading]:
 
 def decode(frame: Frame) -> list[Reading] | None:
     """Decode a Shelly frame; None where it is none."""
-    parts = frame.parts
+    parts, obj = frame.parts, frame.obj
+    if "BTHome_version" in obj and ("address" in obj or "addr" in obj):
+        # A script of the gateway publishes the values themselves, on a topic of its writer's choice.
+        return _ble_values(obj, frame.topic, None)
     if parts and parts[0] == "shellies":
         return _gen1(frame)
+    emitted = _ble_event(frame.topic, obj, epoch_ms(obj.get("ts")))
+    if emitted is not None:
+        return emitted
     method = as_text(frame.obj.get("method")) or ""
     if method.startswith("Notify") and "params" in frame.obj:
         return _rpc(frame)

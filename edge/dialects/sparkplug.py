@@ -24,6 +24,8 @@ from edge.dialects.values import (
 from edge.reading import Kind, Nature, Reading, read
 
 _ROOT = "spBv1.0"
+#: A metric's value, as hosts name it or as the protocol's own JSON does.
+_VALUES = ("value", "booleanValue", "boolean_value", "stringValue", "string_value")
 _CONTROL = ("Node Control/", "Device Control/", "bdSeq", "Properties/")
 #: Words of a metric name -> what true and false say.
 _WORDS: tuple[tuple[frozenset[str], Kind, Kind], ...] = (
@@ -43,7 +45,7 @@ def _metric(source: str, metric: Mapping[str, Any], default_ms: int | None) -> R
     name = as_text(metric.get("name")) or ""
     if name.startswith(_CONTROL):
         return None
-    value = metric.get("value", metric.get("boolean_value"))
+    value = next((metric[name] for name in _VALUES if name in metric), None)
     when = epoch_ms(metric.get("timestamp")) or default_ms
     past = as_bool(metric.get("is_historical", metric.get("isHistorical"))) is True
     nature = Nature.HISTORY if past else None

@@ -10,6 +10,7 @@ import pytest
 from edge.dialects import decode
 from edge.dialects.rf433 import code_of_raw
 from edge.reading import Kind, Nature, Reading, summarise
+from kaimen.vocabulary import EventType
 
 
 def said(topic: str, payload: Any) -> tuple[str, bool | None]:
@@ -298,3 +299,61 @@ def test_a_siren_that_sounds_is_said() -> None:
         "battery_low",
         False,
     )
+
+
+# -- other shapes of families that are known ------------------------------------------------------------------------------
+
+
+def test_a_form_field_of_a_hikvision_terminal_is_read_as_text_too() -> None:
+    inner = {"majorEventType": 5, "subEventType": 25, "doorNo": 1}
+    whole = {
+        "eventType": "AccessControllerEvent",
+        "dateTime": "2026-01-02T03:04:05+08:00",
+        "AccessControllerEvent": inner,
+    }
+    for payload in (
+        {"event_log": json.dumps(whole)},
+        {"eventType": "AccessControllerEvent", "AccessControllerEvent": json.dumps(inner)},
+    ):
+        assert said("foreign/hikvision/gate", payload) == ("door_open", True)
+    assert said("foreign/hikvision/gate", {"event_log": "{"})[0] == "unknown"
+
+
+def test_a_door_that_a_dahua_station_found_broken_open_is_an_alarm() -> None:
+    found = one(
+        "DahuaVTO/DoorStatus/Event", {"Action": "Pulse", "Data": {"Status": "Break", "UTC": 1767322000}}
+    )
+    assert (found.kind, found.event_type) == (Kind.ALARM, EventType.DOOR_FORCED_OPEN)
+    assert one("DahuaVTO/DoorStatus/Event", {"Action": "Pulse", "Data": {"Status": "Open"}}).opening is True
+
+
+def test_a_metric_of_sparkplug_has_its_value_by_the_protocols_own_name_too() -> None:
+    metrics = [{"name": "Front Door/Open", "booleanValue": True}]
+    assert (
+        said("spBv1.0/site/DDATA/node/device", {"timestamp": 1767322000000, "metrics": metrics})[0]
+        == "door_open"
+    )
+
+
+def test_a_door_of_an_axis_controller_is_read_in_its_own_wrapping() -> None:
+    event = {
+        "topic": "tns1:Door/State/DoorPhysicalState", "timestamp": 1767322000000, "serial": "ACCC8E000001",
+        "message": {"source": {"DoorToken": "d1"}, "key": {}, "data": {"State": "Open"}},
+    }  # fmt: skip
+    found = one("axis/ACCC8E000001/event/tns1:Door/State/DoorPhysicalState/$source/DoorToken/d1", event)
+    assert (found.kind, found.source, found.occurred_ms) == (Kind.DOOR_OPEN, "ACCC8E000001/d1", 1767322000000)
+
+
+def test_a_door_that_a_script_of_a_shelly_gateway_publishes_is_read_on_any_topic() -> None:
+    values = {
+        "encryption": False,
+        "BTHome_version": 2,
+        "pid": 1,
+        "battery": 90,
+        "window": 1,
+        "address": "AA:BB",
+    }
+    assert said("house/blu/hall", values) == ("door_open", None)
+    assert said("house/blu/hall", {**values, "window": 0})[0] == "door_closed"
+    assert said("shelly-blu/events", {"event": "shelly-blu", "data": values}) == ("door_open", None)
+    assert one("house/blu/hall", values).source == "aa:bb"

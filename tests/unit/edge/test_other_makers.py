@@ -106,10 +106,14 @@ def test_a_supervisory_message_of_radio_bridge_may_carry_a_low_battery() -> None
     assert uplink("radiobridge", "RBS301-ABM", 2, "150e00")[0][0] == "vibration"
 
 
-def test_a_door_of_mclimate_waits_for_the_table_and_its_buttons_and_rooms_do_not() -> None:
-    assert uplink("mclimate", "open-close", 2, "01ab00d91b5cae01") == [("door_state_unknown", "x", None)]
+def test_a_door_of_mclimate_reports_and_tells_each_move_and_its_buttons_and_rooms_are_read() -> None:
+    assert uplink("mclimate", "open-close", 2, "01ab00d91b5cae01") == [("door_open", "x", None)]
     (door,) = decode_uplink("mclimate", "open-close", 2, bytes.fromhex("120a01ab00d91b5cae00"), "x")
-    assert door.raw == "OFF"
+    assert (door.kind, door.raw, door.nature) == (Kind.DOOR_CLOSED, "OFF", Nature.STATE)
+    (moved,) = decode_uplink("mclimate", "open-close", 2, bytes.fromhex("20ab00d91b5caf01"), "x")
+    assert (moved.kind, moved.nature) == (Kind.DOOR_OPEN, Nature.EDGE)
+    pressed = uplink("mclimate", "open-close", 2, "21ab00d91b5caf00")
+    assert pressed == [("door_closed", "x", None), ("button", "x", False)]
     assert uplink("mclimate", "mc-button", 2, "01ab029b03") == [("button", "x", False)]
     assert uplink("mclimate", "mc-button", 2, "01ab029b00") == [("telemetry", "x", False)]
     assert uplink("mclimate", "pir-mini", 2, "0102888002f1c80101af") == [("occupied", "x", False)]
