@@ -252,17 +252,17 @@ def _alert(text: str, fallback: str) -> list[Reading] | None:
     return _outer(leaves, fallback)
 
 
-def _outer(outer: Mapping[str, Any], fallback: str) -> list[Reading] | None:
-    whole = outer.get("event_log", outer.get("AccessControllerEvent"))
+def _unfolded(outer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an event whose receiver handed a field of the terminal's form on as text, as the terminal meant it."""
+    whole = outer.get("event_log")
     if isinstance(whole, str):
-        # Who receives the terminal's form hands its field on as text: the whole event, or the inner one.
-        said = as_mapping(parse_json(whole))
-        nested = "AccessControllerEvent" in said
-        return (
-            _outer({**said} if nested else {**outer, "AccessControllerEvent": said}, fallback)
-            if said
-            else None
-        )
+        outer = as_mapping(parse_json(whole))
+    inner = outer.get("AccessControllerEvent")
+    return {**outer, "AccessControllerEvent": parse_json(inner)} if isinstance(inner, str) else outer
+
+
+def _outer(outer: Mapping[str, Any], fallback: str) -> list[Reading] | None:
+    outer = _unfolded(outer)
     inner = as_mapping(outer.get("AccessControllerEvent"))
     if inner:
         return [_reading(outer, inner, fallback)]

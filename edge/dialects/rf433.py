@@ -95,10 +95,10 @@ def _rtl_door(obj: Mapping[str, Any]) -> tuple[Kind, bool] | None:
     for name in _SAYING:
         said = as_open(obj.get(name))
         words = _rtl_words(obj, name)
-        if said is None and (_DOORS & set(words) or obj.get("model") in _SUPERVISED):
+        if said is None and (_DOORS & set(words) or as_text(obj.get("model")) in _SUPERVISED):
             said = True if _OPEN & set(words) else False if _CLOSED & set(words) else None
         if said is not None:
-            edge = name != "extradata" and obj.get("model") not in _SUPERVISED
+            edge = name != "extradata" and as_text(obj.get("model")) not in _SUPERVISED
             return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), edge
     opened = as_bool(obj.get("opened"))
     if opened or (opened is False and not obj.keys() & {"closed", "motion", "water", "tamper"}):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -317,6 +318,8 @@ def test_a_form_field_of_a_hikvision_terminal_is_read_as_text_too() -> None:
     ):
         assert said("foreign/hikvision/gate", payload) == ("door_open", True)
     assert said("foreign/hikvision/gate", {"event_log": "{"})[0] == "unknown"
+    assert said("foreign/hikvision/gate", {"event_log": json.dumps(inner)}) == ("door_open", True)
+    assert said("foreign/hikvision/gate", {"event_log": json.dumps({"event_log": "{}"})})[0] == "unknown"
 
 
 def test_a_door_that_a_dahua_station_found_broken_open_is_an_alarm() -> None:
@@ -357,3 +360,52 @@ def test_a_door_that_a_script_of_a_shelly_gateway_publishes_is_read_on_any_topic
     assert said("house/blu/hall", {**values, "window": 0})[0] == "door_closed"
     assert said("shelly-blu/events", {"event": "shelly-blu", "data": values}) == ("door_open", None)
     assert one("house/blu/hall", values).source == "aa:bb"
+
+
+# -- no input makes a dialect fail ------------------------------------------------------------------------------------
+
+_NAMES = (
+    "event", "params", "utcTime", "Event", "event_type_id", "code", "id", "lockId", "recordType", "lockDate", "records", "idx",
+    "nvalue", "dtype", "switchType", "entity_id", "state", "new_state", "attributes", "telegram", "functions", "key", "value",
+    "CO", "_RORG_", "variable", "devId", "status", "dps", "model", "time", "cmd", "opened", "RfRaw", "Data", "event_log",
+    "AccessControllerEvent", "message", "source", "topic", "BTHome_version", "addr", "Code", "Action", "metrics", "contact",
+)  # fmt: skip
+_VALUES = (
+    None,
+    True,
+    0,
+    2,
+    10**30,
+    1.5,
+    "",
+    "on",
+    "OPEN",
+    "{}",
+    '{"event_log":"{}"}',
+    "AA B1 FF 55",
+    1767322000000,
+)
+_TOPICS = (
+    None, "x", "foreign/ttlock/a", "foreign/biostar/a", "foreign/2n/a", "foreign/hikvision/a", "rtl_433/h/events",
+    "rtl_433/h/devices/M/1/state", "domoticz/out", "tele/t/RESULT", "spBv1.0/a/DDATA/b/c", "axis/a/event/x", "shelly/x",
+)  # fmt: skip
+
+
+def _junk(chance: random.Random, depth: int = 0) -> Any:
+    drawn = chance.random()
+    if depth < 4 and drawn < (0.35 if depth else 0.9):
+        return {chance.choice(_NAMES): _junk(chance, depth + 1) for _ in range(chance.randint(1, 8))}
+    if depth < 4 and drawn < 0.5:
+        return [_junk(chance, depth + 1) for _ in range(chance.randint(0, 3))]
+    return chance.choice(_VALUES)
+
+
+def test_no_mixture_of_their_names_and_values_makes_a_dialect_fail() -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    chance = random.Random(seed)
+    for _ in range(4000):
+        topic, payload = chance.choice(_TOPICS), _junk(chance)
+        try:
+            decode(topic, payload)
+        except Exception as error:
+            pytest.fail(f"seed {seed}: {error!r} of {topic} {payload}")
