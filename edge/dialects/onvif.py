@@ -55,7 +55,7 @@ def _item(obj: Mapping[str, Any], group: str, *names: str) -> str | None:
 def _path(frame: Frame) -> tuple[str, list[str]] | None:
     """Return the device's own levels and the event path, without name spaces and without the trailing tokens."""
     said = as_text(frame.obj.get("topic")) or ""
-    if as_mapping(frame.obj.get("message")) and "/" in said:
+    if {"source", "data"} <= as_mapping(frame.obj.get("message")).keys() and "/" in said:
         levels = [part.rpartition(":")[2] for part in said.split("/") if not part.startswith("$")]
         node = as_text(frame.obj.get("serial")) or (frame.parts[0] if frame.parts else "")
         return node, levels
@@ -151,7 +151,7 @@ def _device(levels: list[str], obj: Mapping[str, Any], source: str) -> Reading:
 def _event_of(obj: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return an event in the words of the specification; Axis writes them small, inside ``message``."""
     inner = as_mapping(obj.get("message"))
-    if not inner:
+    if not {"source", "data"} <= inner.keys():
         return obj
     return {"Source": inner.get("source"), "Data": inner.get("data"), "UtcTime": obj.get("timestamp")}
 

@@ -345,6 +345,9 @@ def test_a_door_of_an_axis_controller_is_read_in_its_own_wrapping() -> None:
     }  # fmt: skip
     found = one("axis/ACCC8E000001/event/tns1:Door/State/DoorPhysicalState/$source/DoorToken/d1", event)
     assert (found.kind, found.source, found.occurred_ms) == (Kind.DOOR_OPEN, "ACCC8E000001/d1", 1767322000000)
+    # A message of somebody else's with a topic of its own is not taken for one.
+    other = {"topic": "house/hall", "message": {"lost": 1}, "contact": "open"}
+    assert said("log/x", other) == ("door_open", None)
 
 
 def test_a_door_that_a_script_of_a_shelly_gateway_publishes_is_read_on_any_topic() -> None:
