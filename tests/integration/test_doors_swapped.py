@@ -7,13 +7,14 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from console.loaders.household_books import SQL
 from kaimen.clock import ManualClock, as_datetime
+from kaimen.database import queries
 from tests.integration.console_world import World, build_world
 from tests.integration.many_homes import BEGIN_MS, DAY, HOUR, MINUTE, many_homes
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
 WANG = "/households/h-wang/books"
+SQL = queries("console.rights", "exchange.sql")
 
 
 @pytest.fixture
