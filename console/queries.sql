@@ -198,7 +198,7 @@ SELECT count(*) FILTER (WHERE state <> 'closed' AND NOT on_test) AS all,
        count(*) FILTER (WHERE state = 'closed' AND closed_at >= %(day_begin)s) AS closed
 FROM (
   SELECT c.state, c.holder_id, c.held_until, c.closed_at,
-         c.cause IN ('technical', 'device_fault', 'door_forced', 'door_held') AND EXISTS (
+         c.cause IN ('technical', 'device_fault', 'battery', 'door_forced', 'door_held') AND EXISTS (
            SELECT 1 FROM agreements g WHERE g.kind = 'device_test' AND g.state = 'agreed' AND g.until_at > %(now)s
            AND g.device_id IN (c.cause_key, split_part(c.cause_key, ':', 2))) AS on_test
   FROM cases c
@@ -212,10 +212,10 @@ WITH mine AS (
   SELECT c.id, CASE WHEN c.state = 'closed' THEN -extract(epoch FROM c.closed_at) ELSE extract(epoch FROM c.stage_at) END AS at,
          CASE WHEN c.state = 'closed' THEN 0 ELSE c.priority END AS rank,
          CASE WHEN c.state = 'closed' THEN 0 WHEN c.cause IN ('sos', 'duress') THEN -1 WHEN c.cause = 'technical' THEN 2
-              WHEN c.cause IN ('stranger', 'credential', 'dwelling', 'door_held', 'device_fault') THEN 1 ELSE 0 END AS behind
+              WHEN c.cause IN ('stranger', 'credential', 'dwelling', 'door_held', 'device_fault', 'battery') THEN 1 ELSE 0 END AS behind
   FROM cases c
   CROSS JOIN LATERAL (
-    SELECT c.cause IN ('technical', 'device_fault', 'door_forced', 'door_held') AND EXISTS (
+    SELECT c.cause IN ('technical', 'device_fault', 'battery', 'door_forced', 'door_held') AND EXISTS (
       SELECT 1 FROM agreements g WHERE g.kind = 'device_test' AND g.state = 'agreed' AND g.until_at > %(now)s
       AND g.device_id IN (c.cause_key, split_part(c.cause_key, ':', 2))) AS on_test
   ) x
@@ -346,7 +346,7 @@ ORDER BY c.id DESC LIMIT %(limit)s
 -- name: stream_cases
 -- of changed cases what decides who may learn their ids
 SELECT c.id, c.community_id, CASE WHEN c.cause IN ('inactivity', 'sos', 'absence') THEN c.household_id END AS household_id,
-       c.cause IN ('technical', 'device_fault') AS technical,
+       c.cause IN ('technical', 'device_fault', 'battery') AS technical,
        c.state <> 'closed' AND (c.cause = 'inactivity' AND c.stage >= 3
          OR EXISTS (SELECT 1 FROM outbox o WHERE o.case_id = c.id AND c.cause NOT IN ('inactivity', 'technical')
                     AND o.person = 'community:' || c.community_id || '/police_officer')
@@ -560,6 +560,7 @@ SELECT v.no, v.id, v.kind, v.model, v.place, v.gateway_id, v.supervision_s, v.re
        v.kind IN ('controller', 'contact') AND greatest(v.registered_at, hd.from_at)
          > %(now)s - make_interval(secs => co.commissioning_s) AS on_trial, cp.moved_at,
        ta.implausible_heartbeats, cp.clock, cp.heard_at IS NULL AND st.heard_at IS NULL AS never_heard, od.overdue,
+       lb.at AS battery_low_since,
        (SELECT count(DISTINCT d.household_id) FROM household_doors d WHERE d.device_id = v.id AND d.to_at IS NULL) AS household_count,
        EXISTS (SELECT 1 FROM household_doors d JOIN household_states s ON s.household_id = d.household_id
                WHERE d.device_id = v.id AND d.to_at IS NULL AND s.in_fault) AS in_fault,
@@ -583,6 +584,10 @@ LEFT JOIN LATERAL (
   SELECT o.began_at, o.cause FROM outages_now o WHERE o.device_id = v.id AND o.ended_at IS NULL
   ORDER BY o.began_at DESC LIMIT 1
 ) o ON true
+LEFT JOIN LATERAL (
+  SELECT max(s.at) AS at FROM signals s WHERE s.kind = 'battery_low' AND s.device_id = v.id AND v.retired_at IS NULL
+    AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id)
+) lb ON true
 -- What no watched home depends on has no outage of its own; heartbeats are written every ten minutes.
 CROSS JOIN LATERAL (
   SELECT v.retired_at IS NULL AND coalesce(greatest(st.heard_at, cp.heard_at)
@@ -591,6 +596,7 @@ CROSS JOIN LATERAL (
 WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
   AND (%(ids)s::text[] IS NULL OR v.id = ANY(%(ids)s))
   AND (%(query)s::text = '' OR position(lower(%(query)s) IN lower(concat_ws(' ', v.place, v.id, v.gateway_id))) > 0)
+  AND (NOT %(low_battery)s OR lb.at IS NOT NULL)
   AND (NOT %(troubled)s OR o.began_at IS NOT NULL OR od.overdue OR v.retired_at IS NULL AND fh.heard_at IS NULL)
 ORDER BY (o.began_at IS NULL AND NOT od.overdue AND fh.heard_at IS NOT NULL), o.began_at, v.place, v.id LIMIT %(limit)s OFFSET %(offset)s
 
@@ -602,7 +608,9 @@ SELECT count(*) AS total,
                      (SELECT to_timestamp(max(c.last_received_ms) / 1000.0) FROM coverage_points c WHERE c.device_no = v.no))
             < %(now)s - make_interval(secs => v.supervision_s + 600)) AS not_known,
        count(*) FILTER (WHERE EXISTS (SELECT 1 FROM agreements g WHERE g.device_id = v.id AND g.state = 'agreed'
-         AND g.until_at > %(now)s)) AS on_test
+         AND g.until_at > %(now)s)) AS on_test,
+       count(*) FILTER (WHERE EXISTS (SELECT 1 FROM signals s WHERE s.kind = 'battery_low' AND s.device_id = v.id
+         AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id))) AS low_batteries
 FROM devices v JOIN sites si ON si.id = v.site_id
 WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s) AND v.retired_at IS NULL
 
@@ -782,10 +790,12 @@ SELECT count_watched(%(community_id)s) AS count
 SELECT person_id, name FROM person_identities WHERE person_id = ANY(%(ids)s)
 
 -- name: places
--- names of devices and sites, and the community's under the empty id
-SELECT id, place FROM devices WHERE id = ANY(%(ids)s)
-UNION ALL SELECT id, name FROM sites WHERE id = ANY(%(ids)s)
-UNION ALL SELECT '', name FROM communities WHERE id = %(community_id)s
+-- names of devices and sites, and the community's under the empty id; of a device since when its battery is low
+SELECT v.id, v.place, (SELECT max(s.at) FROM signals s WHERE s.kind = 'battery_low' AND s.device_id = v.id
+  AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id)) AS battery_low_since
+FROM devices v WHERE v.id = ANY(%(ids)s)
+UNION ALL SELECT id, name, NULL FROM sites WHERE id = ANY(%(ids)s)
+UNION ALL SELECT '', name, NULL FROM communities WHERE id = %(community_id)s
 
 -- name: asked_look
 -- when a family member last wrote on a case

@@ -214,9 +214,9 @@ def may_enter(viewer: Viewer, section: Section) -> bool:
 _NO_CASES = frozenset({Role.PROPERTY_DIRECTOR, Role.COMMUNITY_COMMITTEE, Role.RESIDENT})
 #: Duress is in neither list, whoever asks: the one at the door may be of the family, or the helper.
 _FOR_FAMILY = frozenset({CaseCause.INACTIVITY, CaseCause.SOS, CaseCause.ABSENCE})
-_FOR_OPERATORS = frozenset({CaseCause.TECHNICAL, CaseCause.DEVICE_FAULT})
+_FOR_OPERATORS = frozenset({CaseCause.TECHNICAL, CaseCause.DEVICE_FAULT, CaseCause.BATTERY})
 #: What the desk settles by itself; police learn nothing of who is away or whose word is looked at again.
-_OF_THE_DESK = frozenset({CaseCause.TECHNICAL, CaseCause.DEVICE_FAULT, CaseCause.ABSENCE, CaseCause.REVIEW})
+_OF_THE_DESK = _FOR_OPERATORS | {CaseCause.ABSENCE, CaseCause.REVIEW}
 
 
 def causes_of(role: Role) -> frozenset[CaseCause] | None:

@@ -99,6 +99,10 @@ def incident_when(incident: Incident, words: Words) -> str:
         when = words.say("incident.count", n=incident.count, at=incident.at)
     else:
         when = words.say("incident.at", at=incident.at)
+    if incident.battery_percent is not None:
+        when = words.say("join.dot").join(
+            (words.say("device.battery", percent=incident.battery_percent), when)
+        )
     return words.say("join.dot").join((when, words.say("signal.late"))) if incident.late else when
 
 
@@ -125,6 +129,8 @@ def technical_why(technical: Technical, words: Words) -> str:
     if technical.cause == "quarantine":
         return words.say("technical.do.quarantine")
     parts = [words.say("why.unknown")]
+    if technical.battery_low_since is not None:
+        parts.append(words.say("device.battery_low", at=technical.battery_low_since))
     longest = technical.longest
     if longest is not None and longest.line is not None:
         parts.append(

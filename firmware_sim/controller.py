@@ -183,7 +183,7 @@ class Controller:
             opens=memory.opens if self._counts else None,
             unsent=len(memory.unsent),
             first_seq=memory.overwritten_seq + 1,
-            batt=98 - self.device.index % 40 if has_battery else None,
+            batt=_battery_percent(self.device.index) if has_battery else None,
             rssi=-48 - self.device.index % 30 - now_ms // 1_000_003 % 7 if has_battery else None,
             fw=self.device.firmware,
         )
@@ -220,6 +220,11 @@ class Controller:
 
 
 # Acts into signals ------------------------------------------------------------------------------------------------
+
+
+def _battery_percent(index: int) -> int:
+    """Return how full a battery is: of some devices it is nearly empty."""
+    return 9 if index % 60 == 23 else 98 - index % 40
 
 
 def signals_of(act: Act, household: Household) -> list[Signal]:

@@ -355,6 +355,11 @@ def _door_turn(turn: Turn) -> DoorTurn:
         [HeardArray(array.device_id, array.read.boot, array.read.events) for array in turn.arrays],
         {boot.device_id: boot.newest_received_ms for boot in turn.boots},
         {view.household_id: view.known for view in turn.views},
+        {
+            note.device_id: (note.heard_ms, note.facts["battery"])
+            for note in turn.notes
+            if note.heard_ms is not None and "battery" in note.facts
+        },
     )
 
 

@@ -78,6 +78,11 @@ CAUSE_LADDERS: Mapping[str, CauseLadder] = {
         1, "device_check", 4 * HOUR_MS, DAY_MS, ("restored", "sensor_fault"), outside=False, with_list=True,
         ends_by_itself=True,
     ),
+    # Told days before the door falls silent: with the morning's list, on the next round.
+    "battery": CauseLadder(
+        1, "device_check", DAY_MS, 3 * DAY_MS, ("restored", "sensor_fault"), outside=False, with_list=True,
+        ends_by_itself=True,
+    ),
     "early_watch": CauseLadder(
         2, "look_into", 30 * MINUTE_MS, 2 * HOUR_MS,
         ("well", "helped", "hospital", "no_answer", "false_alarm", "other"), ends_by_itself=True,

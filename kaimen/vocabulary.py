@@ -125,6 +125,7 @@ class SignalKind(StrEnum):
     LEASE_ENDED_CREDENTIAL = "lease_ended_credential"
     MORE_CREDENTIALS = "more_credentials"
     DEVICE_FAULT = "device_fault"
+    BATTERY_LOW = "battery_low"
     EARLY_WATCH = "early_watch"
 
 
@@ -149,6 +150,7 @@ class CaseCause(StrEnum):
     CREDENTIAL = "credential"
     DWELLING = "dwelling"
     DEVICE_FAULT = "device_fault"
+    BATTERY = "battery"
     EARLY_WATCH = "early_watch"
     ABSENCE = "absence"
     REVIEW = "review"

@@ -34,6 +34,7 @@ CAUSE_OF_SIGNAL: Mapping[SignalKind, CaseCause] = {
     SignalKind.LEASE_ENDED_CREDENTIAL: CaseCause.DWELLING,
     SignalKind.MORE_CREDENTIALS: CaseCause.DWELLING,
     SignalKind.DEVICE_FAULT: CaseCause.DEVICE_FAULT,
+    SignalKind.BATTERY_LOW: CaseCause.BATTERY,
     SignalKind.EARLY_WATCH: CaseCause.EARLY_WATCH,
 }
 #: About people, wherever they are; every other cause is about a door where there is one.

@@ -24,7 +24,8 @@ _WORTH_WAITING = timedelta(seconds=60)
 _ROUTINE_STEPS = frozenset(
     {
         "normal", "warning", "not_seen_1", "technical",
-        "door_held", "stranger", "credential", "dwelling", "device_fault", "absence", "review",
+        "door_held", "stranger", "credential", "dwelling", "device_fault", "battery", "absence",
+        "review",
     }
 )  # fmt: skip
 _DIGEST_STEPS = frozenset({"digest", "test", "proof"})

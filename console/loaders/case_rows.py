@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -62,7 +62,7 @@ def load_technical(
     places = _load_places(connection, cases)
     longest = [row["longest_unseen"] for row in counts.values() if row["longest_unseen"]]
     homes = load_households(connection, reader, longest)
-    community = places.get("", "")
+    community = _place(places, "")
     found = {}
     for case in cases:
         if case.facts.cause is not CaseCause.TECHNICAL:
@@ -73,24 +73,29 @@ def load_technical(
         found[case.id] = Technical(
             cause=cause,
             cause_id=cause_id,
-            place=places.get(cause_id) or cause_id or community,
+            place=_place(places, cause_id) or cause_id or community,
             since=case.row["stage_at"],
             household_count=count["household_count"] if count else 0,
             check_count=count["check_count"] if count else 0,
             never_heard=case.row["never_heard"],
+            battery_low_since=places[cause_id]["battery_low_since"] if cause_id in places else None,
             longest=None if home is None or case.facts.state is CaseState.CLOSED else home.in_list(),
         )
     return found
 
 
-def _load_places(connection: Connection, cases: Sequence[LoadedCase]) -> dict[str, str]:
-    """Return where the causes are: a device's place, a site's name; "" is the community."""
+def _place(places: Mapping[str, Row], cause_id: str) -> str:
+    return places[cause_id]["place"] or "" if cause_id in places else ""
+
+
+def _load_places(connection: Connection, cases: Sequence[LoadedCase]) -> dict[str, Row]:
+    """Return where the causes are, with a device's battery: its place, a site's name; "" is the community."""
     ids = [(case.row["cause_key"] or "").partition(":")[2] for case in cases]
     community_id = cases[0].row["community_id"] if cases else None
     rows = connection.execute(
         queries("console")["places"], {"ids": ids, "community_id": community_id}
     ).fetchall()
-    return {row["id"]: row["place"] for row in rows}
+    return {row["id"]: row for row in rows}
 
 
 def row_of(
@@ -167,7 +172,13 @@ def incident_of(case: LoadedCase) -> Incident | None:
         at_home=case.household is not None,
         late=bool((row["evidence"] or {}).get("late")),
         quiet_since=_quiet_since(row) if cause is CaseCause.EARLY_WATCH else None,
+        battery_percent=_battery_percent(row) if cause is CaseCause.BATTERY else None,
     )
+
+
+def _battery_percent(row: Row) -> int | None:
+    percent = (row["evidence"] or {}).get("percent")
+    return round(percent) if isinstance(percent, int | float) else None
 
 
 def _quiet_since(row: Row) -> datetime | None:

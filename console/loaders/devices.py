@@ -25,6 +25,7 @@ def load_devices(
     *,
     ids: Sequence[str] | None = None,
     troubled: bool = False,
+    low_battery: bool = False,
     query: str = "",
     offset: int = 0,
 ) -> LoadedDevices:
@@ -34,6 +35,7 @@ def load_devices(
         "community_id": reader.viewer.community_id,
         "ids": None if ids is None else list(ids),
         "troubled": troubled,
+        "low_battery": low_battery,
         "query": query,
         "now": reader.now,
         "limit": PAGE,
@@ -60,6 +62,7 @@ def _device(row: Mapping[str, Any]) -> DeviceRow:
         unknown_since=row["unknown_since"],
         cause=row["cause"],
         battery_percent=_number(facts, "battery", "batt"),
+        battery_low_since=row["battery_low_since"],
         signal_dbm=_number(facts, "signal", "rssi"),
         firmware=_text(facts, "firmware", "fw"),
         unsent=_number(facts, "unsent") or 0,

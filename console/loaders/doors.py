@@ -28,12 +28,16 @@ NEWS_SHOWN_FOR = timedelta(days=1)
 #: Kinds about doors; those about dwellings stand on the rental board.
 DOOR_KINDS = (
     SignalKind.SOS, SignalKind.DURESS, SignalKind.DOOR_FORCED, SignalKind.DOOR_HELD, SignalKind.STRANGER_DENIALS,
-    SignalKind.EXPIRED_PASS, SignalKind.CANCELLED_CARD, SignalKind.DEVICE_FAULT,
+    SignalKind.EXPIRED_PASS, SignalKind.CANCELLED_CARD, SignalKind.DEVICE_FAULT, SignalKind.BATTERY_LOW,
 )  # fmt: skip
 #: Of these one without an end still holds, however old.
-STANDING_KINDS = (SignalKind.DOOR_FORCED, SignalKind.DOOR_HELD, SignalKind.DEVICE_FAULT)
+STANDING_KINDS = (
+    SignalKind.DOOR_FORCED, SignalKind.DOOR_HELD, SignalKind.DEVICE_FAULT, SignalKind.BATTERY_LOW,
+)  # fmt: skip
 #: Calls for help are a matter between her and who helps her: police learn of them by hand-over.
-_NOT_FOR_POLICE = frozenset({SignalKind.SOS, SignalKind.DURESS, SignalKind.DEVICE_FAULT})
+_NOT_FOR_POLICE = frozenset(
+    {SignalKind.SOS, SignalKind.DURESS, SignalKind.DEVICE_FAULT, SignalKind.BATTERY_LOW}
+)
 
 
 def load_signals(connection: Connection, reader: Reader, *, days: int) -> tuple[SignalsPage, list[str]]:

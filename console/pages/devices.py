@@ -21,7 +21,7 @@ Guard = Annotated[Seat, Depends(entering(Section.DEVICES))]
 @router.get("/devices")
 def devices(
     seat: Guard,
-    only: Annotated[str, Query(pattern="^(troubled)?$")] = "",
+    only: Annotated[str, Query(pattern="^(troubled|battery)?$")] = "",
     query: Annotated[str, Query(max_length=64)] = "",
     after: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
     fragment: str | None = None,
@@ -29,7 +29,9 @@ def devices(
     with seat.transaction() as connection:
         reader = seat.reader(connection)
         query = query.strip()
-        found = loader.load_devices(connection, reader, troubled=bool(only), query=query, offset=after)
+        found = loader.load_devices(
+            connection, reader, troubled=only == "troubled", low_battery=only == "battery", query=query, offset=after,
+        )  # fmt: skip
         totals = connection.execute(
             queries("console")["device_totals"],
             {"community_id": seat.viewer.community_id, "now": seat.now},
@@ -42,6 +44,7 @@ def devices(
             total=totals["total"],
             not_known_count=totals["not_known"],
             test_count=totals["on_test"],
+            low_battery_count=totals["low_batteries"],
             only=only,
             query=query,
             newer_url=f"{here}{max(0, after - loader.PAGE)}" if after else None,

@@ -51,6 +51,7 @@ _SETTLED: Mapping[str, tuple[Outcome, Contacted | None, str]] = {
     CaseCause.CREDENTIAL: (Outcome.HANDLED, None, "旧卡已收回"),
     CaseCause.DWELLING: (Outcome.HANDLED, None, "已与房东核对登记"),
     CaseCause.DEVICE_FAULT: (Outcome.RESTORED, None, "已修好"),
+    CaseCause.BATTERY: (Outcome.RESTORED, None, "已换新电池"),
     CaseCause.EARLY_WATCH: (Outcome.WELL, Contacted.SPOKE, "电话里说在午睡"),
     CaseCause.ABSENCE: (Outcome.BACK, None, "本人已回家"),
     CaseCause.REVIEW: (Outcome.RIGHT, None, "已与本人通话，情况属实"),

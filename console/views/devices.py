@@ -18,7 +18,8 @@ class DevicesPage:
     total: int = 0
     not_known_count: int = 0
     test_count: int = 0
-    only: str = ""  # '', troubled
+    low_battery_count: int = 0
+    only: str = ""  # "", troubled, battery
     query: str = ""  # part of a door's place, a device's id or its gateway's
     newer_url: str | None = None
     older_url: str | None = None

@@ -55,6 +55,7 @@ class Technical:
     check_count: int = 0  # people listed for a call or visit because of it
     longest: HouseholdLine | None = None  # the home not seen for the longest
     never_heard: bool = False  # its devices were put in and never spoke
+    battery_low_since: datetime | None = None  # of a device that fell silent with a low battery
 
     @property
     def mutes_help(self) -> bool:
@@ -75,6 +76,7 @@ class Incident:
     at_home: bool = False  # about a home's own door
     quiet_since: datetime | None = None  # nothing was heard inside since
     late: bool = False  # it was heard long after it happened
+    battery_percent: int | None = None  # of a low battery; None where the device only says so
 
     @property
     def word(self) -> str:

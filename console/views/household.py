@@ -58,6 +58,7 @@ class DeviceRow:
     unknown_since: datetime | None = None
     cause: str | None = None
     battery_percent: int | None = None
+    battery_low_since: datetime | None = None
     signal_dbm: int | None = None
     firmware: str | None = None
     unsent: int = 0

@@ -72,6 +72,8 @@ class EndReason(StrEnum):
     DOOR_CLOSED = "door_closed"
     DEVICE_SPEAKS = "device_speaks"
     MERGED = "merged"  # late events showed that it was part of an earlier one
+    SAID_AGAIN = "said_again"  # it stands on, and is told anew
+    RENEWED = "renewed"  # a new battery is in
     REGISTERED = "registered"  # the books were put right
     CEASED = "ceased"
 

@@ -7,8 +7,9 @@ from typing import Any
 from psycopg.types.json import Jsonb
 
 from ingest import metrics
+from ingest.signals.batteries import BatteryFact, BatteryGood, BatteryLow
 from ingest.signals.dwellings import Mismatch, Over
-from ingest.signals.episodes import Begin, End
+from ingest.signals.episodes import Begin, End, EndReason
 from kaimen.clock import as_datetime
 from kaimen.database import Connection, queries
 from kaimen.policy import LATE_AFTER_MS
@@ -35,6 +36,28 @@ def write_mismatch(connection: Connection, item: Mismatch, *, now_ms: int) -> No
         connection, key=item.key, kind=item.kind.value, household_id=item.household_id, device_id=item.device_id,
         at_ms=item.at_ms, now_ms=now_ms, evidence=item.evidence,
     )  # fmt: skip
+
+
+def write_battery(connection: Connection, item: BatteryLow | BatteryGood, *, now_ms: int) -> None:
+    """Write that a battery will soon be empty, or that another one is in."""
+    if isinstance(item, BatteryGood):
+        _end(connection, item.key, item.at_ms, EndReason.RENEWED.value, {"percent": item.percent}, now_ms)
+        return
+    evidence: dict[str, Any] = {"own_word": item.fact.own_word}
+    if item.percent is not None:
+        evidence["percent"] = item.percent
+    _write(
+        connection, key=item.fact.key, kind=SignalKind.BATTERY_LOW.value, household_id=None,
+        device_id=item.device_id, at_ms=item.fact.at_ms, now_ms=now_ms, evidence=evidence,
+    )  # fmt: skip
+    if item.instead_of is not None:
+        # After the new one, which joins the open case: a case without a fact closes.
+        _end(connection, item.instead_of, item.fact.at_ms, EndReason.SAID_AGAIN.value, {}, now_ms)
+
+
+def end_battery(connection: Connection, fact: BatteryFact, *, now_ms: int) -> None:
+    """Write that a device was taken out of use with its battery."""
+    _end(connection, fact.key, now_ms, EndReason.REGISTERED.value, {}, now_ms)
 
 
 def write_early_watch(

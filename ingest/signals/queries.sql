@@ -170,6 +170,15 @@ WHERE s.device_id IS NOT NULL AND s.kind IN ('door_forced', 'door_held', 'device
   AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id)
 GROUP BY s.device_id;
 
+-- name: standing_batteries
+-- Facts of batteries that stand, and whether the device is out of use; of two of a device, which two workers wrote, the newest.
+SELECT DISTINCT ON (s.device_id) s.device_id, s.key, s.at, coalesce((s.evidence->>'own_word')::boolean, false) AS own_word,
+       v.retired_at IS NOT NULL AS retired
+FROM signals s JOIN devices v ON v.id = s.device_id
+WHERE s.kind = 'battery_low' AND (%(sites)s::text[] IS NULL OR v.site_id = ANY (%(sites)s::text[]))
+  AND NOT EXISTS (SELECT 1 FROM signal_ends e WHERE e.signal_id = s.id)
+ORDER BY s.device_id, s.at DESC;
+
 -- name: write_signal
 -- A fact with its row for alerts; nothing if it is written already.
 WITH place AS (

@@ -34,6 +34,7 @@ from ingest.presence import (
 )
 from ingest.rows.registry_reader import changes_mark, load_changes
 from ingest.signals import sweep
+from ingest.signals.batteries import Batteries
 from ingest.signals.episodes import (
     BEGINNING_TYPES,
     Begin,
@@ -43,7 +44,7 @@ from ingest.signals.episodes import (
     find_episodes,
     reconcile,
 )
-from ingest.signals.facts import write_begin, write_end
+from ingest.signals.facts import write_battery, write_begin, write_end
 from kaimen import wire
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, notify, queries
@@ -98,13 +99,15 @@ class HeardArray(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DoorTurn:
-    """What a turn has for this store: events, when devices were heard, which households became known or not."""
+    """What a turn has for this store: events, when devices were heard, which households became known or not, and what
+    heartbeats said of batteries (instant of receipt, percent)."""
 
     now_ms: int
     events: Sequence[Heard] = ()
     arrays: Sequence[HeardArray] = ()
     heard_ms: Mapping[str, int] = field(default_factory=dict)
     known: Mapping[str, bool] = field(default_factory=dict)
+    batteries: Mapping[str, tuple[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,7 @@ class DoorFacts:
         self._standing: dict[str, int] = {}
         self._dues: list[tuple[int, str]] = []
         self._due_of: dict[str, int] = {}
+        self._batteries = Batteries()
         self._swept_hour = -1
         self._looks: list[tuple[int, str]] = []
         self._judged_ms = 0
@@ -222,11 +226,15 @@ class DoorFacts:
         hour = turn.now_ms // HOUR_MS
         if hour != self._swept_hour:
             self._swept_hour = hour
+            written += sweep.sweep_batteries(
+                connection, self._batteries, sites=register.sites, now_ms=turn.now_ms
+            )
             written += sweep.sweep_dwellings(
                 connection, register.household_no, sites=register.sites, now_ms=turn.now_ms
             )
             before = as_datetime(turn.now_ms - HOMECOMINGS_KEPT_MS)
             connection.execute(_SQL["forget_homecomings"], {"before": before})
+        written += self._write_batteries(connection, register, turn)
         if written:
             notify(connection, "kaimen_happenings")
 
@@ -457,6 +465,24 @@ class DoorFacts:
         else:
             self._standing.pop(device_id, None)
         return len(news)
+
+    def _write_batteries(self, connection: Connection, register: Register, turn: DoorTurn) -> int:
+        said = [heard for heard in turn.events if heard.event.type == EventType.BATTERY_LOW]
+        for array in turn.arrays:
+            if any(words[0] == EventType.BATTERY_LOW for words in array.events.words):
+                said += [heard for heard in array.one_by_one() if heard.event.type == EventType.BATTERY_LOW]
+        news = [
+            *(self._batteries.said(heard.device_id, heard.at_ms, turn.now_ms) for heard in said),
+            *(
+                self._batteries.measured(device_id, percent, at_ms)
+                for device_id, (at_ms, percent) in turn.batteries.items()
+                if device_id in register.device_no
+            ),
+        ]
+        found = [item for item in news if item is not None]
+        for item in found:
+            write_battery(connection, item, now_ms=turn.now_ms)
+        return len(found)
 
     # -- presence -------------------------------------------------------------------------------------------
 

@@ -1,10 +1,11 @@
-"""The books and fourteen days of doors enter, once an hour; facts of dwellings that fit no more, or again, leave."""
+"""Once an hour the books enter, with fourteen days of doors; facts of dwellings and batteries that changed with them leave."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from ingest.signals.batteries import Batteries, BatteryFact
 from ingest.signals.dwellings import (
     IN_USE_MS,
     Dwelling,
@@ -13,7 +14,7 @@ from ingest.signals.dwellings import (
     compare,
     find_mismatches,
 )
-from ingest.signals.facts import write_mismatch, write_over
+from ingest.signals.facts import end_battery, write_mismatch, write_over
 from kaimen.clock import as_datetime, as_ms
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import SignalKind
@@ -78,3 +79,17 @@ def load_dwellings(
         )
         for row in rows
     ]
+
+
+def sweep_batteries(
+    connection: Connection, batteries: Batteries, *, sites: list[str] | None, now_ms: int
+) -> int:
+    """Take over the facts that stand, and end those of devices that are out of use; return how many ended."""
+    found = connection.execute(_SQL["standing_batteries"], {"sites": sites}).fetchall()
+    batteries.standing = {
+        row["device_id"]: BatteryFact(row["key"], as_ms(row["at"]), row["own_word"]) for row in found
+    }
+    gone = batteries.forget(row["device_id"] for row in found if row["retired"])
+    for fact in gone:
+        end_battery(connection, fact, now_ms=now_ms)
+    return len(gone)

@@ -522,6 +522,7 @@ DEVICES = (
         5_400_000,
         "gw-0301",
         battery_percent=12,
+        battery_low_since=ago(hours=30),
         clock="rtc",
         unsent=3,
         household_count=1,

@@ -295,6 +295,35 @@ def test_a_tampered_device_and_an_open_door_of_a_home_say_what_to_do(world: Worl
     assert "设备被打开或移动" in page and "顺便问问家里是否平安" in page
 
 
+def test_a_low_battery_is_a_case_for_the_round_and_its_device_says_so(world: World) -> None:
+    def write(key: str) -> None:
+        world.write(
+            "INSERT INTO signals (key, kind, household_id, device_id, site_id, community_id, at, noticed_at, evidence)"
+            " SELECT %s, 'battery_low', 'h-wang', id, site_id, 'wenchang', %s, %s, '{\"percent\": 9.4}' FROM devices"
+            " WHERE id = 'd-h-wang'",
+            key, world.now, world.now,
+        )  # fmt: skip
+
+    clerk = world.browser("clerk")
+    assert "没有电量低的电池" in clerk.get("/devices?only=battery").text
+    write("one")
+    case_id = signalled(world, SignalKind.BATTERY_LOW)
+    world.write("UPDATE cases SET evidence = evidence || '{\"percent\": 9.4}' WHERE id = %s", case_id)
+    case = clerk.get(f"/cases/{case_id}").text
+    assert "电池电量低" in case and "电量 9%" in case and "更换电池" in case
+    listed = clerk.get("/devices?only=battery").text
+    assert "d-h-wang" in listed and "起电量低" in listed and "d-h-li" not in listed
+    assert "起电量低" in clerk.get("/households/h-wang").text
+    assert "电池电量低" in clerk.get("/signals").text
+    assert "电池电量低" not in world.browser("police").get("/signals").text, "nothing for the police"
+    (task,) = world.rows("SELECT id, start_at FROM tasks WHERE case_id = %s", case_id)
+    assert task["start_at"] > world.now, "with the next list, and nobody is rung"
+    assert world.post(clerk, f"/tasks/{task['id']}/outcome", outcome="restored").status_code == 303
+    assert world.rows("SELECT state, outcome FROM cases WHERE id = %s", case_id) == [
+        {"state": "closed", "outcome": "restored"}
+    ]
+
+
 def test_an_outcome_form_offers_what_the_ladder_of_the_cause_has(world: World) -> None:
     signalled(world, SignalKind.STRANGER_DENIALS)
     task = world.rows("SELECT id FROM tasks WHERE kind = 'look_into'")[0]["id"]

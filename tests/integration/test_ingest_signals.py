@@ -85,8 +85,8 @@ def beats(door: Door, from_ms: int, to_ms: int) -> History:
     return [(at, *door.heartbeat(at)) for at in range(from_ms, to_ms, MINUTE)]
 
 
-def play(url: str, *histories: History, until_ms: int) -> None:
-    backfill(url, sorted(item for history in histories for item in history), until_ms=until_ms)
+def play(url: str, *histories: History, until_ms: int, **how: Any) -> None:
+    backfill(url, sorted(item for history in histories for item in history), until_ms=until_ms, **how)
 
 
 def presence(url: str, household: str = "h-1") -> tuple[str, str]:
@@ -405,3 +405,48 @@ def test_what_ingest_tells_becomes_cases_that_somebody_works_on(database_url: st
     assert count(database_url, "happenings", "handled_at IS NULL") == 0
     causes = {row["cause"] for row in rows(database_url, "SELECT cause FROM cases")}
     assert {"sos", "stranger", "credential"} <= causes
+
+
+def batteries(url: str) -> list[tuple[str, str | None, dict[str, Any]]]:
+    found = rows(
+        url,
+        "SELECT s.household_id, e.reason, s.evidence FROM signals s LEFT JOIN signal_ends e ON e.signal_id = s.id"
+        " WHERE s.kind = 'battery_low' ORDER BY s.id",
+    )
+    return [(row["household_id"], row["reason"], row["evidence"]) for row in found]
+
+
+def test_a_battery_is_told_days_before_its_door_is_silent_and_over_with_a_new_one(database_url: str) -> None:
+    lay_out(database_url, homes=3)
+    said_so, measured, retired = Door(), Door("door-2"), Door("door-3")
+
+    def beat(door: Door, hour: int, percent: float) -> tuple[int, str, bytes]:
+        return BEGIN_MS + hour * HOUR, *door.heartbeat(BEGIN_MS + hour * HOUR, batt=percent)
+
+    low = [
+        said(said_so, BEGIN_MS + HOUR, type="BatteryLow", state=None),
+        *[beat(measured, hour, 11) for hour in range(4)],
+        *[beat(retired, hour, 4) for hour in range(4)],
+    ]
+    # The second part is heard by another worker: what stands is in the database.
+    play(database_url, low, until_ms=BEGIN_MS + 4 * HOUR, messages_per_transaction=1)
+    assert sorted(batteries(database_url), key=str) == sorted(
+        [
+            ("h-1", None, {"own_word": True}),
+            ("h-2", None, {"own_word": False, "percent": 11}),
+            ("h-3", None, {"own_word": False, "percent": 4}),
+        ],
+        key=str,
+    )
+    happened = (
+        "SELECT count(*) AS n FROM happenings WHERE kind = 'signal' AND household_id IN ('h-1', 'h-2', 'h-3')"
+    )
+    assert rows(database_url, happened) == [{"n": 3}]
+    run(database_url, "UPDATE devices SET retired_at = %s WHERE id = 'door-3'", as_datetime(BEGIN_MS))
+    renewed = [*[beat(measured, hour, 100) for hour in (5, 6)], *[beat(said_so, hour, 55) for hour in (5, 6)]]
+    play(database_url, renewed, until_ms=BEGIN_MS + 7 * HOUR, messages_per_transaction=1)
+    assert {(home, reason) for home, reason, _ in batteries(database_url)} == {
+        ("h-1", None),
+        ("h-2", "renewed"),
+        ("h-3", "registered"),
+    }

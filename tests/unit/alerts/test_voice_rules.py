@@ -143,7 +143,7 @@ def test_when_somebody_has_to_go_helpers_desk_and_family_are_rung_and_she_is_not
 
 
 @pytest.mark.parametrize(
-    "step", ["warning", "technical", "confirm", "not_seen_1", "stranger", "device_fault"]
+    "step", ["warning", "technical", "confirm", "not_seen_1", "stranger", "device_fault", "battery"]
 )
 def test_nobody_is_rung_for_what_can_wait_for_the_list(step: str) -> None:
     assert step not in ASKING | URGENT
