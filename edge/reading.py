@@ -248,10 +248,15 @@ def read(
 def summarise(readings: Sequence[Reading]) -> Verdict:
     """Say what a message means as a whole: its weightiest fact; of equals the first.
 
-    Beside a part that is not understood, plain values are not what the message means.
+    Beside a part that is not understood, plain values are not what the message means. A device that says that it is
+    back, and beside it how its contacts stand, says that it is back.
     """
     if not readings:
         return Verdict(Kind.UNKNOWN, None, "no dialect knows this message")
+    if readings[0].kind is Kind.DEVICE_ONLINE and all(
+        reading.nature is Nature.STATE for reading in readings[1:]
+    ):
+        return Verdict(readings[0].kind, readings[0].opening, readings[0].why)
     chief = min(readings, key=lambda reading: MEANINGS[reading.kind].rank)
     if chief.kind is Kind.TELEMETRY:
         chief = next((reading for reading in readings if reading.kind is Kind.UNKNOWN), chief)

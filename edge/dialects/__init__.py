@@ -13,9 +13,11 @@ from functools import partial
 from edge.dialects import (
     aqara,
     biostar,
+    buses,
     cloud_access,
     dahua,
     domoticz,
+    door_stations,
     esphome,
     hikvision,
     homeassistant,
@@ -25,19 +27,22 @@ from edge.dialects import (
     named_values,
     nuki,
     onvif,
+    panels,
     phrases,
+    platforms,
     rf433,
     shelly,
     sparkplug,
     tasmota,
     theengs,
+    transceivers,
     ttlock,
     tuya,
     zigbee2mqtt,
     zkteco,
     zwavejs,
 )
-from edge.dialects.fields import field_time_ms, readings_of_fields, spread
+from edge.dialects.fields import OPEN_FIELDS, field_time_ms, readings_of_fields, spread
 from edge.dialects.frame import Frame, make_frame
 from edge.dialects.values import (
     NOT_THE_DOOR,
@@ -64,6 +69,9 @@ DIALECTS: dict[str, Dialect] = {
     "ttlock": ttlock.decode,
     "biostar": biostar.decode,
     "2n": intercom_2n.decode,
+    "panel": panels.decode,
+    "esprfid": door_stations.decode_esprfid,
+    "akuvox": door_stations.decode_akuvox,
     "lns": lns.decode,
     "theengs": theengs.decode,
     "shelly": shelly.decode,
@@ -74,12 +82,22 @@ DIALECTS: dict[str, Dialect] = {
     "zwavejs": zwavejs.decode,
     "nuki": nuki.decode,
     "deconz": named_values.decode_deconz,
+    "openhab": platforms.decode_openhab,
+    "homekit": platforms.decode_homekit,
+    "ewelink": platforms.decode_ewelink,
+    "matter": buses.decode_matter,
+    "zha": buses.decode_zha,
+    "knx": buses.decode_knx,
+    "rflink": transceivers.decode_rflink,
+    "rfxcom": transceivers.decode_rfxcom,
+    "wmbus": transceivers.decode_wmbus,
     "edgex": named_values.decode_edgex,
     "domoticz": domoticz.decode,
     "homeassistant": homeassistant.decode,
     "enocean": named_values.decode_enocean,
     "variables": named_values.decode_variable,
     "zigbee2mqtt": zigbee2mqtt.decode,
+    "iobroker": platforms.decode_iobroker,
     "esphome": esphome.decode,
 }
 
@@ -145,7 +163,7 @@ def _fallback(frame: Frame) -> list[Reading]:
         said_so = phrases.readings_of_phrases(frame.obj, frame.topic)
         if said_so:
             return said_so
-    said = as_open(frame.word)
+    said = _open_by_name(frame) if as_open(frame.word) is None else as_open(frame.word)
     if (
         said is not None
         and is_named_after(words_of(frame.topic), _DOOR_WORDS, otherwise=NOT_THE_DOOR)
@@ -154,6 +172,12 @@ def _fallback(frame: Frame) -> list[Reading]:
         kind = Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED
         return [read(frame.topic, kind, "a topic named after a door, and a word that says its state")]
     return [_unknown(frame, said)]
+
+
+def _open_by_name(frame: Frame) -> bool | None:
+    """Return what a truth value says on a topic whose last level is named after its true state, as ``…/hall door/open``."""
+    name = frame.parts[-1].lower().replace("-", "_") if frame.parts else ""
+    return as_bool(frame.word) if name in OPEN_FIELDS else None
 
 
 def _unknown(frame: Frame, said: bool | None) -> Reading:
@@ -192,7 +216,15 @@ def _under_name(reading: Reading, name: str) -> Reading:
     return replace(reading, aliases=(*reading.aliases, *extra))
 
 
+def _unwrapped(frame: Frame) -> Frame:
+    """Take a message of Node-RED out of its wrapping: the topic it names, or the one it came by, and its payload."""
+    if "_msgid" not in frame.obj or "payload" not in frame.obj:
+        return frame
+    return make_frame(as_text(frame.obj.get("topic")) or frame.topic, frame.obj["payload"])
+
+
 def _decode_as(frame: Frame, dialect: str | None) -> list[Reading]:
+    frame = _unwrapped(frame)
     for known in DIALECTS.values() if dialect is None else (partial(_named, dialect),):
         found = known(frame)
         if found is not None:

@@ -13,9 +13,9 @@ from typing import Any
 from edge.dialects.values import as_bool, as_float, as_int, as_mapping, as_open, as_text, time_ms
 from edge.reading import Kind, Nature, Reading, read
 
-_OPEN_FIELDS = (
+OPEN_FIELDS = (
     "open", "opened", "is_open", "isopen", "dooropen", "door_open", "door_opened", "opening", "reed_open",
-    "contact_open", "door_open_status", "door_is_open", "door1_open_status",
+    "contact_open", "door_open_status", "door_is_open", "door1_open_status", "alarm_contact",
 )  # fmt: skip
 _DOOR_FIELDS = (
     "door", "door_state", "doorstate", "door_status", "doorstatus", "magnet_status", "magnet", "window",
@@ -170,7 +170,7 @@ def _door_kinds(fields: Mapping[str, Any], contact_true_is_closed: bool | None) 
         return (
             Kind.DOOR_CLOSED if closed else Kind.DOOR_OPEN
         ), "contact of a garage door, polarity of this family"
-    for name in _OPEN_FIELDS:
+    for name in OPEN_FIELDS:
         if name in fields:
             said = as_open(fields[name])
             flag = as_bool(fields[name]) if said is None and not _is_measure(name, fields[name]) else said

@@ -91,10 +91,15 @@ _EVENTS: dict[int, _Code] = {
     0x8A: _code(Kind.ALARM, "intrusion"),
     0x8C: _code(Kind.ALARM, "barrier blocked"),
     0x8D: _code(Kind.ALARM_END, "barrier free again"),
+    0x8E: _code(Kind.ERROR, "a face could not be modelled"),
     0x8F: _code(Kind.ALARM, "somebody lingers"),
     0xA5: _code(Kind.DEVICE_ONLINE, "radio module online"),
     0xA6: _code(Kind.DEVICE_OFFLINE, "radio module offline"),
     0xA7: _code(Kind.NONE, "broker connection state"),
+    0xAC: _code(Kind.ERROR, "a card could not be given its key"),
+    **{minor: _code(Kind.ERROR, "new firmware failed") for minor in (0xAD, 0xAE, 0xB0, 0xB2)},
+    **{minor: _code(Kind.CONFIG, "new firmware") for minor in (0xAF, 0xB1)},
+    **{minor: _code(Kind.NONE, "a payment that was not made") for minor in range(0xB6, 0xBB)},
     0x400: _Code(Kind.DOOR_UNLOCKED, "remote release", "remote_office"),
 }  # fmt: skip
 _ALARMS: dict[int, _Code] = {

@@ -9,7 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from edge.dialects import adeunis, browan, dragino, mclimate, milesight, netvox, strips, tektelic, yobiiq
+from edge.dialects import (
+    adeunis,
+    browan,
+    dragino,
+    mclimate,
+    milesight,
+    netvox,
+    strips,
+    tektelic,
+    vega,
+    watteco,
+    yobiiq,
+)
 from edge.dialects.flags import word_of
 from edge.dialects.values import as_int, as_text, parse_hex
 from edge.reading import Kind, Reading, read
@@ -125,6 +137,9 @@ _CODECS: tuple[tuple[str, Codec], ...] = (
     ("mclimate", mclimate.decode),
     ("adeunis", adeunis.decode),
     ("yobiiq", yobiiq.decode),
+    ("vega", vega.decode),
+    ("watteco", watteco.decode),
+    ("nke", watteco.decode),
     ("cayenne", _cayenne),
     ("rak", _cayenne),
     ("seeed", _cayenne),
@@ -156,6 +171,8 @@ _VENDORS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("R311", "R718", "R730", "R313", "RA02", "RB02", "RB11", "R312"), "netvox"),
     (("ERS", "EMS", "ELT"), "elsys"),
     (("STRIPS",), "sensative"),
+    (("SI-11", "SI-12", "SI-21", "MS0101", "SMART-MS0101"), "vega"),
+    (("CLOS'O", "SENSO-DOOR"), "watteco"),
 )
 
 

@@ -1,7 +1,8 @@
 """Sparkplug B in its JSON view: births, deaths and data by exception enter, readings leave; pure.
 
 Data carry only the metrics that changed. A boolean metric is an input whose meaning is configuration unless its
-name says which state is true. ``is_historical`` marks values that were stored while the host was away.
+name says which state is true. ``is_historical`` marks values that were stored while the host was away. A birth tells
+how the contacts stand, so that the next change is known for one; it is itself no opening.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from edge.dialects.values import (
 from edge.reading import Kind, Nature, Reading, read
 
 _ROOT = "spBv1.0"
+_METRICS_MAX = 500
+_CONTACTS = (Kind.DOOR_OPEN, Kind.DOOR_CLOSED, Kind.DOOR_STATE_UNKNOWN)
 #: A metric's value, as hosts name it or as the protocol's own JSON does.
 _VALUES = ("value", "booleanValue", "boolean_value", "stringValue", "string_value")
 _CONTROL = ("Node Control/", "Device Control/", "bdSeq", "Properties/")
@@ -98,6 +101,21 @@ def _state(frame: Frame) -> list[Reading]:
     return [read(source, kind, "state of the host application", heard=False)]
 
 
+def _metrics(source: str, frame: Frame, when: int | None) -> list[Reading]:
+    metrics = [as_mapping(item) for item in as_list(frame.obj.get("metrics"))[:_METRICS_MAX]]
+    found = [_metric(source, metric, when) for metric in metrics]
+    return [reading for reading in found if reading is not None]
+
+
+def _standing(source: str, frame: Frame, when: int | None) -> list[Reading]:
+    """Return how a birth says that the contacts stand: states alone, and nothing of what they are a sign of."""
+    return [
+        reading
+        for reading in _metrics(source, frame, when)
+        if reading.kind in _CONTACTS and reading.nature is Nature.STATE
+    ]
+
+
 def decode(frame: Frame) -> list[Reading] | None:
     """Decode a Sparkplug message; None where it is none."""
     parts = frame.parts
@@ -112,15 +130,13 @@ def decode(frame: Frame) -> list[Reading] | None:
     name, source = parts[2], "/".join((parts[1], *parts[3:5]))
     when = epoch_ms(frame.obj.get("timestamp"))
     if name in ("NBIRTH", "DBIRTH"):
-        return [read(source, Kind.DEVICE_ONLINE, name, occurred_ms=when)]
+        return [read(source, Kind.DEVICE_ONLINE, name, occurred_ms=when), *_standing(source, frame, when)]
     if name in ("NDEATH", "DDEATH"):
         return [read(source, Kind.DEVICE_OFFLINE, name, heard=False)]
     if name in ("NCMD", "DCMD"):
         return [read(source, Kind.NONE, "a command to the device", heard=False)]
     if name not in ("NDATA", "DDATA"):
         return [read(source, Kind.UNKNOWN, f"message {name[:20]}", heard=False)]
-    metrics = [as_mapping(item) for item in as_list(frame.obj.get("metrics"))[:500]]
-    found = [_metric(source, metric, when) for metric in metrics]
-    return [reading for reading in found if reading is not None] or [
+    return _metrics(source, frame, when) or [
         read(source, Kind.TELEMETRY, "no metric of its own", occurred_ms=when)
     ]
