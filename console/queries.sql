@@ -600,6 +600,24 @@ WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
   AND (NOT %(troubled)s OR o.began_at IS NOT NULL OR od.overdue OR v.retired_at IS NULL AND fh.heard_at IS NULL)
 ORDER BY (o.began_at IS NULL AND NOT od.overdue AND fh.heard_at IS NOT NULL), o.began_at, v.place, v.id LIMIT %(limit)s OFFSET %(offset)s
 
+-- name: communities_up_to
+SELECT count(*) AS n FROM (SELECT 1 FROM communities LIMIT %(limit)s) c
+
+-- name: places_to_choose
+-- communities whose name or id holds a word, those with most open cases about devices first
+WITH open AS (
+  SELECT c.community_id, count(*) AS n FROM cases c
+  WHERE c.state <> 'closed' AND c.cause IN ('technical', 'device_fault', 'battery') GROUP BY c.community_id
+)
+SELECT y.id, y.name, coalesce(o.n, 0) AS open, count(*) OVER () AS total
+FROM communities y LEFT JOIN open o ON o.community_id = y.id
+WHERE %(name)s::text = '' OR position(lower(%(name)s) IN lower(y.name || ' ' || y.id)) > 0
+ORDER BY coalesce(o.n, 0) DESC, y.name, y.id LIMIT %(limit)s
+
+-- name: community_of_device
+-- where a device is, of which the whole id is known
+SELECT si.community_id FROM devices v JOIN sites si ON si.id = v.site_id WHERE v.id = %(id)s
+
 -- name: device_totals
 SELECT count(*) AS total,
        count(*) FILTER (WHERE EXISTS (SELECT 1 FROM outages o WHERE o.device_id = v.id
@@ -663,14 +681,21 @@ WHERE id = ANY (%(ids)s) AND replayed_at IS NULL AND answered_at IS NULL
 RETURNING id
 
 -- name: technical_case_ids
--- open technical cases, the widest causes first
-SELECT c.id, count(*) OVER () AS total, si.id AS site_id, si.name AS site FROM cases c
-LEFT JOIN devices v ON c.cause_key LIKE 'gateway:%%' AND v.id = substr(c.cause_key, 9) LEFT JOIN sites si ON si.id = v.site_id
-WHERE c.cause = 'technical' AND c.state <> 'closed'
-  AND (%(community_id)s::text IS NULL OR c.community_id = %(community_id)s)
-ORDER BY array_position(ARRAY['own', 'broker', 'site', 'gateway', 'device', 'quarantine'],
-                        split_part(coalesce(c.cause_key, 'own'), ':', 1)), c.stage_at, c.id
-LIMIT %(causes)s
+-- open technical cases, the widest causes first; of gateways with their site, each looked up by itself: joined, every device is read
+SELECT f.id, f.total, v.site_id, v.site FROM (
+  SELECT c.id, c.cause_key, count(*) OVER () AS total,
+         row_number() OVER (ORDER BY array_position(ARRAY['own', 'broker', 'site', 'gateway', 'device', 'quarantine'],
+           split_part(coalesce(c.cause_key, 'own'), ':', 1)), c.stage_at, c.id) AS place
+  FROM cases c
+  WHERE c.cause = 'technical' AND c.state <> 'closed'
+    AND (%(community_id)s::text IS NULL OR c.community_id = %(community_id)s)
+  ORDER BY place LIMIT %(causes)s
+) f
+LEFT JOIN LATERAL (
+  SELECT si.id AS site_id, si.name AS site FROM devices d JOIN sites si ON si.id = d.site_id
+  WHERE f.cause_key LIKE 'gateway:%%' AND d.id = substr(f.cause_key, 9) LIMIT 1
+) v ON true
+ORDER BY f.place
 
 -- name: technical_homes
 -- how many homes some technical cases stand for together: one behind two gateways is one

@@ -21,6 +21,7 @@ class DevicesPage:
     low_battery_count: int = 0
     only: str = ""  # "", troubled, battery
     query: str = ""  # part of a door's place, a device's id or its gateway's
+    place: str = ""  # the community that was chosen among many
     newer_url: str | None = None
     older_url: str | None = None
 

@@ -87,6 +87,7 @@ class TechnicalPage:
     not_known_count: int = 0
     awaited: tuple[AwaitedDevice, ...] = ()
     awaited_total: int = 0
+    place: str = ""  # the community that was chosen among many
 
 
 TEMPLATES["technical.html"] = (TechnicalPage, "/technical")  # fragment: list

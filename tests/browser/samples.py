@@ -31,6 +31,7 @@ from console.views import tickets as tickets_views
 from console.views.doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
 from console.views.household_books import BookCard, BookDoor, BookLease, BookPerson, BooksPage, NewHomePage
 from console.views.phones import HomePhonePage, PhonePerson
+from console.views.places import PlaceRow, PlacesPage
 from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
 from kaimen.vocabulary import (
     CaseState,
@@ -1531,6 +1532,18 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
         "devices.html",
         lambda: devices_views.DevicesPage((), only="troubled"),
         {"current": "devices"},
+    ),
+    "places": (
+        "places.html",
+        lambda: PlacesPage(
+            "/devices",
+            (
+                PlaceRow("c-3", "文昌花园", 12, "/devices?place=c-3"),
+                PlaceRow("c-4", "和平里", 0, "/devices?place=c-4"),
+            ),
+            total=820,
+        ),
+        {"current": "devices", "role": Role.ADMIN},
     ),
     "technical": ("technical.html", lambda: TECHNICAL_PAGE, {"current": "technical"}),
     "technical-empty": ("technical.html", TechnicalPage, {"current": "technical"}),

@@ -210,3 +210,76 @@ def test_an_answered_message_asks_for_nobody_and_leaves_a_trace(world: World) ->
     assert stored["answered_by"].startswith("user:")
     trace = world.rows("SELECT object_id FROM audit_entries WHERE action = 'quarantine_answered'")
     assert trace == [{"object_id": str(row)}]
+
+
+def city(world: World) -> None:
+    """Eleven communities more, each with a device and an open case about it; of one more devices."""
+    world.write(
+        "INSERT INTO communities (id, name) SELECT 'town-' || n, '小区 ' || n FROM generate_series(1, 11) AS n"
+    )
+    world.write(
+        "INSERT INTO sites (id, community_id, name) SELECT 'site-' || n, 'town-' || n, '' FROM generate_series(1, 11) AS n"
+    )
+    world.write(
+        "INSERT INTO devices (id, site_id, kind, place, registered_at)"
+        " SELECT 'far-' || n, 'site-' || least(n, 11), 'controller', n::text, %s FROM generate_series(1, 3000) AS n",
+        world.now,
+    )
+    world.write(
+        "INSERT INTO cases (number, community_id, cause, cause_key, state, opened_at, stage_at, next_action,"
+        " next_action_at, policy) SELECT 'T' || n, 'town-' || n, 'technical', 'device:far-' || n, 'notified', %s, %s,"
+        " 'device_check_due', %s, '{}' FROM generate_series(1, 5) AS n",
+        world.now, world.now, world.now,
+    )  # fmt: skip
+    world.write("ANALYZE devices")
+
+
+def test_whoever_sees_a_whole_city_chooses_a_community_or_a_device_first(world: World) -> None:
+    admin = world.browser("admin")
+    assert "请先选一个" not in admin.get("/devices").text, "of a few communities everything is one list"
+    city(world)
+    for path in ("/devices", "/technical"):
+        choice = admin.get(path).text
+        assert "请先选一个" in choice and "far-7" not in choice
+        assert choice.index("place=town-1") < choice.index("place=town-9"), "who has most open cases first"
+        assert "place=town-9" in admin.get(path, params={"name": "小区 9"}).text
+        assert "没有这个名称" in admin.get(path, params={"name": "小区 12"}).text
+        assert admin.get(path, params={"place": "nowhere"}).status_code == 404
+    listed = admin.get("/devices?place=town-7&only=troubled").text
+    assert "far-7" in listed and "far-6" not in listed and 'href="/devices?place=town-7"' in listed
+    assert (
+        "T3" in admin.get("/technical?place=town-3").text
+        and "T4" not in admin.get("/technical?place=town-3").text
+    )
+    found = admin.get("/devices", params={"query": "far-8"})
+    assert found.headers["location"] == "/devices?place=town-8&query=far-8"
+    # Nobody reaches another's community by its id.
+    clerk = world.browser("clerk")
+    assert clerk.get("/devices?place=town-7").status_code == 404
+    assert clerk.get("/devices?place=wenchang").status_code == 200
+
+
+def test_a_page_asks_of_the_devices_of_others_nothing_at_all(world: World) -> None:
+    """Of each device elsewhere the policy asks whether it is tied to a home of hers: of a city's that is ten seconds."""
+    city(world)
+    (found,) = world.rows("SELECT pg_get_functiondef('is_linked_device'::regproc) AS words")
+    assert "COST 10000" in found["words"]
+    world.write("CREATE SEQUENCE asked")
+    world.write(
+        found["words"].replace("BEGIN", "BEGIN PERFORM nextval('public.asked');", 1).replace("%", "%%")
+    )
+    clerk, before = world.browser("clerk"), 0
+    for path in (
+        "/alarms",
+        "/morning",
+        "/technical",
+        "/devices",
+        "/households",
+        "/signals",
+        "/tasks",
+        "/buildings",
+    ):
+        assert clerk.get(path).status_code == 200
+        (row,) = world.rows("SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS n FROM asked")
+        assert row["n"] - before < 300, f"{path} asked {row['n'] - before} times"
+        before = row["n"]
