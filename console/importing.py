@@ -167,7 +167,7 @@ def import_books(
             if dry_run:
                 connection.rollback()
             else:
-                _sign(connection, place, books, ledger, around.communities, asked, now)
+                _sign(connection, place, books, ledger, around.communities, asked, taken.ended, now)
     except ImportRefusedError as refusal:
         raise ImportRefusedError(with_cells(books, refusal.faults)) from refusal
     except psycopg.IntegrityError as error:
@@ -232,6 +232,7 @@ def _sign(
     ledger: Ledger,
     communities: list[str],
     asked: Sequence[tuple[int, Move]],
+    ended: Mapping[str, Sequence[str]],
     now: datetime,
 ) -> None:
     """Say what this database is, where nobody said it yet, and write one audit entry for each file that changed it."""
@@ -258,6 +259,13 @@ def _sign(
     for request, move in asked:
         asked_for = {"community": move.community_id, "request": request, "what": move.what.value}
         entries.append(_audit("household_move_asked", "household", move.household_id, now, **asked_for))
+    for household_id, purposes in ended.items():
+        entries += [
+            _audit(
+                "consent_withdrawn", "household", household_id, now, consent=purpose, because="everybody left"
+            )
+            for purpose in purposes
+        ]
     note(connection, place, *entries)
 
 

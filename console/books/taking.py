@@ -14,6 +14,7 @@ from console.agreements_homes import Move, ask_all, load_categories
 from console.books import checks, store
 from console.books.checks import Ledger
 from console.books.faults import Fault, ImportRefusedError
+from console.books.left import settle_left
 from console.books.moves import hold_back
 from console.books.rows import Entry
 from kaimen.database import Connection
@@ -21,11 +22,13 @@ from kaimen.database import Connection
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What was written; ``moves`` are held back until a second person agrees, ``asked`` those she was newly asked for."""
+    """What was written; ``moves`` are held back until a second person agrees, ``asked`` those she was newly asked for,
+    ``ended`` the agreements that ended in homes that everybody left, by home."""
 
     ledger: Ledger
     moves: Sequence[Move]
     asked: Sequence[tuple[int, Move]]
+    ended: Mapping[str, Sequence[str]]
 
 
 def take_in(
@@ -62,4 +65,5 @@ def take_in(
         ledger, categories=load_categories(connection), communities=store.load_communities(connection, ledger)
     )
     store.write(connection, ledger)
-    return Taken(ledger, moves, ask_all(connection, moves, reason=reason, at=At(now, now)))
+    ended = settle_left(connection, ledger, now=now)
+    return Taken(ledger, moves, ask_all(connection, moves, reason=reason, at=At(now, now)), ended)

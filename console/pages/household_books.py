@@ -154,10 +154,11 @@ def _write(
 
     try:
         with seat.rights_transaction() as connection:
-            take_in(connection, entries, now=seat.now, reason="desk", look=look)
+            taken = take_in(connection, entries, now=seat.now, reason="desk", look=look)
+            ended = {"ended": taken.ended[household_id]} if household_id in taken.ended else {}
             seat.audit(
                 connection, action, purpose="administration", object_kind="household", object_id=household_id,
-                **detail,
+                **detail, **ended,
             )  # fmt: skip
     except ImportRefusedError as refusal:
         raise FormRefusedError(words_between(refusal)) from refusal
@@ -348,7 +349,7 @@ def change_person(
 def person_left(seat: Guard, household_id: HouseholdId, resident_id: PathId) -> Response:
     """Somebody lives there no more, and what her cards open says nothing of this home from now on.
 
-    Whether the home is watched is hers and the others' to say: consents stand.
+    While others live there, whether the home is watched is theirs to say. With the last of them it ends.
     """
 
     def make(connection: Connection) -> dict[str, Any]:

@@ -300,3 +300,55 @@ def test_without_the_key_of_the_edge_a_card_number_is_not_taken_in(world: World)
     refused = world.post(clerk, f"{WANG}/cards", card="04AB77120099", whose="p-h-wang")
     assert refused.status_code == 422 and zh("error.no_card_key") in refused.text
     assert not world.rows("SELECT 1 FROM credentials WHERE token LIKE '%%04AB7712%%'")
+
+
+def test_with_the_last_who_lived_there_everything_of_hers_ends_and_who_moves_in_inherits_nothing(
+    world: World,
+) -> None:
+    clerk, now = world.browser("clerk"), world.now
+    for purpose in ("watch", "exact_times"):
+        world.write(
+            "INSERT INTO consents (household_id, purpose, given_by, given_at) VALUES ('h-wang', %s, '本人', %s)"
+            " ON CONFLICT DO NOTHING",
+            purpose, now,
+        )  # fmt: skip
+    world.write(
+        "INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)"
+        " VALUES ('h-wang', %s, %s, 'travel', 'she', %s)",
+        now - timedelta(days=1), now + timedelta(days=9), now,
+    )  # fmt: skip
+    world.write(
+        "INSERT INTO household_contacts SELECT 'h-wang', id, 'neighbour_watcher', 2, '' FROM persons WHERE id = 'p-h-li'"
+    )
+    assert zh("enter.leaves_last") in clerk.get(WANG).text
+    family, resident = world.browser("family"), world.browser("resident")
+    assert family.get("/family").status_code == resident.get("/resident").status_code == 200
+    other = hidden(clerk, WANG, f"{WANG}/people", "id")
+    assert world.post(clerk, f"{WANG}/people", id=other, name="王建国").status_code == 303
+    # While somebody of the home stays, what they agreed to stands.
+    assert zh("enter.leaves_last") not in clerk.get(WANG).text
+    assert world.post(clerk, f"{WANG}/people/{other}/leave").status_code == 303
+    standing = (
+        "SELECT purpose FROM consents WHERE household_id = 'h-wang' AND withdrawn_at IS NULL ORDER BY purpose"
+    )
+    assert [row["purpose"] for row in world.rows(standing)] == ["exact_times", "notify_family", "watch"]
+
+    assert world.post(clerk, f"{WANG}/people/p-h-wang/leave").status_code == 303
+    assert world.rows(standing) == []
+    assert world.rows("SELECT role FROM household_contacts WHERE household_id = 'h-wang'") == [
+        {"role": "neighbour_watcher"}
+    ]
+    assert world.rows("SELECT 1 FROM user_households WHERE household_id = 'h-wang'") == []
+    assert world.rows("SELECT to_at FROM absences WHERE household_id = 'h-wang'") == [{"to_at": now}]
+    assert resident.get("/resident").status_code != 200, "her sign-in ended"
+    assert "h-wang" not in family.get("/family").text
+    (left,) = world.rows(
+        "SELECT detail FROM audit_entries WHERE action = 'resident_left' ORDER BY id DESC LIMIT 1"
+    )
+    assert left["detail"]["ended"] == ["exact_times", "notify_family", "watch"]
+    # Of her third day a person decides; nobody goes to the door of an empty home for a new crossing.
+    (case,) = world.rows("SELECT state, proposal FROM cases WHERE id = %s", world.case_ids["wang"])
+    assert case["state"] == "closed" or case["proposal"] is not None
+    # Who moves in is asked anew.
+    page = clerk.get(WANG).text
+    assert zh("enter.missing.resident") in page and zh("enter.missing.consent") in page
