@@ -35,27 +35,36 @@ _OTHERS = {"staff": OpeningKind.STAFF, "guard": OpeningKind.STAFF, "visitor": Op
 
 
 def load_openings(
-    connection: Connection, reader: Reader, household_id: str, *, named: bool, limit: int = OPENINGS_SHOWN
+    connection: Connection,
+    reader: Reader,
+    row: Mapping[str, Any],
+    *,
+    named: bool,
+    limit: int = OPENINGS_SHOWN,
 ) -> tuple[Opening, ...]:
-    """Return the latest openings; whose card it was is told only where a case asks for it."""
+    """Return the latest openings; whose card it was is told only where a case asks for it.
+
+    None is older than the watch: what was before somebody agreed to it is hers, or another's who lived there.
+    """
+    begin = reader.ago(days=CHART_DAYS)
     rows = connection.execute(
         queries("console")["household_openings"],
         {
-            "household_id": household_id,
-            "since": reader.ago(days=CHART_DAYS),
+            "household_id": row["id"],
+            "since": begin if row["watched_from"] is None else max(begin, row["watched_from"]),
             "now": reader.now,
             "limit": 2 * limit,
         },
     ).fetchall()
     found = [
         Opening(
-            row["occurred_at"],
-            _kind_of(row, household_id, named=named),
-            row["direction"],
-            row["door"] or "",
-            row["received_at"],
+            item["occurred_at"],
+            _kind_of(item, row["id"], named=named),
+            item["direction"],
+            item["door"] or "",
+            item["received_at"],
         )
-        for row in rows
+        for item in rows
     ]
     return tuple(reversed(merge_openings(found[::-1])[-limit:]))
 
@@ -154,8 +163,8 @@ def load_chart(connection: Connection, reader: Reader, row: Mapping[str, Any]) -
     return EvidenceChart(
         last_day=reader.now.astimezone(ZoneInfo(reader.zone)).date(),
         now=reader.seen_until,
-        openings=(*openings, *_others(connection, reader, row["id"], begin)),
-        signs=_signs(connection, reader, row["id"], begin),
+        openings=(*openings, *_others(connection, reader, row["id"], since)),
+        signs=_signs(connection, reader, row["id"], since),
         blind=blind_spans(past.watched, Span(since, reader.seen_until)) if since < reader.seen_until else (),
         absences=tuple(
             Span(as_datetime(low), as_datetime(high)) for low, high in past.absences if high > as_ms(begin)

@@ -141,7 +141,9 @@ def answer_household(
         hard_of_hearing=bool(row["hard_of_hearing"]),
         openings=tuple(
             opening if has_case or asked else replace(opening, direction=None)
-            for opening in load_openings(connection, reader, row["id"], named=has_case)
+            for opening in (
+                load_openings(connection, reader, row, named=has_case) if found.line is not None else ()
+            )
         ),
         absences=_absences(connection, reader, row["id"], has_case=has_case, renewing=renewing),
         absence_form=form or FormView(),

@@ -13,7 +13,7 @@ from console.residents import handle_of
 from console.words import load_catalogue
 from edge.credentials import token_of
 from kaimen.clock import ManualClock
-from tests.integration.console_world import World, build_world
+from tests.integration.console_world import World, add_events, build_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
 WANG = "/households/h-wang/books"
@@ -352,3 +352,24 @@ def test_with_the_last_who_lived_there_everything_of_hers_ends_and_who_moves_in_
     # Who moves in is asked anew.
     page = clerk.get(WANG).text
     assert zh("enter.missing.resident") in page and zh("enter.missing.consent") in page
+
+
+def test_openings_from_before_the_watch_are_nobodys_to_see_on_the_homes_page(world: World) -> None:
+    clerk = world.browser("clerk")
+    add_events(world, "d-h-li", 6)
+
+    def shown() -> int | None:
+        page = clerk.get("/households/h-li").text
+        if zh("household.openings") not in page:
+            return None
+        section = page.split(zh("household.openings"), 1)[1].split("</section>", 1)[0]
+        return section.count("<li>")
+
+    assert shown() == 6
+    # Somebody else lives there since, and agreed three minutes ago.
+    world.write("UPDATE households SET watched_from = %s WHERE id = 'h-li'", world.now - timedelta(minutes=3))
+    assert shown() == 2, "the one at the very instant counts for the watch, and is no opening of hers"
+    world.write(
+        "UPDATE consents SET withdrawn_at = %s WHERE household_id = 'h-li' AND purpose = 'watch'", world.now
+    )
+    assert shown() is None
