@@ -6,6 +6,7 @@ written by a login that reaches every row, so everything it touches is looked at
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
@@ -41,6 +42,7 @@ router = APIRouter()
 Text = Annotated[str, Form(max_length=400)]
 PathId = Annotated[str, Path(max_length=100)]
 _CHANGED = "changed_meanwhile"
+_DEVICE_ID = re.compile(r"[a-z0-9-]{1,64}")
 WORKBOOK = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 HOME_FIELDS = ("label", "building", "unit", "floor", "room", "grid", "tenure")
 ROLES = ("family", "neighbour_watcher", "stairwell_liaison", "safety_guardian", "grid_worker")
@@ -494,12 +496,15 @@ def contact_left(seat: Guard, household_id: HouseholdId, person_id: PathId, role
 @router.post("/households/{household_id}/books/doors", dependencies=[CheckedForm])
 def add_door(
     seat: Guard, household_id: HouseholdId, device_id: Text = "", role: Text = "dwelling", kind: Text = "contact",
-    gateway_id: Text = "", place: Text = "", replaces: Text = "", retire: Text = "",
+    gateway_id: Text = "", place: Text = "", replaces: Text = "", retire: Text = "", fresh: Text = "",
 ) -> Response:  # fmt: skip
-    """Hang a device at a door of the home from now on, or in the place of another."""
+    """Hang a device at a door of the home from now on, or in the place of another.
+
+    A number nobody knows is a device only where that is said: one digit wrong would be a door nobody ever hears.
+    """
     typed = {
         "device_id": device_id.strip().lower(), "role": role, "kind": kind, "gateway_id": gateway_id.strip(),
-        "place": place.strip(), "replaces": replaces, "retire": retire,
+        "place": place.strip(), "replaces": replaces, "retire": retire, "fresh": fresh,
     }  # fmt: skip
 
     def make(connection: Connection) -> dict[str, Any]:
@@ -511,6 +516,8 @@ def add_door(
             raise FormRefusedError({"device_id": "device_elsewhere"})
         if device is not None and device["retired_at"] is not None:
             raise FormRefusedError({"device_id": "device_retired"})
+        if device is None and not fresh and _DEVICE_ID.fullmatch(typed["device_id"]):
+            raise FormRefusedError({"device_id": "device_unknown"})
         replaced = _door(connection, seat, household_id, replaces) if replaces else None
         rows = door_rows(
             typed, household_id=household_id, site_id=home["site_id"], is_known=device is not None, now=seat.now,

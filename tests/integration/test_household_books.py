@@ -152,7 +152,12 @@ def test_a_broken_sensor_is_replaced_in_one_step_and_nothing_overlaps(world: Wor
         "SELECT device_id FROM household_doors WHERE household_id = 'h-wang' AND role = 'dwelling' AND to_at IS NULL"
     )[0]["device_id"]
     said = {"device_id": "Wc-New-1", "role": "dwelling", "kind": "contact", "replaces": old, "retire": "yes"}
-    assert world.post(clerk, f"{WANG}/doors", **said).status_code == 303
+    unknown = world.post(clerk, f"{WANG}/doors", **said)
+    assert unknown.status_code == 422 and zh("error.device_unknown") in unknown.text, (
+        "a digit wrong is no new device"
+    )
+    assert world.rows("SELECT 1 FROM devices WHERE id = 'wc-new-1'") == []
+    assert world.post(clerk, f"{WANG}/doors", **said, fresh="yes").status_code == 303
     doors = world.rows(
         "SELECT device_id, from_at, to_at FROM household_doors WHERE household_id = 'h-wang' ORDER BY to_at"
     )
@@ -169,7 +174,7 @@ def test_a_broken_sensor_is_replaced_in_one_step_and_nothing_overlaps(world: Wor
         "SELECT d.id FROM devices d JOIN sites s ON s.id = d.site_id WHERE s.community_id = 'binhe' LIMIT 1"
     )
     elsewhere = world.post(
-        clerk, f"{WANG}/doors", device_id=foreign[0]["id"], role="dwelling", kind="contact"
+        clerk, f"{WANG}/doors", device_id=foreign[0]["id"], role="dwelling", kind="contact", fresh="yes"
     )
     assert elsewhere.status_code == 422 and zh("error.device_elsewhere") in elsewhere.text
 
