@@ -110,7 +110,7 @@ class Gateway:
         self._full = False
         self._retry_at = 0.0
         self._refused_bytes = 0
-        self._due: dict[str, float] = {}
+        self._done: dict[str, float] = {}
         self._subscribed: list[tuple[str, int]] = []
         self._first_levels: set[str] = set()
         self._stop = threading.Event()
@@ -240,11 +240,12 @@ class Gateway:
             self._spool.store_fact("source_alive_s", f"{time.monotonic():.3f}")
 
     def _is_due(self, name: str, every_s: float) -> bool:
-        # Chores are paced by the machine's time; community time may be scaled.
+        # Chores are paced by the machine's time. Community time may be scaled, and what is then its span counts from the
+        # last time on: an hour that was waited for is a minute once the clock goes faster.
         monotonic = time.monotonic()
-        if monotonic < self._due.get(name, 0.0):
+        if monotonic - self._done.get(name, float("-inf")) < every_s:
             return False
-        self._due[name] = monotonic + every_s
+        self._done[name] = monotonic
         return True
 
     def _chores(self, now_ms: int, uptime_ms: int) -> None:

@@ -21,7 +21,7 @@ import pytest
 from edge import upstream
 from edge.gateway import Gateway
 from edge.spool import Spool
-from kaimen.clock import SystemClock
+from kaimen.clock import Clock, ClockSetting, FileClock, SystemClock, write_clock
 from kaimen.settings import EdgeSettings
 from kaimen.wire import format_topic
 from tests.cut import Cut
@@ -105,8 +105,11 @@ class Sensor:
 class Edge:
     """One run of the edge in a thread of its own."""
 
-    def __init__(self, settings: EdgeSettings, *, machine_boot: str = "machine-1") -> None:
+    def __init__(
+        self, settings: EdgeSettings, *, machine_boot: str = "machine-1", clock: Clock | None = None
+    ) -> None:
         self._settings = settings
+        self._clock = clock or SystemClock()
         self._machine_boot = machine_boot
         self._made = threading.Event()
         self.gateway: Gateway | None = None
@@ -122,7 +125,7 @@ class Edge:
         )
         self.spool = spool
         self.gateway = Gateway(
-            self._settings, SystemClock(), spool, machine_boot=self._machine_boot, backoff_first_s=0.2
+            self._settings, self._clock, spool, machine_boot=self._machine_boot, backoff_first_s=0.2
         )
         self._made.set()
         try:
@@ -235,6 +238,20 @@ def test_the_gateway_lives_for_itself_and_says_goodbye(site: Site) -> None:
     wait_until(lambda: len(site.listener.beats(own_state)) >= 2, "birth and goodbye", within_s=20)
     assert [value["status"] for value in site.listener.beats(own_state)] == ["online", "offline"]
     assert site.listener.beats() == [], "no word for the sensor, which said nothing"
+
+
+def test_a_clock_that_goes_faster_does_not_wait_out_the_hour_of_the_slow_one(
+    site: Site, tmp_path: Path
+) -> None:
+    own_beats, path = format_topic("garden", "edge-1", "hb"), tmp_path / "clock.json"
+    now_ms = SystemClock().now_ms()
+    write_clock(path, ClockSetting(now_ms, now_ms, 1.0))
+    with Edge(site.settings(edge_heartbeat_s=3600), clock=FileClock(path)):
+        wait_until(lambda: site.listener.beats(own_beats), "the first heartbeat", within_s=20)
+        write_clock(path, ClockSetting(now_ms, now_ms, 36_000.0))
+        wait_until(
+            lambda: len(site.listener.beats(own_beats)) >= 3, "heartbeats of the fast hours", within_s=20
+        )
 
 
 def test_what_happens_while_the_edge_is_away_comes_in_the_same_boot(site: Site) -> None:
