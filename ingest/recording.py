@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.early.signals import FRONT_DOOR_KIND, LifeSignals, Place
-from ingest.recording_file import Row, Unreadable, read_rows
+from ingest.recording_file import HomeRows, Unreadable, read_rows
 from kaimen.policy import DAY_MS, HOUR_MS, MINUTE_MS, THRESHOLDS_DEFAULT_MS
 
 YEAR_MS = 365.25 * DAY_MS
@@ -37,7 +37,9 @@ class Recording:
     """One home: instants of its local wall clock, read as if it were UTC, in milliseconds.
 
     ``signals`` (shape (N, 3)): instant, place and number of the sensor, per sign of life, ascending; ``sensors``: name
-    and kind of each sensor, by number; ``interior_sensor``: the one that was kept, if only one was.
+    and kind of each sensor, by number; ``interior_sensor``: the one that was kept, if only one was; ``unseen``: spans
+    (from, to) in which the recording itself says that a front door was not heard, ascending and apart; ``told``: what
+    may not be meant of the file's rows.
     """
 
     home: str
@@ -49,6 +51,12 @@ class Recording:
     signals: NDArray[np.int64] = field(default_factory=_no_signals, compare=False)
     sensors: tuple[tuple[str, str], ...] = ()
     interior_sensor: str | None = None
+    unseen: tuple[tuple[int, int], ...] = ()
+    told: tuple[str, ...] = ()
+
+    @property
+    def seen_ms(self) -> int:
+        return self.last_ms - self.first_ms - sum(end - begin for begin, end in self.unseen)
 
     @property
     def days(self) -> float:
@@ -58,7 +66,7 @@ class Recording:
 def read_recording(
     path: Path, unreadable: list[Unreadable] | None = None, front_doors: frozenset[str] = frozenset()
 ) -> list[Recording]:
-    """Read the homes of one recording (CSV with a header, or a raw log without one; plain or gzip).
+    """Read the homes of one recording, in any of the forms of docs/replay.md, plain or packed.
 
     ``front_doors`` names the sensors that are the front door, where neither their names nor their kinds say it.
     A row that does not fit is noted in ``unreadable`` and the next one read; without that list it is an error.
@@ -69,11 +77,36 @@ def read_recording(
         If a column is missing, the file cannot be read to its end, no row at all fits, or some times of a home carry a
         zone offset and some do not; with file, line and how to mend it.
     """
-    return [_fold_home(home, rows) for home, rows in read_rows(path, unreadable, front_doors).items()]
+    return [_fold_home(home, found) for home, found in read_rows(path, unreadable, front_doors).items()]
 
 
-def _fold_home(home: str, rows: list[Row]) -> Recording:
-    """Turn states into Closed→Open edges of the front door, each of its sensors by itself, and into signs of life."""
+def _unseen(found: HomeRows) -> tuple[tuple[int, int], ...]:
+    """Return the spans from a front door's last word that it is not heard to its next state, joined where they touch."""
+    first_ms, last_ms = found.rows[0][0], found.rows[-1][0]
+    spoke: dict[str, list[int]] = {sensor: [] for _, sensor in found.lost}
+    for at, name, _, _ in found.rows:
+        if name in spoke:
+            spoke[name].append(at)
+    spans = []
+    for begin, sensor in found.lost:
+        later = bisect_right(spoke[sensor], begin)
+        end = spoke[sensor][later] if later < len(spoke[sensor]) else last_ms
+        spans.append((max(begin, first_ms), end))
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(spans):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
+        elif begin < end:
+            joined.append((begin, end))
+    return tuple(joined)
+
+
+def _fold_home(home: str, found: HomeRows) -> Recording:
+    """Turn states into Closed→Open edges of the front door, each of its sensors by itself, and into signs of life.
+
+    The first state after a time in which the door was not heard is no edge.
+    """
+    rows, lost = found.rows, deque(found.lost)
     open_now: dict[str, bool] = {}
     openings: list[int] = []
     states: list[tuple[int, str, bool]] = []
@@ -82,6 +115,8 @@ def _fold_home(home: str, rows: list[Row]) -> Recording:
     signals: list[tuple[int, int, int]] = []
     kinds: dict[str, str] = {}
     for at, sensor, kind, state in rows:
+        while lost and lost[0][0] <= at:
+            open_now[lost.popleft()[1]] = True
         kinds.setdefault(sensor, kind)
         signal = life.take(at, sensor, kind, state)
         if signal is not None:
@@ -102,6 +137,8 @@ def _fold_home(home: str, rows: list[Row]) -> Recording:
         activity,
         np.asarray(signals, np.int64).reshape(-1, 3),
         tuple((name, kinds[name]) for name in life.sensors),
+        unseen=_unseen(found),
+        told=tuple(found.doubts),
     )
 
 
@@ -140,17 +177,39 @@ def crossings_of(
 ) -> list[tuple[int, int]]:
     """Return the ladder's crossings of one home as (stage, instant), ascending by instant.
 
-    Watching starts with the recording's first row, as ``watched_from`` does in the service.
+    Watching starts with the recording's first row, as ``watched_from`` does in the service. Time in which the recording
+    says that the door was not heard does not pass.
     """
     from ingest.detector import kernel
 
-    evidence = np.asarray([recording.first_ms, *recording.openings_ms], np.int64)
+    seen = _SeenTime(recording.unseen)
+    evidence = np.asarray([seen.of(at) for at in (recording.first_ms, *recording.openings_ms)], np.int64)
     thresholds = np.asarray(thresholds_ms, np.int64)
     stages = np.zeros(max(1, len(evidence) * len(thresholds)), np.int64)
     instants = np.zeros_like(stages)
-    count = kernel.fold_recording(evidence, recording.last_ms, thresholds, stages, instants)
-    found = zip(stages[:count].tolist(), instants[:count].tolist(), strict=True)
+    count = kernel.fold_recording(evidence, seen.of(recording.last_ms), thresholds, stages, instants)
+    found = zip(stages[:count].tolist(), map(seen.instant, instants[:count].tolist()), strict=True)
     return sorted(found, key=lambda item: (item[1], item[0]))
+
+
+class _SeenTime:
+    """The time that was seen, counted on: instants of the wall clock enter and leave."""
+
+    def __init__(self, unseen: Sequence[tuple[int, int]]) -> None:
+        self._unseen = unseen
+
+    def of(self, at_ms: int) -> int:
+        """Return the instant without the unseen time before it."""
+        return at_ms - sum(min(end, at_ms) - begin for begin, end in self._unseen if begin < at_ms)
+
+    def instant(self, seen_ms: int) -> int:
+        """Return the earliest instant at which so much was seen."""
+        at_ms = seen_ms
+        for begin, end in self._unseen:
+            if at_ms <= begin:
+                break
+            at_ms += end - begin
+        return at_ms
 
 
 def collapse_latencies_h(recording: Recording, threshold_ms: int = DAY_MS) -> list[float]:
@@ -198,6 +257,20 @@ def _mean(values: list[float]) -> float | None:
 
 def doubts_of(recording: Recording) -> list[str]:
     """Say what of a recording may not be what was meant."""
+    return [*_doubts_of_front_doors(recording), *_doubts_of_unseen(recording), *recording.told]
+
+
+def _doubts_of_unseen(recording: Recording) -> list[str]:
+    if not recording.unseen:
+        return []
+    hours = (recording.last_ms - recording.first_ms - recording.seen_ms) / HOUR_MS
+    return [
+        f"its front door was not heard {len(recording.unseen)} times, {hours:.1f} hours in all: the ladder does not count them, "
+        "and the first state after each is no opening"
+    ]
+
+
+def _doubts_of_front_doors(recording: Recording) -> list[str]:
     if not recording.front_states:
         doors = ", ".join(name for name, kind in recording.sensors if kind == "door")
         mend = f"its doors are {doors}: name it by --front-door, or" if doors else "if it has one,"
@@ -212,14 +285,21 @@ def doubts_of(recording: Recording) -> list[str]:
         else:
             shut.add(sensor)
     if not opened:
-        names = ", ".join(sorted(shut))
-        return [f"{names} never says that it opens, so that the ladder sees no opening; add its on rows"]
-    return [
+        return [
+            f"{', '.join(sorted(shut))} never says that it opens, so that the ladder sees no opening; add its on rows"
+        ]
+    said = [
         f"{sensor} says {count} times that it opens and never that it shuts, so that only its first opening counts; "
         "add its off rows"
         for sensor, count in opened.items()
         if count > 1 and sensor not in shut
     ]
+    names = sorted(opened.keys() | shut)
+    if len(names) > 1:
+        said.append(
+            f"{', '.join(names)} are front doors, and the openings of each count; --front-door names the one that is"
+        )
+    return said
 
 
 def _home_report(recording: Recording) -> dict[str, Any]:
@@ -260,7 +340,7 @@ def replay_recordings(recordings: Sequence[Recording]) -> dict[str, Any]:
         }
         for recording in recordings
     ]
-    span_ms = sum(recording.last_ms - recording.first_ms for recording in recordings)
+    span_ms = sum(recording.seen_ms for recording in recordings)
     return {"detector": "ladder", "homes": homes, "total": _total(homes, span_ms)}
 
 
@@ -274,7 +354,7 @@ def replay_early(recordings: Sequence[Recording], method: str, *, one_sensor: bo
     from ingest.early.kernel import WARM_UP
 
     homes = [_early_home(recording, Method(method), one_sensor=one_sensor) for recording in recordings]
-    span_ms = sum(recording.last_ms - recording.first_ms for recording in recordings)
+    span_ms = sum(recording.seen_ms for recording in recordings)
     after_ms = sum(max(0, recording.last_ms - recording.first_ms - WARM_UP) for recording in recordings)
     after = _total([{**home, "false_alerts": home["false_alerts_after_warm_up"]} for home in homes], after_ms)
     return {

@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import lzma
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
@@ -191,13 +192,39 @@ def test_what_cannot_be_meant_is_named_with_its_line_and_remedy(tmp_path: Path, 
     assert said in str(found.value)
 
 
+def zipped(files: dict[str, str]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [
+        lambda text: bz2.compress(text.encode()),
+        lambda text: lzma.compress(text.encode()),
+        lambda text: zipped({"folder/a.csv": text, "__MACOSX/folder/._a.csv": "x"}),
+        lambda text: text.encode("utf-16"),
+        lambda text: gzip.compress(b"\xff\xfe" + text.encode("utf-16-le")),
+    ],
+)
+def test_a_packed_file_is_read_by_what_it_is(tmp_path: Path, packed: Callable[[str], bytes]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(packed(text_of(passages([0.5, 3.2], [4, 0]))))
+    assert [len(recording.openings_ms) for recording in read_recording(path)] == [2]
+
+
 @pytest.mark.parametrize(
     ("packed", "said"),
     [
-        (lambda text: bz2.compress(text.encode()), "packed by bzip2: unpack it"),
-        (lambda text: lzma.compress(text.encode()), "packed by xz: unpack it"),
+        (lambda text: zipped({"a.csv": text, "b.csv": text}), "a ZIP of 2 files (a.csv, b.csv): take out"),
+        (
+            lambda text: zipped({"[Content_Types].xml": "", "xl/workbook.xml": text}),
+            "it is a spreadsheet: save",
+        ),
         (lambda text: gzip.compress(gzip.compress(text.encode())), "packed by gzip twice: unpack it once"),
-        (lambda text: text.encode("utf-16"), "it is UTF-16: save it as CSV UTF-8"),
         (lambda text: text.replace("front", "入户门").encode("gb18030"), "save it as UTF-8"),
         (lambda text: gzip.compress(text.encode())[:-12], "cut off or damaged on its way: copy it again"),
     ],
@@ -232,10 +259,7 @@ def test_a_home_without_a_front_door_is_said_to_have_none(tmp_path: Path) -> Non
     ("text", "said"),
     [
         ("", r"a\.csv: it is empty"),
-        ("entity_id,state,last_changed\n", "history of Home Assistant"),
-        ("Start time          \tEnd time            \tLocation\tType\tPlace\n", "make two rows of each"),
-        ("2011-11-28 02:27:59\t2011-11-28 10:18:11\tBed\tPressure\tBedroom\n", "make two rows of each"),
-        ("25-Feb-2008 00:20:14\t25-Feb-2008 00:22:57\t24\t1\n", "the number as sensor"),
+        ("entity_id,last_changed,note\n", "history of Home Assistant"),
         ("0 " * 20 + "12 17\n", "one day's matrix"),
         ('{"v":1}\n', "name it by --wire"),
         ("2012-07-20 10:38:54.5 T101 21.5\n", "no line of this log says ON, OFF"),
