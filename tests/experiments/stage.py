@@ -95,15 +95,10 @@ class Ingest:
             return "no answer"
 
 
-@contextlib.contextmanager
-def ingest(
-    database_url: str,
-    broker_url: str,
-    folder: Path,
-    environment: Mapping[str, str] | None = None,
-    *,
-    within_s: float = 180,
-) -> Iterator[Ingest]:
+def launch(
+    database_url: str, broker_url: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> Ingest:
+    """Start ingest without waiting for it."""
     port = free_port()
     given = {
         **os.environ,
@@ -118,13 +113,25 @@ def ingest(
     log = folder / f"ingest-{time.monotonic_ns()}.log"
     program = Program("ingest", [sys.executable, "-m", "ingest"], log, given, REPOSITORY)
     program.start()
-    found = Ingest(program, port)
+    return Ingest(program, port)
+
+
+@contextlib.contextmanager
+def ingest(
+    database_url: str,
+    broker_url: str,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    within_s: float = 180,
+) -> Iterator[Ingest]:
+    found = launch(database_url, broker_url, folder, environment)
     try:
-        program.wait_until(lambda: found.health() == "listening", within_s=within_s)
+        found.program.wait_until(lambda: found.health() == "listening", within_s=within_s)
         yield found
     finally:
-        if program.is_alive():
-            program.stop()
+        if found.program.is_alive():
+            found.program.stop()
 
 
 @contextlib.contextmanager
