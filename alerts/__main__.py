@@ -23,7 +23,7 @@ from alerts.sending.recipients import CONSOLE
 from alerts.voice.opening import open_dialler
 from alerts.worker import Worker
 from kaimen.clock import Clock, SystemClock, as_datetime, open_clock
-from kaimen.database import Connection, Pool, open_pool, queries, transaction
+from kaimen.database import Connection, Pool, open_pool, queries, transaction, why_away
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.metrics import serve_metrics
 from kaimen.settings import AlertsSettings
@@ -197,7 +197,7 @@ def _measure(pool: Pool, clock: Clock, worker: Worker, stop: threading.Event) ->
                 before = as_datetime(SystemClock().now_ms()) - _FORGET_AFTER
                 connection.execute(_OUTBOX["forget_sendings"], {"before": before})
         except psycopg.OperationalError as error:
-            log.warning("the database is away", error=type(error).__name__)
+            log.warning("the database is away", error=why_away(error))
 
 
 if __name__ == "__main__":

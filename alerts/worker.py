@@ -67,7 +67,7 @@ from alerts.waiting import (
 )
 from kaimen import fence
 from kaimen.clock import Clock, SystemClock, as_datetime
-from kaimen.database import Connection, Pool, connect, transaction
+from kaimen.database import Connection, Pool, connect, transaction, why_away
 from kaimen.logs import get_logger
 
 log = get_logger()
@@ -415,7 +415,7 @@ class Worker:
                 log.warning("a case changed under the turn", error=type(error).__name__)
             except psycopg.OperationalError as error:
                 metrics.DATABASE_AWAY.inc()
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))
                 stop.wait(_PATIENCE_S)
 
     def _run_with(

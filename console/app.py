@@ -109,7 +109,7 @@ from console.static_files import STATIC_FOLDER, CachedStaticFiles
 from console.way_back import asks_for_page, page_above
 from kaimen import __version__
 from kaimen.clock import Clock, SystemClock
-from kaimen.database import Pool, queries
+from kaimen.database import Pool, queries, why_away
 from kaimen.fence import SchemaFencedError, enter
 from kaimen.logs import get_logger
 from kaimen.settings import ConsoleSettings
@@ -386,7 +386,7 @@ class ErrorLayer:
         try:
             await self._app(scope, receive, send_counted)
         except (psycopg.OperationalError, PoolTimeout) as error:
-            log.warning("the database is away", error=type(error).__name__)
+            log.warning("the database is away", error=why_away(error))
             if status:
                 raise
             await answer_error(Request(scope), 503)(scope, receive, send_counted)

@@ -52,7 +52,7 @@ from ingest.store import (
 )
 from kaimen import wire
 from kaimen.clock import Clock, FileClock
-from kaimen.database import Connection
+from kaimen.database import Connection, why_away
 from kaimen.logs import get_logger
 from kaimen.policy import DAY_MS
 from kaimen.settings import IngestSettings
@@ -258,7 +258,7 @@ class GroupLoop:
 
     def _go_without_database(self, error: Exception, away_s: float) -> None:
         if away_s == 0:
-            log.error("the database is away", error=type(error).__name__, group=self._group_no)
+            log.error("the database is away", error=why_away(error), group=self._group_no)
         self.health = Health(f"the database is away: {type(error).__name__}")
         if self._state is not None:
             self._heard_until_ms = self._state.pulse_ms

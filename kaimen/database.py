@@ -23,6 +23,7 @@ from psycopg_pool import ConnectionPool
 Connection = psycopg.Connection[DictRow]
 Pool = ConnectionPool[Connection]
 
+_REFUSED = re.compile(r"FATAL:\s+([^\n]{1,200})")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -92,6 +93,15 @@ def connect(url: str, *, service: str, autocommit: bool = False) -> Connection:
             **cast(Any, connection_settings(url)),
         ),
     )
+
+
+def why_away(error: BaseException) -> str:
+    """Return what the server itself said when it refused a connection ("sorry, too many clients already"); else the error's name.
+
+    Never an address: only what stands behind the server's own FATAL.
+    """
+    said = _REFUSED.findall(str(error))
+    return said[-1].strip() if said else type(error).__name__
 
 
 def _check_again_after(trusted_s: float) -> Callable[[Connection], None]:

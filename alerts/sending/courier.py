@@ -45,7 +45,7 @@ from alerts.sending.messages import case_link, render_texts, token_link
 from alerts.sending.outbox import ReceiptState, apply_receipt, bring_forward, tell_people
 from kaimen import fence
 from kaimen.clock import Clock, SystemClock, as_datetime
-from kaimen.database import Connection, Pool, queries, transaction
+from kaimen.database import Connection, Pool, queries, transaction, why_away
 from kaimen.logs import get_logger
 
 __all__ = ["ATTEMPTS_MAX", "LEASE", "Courier", "Result", "back_off", "judge_failure"]
@@ -334,7 +334,7 @@ class Courier:
                     self.wake.clear()
             except psycopg.OperationalError as error:
                 metrics.DATABASE_AWAY.inc()
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))
                 stop.wait(_PATIENCE_S)
 
 

@@ -16,7 +16,7 @@ import psycopg
 from alerts.sending.outbox import write_single
 from alerts.sending.recipients import Address, idempotency_key
 from kaimen.clock import Clock, as_datetime
-from kaimen.database import Pool, queries, transaction
+from kaimen.database import Pool, queries, transaction, why_away
 from kaimen.logs import get_logger
 
 log = get_logger()
@@ -68,4 +68,4 @@ class Digest:
             try:
                 self.plan()
             except psycopg.OperationalError as error:
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))

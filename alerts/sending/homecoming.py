@@ -17,7 +17,7 @@ import psycopg
 
 from alerts import metrics
 from kaimen.clock import Clock, as_datetime
-from kaimen.database import Connection, Pool, notify, queries, transaction
+from kaimen.database import Connection, Pool, notify, queries, transaction, why_away
 from kaimen.logs import get_logger
 
 log = get_logger()
@@ -186,4 +186,4 @@ class HomeNotices:
                     pass
             except psycopg.OperationalError as error:
                 metrics.DATABASE_AWAY.inc()
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))

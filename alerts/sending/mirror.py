@@ -19,7 +19,7 @@ from alerts.sending.messages import case_link
 from alerts.sending.outbox import write_single
 from alerts.sending.recipients import Address, idempotency_key
 from kaimen.clock import Clock, SystemClock, as_datetime
-from kaimen.database import Connection, Pool, queries, transaction
+from kaimen.database import Connection, Pool, queries, transaction, why_away
 from kaimen.logs import get_logger
 
 log = get_logger()
@@ -104,6 +104,6 @@ class Mirror:
                 self.end()
                 self.renew()
             except psycopg.OperationalError as error:
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))
             except DeliveryError as error:
                 log.warning("a receiver did not take the alerts that stand", reason=str(error))

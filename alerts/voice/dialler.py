@@ -35,7 +35,7 @@ from alerts.voice.keypad import Audience, keys_of
 from alerts.voice.prompts import CannotSpeakError, Prompts
 from alerts.voice.wording import CODE_DIGITS, Language, again, language_of, question, single
 from kaimen.clock import Clock, SystemClock, as_datetime
-from kaimen.database import Pool, connect, transaction
+from kaimen.database import Pool, connect, transaction, why_away
 from kaimen.logs import get_logger
 
 log = get_logger()
@@ -86,7 +86,7 @@ class Dialler:
                     self.wake.clear()
             except (psycopg.OperationalError, PoolTimeout) as error:
                 metrics.DATABASE_AWAY.inc()
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))
                 stop.wait(_PATIENCE_S)
         self.gateway.close()
         for thread in list(self._running):
@@ -122,7 +122,7 @@ class Dialler:
                         self.run(stop)
                         return
             except psycopg.OperationalError as error:
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))
             stop.wait(_PATIENCE_S)
 
     def ring_one(self) -> bool:
@@ -146,7 +146,7 @@ class Dialler:
             except (psycopg.OperationalError, PoolTimeout) as error:
                 # The lease runs out and the call is taken up again.
                 metrics.DATABASE_AWAY.inc()
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))
             except Exception as error:  # noqa: BLE001 - one broken call must not stop the others; its lease runs out
                 log.error("a call failed", error=type(error).__name__)
             finally:

@@ -20,7 +20,7 @@ from alerts.watchdog.channel import NotToldError, Told, Ways, open_ways
 from alerts.watchdog.checks import Eyes
 from alerts.watchdog.rules import Check, Finding, Suspicion, due_to_tell, fold, next_tell_at
 from kaimen.clock import Clock, SystemClock, as_datetime, open_clock
-from kaimen.database import Connection, connect, queries
+from kaimen.database import Connection, connect, queries, why_away
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.metrics import serve_metrics
 from kaimen.settings import WatchdogSettings
@@ -60,7 +60,7 @@ class Watchdog:
             standing = self._turn_with_database(wall)
         except _AWAY as error:
             metrics.DATABASE_AWAY.inc()
-            log.warning("the database is away", error=type(error).__name__)
+            log.warning("the database is away", error=why_away(error))
             self._close()
             self._away_since = self._away_since or wall
             standing = self._wait_for_database()

@@ -27,7 +27,7 @@ from firmware_sim.people import Community
 from firmware_sim.publish import BrokerPublisher, Connected, Notice, Publisher
 from firmware_sim.street import Outgoing, Street
 from kaimen.clock import Clock, open_clock
-from kaimen.database import connect
+from kaimen.database import connect, why_away
 from kaimen.logs import get_logger, set_up_logs
 
 OFFICE_EVERY_S = 0.5
@@ -122,7 +122,7 @@ class Office:
                     while not self._stop.wait(OFFICE_EVERY_S):
                         self._enter(connection)
             except psycopg.OperationalError as error:
-                log.warning("the database is away", error=type(error).__name__)
+                log.warning("the database is away", error=why_away(error))
                 self._stop.wait(OFFICE_PATIENCE_S)
 
     def _enter(self, connection: psycopg.Connection[dict[str, object]]) -> None:

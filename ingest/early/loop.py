@@ -20,7 +20,7 @@ from ingest.look_back.past import fill_tracks
 from ingest.signals.facts import end_early_watch, write_early_watch
 from kaimen import wire
 from kaimen.clock import Clock, as_datetime, as_ms
-from kaimen.database import Connection, notify, queries
+from kaimen.database import Connection, notify, queries, why_away
 from kaimen.logs import get_logger
 from kaimen.settings import IngestSettings
 
@@ -67,7 +67,7 @@ class EarlyLoop:
                     while not self._stop.wait(self._wait_s()):
                         self.turn(connection)
             except psycopg.Error as error:
-                log.warning("early watch waits for the database", error=type(error).__name__)
+                log.warning("early watch waits for the database", error=why_away(error))
                 self._homes.clear()
                 self._stop.wait(RETRY_S)
 

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 
 from ingest.look_back.backtest import Policy
 from ingest.look_back.report import Prepared, prepare, report_on
-from kaimen.database import Connection, connect, notify, queries
+from kaimen.database import Connection, connect, notify, queries, why_away
 from kaimen.logs import get_logger, set_up_logs
 from kaimen.settings import IngestSettings
 
@@ -110,7 +110,7 @@ def main(settings: IngestSettings) -> int:
     try:
         return serve(settings)
     except psycopg.OperationalError as error:
-        log.warning("the database is away", error=type(error).__name__)
+        log.warning("the database is away", error=why_away(error))
         return 1
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import psycopg
 
 from ingest.look_back.reader import CHANNEL
-from kaimen.database import Connection, queries
+from kaimen.database import Connection, queries, why_away
 from kaimen.logs import get_logger
 
 _SQL = queries("ingest.look_back", "look_backs.sql")
@@ -41,7 +41,7 @@ class LookBackStarter:
                     with self._open() as connection:
                         self._watch(connection)
                 except psycopg.Error as error:
-                    log.warning("look-backs wait for the database", error=type(error).__name__)
+                    log.warning("look-backs wait for the database", error=why_away(error))
                     self._stop.wait(RETRY_S)
         finally:
             self._end()
