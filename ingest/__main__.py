@@ -65,7 +65,7 @@ class Worker:
     def __init__(self, settings: IngestSettings) -> None:
         self.stop = threading.Event()
         self.failed: BaseException | None = None
-        sharing = Sharing(
+        self._sharing = sharing = Sharing(
             name_worker(settings.ingest_worker),
             groups=settings.ingest_groups,
             lease_s=settings.ingest_lease_s,
@@ -102,6 +102,7 @@ class Worker:
             thread.start()
         for thread in threads:
             thread.join()
+        self._sharing.close()
         return 1 if self.failed is not None else 0
 
     def _run_one(self, loop: GroupLoop | EarlyLoop | LookBackStarter) -> None:

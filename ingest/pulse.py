@@ -217,6 +217,7 @@ class GroupLoop:
                 self.source.disconnect()
                 self._throw_away()
                 self._let_go()
+                self._holding.rest()
         self._holding.leave()
 
     def _await_lease(self) -> Lease | None:

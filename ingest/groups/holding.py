@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -92,17 +92,17 @@ class Holding:
     def take_lease(self) -> Lease | None:
         """Take the group's lease if it is free and our share; None where it is not, or the database is away."""
         try:
-            connection = self.connected()
-            leases.provision(connection, self._settings.ingest_groups)
-            lease = None
-            if self._is_our_share(connection):
-                lease = leases.acquire(
-                    connection,
-                    group_no=self._group_no,
-                    groups=self._settings.ingest_groups,
-                    worker=self._worker,
-                    duration_s=self._settings.ingest_lease_s,
-                )
+            with self._asking() as connection:
+                leases.provision(connection, self._settings.ingest_groups)
+                lease = None
+                if self._is_our_share(connection):
+                    lease = leases.acquire(
+                        connection,
+                        group_no=self._group_no,
+                        groups=self._settings.ingest_groups,
+                        worker=self._worker,
+                        duration_s=self._settings.ingest_lease_s,
+                    )
         except psycopg.OperationalError as error:
             self._say(f"the database is away: {type(error).__name__}", False)
             self.close()
@@ -110,6 +110,14 @@ class Holding:
         if lease is None:
             self._say("standing by: another worker serves this group", True)
         return lease
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[Connection]:
+        if self._sharing is None:
+            yield self.connected()
+            return
+        with self._sharing.asking(self._open_connection) as connection:
+            yield connection
 
     def _is_our_share(self, connection: Connection) -> bool:
         if self._sharing is None:
@@ -137,11 +145,16 @@ class Holding:
         with self._open_connection() as connection:
             leases.renew(connection, lease)
 
+    def rest(self) -> None:
+        """Close our connection where the group is waited for on the worker's one."""
+        if self._sharing is not None:
+            self.close()
+
     def leave(self) -> None:
         """Tell the other workers that we go, and close."""
-        if self._sharing is not None and self._connection is not None:
-            self._sharing.leave(self._connection)
         self.close()
+        if self._sharing is not None:
+            self._sharing.leave(self._open_connection)
 
 
 def _close(connection: Connection | None) -> None:

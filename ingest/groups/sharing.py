@@ -8,9 +8,10 @@ nobody has taken for two leases is taken by whoever sees it, whatever the shares
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +85,30 @@ class Sharing:
         self._looked_at: float | None = None
         self._free_since: dict[int, float] = {}
         self._workers: tuple[str, ...] = ()
+        self._asking = threading.Lock()
+        self._connection: Connection | None = None
+        self._unheard = False
+
+    @contextlib.contextmanager
+    def asking(self, open_connection: Callable[[], Connection]) -> Iterator[Connection]:
+        """Lend the one connection on which all groups that this worker does not hold are waited for, one after another.
+
+        A connection each would be groups times workers of them, and a server has a hundred.
+        """
+        with self._asking:
+            if self._connection is None:
+                self._connection = open_connection()
+            try:
+                yield self._connection
+            except psycopg.Error:
+                self._close()
+                raise
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(psycopg.Error):
+                connection.close()
 
     def may_take(self, group_no: int) -> bool:
         return group_no in self._plan.may_take
@@ -147,9 +172,21 @@ class Sharing:
             log.info("workers that share the groups", count=len(workers))
             self._workers = workers
 
-    def leave(self, connection: Connection) -> None:
-        """Say goodbye at a clean stop, so that the others need not wait to take what was ours."""
+    def leave(self, open_connection: Callable[[], Connection]) -> None:
+        """Say goodbye at a clean stop, so that the others need not wait to take what was ours; each group's loop says it."""
+        if self._unheard:
+            return
         try:
-            connection.execute(_SQL["forget_workers"], {"workers": [self._worker], "before": as_datetime(0)})
+            with self.asking(open_connection) as connection:
+                connection.execute(
+                    _SQL["forget_workers"], {"workers": [self._worker], "before": as_datetime(0)}
+                )
         except psycopg.Error as error:
+            # The other loops need not wait for a database that is away, one after another.
+            self._unheard = True
             log.warning("could not say goodbye", error=type(error).__name__)
+
+    def close(self) -> None:
+        """Close the connection that was lent."""
+        with self._asking:
+            self._close()

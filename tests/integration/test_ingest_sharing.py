@@ -57,6 +57,12 @@ def held_by(url: str, **wanted: int) -> Callable[[], bool]:
     return lambda: all(holders(url).count(name) == number for name, number in wanted.items())
 
 
+def connections(url: str) -> int:
+    """Return how many connections the workers' groups have to the database."""
+    open_now = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database()"
+    return int(rows(url, f"{open_now} AND application_name LIKE 'kaimen ingest%%'")[0]["n"])
+
+
 def test_workers_share_the_groups_as_they_come_and_go(
     database_url: str, broker_url: str, tmp_path: Path
 ) -> None:
@@ -74,6 +80,10 @@ def test_workers_share_the_groups_as_they_come_and_go(
         with ingest_process(made, tmp_path, KAIMEN_INGEST_WORKER="second", **four) as second:
             wait_until(held_by(database_url, first=2, second=2), "they share", within_s=60)
             wait_until(lambda: second.last_words(200).count("listening") == 2, "the second listens")
+            # A connection for each group that is served, and one of each worker to wait for the others.
+            wait_until(
+                lambda: connections(database_url) <= 4 + 2, "no connection stands for a group of another"
+            )
             made.move_clock(BEGIN_MS + HOUR, wait=False)
             for door in doors:
                 publisher.send(*door.opening(BEGIN_MS + SECOND))
