@@ -607,6 +607,9 @@ def test_events_are_counted_each_in_one_class_and_heartbeats_in_none() -> None:
         "late": 1,
         "duplicate": 1,
     }
+    # A gateway took the copy of the second line at once, and the first line's came two hours later by another way.
+    lines = event(10, 1, received=9_000), event(10, 1, received=9_001, rx=ms(12), hist=True)
+    assert admission(*lines) == {"accepted": 1, "duplicate": 1}
     assert admission(event(10, 1), event(10, 1, opens=3)) == {"accepted": 2}
     assert admission(event(10, 1), event(10, 1, opens=None)) == {"accepted": 1, "duplicate": 1}
     assert admission(event(10, 1), event(10, 1, received=46 * DAY)) == {"accepted": 1, "implausible": 1}

@@ -667,7 +667,7 @@ def live(stream: Stream, house: House, until: int, pulses: str) -> tuple[list[Bo
 
 
 def count_admission(read: list[Copy | None]) -> Body:
-    """Each event in exactly one class, in order of receipt; heartbeats are not counted."""
+    """Each event in exactly one class, in order of receipt (``rx`` where set); heartbeats are not counted."""
     counts = {"accepted": 0, "duplicate": 0, "late": 0, "implausible": 0, "quarantined": 0}
     by_boot: dict[tuple[str, str], list[Copy]] = defaultdict(list)
     for copy in read:
@@ -675,10 +675,10 @@ def count_admission(read: list[Copy | None]) -> Body:
             by_boot[copy.device, copy.body["boot"]].append(copy)
     bases = {boot: base_of(copies) for boot, copies in by_boot.items()}
     seen: set[tuple[str, str]] = set()
-    for copy in read:
-        if copy is None:
-            counts["quarantined"] += 1
-        elif copy.kind == "event":
+    counts["quarantined"] = read.count(None)
+    # Of equal copies the one received first counts, on whichever line it stands.
+    for copy in sorted(filter(None, read), key=lambda copy: copy.received_at):
+        if copy.kind == "event":
             instant = instant_of(copy.body, bases[copy.device, copy.body["boot"]])
             if not is_plausible(instant, copy.received_at):
                 counts["implausible"] += 1
