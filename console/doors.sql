@@ -87,10 +87,11 @@ WHERE household_id = ANY(%(ids)s::text[])
 -- name: home_news
 -- when somebody of a household came home last, what was missed last, and what one relative chose
 SELECT
-  (SELECT max(h.at) FROM homecomings h WHERE h.household_id = %(household_id)s AND h.at <= %(now)s AND h.at >= %(since)s)
-    AS came_home_at,
+  c.at AS came_home_at, c.ground->>'reason' AS came_home_by,
   l.by_at AS missed_at, l.known AS missed_known, l.reason AS missed_reason, n.came_home, n.not_home, e.by_time
 FROM (SELECT 1) AS one
+LEFT JOIN LATERAL (SELECT at, ground FROM homecomings WHERE household_id = %(household_id)s AND at <= %(now)s AND at >= %(since)s
+                   ORDER BY at DESC LIMIT 1) c ON true
 LEFT JOIN LATERAL (SELECT by_at, known, reason FROM home_late WHERE household_id = %(household_id)s AND by_at >= %(since)s
                    ORDER BY day DESC LIMIT 1) l ON true
 LEFT JOIN home_notices n ON n.household_id = %(household_id)s AND n.user_id = %(user_id)s

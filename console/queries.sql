@@ -525,6 +525,17 @@ SELECT * FROM read_household_openings(%(household_id)s, %(since)s, %(now)s, %(li
 -- the open call for help of a household
 SELECT id FROM cases WHERE household_id = %(household_id)s AND cause = 'sos' AND state <> 'closed' ORDER BY id LIMIT 1
 
+-- name: family_word
+-- what the word was that a state rests on: spoke, saw, meal, order, button, remote; family: a relative's, who spoke with her
+SELECT CASE WHEN how = 'remote' AND witness LIKE 'family:%%' THEN 'family' ELSE how END AS how FROM verified_contacts
+WHERE household_id = %(household_id)s AND 'verified_contacts:' || id = %(source)s
+
+-- name: family_ended
+-- whether the watch over a home ended with her death, as a second person confirmed it
+SELECT EXISTS (SELECT 1 FROM cases c WHERE c.household_id = %(household_id)s AND c.state = 'closed' AND c.outcome = 'deceased'
+               AND NOT EXISTS (SELECT 1 FROM consents k WHERE k.household_id = c.household_id AND k.purpose = 'watch'
+                               AND k.withdrawn_at IS NULL)) AS ended
+
 -- name: family_question
 -- the open question of a household whether somebody is back, with its task
 SELECT c.id AS case_id, t.id AS task_id, c.evidence_at, t.due_at FROM cases c

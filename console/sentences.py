@@ -190,8 +190,8 @@ def family_ground(home: FamilyHome, words: Words) -> str:
             return words.say("join.space").join(_unknown_ground(home, words))
         case FamilyState.AWAY:
             return words.say("family.ground.away", until=words.date(home.away_until or words.now))
-        case FamilyState.UNWATCHED:
-            return words.say("family.ground.unwatched")
+        case FamilyState.UNWATCHED | FamilyState.UNTOLD | FamilyState.ENDED:
+            return words.say(f"family.ground.{home.state.value}")
         case _:
             return words.say("join.space").join(_days_ground(home, words))
 
@@ -223,20 +223,33 @@ def _help_ground(home: FamilyHome, words: Words) -> list[str]:
 
 
 def _unknown_ground(home: FamilyHome, words: Words) -> list[str]:
+    return [*_unseen(home, words), *_last(home, words), _on_it(home, words)]
+
+
+def _unseen(home: FamilyHome, words: Words) -> list[str]:
+    """Why her door cannot be seen now, and what else is not heard meanwhile."""
     since_ms = max(0, -words.left_ms(home.unknown_since)) if home.unknown_since else 0
     parts = [words.say(f"family.ground.unknown.{home.unknown_cause or 'device'}", since_ms=since_ms)]
     if home.unknown_cause in SHARED_CAUSES:
         parts.append(words.say("family.ground.mutes_help", who=words.relation(home.relation)))
-    if home.evidence_at is not None:
-        who = words.relation(home.relation)
-        own = "own" if home.evidence_kind is EvidenceKind.OWN_CREDENTIAL else "door"
-        parts.append(words.say(f"family.ground.before.{own}", who=who, part=words.day_part(home.evidence_at)))
-    parts.append(_on_it(home, words))
     return parts
 
 
+def _last(home: FamilyHome, words: Words) -> list[str]:
+    """What was last heard of her, as what it was: a word of her is no opening, and nor is the begin of a watch."""
+    if home.evidence_at is None:
+        return []
+    kind = home.evidence_kind.value
+    if home.evidence_kind is EvidenceKind.VERIFIED and home.evidence_source in _UNHEARD:
+        kind = "unheard"
+    when = words.date_time(home.evidence_at) if home.exact_times else words.day_part(home.evidence_at)
+    return [words.say(f"family.ground.last.{kind}", who=words.relation(home.relation), when=when)]
+
+
 def _days_ground(home: FamilyHome, words: Words) -> list[str]:
-    parts = []
+    parts = _last(home, words)
+    if not home.known:
+        parts += [words.say("family.ground.blind"), *_unseen(home, words)]
     if home.presumed is not Presumed.UNSURE:
         parts.append(words.say(f"family.ground.presumed.{home.presumed.value}"))
     if home.last_sign is not None:

@@ -61,6 +61,8 @@ _RELATIONS = {
     "爷爷": "grandfather",
     "外公": "grandfather",
     "姥爷": "grandfather",
+    **dict.fromkeys(("岳母", "丈母娘", "婆婆"), "mother_in_law"),
+    **dict.fromkeys(("岳父", "丈人", "公公"), "father_in_law"),
     **dict.fromkeys(("姨母", "姨妈", "阿姨", "姑姑", "姑妈", "婶婶", "舅妈", "伯母"), "aunt"),
     **dict.fromkeys(("叔叔", "伯伯", "舅舅", "姑父", "姨父"), "uncle"),
     "女儿": "daughter",
@@ -74,6 +76,7 @@ _RELATIONS = {
     **dict.fromkeys(("姐姐", "妹妹"), "sister"),
     **dict.fromkeys(("哥哥", "弟弟"), "brother"),
     "邻居": "neighbour",
+    "家人": "somebody",  # where nobody wrote down who she is
 }
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 

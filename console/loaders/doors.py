@@ -166,6 +166,7 @@ def load_home_news(connection: Connection, reader: Reader, household_id: str, *,
     came_afterwards = None not in (missed_at, came_at) and came_at >= missed_at
     return HomeNews(
         came_home_at=came_at if chosen or came_afterwards else None,
+        presumed=row["came_home_by"] != "own_credential",
         exact=exact,
         missed_at=missed_at,
         missed_by="" if row["missed_known"] else row["missed_reason"] or "door_not_known",

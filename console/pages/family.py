@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
@@ -26,7 +26,7 @@ from console.views import family as family_views
 from console.views import parts as view_parts
 from console.views.family import FamilyHome, FamilyState
 from kaimen.database import Connection, queries
-from kaimen.vocabulary import Contacted, Outcome, Stage, TaskKind
+from kaimen.vocabulary import Contacted, EvidenceKind, Outcome, Stage, TaskKind
 
 #: What a relative reads first, where several homes are hers.
 _FIRST = (
@@ -36,6 +36,9 @@ _FIRST = (
     family_views.FamilyState.DAY1,
     family_views.FamilyState.UNKNOWN,
 )
+
+#: What she is called where nobody wrote down what she is to this relative.
+_SOMEBODY = "家人"
 
 router = APIRouter()
 Guard = Annotated[Seat, Depends(entering(Section.FAMILY))]
@@ -75,10 +78,12 @@ def answer(
         if row["household_id"] not in found:
             continue
         mine = {open_form: form} if form is not None and row["household_id"] == household_id else {}
-        homes.append(_home(connection, reader, found[row["household_id"]], row["relation_words"], mine))
+        homes.append(
+            _home(connection, reader, found[row["household_id"]], row["relation_words"] or _SOMEBODY, mine)
+        )
     # She opens the page for whoever does not open her door; the others keep their order.
     homes.sort(key=lambda home: _FIRST.index(home.state) if home.state in _FIRST else len(_FIRST))
-    page = family_views.FamilyPage(tuple(homes), open_form=open_form)
+    page = family_views.FamilyPage(tuple(homes))
     return seat.answer(
         connection,
         "family.html",
@@ -101,7 +106,7 @@ def _home(
     consents = standing_consents(connection, row["id"])
     line = load_duty_line(connection, household_id=row["id"])
     if "notify_family" not in consents:
-        return FamilyHome(found.name, relation, FamilyState.UNWATCHED, phone=row["phone"], duty_line=line)
+        return _untold(connection, found, relation, line)
     exact = "exact_times" in consents
     news = load_home_news(connection, reader, row["id"], exact=exact)
     blocked = row["id"] in reader.viewer.blocked_ids
@@ -112,6 +117,8 @@ def _home(
     notices_form = forms.get("notices", view_parts.Form())
     called = None if blocked else _call_for_help(connection, reader, row["id"])
     if found.line is None and called is None:
+        if _has_ended(connection, row["id"]):
+            return FamilyHome(found.name, relation, FamilyState.ENDED, duty_line=line)
         return FamilyHome(
             found.name,
             relation,
@@ -137,7 +144,8 @@ def _home(
         line=found.line if exact else None,
         evidence_at=row["evidence_at"],
         evidence_kind=evidence_kind(row["evidence"] or {}),
-        evidence_source=str((row["evidence"] or {}).get("source", "")),
+        evidence_source=_word(connection, row["id"], row["evidence"] or {}),
+        known=bool(row["known"]),
         direction=grounds.direction if grounds else None,
         exact_times=exact,
         presumed=grounds.presumed if grounds else view_parts.Presumed.UNSURE,
@@ -163,6 +171,29 @@ def _home(
         news=news,
         notices_form=notices_form,
     )
+
+
+def _untold(
+    connection: Connection, found: LoadedHousehold, relation: str, line: view_parts.DutyLine | None
+) -> FamilyHome:
+    """Say of a home that tells its family nothing no more than that; after her death nobody is asked to ring her."""
+    if _has_ended(connection, found.row["id"]):
+        return FamilyHome(found.name, relation, FamilyState.ENDED, duty_line=line)
+    return FamilyHome(found.name, relation, FamilyState.UNTOLD, phone=found.row["phone"], duty_line=line)
+
+
+def _has_ended(connection: Connection, household_id: str) -> bool:
+    row = connection.execute(queries("console")["family_ended"], {"household_id": household_id}).fetchone()
+    return row is not None and bool(row["ended"])
+
+
+def _word(connection: Connection, household_id: str, evidence: Mapping[str, Any]) -> str:
+    """Return what a word of her was, where the state rests on one; the detector knows it by its row alone."""
+    if evidence_kind(evidence) is not EvidenceKind.VERIFIED:
+        return ""
+    values = {"household_id": household_id, "source": str(evidence.get("source", ""))}
+    row = connection.execute(queries("console")["family_word"], values).fetchone()
+    return "" if row is None else str(row["how"])
 
 
 def worker_of(case: LoadedCase) -> str | None:

@@ -94,7 +94,8 @@ class PresenceView:
 class HomeNews:
     """For a relative: when somebody came home, and what she chose to be told.
 
-    ``came_home_at`` is shown with minutes only where ``exact``; ``missed_at`` is the hour nobody was home by, as far as
+    ``came_home_at`` is shown with minutes only where ``exact``; ``presumed``: a door opened after somebody had gone out, and
+    nobody's card was read. ``missed_at`` is the hour nobody was home by, as far as
     could be told: ``missed_by``, below ``presence.by.``, says why it could not; "" where it could.
     """
 
@@ -105,6 +106,7 @@ class HomeNews:
     came_home: bool = False
     not_home: bool = False
     by_time: str = ""
+    presumed: bool = False
 
 
 TEMPLATES["signals.html"] = (SignalsPage, "/signals")  # ?days=1, 7

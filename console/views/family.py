@@ -25,6 +25,8 @@ class FamilyState(StrEnum):
     UNKNOWN = "unknown"
     AWAY = "away"
     UNWATCHED = "unwatched"  # no consent, or not yet
+    UNTOLD = "untold"  # she did not agree to her family being told; whether anybody watches is not said
+    ENDED = "ended"  # she died, as two people have said
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class FamilyHome:
     line: DayLine | None = None  # None where exact times are not consented to
     evidence_at: datetime | None = None
     evidence_kind: EvidenceKind = EvidenceKind.OPENING
-    evidence_source: str = ""  # of a word: spoke, saw, meal, order, button, remote
+    evidence_source: str = ""  # of a word: spoke, saw, meal, order, button, remote, family
+    known: bool = True  # whether her door can be seen now
     direction: str | None = None
     exact_times: bool = False
     presumed: Presumed = Presumed.UNSURE
@@ -63,11 +66,15 @@ class FamilyHome:
     news: HomeNews | None = None
     notices_form: Form | None = None
 
+    @property
+    def told(self) -> bool:
+        """Whether this relative is told how the home stands, here and by message."""
+        return self.state not in (FamilyState.UNWATCHED, FamilyState.UNTOLD, FamilyState.ENDED)
+
 
 @dataclass(frozen=True, slots=True)
 class FamilyPage:
     homes: tuple[FamilyHome, ...]
-    open_form: str = ""  # spoke, away, look: which form stands open after an error
 
 
 TEMPLATES["family.html"] = (FamilyPage, "/family")  # fragment: homes

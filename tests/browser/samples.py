@@ -1523,7 +1523,6 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
                     notices_form=view_parts.Form({"by_time": "x"}, {"by_time": "not_a_time"}),
                 ),
             ),
-            open_form="notices",
         ),
         {"role": Role.FAMILY},
     ),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from psycopg.types.json import Jsonb
 
 from console.audit import chain as audit
 from console.audit.checkpoints import read_checkpoints
@@ -209,6 +210,28 @@ def test_family_says_she_spoke_with_her_but_not_for_ever(world: World) -> None:
     assert len(world.rows("SELECT 1 FROM audit_entries WHERE action = 'absence_ended'")) == 1
 
 
+@pytest.mark.one_store
+@pytest.mark.parametrize(
+    ("path", "said", "heard"),
+    [("/resident/well", "家按了", False), ("/family/h-wang/spoke", "和妈妈通过话", True)],
+)
+def test_a_relative_is_told_what_the_word_was_that_her_state_rests_on(
+    world: World, path: str, said: str, heard: bool
+) -> None:
+    by = world.browser("resident" if path == "/resident/well" else "family")
+    assert world.post(by, path, contacted="spoke").status_code == 303
+    (word,) = world.rows("SELECT id FROM verified_contacts")
+    # As the detector writes it: it knows a word by its row alone.
+    evidence = Jsonb({"kind": "verified", "source": f"verified_contacts:{word['id']}"})
+    world.write(
+        "UPDATE household_states SET stage = 0, evidence_at = %s, evidence = %s WHERE household_id = 'h-wang'",
+        world.now,
+        evidence,
+    )
+    text = world.browser("family").get("/family").text.replace("\u200b", "")
+    assert said in text and ("没有人听到或见到" in text) is not heard
+
+
 def test_family_is_told_no_more_than_she_consents_to(world: World) -> None:
     family = world.browser("family")
     text = family.get("/family").text
@@ -223,6 +246,9 @@ def test_family_is_told_no_more_than_she_consents_to(world: World) -> None:
     world.write("UPDATE consents SET withdrawn_at = %s WHERE purpose = 'notify_family'", world.now)
     item = family.get("/api/households/h-wang").json()
     assert item["inactive_s"] is None and item["stage"] is None
+    text = family.get("/family").text.replace("\u200b", "")
+    # She is watched all the same: who is told nothing is not told that nobody watches.
+    assert "这里看不到妈妈家的情况" in text and "没有看护" not in text
 
 
 def test_replay_is_asked_of_ingest_and_only_by_whom_it_concerns(world: World) -> None:
@@ -510,6 +536,13 @@ def test_a_death_is_confirmed_in_its_own_words_by_a_second_person(world: World) 
     refused = world.post(clerk, f"/cases/{world.case_ids['wang']}/confirm-closing", confirmed="yes")
     assert refused.status_code == 409
     assert _state(world, "wang")["state"] != "closed"
+    family = world.browser("family")
+    assert "tel:13812341234" in family.get("/family").text
+    world.write("UPDATE users SET community_id = 'wenchang' WHERE name = 'clerk-b'")
+    world.post(world.browser("clerk-b"), f"/cases/{world.case_ids['wang']}/confirm-closing", confirmed="yes")
+    assert _state(world, "wang")["outcome"] == "deceased"
+    page = family.get("/family").text.replace("\u200b", "")
+    assert "妈妈家的看护已经结束。" in page and "开过" not in page and "tel:13812341234" not in page
 
 
 def test_the_end_of_the_chain_is_noted_outside_the_database_once_a_day(world: World, tmp_path: Path) -> None:

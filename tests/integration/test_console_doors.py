@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from psycopg.types.json import Jsonb
 
 from console.words import load_catalogue
 from kaimen.clock import ManualClock
@@ -234,12 +235,13 @@ def test_a_reveal_needs_the_token_of_the_form(world: World) -> None:
 # --- News of coming home ----------------------------------------------------------------------------------------
 
 
-def comes_home(world: World) -> None:
+def comes_home(world: World, reason: str = "own_credential") -> None:
     at = world.now - timedelta(hours=2)
     world.write(
-        "INSERT INTO homecomings (key, household_id, at, noticed_at, ground) VALUES ('k', 'h-wang', %s, %s, '{}')",
+        "INSERT INTO homecomings (key, household_id, at, noticed_at, ground) VALUES ('k', 'h-wang', %s, %s, %s)",
         at,
         at,
+        Jsonb({"reason": reason}),
     )
 
 
@@ -260,6 +262,10 @@ def test_news_of_home_is_off_until_chosen_and_tells_minutes_only_with_consent(wo
         world.now,
     )
     assert ":" in family.get("/family").text.split("有人回家。")[0][-20:]
+    world.write("DELETE FROM homecomings")
+    comes_home(world, "opening_after_out")
+    text = family.get("/family").text
+    assert "看样子" in text and "有人回家。" not in text, "nobody's card was read"
     (entry,) = world.rows("SELECT * FROM audit_entries WHERE action = 'home_notices_chosen'")
     assert entry["object_id"] == "h-wang"
 

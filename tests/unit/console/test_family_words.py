@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from console.rendering import render
 from console.sentences import family_ground, family_headline
-from console.views.family import FamilyState
+from console.views.doors import HomeNews
+from console.views.family import FamilyPage, FamilyState
 from console.views.grounds import Technical
+from console.views.parts import Form
 from console.words import Words, load_words
-from kaimen.vocabulary import EvidenceKind, TaskKind
-from tests.browser.samples import FAMILY_AWAY, FAMILY_DAY2, FAMILY_UNKNOWN, NOW
+from kaimen.vocabulary import EvidenceKind, Role, TaskKind
+from tests.browser.samples import FAMILY_AWAY, FAMILY_DAY2, FAMILY_UNKNOWN, NOW, shell
 
 HOME = FAMILY_DAY2.homes[0]
 
@@ -80,6 +84,7 @@ def test_a_relative_is_told_that_nobody_was_reached(kind: TaskKind, zh: str, en:
         ("saw", "有人见到了", "Somebody saw", False), ("spoke", "说过话", "Somebody spoke", False),
         ("meal", "手上", "handed to", False), ("button", "我很好", "was pressed", True),
         ("order", "下过订单", "ordered", True), ("remote", "平安的消息", "Word came", True),
+        ("family", "家里人说", "Family said", False),
         ("", "有人联系上", "in touch", False),
     ],
 )  # fmt: skip
@@ -91,6 +96,48 @@ def test_a_word_is_told_as_what_it_was(source: str, zh: str, en: str, unheard: b
     for language, said, nobody in (("zh", zh, "没有人听到或见到"), ("en", en, "Nobody heard or saw")):
         assert said in family_headline(home, _words(language)).replace("\u200b", "")
         assert (nobody in family_ground(home, _words(language))) is unheard
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "said"),
+    [
+        (EvidenceKind.OPENING, "", "门上一次打开："), (EvidenceKind.OWN_CREDENTIAL, "", "本人上一次出入："),
+        (EvidenceKind.VERIFIED, "spoke", "上一次联系上妈妈："), (EvidenceKind.VERIFIED, "button", "没有人听到或见到本人"),
+        (EvidenceKind.ABSENCE_ENDED, "", "外出结束："), (EvidenceKind.WATCHED_FROM, "", "开始看护："),
+    ],
+)  # fmt: skip
+def test_what_was_last_heard_is_told_on_a_bad_day_as_what_it_was(
+    kind: EvidenceKind, source: str, said: str
+) -> None:
+    at = NOW - timedelta(hours=50)
+    for state in (FamilyState.DAY2, FamilyState.UNKNOWN):
+        home = replace(HOME, state=state, evidence_at=at, evidence_kind=kind, evidence_source=source)
+        told = family_ground(home, _words("zh"))
+        assert said in told and "11 月 19 日" in told and "06:42" not in told
+        assert ("门上一次打开" in told) is (kind is EvidenceKind.OPENING), "no opening nobody saw"
+        assert "11 月 19 日 06:42" in family_ground(replace(home, exact_times=True), _words("zh"))
+
+
+def test_a_door_that_cannot_be_seen_is_not_said_to_have_stayed_shut() -> None:
+    blind = replace(HOME, known=False, unknown_cause="gateway", unknown_since=NOW - timedelta(hours=5))
+    for language, said, why in (
+        ("zh", "开没开过，不知道", "没有回音 5 小时"),
+        ("en", "is not known", "silent for 5 h"),
+    ):
+        told = family_ground(blind, _words(language))
+        assert said in told and why in told
+        assert said not in family_ground(replace(blind, known=True), _words(language))
+
+
+def test_two_homes_on_one_page_share_no_field_and_only_the_refused_form_stands_open() -> None:
+    refused = Form({}, {"contacted": "how_is_missing"})
+    first, second = HOME, replace(HOME, household=replace(HOME.household, id="h-2"), spoke_form=refused)
+    page = FamilyPage((replace(first, news=HomeNews(), notices_form=Form()), second))
+    html = render("family.html", shell=shell("zh", role=Role.FAMILY), page=page)
+    ids = re.findall(r' id="([^"]+)"', html)
+    assert len(ids) == len(set(ids)), sorted(ids)
+    assert set(re.findall(r'(?:for|aria-describedby)="([^"]+)"', html)) <= set(ids)
+    assert html.count("<details open") == 1
 
 
 def _words(language: str) -> Words:

@@ -23,9 +23,9 @@ from console.pages.resident_cards import PASS_LASTS
 from console.tickets import rules as tickets
 from console.views import case as case_views
 from console.views import evidence as evidence_views
-from console.views import family as family_views
 from console.views import morning as morning_views
 from console.views import parts as view_parts
+from console.views.family import FamilyState
 from console.views.parts import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
 from ingest.presence import Reason as PresenceReason
@@ -72,12 +72,10 @@ BUILT: dict[str, list[str]] = {
     "family.ground.presumed": ["in", "out"],
     "family.ground.act": [*(kind.value for kind in TaskKind), "none"],
     "family.ground.card": ["in", "out", "none"],
-    "family.ground.before": ["own", "door"],
-    "family.ground.unknown": ["own", "broker", "site", "gateway", "device"],
+    "family.ground.last": [*(kind.value for kind in EvidenceKind), "unheard"],
+    "family.ground.unknown": ["own", "broker", "site", "gateway", "device", "doubted"],
     "family.good": [*(kind.value for kind in EvidenceKind), "nothing"],
-    "family": [
-        state.value for state in family_views.FamilyState if state is not family_views.FamilyState.GOOD
-    ],
+    "family": [state.value for state in FamilyState if state is not FamilyState.GOOD],
     "tab": [tab.value for tab in case_views.Tab],
     "alarms.empty": [tab.value for tab in case_views.Tab],
     "due.act": [kind.value for kind in TaskKind],
@@ -183,7 +181,9 @@ BUILT: dict[str, list[str]] = {
     "portfolio.gap": [reason.value for reason in GapReason],
     "committee.size": ["small", "large"],
     "resident.say": [
-        state.value for state in family_views.FamilyState if state is not family_views.FamilyState.GOOD
+        state.value
+        for state in FamilyState
+        if state not in (FamilyState.GOOD, FamilyState.UNTOLD, FamilyState.ENDED)
     ],
     "resident.say.good": ["own_credential", "verified", "opening", "begun"],
     "resident.ground.before": ["own_credential", "verified", "opening", "begun"],
