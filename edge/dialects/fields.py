@@ -181,6 +181,8 @@ def _door_kinds(fields: Mapping[str, Any], contact_true_is_closed: bool | None) 
             said = as_open(fields[name])
             if said is not None:
                 return (Kind.DOOR_OPEN if said else Kind.DOOR_CLOSED), f"field {name}"
+            if _word(fields[name]) in ("tilt", "tilted"):
+                return Kind.DOOR_OPEN, f"field {name} says tilted"
             if _is_left_open(fields[name]):
                 return Kind.DOOR_HELD_OPEN, "the sensor says that the door was left open"
             if as_bool(fields[name]) is not None or isinstance(fields[name], int):

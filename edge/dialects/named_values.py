@@ -1,4 +1,4 @@
-"""Platforms that send values by their names (deCONZ, EdgeX, EnOcean gateways, variables of dashboards): JSON enters, readings leave; pure."""
+"""Platforms that send values by names (deCONZ, EdgeX, EnOcean gateways, dashboards, SmartThings, ring-mqtt): JSON enters, readings leave; pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from edge.dialects.fields import readings_of_fields
 from edge.dialects.frame import Frame
 from edge.dialects.values import as_bool, as_int, as_list, as_mapping, as_text, epoch_ms, iso_ms, parse_json
-from edge.reading import Kind, Reading, read
+from edge.reading import Kind, Nature, Reading, read
 
 _READINGS_MAX = 64
 
@@ -96,3 +96,43 @@ def decode_variable(frame: Frame) -> list[Reading] | None:
     return readings_of_fields(
         {name: frame.obj["value"]}, source, contact_true_is_closed=None, occurred_ms=iso_ms(frame.obj.get("time")),
     )  # fmt: skip
+
+
+def decode_smartthings(frame: Frame) -> list[Reading] | None:
+    """Decode a device's event of SmartThings (``capability``, ``attribute``, ``value``); None where it is none.
+
+    ``stateChange`` says that the value was another before, so that an opening with it is an edge.
+    """
+    event = as_mapping(frame.obj.get("deviceEvent")) or frame.obj
+    name, value = as_text(event.get("attribute")), event.get("value")
+    if name is None or "capability" not in event or value is None:
+        return None
+    source = as_text(event.get("deviceId")) or frame.topic
+    found = readings_of_fields({name: value}, source, contact_true_is_closed=None)
+    if event.get("stateChange") is not True:
+        return found
+    return [
+        replace(reading, nature=Nature.EDGE, opening=True) if reading.kind is Kind.DOOR_OPEN else reading
+        for reading in found
+    ]
+
+
+#: What a topic of ring-mqtt ends with before its state -> what ON and OFF say.
+_RING: dict[str, tuple[Kind, Kind]] = {
+    "contact": (Kind.DOOR_OPEN, Kind.DOOR_CLOSED), "motion": (Kind.MOTION, Kind.NO_MOTION), "ding": (Kind.CALL, Kind.NONE),
+    "flood": (Kind.WATER_LEAK, Kind.WATER_OK), "smoke": (Kind.SMOKE, Kind.SMOKE_OK), "co": (Kind.ALARM, Kind.ALARM_END),
+    "tamper": (Kind.TAMPER, Kind.TELEMETRY), "panic": (Kind.SOS, Kind.NONE),
+}  # fmt: skip
+
+
+def decode_ring(frame: Frame) -> list[Reading] | None:
+    """Decode a state of ring-mqtt (``ring/{place}/{sort}/{device}/{what}/state``); None where it is none."""
+    parts = frame.parts
+    if parts[:1] != ("ring",) or len(parts) != 6 or parts[5] != "state" or parts[4] not in _RING:
+        return None
+    on = as_bool(frame.word)
+    if on is None:
+        return [read(frame.topic, Kind.UNKNOWN, "a state that is neither on nor off")]
+    kind = _RING[parts[4]][0 if on else 1]
+    why = f"{parts[4]} says {frame.word}"
+    return [read("/".join(parts[:4]), kind, why, raw=frame.word.upper(), aliases=(frame.topic,))]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from edge.dialects.fields import readings_of_fields
 from edge.dialects.frame import Frame, make_frame
 from edge.dialects.rf433 import code_of_raw, decode_code
 from edge.dialects.values import as_bool, as_float, as_int, as_mapping, as_text, epoch_ms, iso_ms
@@ -171,6 +172,19 @@ def _cards(node: str, obj: Mapping[str, Any]) -> list[Reading]:
     return []
 
 
+def _lorawan(node: str, block: Mapping[str, Any], when: int | None) -> list[Reading]:
+    """Read what the bridge's decoder of a LoRaWAN device made of its bytes; a device tells its state again and again."""
+    readings: list[Reading] = []
+    for key, inner in block.items():
+        values = as_mapping(inner)
+        name = as_text(values.get("Name")) or key
+        found = readings_of_fields(
+            values, f"{node}/{key}", contact_true_is_closed=None, aliases=(f"{node}/{name}", name), occurred_ms=when,
+        )  # fmt: skip
+        readings += found
+    return readings
+
+
 def _rf(node: str, block: Mapping[str, Any]) -> list[Reading]:
     data = as_text(block.get("Data"))
     if data is None:
@@ -211,6 +225,8 @@ def _object(node: str, frame: Frame, suffix: str) -> list[Reading]:
     block = _zigbee_unwrapped(obj)
     if block:
         return _zigbee(node, block, frame, event=True)
+    if as_mapping(obj.get("LwReceived")):
+        return _lorawan(node, as_mapping(obj["LwReceived"]), iso_ms(obj.get("Time")))
     if as_mapping(obj.get("RfReceived")):
         return _rf(node, as_mapping(obj["RfReceived"]))
     if as_mapping(obj.get("RfRaw")):

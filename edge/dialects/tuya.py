@@ -48,7 +48,8 @@ def _flag(value: Any) -> bool | None:
     return True if word in _YES else False if word in _NO else as_bool(value)
 
 
-def _fact(code: str, value: Any) -> tuple[Kind, str]:
+def fact_of(code: str, value: Any) -> tuple[Kind, str]:
+    """Return what a value of a standard code says, with the reason; telemetry where it tells no fact."""
     if code.startswith("doorcontact_state"):
         flag, said = as_bool(value), as_open(value)
         on = flag if said is None else said
@@ -87,7 +88,7 @@ def _reading(source: str, item: Mapping[str, Any], battery: float | None) -> Rea
             source, Kind.DOOR_UNLOCKED, code, nature=Nature.EDGE, method=_UNLOCKS[code],
             credential=as_text(value), occurred_ms=when,
         )  # fmt: skip
-    kind, why = _fact(code, value)
+    kind, why = fact_of(code, value)
     if code == "hijack" and kind is Kind.ALARM:
         return read(source, kind, "opened under duress", event_type=EventType.DURESS, occurred_ms=when)
     return read(source, kind, why, occurred_ms=when, battery_percent=battery)

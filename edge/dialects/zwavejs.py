@@ -20,6 +20,7 @@ _LOCK_CLASS = ("98", "door_lock", "lock")
 _LOCK_WORDS = {
     ("boltStatus", "locked"): Kind.DOOR_LOCKED, ("boltStatus", "unlocked"): Kind.DOOR_UNLOCKED,
     ("doorStatus", "open"): Kind.DOOR_OPEN, ("doorStatus", "closed"): Kind.DOOR_CLOSED,
+    ("currentMode", "255"): Kind.DOOR_LOCKED, ("currentMode", "0"): Kind.DOOR_UNLOCKED,
 }  # fmt: skip
 #: Type and event variable of a notification -> what its numbers say; 0 is "nothing (more) of the kind".
 _NOTICES: dict[tuple[str, str], dict[int, Kind]] = {

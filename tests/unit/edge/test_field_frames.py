@@ -162,11 +162,11 @@ def test_sensors_of_tasmota_are_read_one_level_down_and_without_their_wrapping()
 
 
 def test_a_topic_that_nobody_knows_can_be_listed_with_its_words_and_says_so() -> None:
-    (reading,) = decode("ring/place/alarm/12/contact/state", "ON")
+    (reading,) = decode("house/place/alarm/12/state", "ON")
     assert reading.kind is Kind.UNKNOWN
     assert "list this topic" in reading.why
     table = parse_table(
-        '[{"source":"ring/place/alarm/12/contact/state","site":"garden","device":"r-1","open":["ON"],"closed":["OFF"]}]'
+        '[{"source":"house/place/alarm/12/state","site":"garden","device":"r-1","open":["ON"],"closed":["OFF"]}]'
     )
     (entry,) = table.by_source.values()
     assert [item.kind for item in configure(reading, entry)] == [Kind.DOOR_OPEN]
