@@ -6,6 +6,7 @@ The report and the faults name files, rows, columns and pseudonymous ids, never 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,12 +25,12 @@ from console.books.checks import Ledger
 from console.books.faults import Fault, ImportRefusedError
 from console.books.files import STDIN, Book, Encoding, read_books, with_cells
 from console.books.guards import find_ended, find_strangers
-from console.books.place import Place, entering, find_place, note, place_options
+from console.books.place import Place, SaidError, entering, find_place, note, place_options
 from console.books.report import Report, as_dict, count_changes, format_report, make_report, say_faults
 from console.books.rows import BOOKS, Entry, parse_row
 from console.books.taking import take_in
 from console.books.template import make_template
-from console.words import LANGUAGES, load_words
+from console.words import LANGUAGES, Words, load_words
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Connection, queries
 
@@ -65,7 +66,9 @@ class Meant:
     help="Write a workbook to fill in, and import nothing.",
 )
 @click.option(
-    "--lang", type=click.Choice(LANGUAGES), help="The language of a template (zh) and of what is wrong (en)."
+    "--lang",
+    type=click.Choice(LANGUAGES),
+    help="The language of the report, the terminal's own where nothing is said, and of a template (zh).",
 )
 @click.option(
     "--json", "as_json", is_flag=True, help="The report as JSON on standard output, and nothing else."
@@ -96,8 +99,9 @@ def command(
         return
     if not files:
         raise click.UsageError("name the files to import, or --template FILE.xlsx for one to fill in")
-    place = find_place(database_url, directory, audit_key_file)
+    words = _words(lang or _language_of_terminal())
     try:
+        place = find_place(database_url, directory, audit_key_file)
         report = import_books(
             place,
             files,
@@ -107,11 +111,24 @@ def command(
             meant=Meant(community, across_communities, end_homes),
         )
     except ImportRefusedError as refusal:
-        say_faults(refusal.faults, as_json=as_json, in_chinese=lang == "zh")
+        say_faults(refusal.faults, words, as_json=as_json)
         context.exit(1)
+    except SaidError as error:
+        raise click.ClickException(error.say(words)) from error
     click.echo(
-        json.dumps(as_dict(report), ensure_ascii=False, indent=2) if as_json else format_report(report)
+        json.dumps(as_dict(report), ensure_ascii=False, indent=2) if as_json else format_report(report, words)
     )
+
+
+def _words(language: str) -> Words:
+    return load_words(language, "Asia/Shanghai", as_datetime(SystemClock().now_ms()))
+
+
+def _language_of_terminal() -> str:
+    """Return the language in which the terminal's own programs speak: English where it is none of ours."""
+    names = ("LC_ALL", "LC_MESSAGES", "LANG")
+    said = next((value for name in names if (value := os.environ.get(name))), "")
+    return "zh" if said.lower().startswith("zh") else "en"
 
 
 def _write_template(path: Path, language: str, *, has_files: bool) -> None:
@@ -119,7 +136,7 @@ def _write_template(path: Path, language: str, *, has_files: bool) -> None:
         raise click.UsageError("--template writes a file to fill in: import it by itself afterwards")
     if path.suffix.lower() != ".xlsx":
         raise click.UsageError("the template is an Excel workbook: name it .xlsx")
-    words = load_words(language, "Asia/Shanghai", as_datetime(SystemClock().now_ms()))
+    words = _words(language)
     try:
         # What lies there may have been filled in already.
         with path.open("xb") as file:
@@ -172,9 +189,8 @@ def import_books(
         raise ImportRefusedError(with_cells(books, refusal.faults)) from refusal
     except psycopg.IntegrityError as error:
         diagnosis = error.diag
-        raise click.ClickException(
-            f"the database refused the rows of {diagnosis.table_name} ({diagnosis.constraint_name}); nothing was"
-            " written. Two rows that exchange a label or a time take two imports"
+        raise SaidError(
+            "import.database_refused", table=diagnosis.table_name, constraint=diagnosis.constraint_name
         ) from error
     return report
 
@@ -222,7 +238,7 @@ def _parse(books: list[Book], zone: ZoneInfo | None) -> tuple[dict[str, list[Ent
 def _refuse_demo(connection: Connection) -> None:
     row = connection.execute(_SQL["installation"]).fetchone()
     if row is not None and row["kind"] == "demo":
-        raise click.ClickException("this is a demo: its people are invented, and real ones never enter it")
+        raise SaidError("import.demo")
 
 
 def _sign(

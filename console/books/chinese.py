@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from console.books.faults import Fault
+from console.books.faults import Fault, Origin
 from console.books.titles import SHEETS, TITLES
 
 _SAID: Mapping[str, str] = {
@@ -408,16 +408,19 @@ _STORED = re.compile(r"[a-z][a-z_]*(?:\.csv)?")
 
 def say_chinese(fault: Fault) -> str:
     """Return where, what and how to mend it, with the titles a Chinese sheet has."""
-    origin = fault.origin
+    place = place_of(fault.origin)
+    if fault.column and fault.column != "?":
+        cell = f" {fault.cell}" if fault.cell else ""
+        place += f"{cell}（{title_of(fault.column, fault.origin.table)}）"
+    return f"{place}：{translate(fault.what)}；{translate(fault.mend)}"
+
+
+def place_of(origin: Origin) -> str:
+    """Return the file, the sheet and the row as an office sees them."""
     place = origin.file
     if origin.table and not origin.file.lower().endswith(".csv"):
         place += f" “{SHEETS.get(origin.table, origin.table)}”表"
-    if origin.row:
-        place += f" 第 {origin.row} 行"
-    if fault.column and fault.column != "?":
-        cell = f" {fault.cell}" if fault.cell else ""
-        place += f"{cell}（{_title(fault.column, origin.table)}）"
-    return f"{place}：{translate(fault.what)}；{translate(fault.mend)}"
+    return f"{place} 第 {origin.row} 行" if origin.row else place
 
 
 def translate(sentence: str) -> str:
@@ -428,13 +431,13 @@ def translate(sentence: str) -> str:
         found = pattern.fullmatch(sentence)
         if found is not None:
             words = [_OFFERED.sub(r"\1", group).replace(", ", "、") for group in found.groups()]
-            words = [_STORED.sub(lambda name: _title(name[0], ""), group) for group in words]
+            words = [_STORED.sub(lambda name: title_of(name[0]), group) for group in words]
             numbered = "{1}" in said
             return said.format("", *words) if numbered else said.format(*words)
     return sentence
 
 
-def _title(name: str, book: str) -> str:
+def title_of(name: str, book: str = "") -> str:
     """Return the Chinese title of a column or a book, or the name where it has none."""
     titles = TITLES.get(name)
     if titles is None:

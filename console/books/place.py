@@ -18,11 +18,24 @@ import click
 from console.audit.chain import Entry, append, hash_entry
 from console.stack.folder import StackFolder, read_json
 from console.stack.postgres import DATABASE
+from console.words import Words, load_words
+from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Connection, connect, queries
 from kaimen.schema import list_migrations, schema_version
 
 _SQL = queries("console.books")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class SaidError(click.ClickException):
+    """Why a command did nothing: a word of the catalogue that a reader's language says, in English where nobody asks."""
+
+    def __init__(self, word: str, **values: object) -> None:
+        self.word, self.values = word, values
+        super().__init__(self.say(load_words("en", "UTC", as_datetime(SystemClock().now_ms()))))
+
+    def say(self, words: Words) -> str:
+        return words.say(self.word, **self.values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +82,7 @@ def _look_into(folder: StackFolder) -> tuple[str, Path]:
         lines = (folder.postgres / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         port, password = int(lines[3]), str((secrets or {})["database"])
     except (OSError, IndexError, KeyError, ValueError) as error:
-        raise click.ClickException(f"nothing runs in {folder.root}: start kaimen up --dir there") from error
+        raise SaidError("install.nothing_runs", folder=folder.root) from error
     return f"postgresql://{DATABASE}:{quote(password)}@127.0.0.1:{port}/{DATABASE}", folder.console_secret
 
 
@@ -78,7 +91,7 @@ def entering(place: Place, *, service: str) -> Iterator[Connection]:
     """One transaction on a database of this version whose record of looks was kept with this key."""
     version = max(migration.version for migration in list_migrations())
     if schema_version(place.url) != version:
-        raise click.ClickException("the database is not of this version: run kaimen db migrate first")
+        raise SaidError("install.other_version")
     with connect(place.url, service=service) as connection:
         _check_key(connection, place.audit_key)
         yield connection
@@ -90,10 +103,7 @@ def _check_key(connection: Connection, key: bytes) -> None:
         return
     previous, stored = bytes(row.pop("previous_hash")), bytes(row.pop("hash"))
     if not hmac.compare_digest(hash_entry(Entry(**row), previous, key), stored):
-        raise click.ClickException(
-            "this is not the key the audit chain was made with: name the console's own with --audit-key-file"
-            " (KAIMEN_CONSOLE_SECRET_FILE), or --dir"
-        )
+        raise SaidError("install.other_key")
 
 
 def note(connection: Connection, place: Place, *entries: Entry) -> None:

@@ -1,11 +1,13 @@
 """Says what an import did or would do: books and their ledger enter; a report leaves, as lines or as JSON.
 
-It names files, rows, columns and pseudonymous ids, never what a cell holds about a person.
+The lines are in the reader's language. Both name files, rows, columns and pseudonymous ids, never what a cell holds
+about a person.
 """
 
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,10 +17,11 @@ import click
 
 from console.books import checks, store
 from console.books.checks import Key, Ledger, Line
-from console.books.chinese import say_chinese
+from console.books.chinese import place_of, say_chinese, title_of
 from console.books.faults import Fault, Origin
 from console.books.files import Book, Source
 from console.books.rows import BOOKS
+from console.words import Words
 
 FAULTS_SHOWN_MAX = 10_000
 KEYS_SHOWN_MAX = 10
@@ -128,56 +131,86 @@ def as_dict(report: Report) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def format_report(report: Report) -> str:
-    lines = [f"{'':<16}{'new':>9}{'changed':>9}{'same':>9}{'missing':>9}{'ended':>9}"]
+def format_report(report: Report, words: Words) -> str:
+    """Return the report as lines in the language of ``words``."""
+    heads = [words.say(f"import.head.{name}") for name in ("new", "changed", "same", "missing", "ended")]
+    lines = [_columns("", heads)]
     for name, counts in report.books.items():
         numbers = (counts.new, counts.changed, counts.same, len(counts.missing), counts.ended)
-        lines.append(f"{name:<16}" + "".join(f"{number:>9}" for number in numbers))
+        lines.append(_columns(_name(name, words), list(map(str, numbers))))
     if report.dry_run:
-        lines += _format_changes(report)
-    lines += _format_missing(report)
-    lines += [f"{origin}:{column}: ended in the database, and stays so" for origin, column in report.ended]
-    if report.not_watched:
-        what = "consent to the watch and are not watched: no watched_from, or no dwelling door now"
-        lines.append(f"{len(report.not_watched)} households {what}: {_some(report.not_watched)}")
-    if report.waiting:
-        what = "keep their hours until a second person agrees on the page Waits for a second person"
-        lines.append(f"{len(report.waiting)} households {what}: {_some(report.waiting)}")
+        lines += _format_changes(report, words)
+    lines += _format_missing(report, words)
+    lines += [
+        words.say(
+            "import.end_stands",
+            row=_place(origin, words),
+            column=_name(column, words, origin.table),
+        )
+        for origin, column in report.ended
+    ]
+    for word, homes in (("not_watched", report.not_watched), ("waiting", report.waiting)):
+        if homes:
+            lines.append(words.count(f"import.{word}", len(homes), homes=_some(homes, words)))
     if report.passed_over:
-        places = [str(origin) for origin in report.passed_over]
-        lines.append(f"passed over as titles, totals or notes: {_some(places)}")
-    lines.append("nothing was written: this was a dry run" if report.dry_run else "written")
+        rows = _some([_place(origin, words) for origin in report.passed_over], words)
+        lines.append(words.say("import.passed_over", rows=rows))
+    lines.append(words.say("import.dry_run" if report.dry_run else "import.written"))
     return "\n".join(lines)
 
 
-def _format_changes(report: Report) -> list[str]:
+def _columns(first: str, others: Sequence[str]) -> str:
+    """Set words below one another; a terminal shows a Chinese letter as wide as two others."""
+    return first + " " * (16 - _width(first)) + "".join(" " * (11 - _width(word)) + word for word in others)
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
+
+
+def _name(name: str, words: Words, book: str = "") -> str:
+    """Return what the reader's sheets call a book or a column."""
+    return title_of(name, book) if words.language == "zh" else name
+
+
+def _place(origin: Origin, words: Words) -> str:
+    return place_of(origin) if words.language == "zh" else str(origin)
+
+
+def _format_changes(report: Report, words: Words) -> list[str]:
     lines = []
     for name, counts in report.books.items():
+        book = _name(name, words)
         if counts.new_keys:
-            lines.append(f"new, {name}: {_some([_key_words(key) for key in counts.new_keys])}")
-        lines += [
-            f"{origin}: changes {', '.join(columns)}" for origin, columns in counts.changes[:KEYS_SHOWN_MAX]
-        ]
+            keys = _some([_key_words(key) for key in counts.new_keys], words)
+            lines.append(words.say("import.new", book=book, keys=keys))
+        for origin, columns in counts.changes[:KEYS_SHOWN_MAX]:
+            titles = words.say("import.join").join(_name(column, words, name) for column in columns)
+            lines.append(words.say("import.changes", row=_place(origin, words), columns=titles))
         if (more := len(counts.changes) - KEYS_SHOWN_MAX) > 0:
-            lines.append(f"and {more} more rows of {name} change")
+            lines.append(words.count("import.more_changes", more, book=book))
     return lines
 
 
-def _format_missing(report: Report) -> list[str]:
+def _format_missing(report: Report, words: Words) -> list[str]:
     return [
-        f"in the database and not in the files, left as they are, {name}: "
-        + _some([_key_words(key) for key in counts.missing])
+        words.say(
+            "import.missing",
+            book=_name(name, words),
+            keys=_some([_key_words(key) for key in counts.missing], words),
+        )
         for name, counts in report.books.items()
         if counts.missing
     ]
 
 
-def _some(words: Sequence[str]) -> str:
-    more = len(words) - KEYS_SHOWN_MAX
-    return ", ".join(words[:KEYS_SHOWN_MAX]) + (f" and {more} more (--json lists them)" if more > 0 else "")
+def _some(said: Sequence[str], words: Words) -> str:
+    shown = words.say("import.join").join(said[:KEYS_SHOWN_MAX])
+    more = len(said) - KEYS_SHOWN_MAX
+    return shown + (words.count("import.more", more) if more > 0 else "")
 
 
-def say_faults(faults: list[Fault], *, as_json: bool, in_chinese: bool) -> None:
+def say_faults(faults: list[Fault], words: Words, *, as_json: bool) -> None:
     """Say what is wrong: lines on standard error, or a JSON document on standard output."""
     shown = faults[:FAULTS_SHOWN_MAX]
     if as_json:
@@ -185,6 +218,7 @@ def say_faults(faults: list[Fault], *, as_json: bool, in_chinese: bool) -> None:
             {
                 "file": fault.origin.file, "table": fault.origin.table, "row": fault.origin.row,
                 "column": fault.column, "cell": fault.cell or None, "what": fault.what, "mend": fault.mend,
+                "said": _say(fault, words),
             }
             for fault in shown
         ]  # fmt: skip
@@ -192,10 +226,9 @@ def say_faults(faults: list[Fault], *, as_json: bool, in_chinese: bool) -> None:
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
     for fault in shown:
-        click.echo(say_chinese(fault) if in_chinese else str(fault), err=True)
-    total = (
-        f"共 {len(faults)} 处错误，什么也没有写入"
-        if in_chinese
-        else f"{len(faults)} faults; nothing was written"
-    )
-    click.echo(total, err=True)
+        click.echo(_say(fault, words), err=True)
+    click.echo(words.count("import.faults", len(faults)), err=True)
+
+
+def _say(fault: Fault, words: Words) -> str:
+    return say_chinese(fault) if words.language == "zh" else str(fault)

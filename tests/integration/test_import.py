@@ -108,6 +108,8 @@ def run(database_url: str, key_file: Path) -> Callable[..., Result]:
 
 def run_import(url: str, key_file: Path, *words: object, **more: Any) -> Result:
     options = ["--database-url", url, "--audit-key-file", str(key_file)]
+    # The terminal of whoever runs the tests does not choose the language.
+    more.setdefault("env", {"LC_ALL": "C.UTF-8"})
     result = CliRunner().invoke(main, ["import", *options, *map(str, words)], **more)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result
@@ -328,6 +330,8 @@ def test_a_dry_run_counts_and_writes_nothing(
     assert report["written"] is False and report["tables"]["persons"]["new"] == 2
     assert count_all(database_url) == 0
     assert "nothing was written" in run(tmp_path / "books", "--dry-run").stdout
+    chinese = run(tmp_path / "books", "--dry-run", env={"LC_ALL": "zh_CN.UTF-8"}).stdout
+    assert "新增（人员）：p-1、p-2" in chinese and chinese.splitlines()[-1].startswith("这是试运行")
 
 
 def test_one_wrong_row_keeps_everything_out_and_every_fault_is_told(
@@ -352,6 +356,7 @@ def test_a_demo_takes_no_real_people(database_url: str, run: Callable[..., Resul
     write(database_url, "INSERT INTO installation VALUES (true, 'demo', '2025-01-01Z')")
     result = run(write_folder(tmp_path / "books"))
     assert result.exit_code == 1 and "demo" in result.stderr
+    assert "这是演示系统" in run(tmp_path / "books", "--lang", "zh").stderr
     assert read(database_url, "SELECT 1 FROM persons") == []
 
 
@@ -372,6 +377,8 @@ def test_a_database_without_our_tables_is_told_apart(
 ) -> None:
     result = run_import(empty_database_url, key_file, write_folder(tmp_path / "books"))
     assert result.exit_code == 1 and "kaimen db migrate" in result.stderr
+    result = run_import(empty_database_url, key_file, tmp_path / "books", "--lang", "zh")
+    assert result.exit_code == 1 and "请先运行 kaimen db migrate" in result.stderr
 
 
 def test_nobodys_data_is_in_what_is_said(
