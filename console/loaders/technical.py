@@ -39,22 +39,19 @@ def load_page(connection: Connection, reader: Reader) -> TechnicalPage:
         "causes": CAUSES_SHOWN_MAX,
         "awaited": AWAITED_SHOWN_MAX,
     }
-    found = connection.execute(sql["technical_case_ids"], values).fetchall()
+    total, cards, cuts = _load_cards(connection, reader, values)
     unseen = {
         row["household_id"]: row for row in connection.execute(sql["technical_unseen"], values).fetchall()
     }
     counts = connection.execute(sql["technical_counts"], values).fetchone()
     awaited = connection.execute(sql["technical_awaited"], values).fetchall()
     assert counts is not None
-    cards = _load_causes(connection, reader, [row["id"] for row in found])
-    sites = {f"/cases/{row['id']}": (row["site_id"], row["site"]) for row in found if row["site_id"]}
-    cuts = tuple(_load_cut(connection, site, together) for site, together in find_cuts(cards, sites))
     in_cuts = {card.url for cut in cuts for card in cut.cards}
     steps = [min(row["step"], 3) for row in unseen.values()]
     return TechnicalPage(
         cuts=cuts,
         causes=tuple(card for card in cards if card.url not in in_cuts),
-        causes_total=found[0]["total"] if found else 0,
+        causes_total=total,
         people=_load_people(connection, reader, unseen),
         people_total=len(unseen),
         step_counts=(steps.count(1), steps.count(2), steps.count(3)),
@@ -64,6 +61,23 @@ def load_page(connection: Connection, reader: Reader) -> TechnicalPage:
         awaited=tuple(_awaited(row, reader) for row in awaited),
         awaited_total=awaited[0]["total"] if awaited else 0,
     )
+
+
+def load_cuts(connection: Connection, reader: Reader) -> tuple[Cut, ...]:
+    """Return which gateways of the reader's community fell silent together, each group as one cut."""
+    values = {"community_id": reader.viewer.community_id, "causes": CAUSES_SHOWN_MAX}
+    return _load_cards(connection, reader, values)[2]
+
+
+def _load_cards(
+    connection: Connection, reader: Reader, values: Mapping[str, Any]
+) -> tuple[int, tuple[CauseCard, ...], tuple[Cut, ...]]:
+    """Return how many causes are open, the widest of them, and those of them that are probably one cut."""
+    found = connection.execute(queries("console")["technical_case_ids"], values).fetchall()
+    cards = _load_causes(connection, reader, [row["id"] for row in found])
+    sites = {f"/cases/{row['id']}": (row["site_id"], row["site"]) for row in found if row["site_id"]}
+    cuts = tuple(_load_cut(connection, site, together) for site, together in find_cuts(cards, sites))
+    return (found[0]["total"] if found else 0), cards, cuts
 
 
 def find_cuts(
@@ -85,7 +99,7 @@ def find_cuts(
 
 
 def _load_cut(connection: Connection, site: str, cards: tuple[CauseCard, ...]) -> Cut:
-    ids = [int(card.url.rpartition("/")[2]) for card in cards]
+    ids = [card.case_id for card in cards]
     counted = connection.execute(queries("console")["technical_homes"], {"ids": ids}).fetchone()
     assert counted is not None
     return Cut(site, cards[0].technical.since, counted["homes"], cards)

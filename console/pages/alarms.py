@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import Response
 
+from console.loaders import Reader
 from console.loaders import cases as loader
 from console.loaders.case_pages import load_case_view
 from console.loaders.case_rows import load_technical, row_of
+from console.loaders.technical import CUT_GATEWAYS_MIN, load_cuts
 from console.scope import Section
 from console.seat import Seat, entering, load_progress, not_here
 from console.views import case as case_views
-from console.views.case import Tab
-from kaimen.database import queries
+from console.views.case import CaseRow, Tab
+from console.views.grounds import Technical
+from console.views.technical import Cut
+from kaimen.database import Connection, queries
 
 router = APIRouter()
 CaseId = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
@@ -44,7 +49,7 @@ def alarms(
         page = case_views.AlarmsPage(
             tab=tab,
             tabs=loader.load_tabs(connection, reader),
-            rows=tuple(row_of(item, reader, technical=technical.get(item.id), tab=tab) for item in shown),
+            rows=tuple(_rows(connection, reader, tab, shown, technical)),
             selected=None if selected is None else load_case_view(connection, reader, selected, tab=tab),
             chosen=case is not None,
             more_url=f"/alarms?tab={tab.value}&after={shown[-1].id}" if more and shown else None,
@@ -52,3 +57,29 @@ def alarms(
             last_pulse_at=load_progress(connection).get("ingest"),
         )
         return seat.answer(connection, "alarms.html", page, section=Section.ALARMS, fragment=fragment)
+
+
+def _rows(
+    connection: Connection,
+    reader: Reader,
+    tab: Tab,
+    cases: Sequence[loader.LoadedCase],
+    technical: Mapping[int, Technical],
+) -> Iterator[CaseRow | Cut]:
+    """Yield a row for each case, and one for all of a cut: a hundred gateways must not bury who calls for help.
+
+    Where somebody works on cases, waits or looks back, each stands by itself.
+    """
+    cuts: tuple[Cut, ...] = ()
+    silent = sum(found.cause == "gateway" for found in technical.values())
+    if tab in (Tab.ALL, Tab.UNCLAIMED) and silent >= CUT_GATEWAYS_MIN:
+        cuts = load_cuts(connection, reader)
+    cut_of = {card.case_id: cut for cut in cuts for card in cut.cards}
+    told: set[int] = set()
+    for case in cases:
+        cut = cut_of.get(case.id)
+        if cut is None:
+            yield row_of(case, reader, technical=technical.get(case.id), tab=tab)
+        elif id(cut) not in told:
+            told.add(id(cut))
+            yield cut

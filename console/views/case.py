@@ -10,6 +10,7 @@ from console.views.evidence import EvidenceChart
 from console.views.grounds import Beside, CaseGrounds, Grounds, HouseholdLine, Incident, Technical
 from console.views.parts import Act, Contact, DayLine, Form, HouseholdName, Mark, Phrase
 from console.views.registry import TEMPLATES
+from console.views.technical import Cut
 from kaimen.vocabulary import (
     CaseState,
     Contacted,
@@ -182,7 +183,7 @@ class AlarmsPage:
 
     tab: Tab
     tabs: tuple[TabItem, ...]
-    rows: tuple[CaseRow, ...]
+    rows: tuple[CaseRow | Cut, ...]  # a cut stands where the first of its cases does, for all of them
     selected: CaseView | None = None
     chosen: bool = False
     more_url: str | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from console.views.grounds import Technical
-from console.views.parts import HouseholdName
+from console.views.parts import HouseholdName, Mark
 from console.views.registry import TEMPLATES
 from kaimen.vocabulary import Role, TaskKind
 
@@ -22,6 +22,10 @@ class CauseCard:
     holder: str | None = None
     overdue: bool = False
 
+    @property
+    def case_id(self) -> int:
+        return int(self.url.rpartition("/")[2])
+
 
 @dataclass(frozen=True, slots=True)
 class Cut:
@@ -33,8 +37,17 @@ class Cut:
     cards: tuple[CauseCard, ...]
 
     @property
+    def due_at(self) -> datetime | None:
+        """By when the first of them is to be looked at."""
+        return min((card.due_at for card in self.cards if card.due_at is not None), default=None)
+
+    @property
     def overdue(self) -> bool:
         return any(card.overdue for card in self.cards)
+
+    @property
+    def mark(self) -> Mark:
+        return Mark.UNKNOWN
 
     @property
     def mutes_help(self) -> bool:

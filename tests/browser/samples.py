@@ -32,7 +32,7 @@ from console.views.doors import DenialRow, HomeNews, PresenceView, RentalRow, Si
 from console.views.household_books import BookCard, BookDoor, BookLease, BookPerson, BooksPage, NewHomePage
 from console.views.phones import HomePhonePage, PhonePerson
 from console.views.places import PlaceRow, PlacesPage
-from console.views.technical import AwaitedDevice, CauseCard, TechnicalPage, UnseenLine
+from console.views.technical import AwaitedDevice, CauseCard, Cut, TechnicalPage, UnseenLine
 from kaimen.vocabulary import (
     CaseState,
     Contacted,
@@ -433,10 +433,14 @@ ALARMS = case_views.AlarmsPage(
     selected=wang_case(),
     watched_count=242,
 )
+CUT = Cut(
+    "文昌苑", ago(hours=1), 34,
+    tuple(CauseCard(f"2026-1121-1{n}", f"/cases/{300 + n}", TECHNICAL, ago(hours=1)) for n in range(12)),
+)  # fmt: skip
 ODD_ALARMS = case_views.AlarmsPage(
     case_views.Tab.ALL,
     TABS,
-    (LONG_ROW, PROPOSED_ROW, ZHAO_ROW, HELD_ROW, CLOSED_ROW),
+    (LONG_ROW, PROPOSED_ROW, ZHAO_ROW, HELD_ROW, CLOSED_ROW, CUT),
     selected=case_views.CaseView(
         PROPOSED_ROW, ago(days=3), 1, None, TIMELINE[2:], confirm_form=view_parts.Form()
     ),

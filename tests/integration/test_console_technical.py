@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -71,6 +72,21 @@ def test_gateways_that_fell_silent_together_are_one_cut_with_its_cases_and_its_h
     )
     assert [f"2025-1121-g{n}" in cut for n in range(4)] == [True, True, True, False]
     assert 'data-row="cause-2025-1121-g3"' in text and "5 个未结原因" in text
+
+    rows = re.findall(r'data-row="(\w+)-', world.browser("clerk").get("/alarms").text)
+    assert rows.count("cut") == 1, (
+        "on the alarm list it is one line, which the people before it are not buried by"
+    )
+    mine = world.rows(
+        "SELECT count(*) AS n FROM cases WHERE community_id = 'wenchang' AND state <> 'closed'"
+    )[0]["n"]
+    assert rows.count("case") == mine - 3
+    world.write(
+        "UPDATE cases SET holder_id = %s, state = 'owned' WHERE number LIKE '2025-1121-g%%'",
+        world.user_ids["clerk"],
+    )
+    worked = world.browser("clerk").get("/alarms?tab=working").text
+    assert 'data-row="cut-' not in worked, "who works on some sees each"
 
 
 def test_people_stand_longest_unseen_first_masked_with_owner_and_due_time(world: World) -> None:
