@@ -180,7 +180,9 @@ def import_books(
             ledger, asked = taken.ledger, taken.asked
             around = store.look_around(connection, entries, ledger, now=now)
             waiting = tuple(sorted({move.household_id for move in taken.moves}))
-            report = make_report(books, ledger, around, waiting, dry_run=dry_run)
+            report = make_report(
+                books, ledger, around, waiting=waiting, left=tuple(sorted(taken.ended)), dry_run=dry_run
+            )
             if dry_run:
                 connection.rollback()
             else:

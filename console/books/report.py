@@ -47,7 +47,8 @@ class Counts:
 class Report:
     """What an import did; ``ended`` are rows whose stored end stands although the file says nothing of it.
 
-    ``waiting`` are homes that the files would move to other hours: a second person has to agree.
+    ``waiting`` are homes that the files would move to other hours: a second person has to agree. ``left`` are homes
+    that everybody leaves: what was agreed to there ends (console/books/left.py).
     """
 
     sources: tuple[Source, ...]
@@ -55,6 +56,7 @@ class Report:
     ended: tuple[tuple[Origin, str], ...]
     not_watched: tuple[str, ...]
     waiting: tuple[str, ...]
+    left: tuple[str, ...]
     #: Titles, totals and notes around the rows.
     passed_over: tuple[Origin, ...]
     dry_run: bool
@@ -84,7 +86,13 @@ def _changed_columns(line: Line) -> tuple[str, ...]:
 
 
 def make_report(
-    books: list[Book], ledger: Ledger, around: store.Around, waiting: tuple[str, ...], *, dry_run: bool
+    books: list[Book],
+    ledger: Ledger,
+    around: store.Around,
+    *,
+    waiting: tuple[str, ...],
+    left: tuple[str, ...],
+    dry_run: bool,
 ) -> Report:
     names = {book.name for book in books}
     return Report(
@@ -93,6 +101,7 @@ def make_report(
         tuple(checks.ends_that_stand(ledger)),
         tuple(around.not_watched),
         waiting,
+        left,
         tuple(book.origin(row) for book in books for row in book.passed_over),
         dry_run,
     )
@@ -124,6 +133,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         ],
         "not_watched": list(report.not_watched),
         "waiting_for_a_second_person": list(report.waiting),
+        "everybody_left": list(report.left),
         "passed_over": [
             {"file": origin.file, "table": origin.table, "row": origin.row} for origin in report.passed_over
         ],
@@ -149,7 +159,11 @@ def format_report(report: Report, words: Words) -> str:
         )
         for origin, column in report.ended
     ]
-    for word, homes in (("not_watched", report.not_watched), ("waiting", report.waiting)):
+    for word, homes in (
+        ("left", report.left),
+        ("not_watched", report.not_watched),
+        ("waiting", report.waiting),
+    ):
         if homes:
             lines.append(words.count(f"import.{word}", len(homes), homes=_some(homes, words)))
     if report.passed_over:

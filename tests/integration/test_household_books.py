@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
+from console.cli import main
 from console.residents import handle_of
 from console.words import load_catalogue
 from edge.credentials import token_of
-from kaimen.clock import ManualClock
+from kaimen.clock import ManualClock, SystemClock, as_datetime
 from tests.integration.console_world import World, add_events, build_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
@@ -307,10 +311,15 @@ def test_without_the_key_of_the_edge_a_card_number_is_not_taken_in(world: World)
     assert not world.rows("SELECT 1 FROM credentials WHERE token LIKE '%%04AB7712%%'")
 
 
-def test_with_the_last_who_lived_there_everything_of_hers_ends_and_who_moves_in_inherits_nothing(
-    world: World,
-) -> None:
-    clerk, now = world.browser("clerk"), world.now
+STANDING = (
+    "SELECT purpose FROM consents WHERE household_id = 'h-wang' AND withdrawn_at IS NULL ORDER BY purpose"
+)
+AGREED = ["exact_times", "notify_family", "watch"]
+
+
+def lay_out_everything_of_hers(world: World) -> tuple[httpx.Client, httpx.Client]:
+    """Let her agree, be away, have hours of her own and a helper; return the browsers of her family and of herself."""
+    now = world.now
     for purpose in ("watch", "exact_times"):
         world.write(
             "INSERT INTO consents (household_id, purpose, given_by, given_at) VALUES ('h-wang', %s, '本人', %s)"
@@ -325,38 +334,74 @@ def test_with_the_last_who_lived_there_everything_of_hers_ends_and_who_moves_in_
     world.write(
         "INSERT INTO household_contacts SELECT 'h-wang', id, 'neighbour_watcher', 2, '' FROM persons WHERE id = 'p-h-li'"
     )
-    assert zh("enter.leaves_last") in clerk.get(WANG).text
+    world.write("INSERT INTO policies VALUES ('frail', 1, %s, '{}', %s)", [28_800, 57_600, 86_400], world.now)
+    world.write("UPDATE households SET policy_id = 'frail' WHERE id = 'h-wang'")
     family, resident = world.browser("family"), world.browser("resident")
     assert family.get("/family").status_code == resident.get("/resident").status_code == 200
+    return family, resident
+
+
+def assert_everything_of_hers_ended(world: World, family: httpx.Client, resident: httpx.Client) -> None:
+    assert world.rows(STANDING) == []
+    assert world.rows("SELECT role FROM household_contacts WHERE household_id = 'h-wang'") == [
+        {"role": "neighbour_watcher"}
+    ]
+    assert world.rows("SELECT 1 FROM user_households WHERE household_id = 'h-wang'") == []
+    (away,) = world.rows("SELECT to_at FROM absences WHERE household_id = 'h-wang'")
+    assert away["to_at"] <= as_datetime(SystemClock().now_ms()), "nobody who moves in is away"
+    assert world.rows("SELECT policy_id FROM households WHERE id = 'h-wang'") == [{"policy_id": "mandated"}]
+    assert resident.get("/resident").status_code != 200, "her sign-in ended"
+    assert "h-wang" not in family.get("/family").text
+    # Of her third day a person decides; nobody goes to the door of an empty home for a new crossing.
+    (case,) = world.rows("SELECT state, proposal FROM cases WHERE id = %s", world.case_ids["wang"])
+    assert case["state"] == "closed" or case["proposal"] is not None
+
+
+def test_with_the_last_who_lived_there_everything_of_hers_ends_and_who_moves_in_inherits_nothing(
+    world: World,
+) -> None:
+    clerk = world.browser("clerk")
+    family, resident = lay_out_everything_of_hers(world)
+    assert zh("enter.leaves_last") in clerk.get(WANG).text
     other = hidden(clerk, WANG, f"{WANG}/people", "id")
     assert world.post(clerk, f"{WANG}/people", id=other, name="王建国").status_code == 303
     # While somebody of the home stays, what they agreed to stands.
     assert zh("enter.leaves_last") not in clerk.get(WANG).text
     assert world.post(clerk, f"{WANG}/people/{other}/leave").status_code == 303
-    standing = (
-        "SELECT purpose FROM consents WHERE household_id = 'h-wang' AND withdrawn_at IS NULL ORDER BY purpose"
-    )
-    assert [row["purpose"] for row in world.rows(standing)] == ["exact_times", "notify_family", "watch"]
+    assert [row["purpose"] for row in world.rows(STANDING)] == AGREED
 
     assert world.post(clerk, f"{WANG}/people/p-h-wang/leave").status_code == 303
-    assert world.rows(standing) == []
-    assert world.rows("SELECT role FROM household_contacts WHERE household_id = 'h-wang'") == [
-        {"role": "neighbour_watcher"}
-    ]
-    assert world.rows("SELECT 1 FROM user_households WHERE household_id = 'h-wang'") == []
-    assert world.rows("SELECT to_at FROM absences WHERE household_id = 'h-wang'") == [{"to_at": now}]
-    assert resident.get("/resident").status_code != 200, "her sign-in ended"
-    assert "h-wang" not in family.get("/family").text
+    assert_everything_of_hers_ended(world, family, resident)
+    assert world.rows("SELECT to_at FROM absences WHERE household_id = 'h-wang'") == [{"to_at": world.now}]
     (left,) = world.rows(
         "SELECT detail FROM audit_entries WHERE action = 'resident_left' ORDER BY id DESC LIMIT 1"
     )
-    assert left["detail"]["ended"] == ["exact_times", "notify_family", "watch"]
-    # Of her third day a person decides; nobody goes to the door of an empty home for a new crossing.
-    (case,) = world.rows("SELECT state, proposal FROM cases WHERE id = %s", world.case_ids["wang"])
-    assert case["state"] == "closed" or case["proposal"] is not None
+    assert left["detail"]["ended"] == AGREED
     # Who moves in is asked anew.
     page = clerk.get(WANG).text
     assert zh("enter.missing.resident") in page and zh("enter.missing.consent") in page
+
+
+@pytest.mark.parametrize("moves", ["-", "h-sun"], ids=["to nowhere", "to another home"])
+def test_an_import_that_moves_the_last_one_out_ends_what_the_form_ends_and_its_dry_run_says_so(
+    world: World, tmp_path: Path, moves: str
+) -> None:
+    family, resident = lay_out_everything_of_hers(world)
+    persons = tmp_path / "人员.csv"
+    persons.write_text(f"编号,住户编号,人员类型\np-h-wang,{moves},住户\n", encoding="utf-8")
+    run = ["import", "--database-url", world.url, "--lang", "zh", str(persons)]
+    tried = CliRunner().invoke(main, [*run, "--dry-run"])
+    assert "1 户的人全部搬出，看护和各项同意、家属登录、外出报备等随之终止：h-wang" in tried.stdout
+    assert [row["purpose"] for row in world.rows(STANDING)] == AGREED, "a dry run ends nothing"
+    assert world.rows("SELECT policy_id FROM households WHERE id = 'h-wang'") == [{"policy_id": "frail"}]
+
+    done = CliRunner().invoke(main, [*run, "--json"])
+    assert done.exit_code == 0 and json.loads(done.stdout)["everybody_left"] == ["h-wang"]
+    assert_everything_of_hers_ended(world, family, resident)
+    withdrawn = world.rows("SELECT detail FROM audit_entries WHERE action = 'consent_withdrawn' ORDER BY id")
+    assert [row["detail"] for row in withdrawn] == [
+        {"consent": purpose, "because": "everybody left"} for purpose in AGREED
+    ]
 
 
 def test_openings_from_before_the_watch_are_nobodys_to_see_on_the_homes_page(world: World) -> None:

@@ -27,7 +27,7 @@ def report(*, dry_run: bool) -> Report:
     )
     return Report(
         (), {"persons": persons, "consents": Counts(0, 0, 1, (), 0, (), ())},
-        ((CONSENTS, "withdrawn_at"),), ("h-1201",), ("h-1202", "h-1203"), (Origin("花园.xlsx", "persons", 1),), dry_run,
+        ((CONSENTS, "withdrawn_at"),), ("h-1201",), ("h-1202", "h-1203"), ("h-1204",), (Origin("花园.xlsx", "persons", 1),), dry_run,
     )  # fmt: skip
 
 
@@ -40,6 +40,7 @@ CHINESE = """\
 “人员”表另有 2 行更改
 系统里有、文件里没有，保持原样（人员）：p-8
 consents.csv 第 4 行（撤回时间）：系统里已经终止，仍按终止处理
+1 户的人全部搬出，看护和各项同意、家属登录、外出报备等随之终止：h-1204
 1 户已同意看护，但没有看护：没有填关爱起始时间，或现在没有入户门：h-1201
 2 户的关爱时限先不变，要等另一人在“待第二人确认”页同意：h-1202、h-1203
 当作标题、合计或备注，没有读入：花园.xlsx “人员”表 第 1 行
@@ -53,6 +54,7 @@ new, persons: p-1
 and 2 more rows of persons change
 in the database and not in the files, left as they are, persons: p-8
 consents.csv:4:withdrawn_at: ended in the database, and stays so
+1 home is left by everybody: the watch, all agreements, relatives' sign-in and absences end: h-1204
 1 household consents to the watch and is not watched: no watched_from, or no dwelling door now: h-1201
 2 households keep their hours until a second person agrees on the page Waits for a second person: h-1202, h-1203
 passed over as titles, totals or notes: 花园.xlsx#persons:1
