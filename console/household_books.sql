@@ -5,6 +5,10 @@
 SELECT h.id, h.site_id, h.label, h.building, h.unit, h.floor, h.room, h.grid, h.tenure, h.policy_id, h.watched_from
 FROM households h WHERE h.id = %(household_id)s
 
+-- name: labelled
+-- the home of a label, as far as this reader sees
+SELECT id FROM households WHERE site_id = %(site_id)s AND label = %(label)s
+
 -- name: sites
 -- where a home of this community can stand
 SELECT id, name FROM sites WHERE community_id = %(community_id)s ORDER BY name, id

@@ -174,7 +174,8 @@ def _households(ledger: Ledger) -> Iterator[Fault]:
     for lines in by_label.values():
         for line in lines:
             if len(lines) > 1 and line.origin is not None:
-                what = "is the label of another household of this site"
+                other = next(one.row["id"] for one in lines if one is not line)
+                what = f"is the label of household {other} of this site"
                 yield Fault(
                     line.origin, "label", what, "give each household its own label, or use the stored id"
                 )

@@ -41,8 +41,8 @@ _SAID: Mapping[str, str] = {
         "住户卡和家属卡必须填写",
     "leave one of them away":
         "请只留一个",
-    "is the label of another household of this site":
-        "是这个小区另一户的门牌",
+    "is the label of household {} of this site":
+        "是这个小区另一户（{}）的门牌",
     "correct one of the two times":
         "请改正两个时间中的一个",
     "give it the role shared for both, or end one window with to_at":

@@ -25,6 +25,14 @@ def load_sites(connection: Connection, seat: Seat) -> tuple[Choice, ...]:
     return tuple(Choice(row["id"], row["name"]) for row in rows)
 
 
+def find_labelled(connection: Connection, form: Form, *, site_id: str, label: str) -> str:
+    """Return the home that has a label a form was refused for; empty where it was refused for anything else."""
+    if form.errors.get("label") != "label_taken":
+        return ""
+    row = connection.execute(SQL["labelled"], {"site_id": site_id, "label": label}).fetchone()
+    return row["id"] if row else ""
+
+
 def load_books(
     connection: Connection, seat: Seat, home: LoadedHousehold, *, part: str = "", form: Form | None = None
 ) -> BooksPage:
@@ -93,6 +101,9 @@ def load_books(
         new_lease_id=new_id("l"),
         exchange=typed("exchange"),
         others=_choices(connection, "neighbours_devices", values),
+        same_label=find_labelled(
+            connection, changed, site_id=row["site_id"], label=changed.values.get("label", "")
+        ),
     )
 
 

@@ -29,7 +29,7 @@ from console.books.forms import (
 from console.books.store import forget_contact
 from console.books.taking import take_in
 from console.books.template import make_template
-from console.loaders.household_books import SQL, load_books, load_sites
+from console.loaders.household_books import SQL, find_labelled, load_books, load_sites
 from console.pages.household import Guard, HouseholdId, load_one
 from console.scope import Section
 from console.seat import CheckedForm, Seat, not_here
@@ -66,9 +66,15 @@ def books_template(seat: Guard) -> Response:
 
 
 def _show_new(
-    connection: Connection, seat: Seat, home_id: str, form: FormView, *, status: int = 200
+    connection: Connection,
+    seat: Seat,
+    home_id: str,
+    form: FormView,
+    *,
+    same_label: str = "",
+    status: int = 200,
 ) -> Response:
-    page = NewHomePage(home_id, load_sites(connection, seat), form)
+    page = NewHomePage(home_id, load_sites(connection, seat), form, same_label)
     return seat.answer(
         connection, "household_new.html", page, section=Section.HOUSEHOLDS, status=status,
         path="/households/new", live=False,
@@ -110,7 +116,8 @@ def add_home(
     except FormRefusedError as refusal:
         with seat.transaction() as connection:
             form = FormView(typed, refusal.errors)
-            return _show_new(connection, seat, id_ or new_id("h"), form, status=422)
+            known_as = find_labelled(connection, form, site_id=chosen, label=said["label"])
+            return _show_new(connection, seat, id_ or new_id("h"), form, same_label=known_as, status=422)
     return seat.go(f"/households/{id_}/books", "notice.household_registered")
 
 

@@ -12,11 +12,15 @@ from console.views.registry import TEMPLATES
 
 @dataclass(frozen=True, slots=True)
 class NewHomePage:
-    """``id`` is the home's own from the first look at the form on: sent twice, it is one home."""
+    """``id`` is the home's own from the first look at the form on: sent twice, it is one home.
+
+    ``same_label`` is the home that has the label already, empty where none has.
+    """
 
     id: str
     sites: tuple[Choice, ...]
     form: Form
+    same_label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class BooksPage:
     """One home's books; ``missing`` are the steps without which nobody watches it, in the order in which they are done.
 
     ``then`` are those that follow where the home wants them. ``stored`` is what stands now in fields that somebody else
-    changed meanwhile.
+    changed meanwhile, ``same_label`` another home that has the label that was typed.
     """
 
     household: HouseholdName
@@ -103,6 +107,7 @@ class BooksPage:
     new_lease: Form = field(default_factory=Form)
     new_lease_id: str = ""
     others: tuple[Choice, ...] = ()  # devices at other homes' own doors
+    same_label: str = ""
 
 
 TEMPLATES["household_new.html"] = (NewHomePage, "/households/new")

@@ -78,6 +78,32 @@ def test_a_home_is_registered_with_who_lives_there_and_is_led_to_what_is_missing
     assert taken.status_code == 422 and "error-label" in taken.text
 
 
+def test_a_label_that_another_home_has_leads_to_that_home(world: World) -> None:
+    clerk = world.browser("clerk")
+    leads = f'<a href="{WANG}">{zh("enter.same_label")}</a>'
+    # The label that nobody typed is made of building, unit and room: 3-1-1201 is hers.
+    place = {"building": "3", "unit": "1", "floor": "12", "room": "1201"}
+    fresh = hidden(clerk, "/households/new", "/households/new", "id")
+    refused = world.post(clerk, "/households/new", **NEW | place | {"id": fresh})
+    assert refused.status_code == 422 and zh("error.label_taken") in refused.text and leads in refused.text
+    sun = "/households/h-sun/books"
+    mark = hidden(clerk, sun, f"{sun}/home", "mark")
+    moved = world.post(clerk, f"{sun}/home", **place, label="3-1-1201", tenure="owner", mark=mark)
+    assert moved.status_code == 422 and leads in moved.text
+    # Another thing that is wrong leads nowhere, and another community's home of the same label is no obstacle.
+    for page in (
+        world.post(clerk, "/households/new", **NEW | {"id": fresh, "floor": "x"}),
+        world.post(clerk, f"{sun}/home", **place | {"floor": "x"}, label="3-1-1201", mark=mark),
+    ):
+        assert page.status_code == 422 and zh("enter.same_label") not in page.text
+    there = world.browser("clerk-b")
+    taken = world.post(
+        there, "/households/new", **NEW | place | {"id": "h-b", "unit": "2", "label": "3-1-1201"}
+    )
+    assert taken.status_code == 422 and 'href="/households/h-other/books"' in taken.text, "its own home"
+    assert leads not in taken.text
+
+
 def test_somebody_moves_in_is_corrected_and_moves_out(world: World) -> None:
     clerk = world.browser("clerk")
     id_ = hidden(clerk, WANG, f"{WANG}/people", "id")

@@ -556,7 +556,7 @@ WRONG_ROWS: list[tuple[str, str, list[str], str, str]] = [
      "6:supervision_s", "heartbeat_s"),
     ("no heartbeat", "devices", [*DEVICES, "d-1,site,contact,,,edge,0,180"], "6:heartbeat_s", "range"),
     ("a motion sensor as door", "household_doors", [*DOORS, "h-1202,m-1201,dwelling,,"], "5:device_id", "door"),
-    ("a label twice", "households", [*HOMES, "h-3,site,3-1-1201,3,1,1,1,,,,"], "4:label", "label"),
+    ("a label twice", "households", [*HOMES, "h-3,site,3-1-1201,3,1,1,1,,,,"], "4:label", "household h-1201"),
     ("a row twice", "households", [*HOMES, HOMES[1]], "4:id", "row 2"),
     ("a door that ends before it begins", "household_doors",
      [DOORS[0], "h-1201,z-1201,dwelling,2025-02-01T00:00Z,2025-01-01T00:00Z"], "2:to_at", "from_at"),
