@@ -383,7 +383,8 @@ document.addEventListener("submit", (event) => {
   if (form.method !== "post") return;
   if (form.dataset.sent) { event.preventDefault(); return; }
   const isOld = performance.now() - startedAt > FRESH_MS;
-  const doubtful = lostSince !== null || (form.dataset.touched && (!stream || isOld));
+  // A line may stand for minutes over a network that takes nothing new.
+  const doubtful = lostSince !== null || oldSince !== null || (form.dataset.touched && (!stream || isOld));
   if (doubtful && !form.dataset.reached) { event.preventDefault(); sendOnceTaken(form, event.submitter); return; }
   delete form.dataset.reached;
   form.dataset.sent = "yes";

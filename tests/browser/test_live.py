@@ -297,13 +297,18 @@ def test_a_half_written_form_is_never_swapped_away(desk: Page, street: Street) -
     assert desk.input_value("#draft") == "她女儿"
 
 
+@pytest.mark.parametrize("broken", [True, False], ids=["line broken", "line stands"])
 def test_a_form_that_would_reach_nobody_stays_with_what_was_written_until_it_does(
-    desk: Page, street: Street
+    desk: Page, street: Street, broken: bool
 ) -> None:
     sent: list[str] = []
     desk.on("request", lambda one: sent.append(one.url) if one.method == "POST" else None)
+    desk.mouse.move(5, 5)
     street.fails = True
-    street.break_line()
+    if broken:
+        street.break_line()
+    else:
+        street.show(NEW_ROW, *samples.ALARMS.rows)
     desk.wait_for_selector("body.is-stale")
     desk.click("form[action='/sign-out'] button")
     desk.wait_for_selector("form [data-unsent]:has-text('没有发出')")
