@@ -262,6 +262,12 @@ class Words:
             return self.say("place.unit", building=parts[0], unit=parts[1])
         return self.say("place.full", building=parts[0], unit=parts[1], room=parts[2])
 
+    def zone_name(self, zone: str) -> str:
+        """A time zone by its best known place; one without a word by its own name."""
+        return (
+            self.named("zone", zone.replace("/", "_")) if self.has(f"zone.{zone.replace('/', '_')}") else zone
+        )
+
     def number(self, value: int | float) -> str:
         return f"{value:,}"
 

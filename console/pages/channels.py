@@ -191,8 +191,12 @@ LinkedDesk = Annotated[Desk, Depends(linked_desk)]
 
 
 def _page(
-    connection: Connection, desk: Desk, form: view_parts.Form | None = None
+    connection: Connection,
+    desk: Desk,
+    form: view_parts.Form | None = None,
+    refused: tuple[int, view_parts.Form] | None = None,
 ) -> channels_views.MyChannelsPage:
+    """Make the page; ``form`` is the refused one of a new address, ``refused`` that of one there is."""
     book = book_of(desk.services)
     rows = connection.execute(_SQL["addresses_of"], desk.owner.columns()).fetchall()
     names = [row["channel"] for row in connection.execute(_OUTBOX["open_channels"]) if row["personal"]]
@@ -202,11 +206,15 @@ def _page(
         wall = desk.services.wall_now()
         code = binding.make_code(connection, desk.owner, "scene", wall=wall, made_by=desk.owner.recipient)
         scan = make_scan(desk.services, code)
-    shown = tuple(_address_row(book, row) for row in rows)
+    shown = tuple(
+        _address_row(book, row, refused[1] if refused and refused[0] == row["id"] else None) for row in rows
+    )
     return channels_views.MyChannelsPage(desk.base, shown, typed, form or view_parts.Form(), code, scan)
 
 
-def _address_row(book: AddressBook, row: Mapping[str, Any]) -> channels_views.AddressRow:
+def _address_row(
+    book: AddressBook, row: Mapping[str, Any], refused: view_parts.Form | None
+) -> channels_views.AddressRow:
     try:
         masked = mask_address(book.open(row["channel"], row["address"]))
     except AddressKeyError:
@@ -220,7 +228,8 @@ def _address_row(book: AddressBook, row: Mapping[str, Any]) -> channels_views.Ad
     }
     return channels_views.AddressRow(
         row["id"], row["channel"], masked, row["confirmed_at"] is not None, row["added_by"] == "import",
-        view_parts.Form(values), row["digest"],
+        view_parts.Form({**values, **refused.values}, refused.errors) if refused else view_parts.Form(values),
+        row["digest"],
     )  # fmt: skip
 
 
@@ -267,17 +276,21 @@ def _add(connection: Connection, desk: Desk, channel: str, address: str) -> None
         connection, book_of(desk.services), desk.owner, channel, address, now=desk.now, added_by="self",
         is_proven=False,
     )  # fmt: skip
+    _send_code(connection, desk, address_id, channel)
+    if is_new:
+        desk.note(connection, "address_added", address_id, channel)
+
+
+def _send_code(connection: Connection, desk: Desk, address_id: int, channel: str) -> None:
     code = binding.make_code(
         connection, desk.owner, "proof", wall=desk.services.wall_now(), made_by=desk.owner.recipient,
         channel_id=address_id,
     )  # fmt: skip
     binding.send_own(connection, desk.owner, address_id, channel, "proof", now=desk.now, number=code)
-    if is_new:
-        desk.note(connection, "address_added", address_id, channel)
 
 
 def change(desk: Desk, address_id: int, act: str, form: Mapping[str, str]) -> Response:
-    """Prove, prefer, test or end one of one's own addresses."""
+    """Prove, prefer, test or end one of one's own addresses, or have its code sent once more."""
     with desk.transaction() as connection:
         args = {"id": address_id, **desk.owner.columns()}
         row = connection.execute(_SQL["address_by_id"], args).fetchone()
@@ -287,14 +300,16 @@ def change(desk: Desk, address_id: int, act: str, form: Mapping[str, str]) -> Re
             with connection.transaction():
                 _ACTS[act](connection, desk, row, form)
         except BindingError as error:
-            refused = view_parts.Form({}, {error.field: error.word})
+            # What was typed of her wishes stays; a code is typed anew.
+            typed = {} if act == "prove" else {name: form.get(name, "") for name in _WISHES}
+            refused = view_parts.Form(typed, {error.field: error.word})
             # Outside of the savepoint: a wrong guess has to be counted.
             if act == "prove":
                 binding.prove(
                     connection, desk.owner, address_id, "", now=desk.now, wall=desk.services.wall_now()
                 )
-            return desk.answer(connection, _page(connection, desk, refused), 422)
-    return desk.go(f"notice.address_{act}")
+            return desk.answer(connection, _page(connection, desk, refused=(address_id, refused)), 422)
+    return desk.go("notice.code_sent" if act == "code" else f"notice.address_{act}")
 
 
 def _prove(connection: Connection, desk: Desk, row: Mapping[str, Any], form: Mapping[str, str]) -> None:
@@ -302,6 +317,13 @@ def _prove(connection: Connection, desk: Desk, row: Mapping[str, Any], form: Map
     if not binding.prove(connection, desk.owner, row["id"], form.get("proof", ""), now=desk.now, wall=wall):
         raise BindingError("proof", "wrong_code")
     desk.note(connection, "address_confirmed", row["id"], row["channel"])
+
+
+def _code(connection: Connection, desk: Desk, row: Mapping[str, Any], _form: Mapping[str, str]) -> None:
+    """Send a code to an address that waits for one: the office entered it, or the last one is too old."""
+    if row["confirmed_at"] is not None:
+        raise not_here()
+    _send_code(connection, desk, row["id"], row["channel"])
 
 
 def _prefer(connection: Connection, desk: Desk, row: Mapping[str, Any], form: Mapping[str, str]) -> None:
@@ -323,7 +345,8 @@ def _end(connection: Connection, desk: Desk, row: Mapping[str, Any], _form: Mapp
     desk.note(connection, "address_ended", row["id"], row["channel"])
 
 
-_ACTS = {"prove": _prove, "prefer": _prefer, "test": _test, "end": _end}
+_WISHES = ("position", "language", "quiet_from", "quiet_until", "zone")
+_ACTS = {"prove": _prove, "code": _code, "prefer": _prefer, "test": _test, "end": _end}
 
 
 def _form(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -97,6 +98,7 @@ def answer(
         absence_id=absence["id"] if absence else None,
         away_from=absence["from_at"] if absence else None,
         away_until=absence["to_at"] if absence else None,
+        away_by=_declared_by(connection, seat, absence) if absence else "",
         duty_line=load_duty_line(connection, household_id=row["id"]),
         worker=has_it["name"] if has_it else None,
         has_code=connection.execute(_SQL["code_stands"], values).fetchone() is not None,
@@ -107,6 +109,15 @@ def answer(
         connection, "resident.html", page, section=Section.RESIDENT, fragment=fragment, status=status,
         path="/resident",
     )  # fmt: skip
+
+
+def _declared_by(connection: Connection, seat: Seat, absence: Mapping[str, Any]) -> str:
+    """Return who declared an absence that she did not declare herself: a relative by name, staff as staff."""
+    name = str(absence["declared_by"])
+    if name in (seat.viewer.display_name, "resident"):
+        return ""
+    rows = connection.execute(_SQL["relatives"], {"household_id": home_of(seat.viewer)}).fetchall()
+    return name if any(row["display_name"] == name for row in rows) else "staff"
 
 
 @router.post("/resident/well", dependencies=[CheckedForm])
@@ -285,16 +296,26 @@ def export(seat: Guard) -> Response:
 @router.post("/resident/ask-deletion", dependencies=[CheckedForm])
 def ask_deletion(seat: Guard) -> Response:
     """The desk calls her and does it with her: a deletion is not made by whoever has her telephone."""
+    return _ask_desk(seat, "delete", "deletion_asked")
+
+
+@router.post("/resident/ask-correction", dependencies=[CheckedForm])
+def ask_correction(seat: Guard) -> Response:
+    """The desk calls her and corrects what is wrong: her number, her people, what was written about her."""
+    return _ask_desk(seat, "correct", "correction_asked")
+
+
+def _ask_desk(seat: Seat, said: str, action: str) -> Response:
     with seat.transaction() as connection:
         home = connection.execute(_SQL["home"], {"household_id": home_of(seat.viewer)}).fetchone()
         if home is None:
             raise not_here()
         residents.ask_desk(
-            connection, community_id=home["community_id"], kind="call_back", household_id=home["id"], said="delete",
+            connection, community_id=home["community_id"], kind="call_back", household_id=home["id"], said=said,
             now=seat.now,
         )  # fmt: skip
-        _note(connection, seat, "deletion_asked", "rights")
-    return seat.go("/resident/consents", "notice.deletion_asked")
+        _note(connection, seat, action, "rights")
+    return seat.go("/resident/consents", f"notice.{action}")
 
 
 # --- Who looked --------------------------------------------------------------------------------------------------

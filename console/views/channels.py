@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from console.views.parts import DutyLine, Form, HouseholdName
 
 
+#: Where families of elders in China live, by their usual zone.
+ZONES = (
+    "Asia/Shanghai", "Asia/Tokyo", "Asia/Singapore", "Asia/Dubai", "Europe/London", "Europe/Berlin", "America/New_York",
+    "America/Chicago", "America/Vancouver", "America/Los_Angeles", "Australia/Sydney", "Pacific/Auckland",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelRow:
     """How one channel has fared; instants are wall time. ``state``: ok, refused, paused, never, gone."""
@@ -63,6 +70,12 @@ class AddressRow:
     imported: bool
     form: Form
     digest: bool = False
+
+    @property
+    def zones(self) -> tuple[str, ...]:
+        """The zones to choose from: those of most families, and her own where it is none of them."""
+        own = self.form.values.get("zone", "")
+        return ZONES if own in ZONES or not own else (*ZONES, own)
 
 
 @dataclass(frozen=True, slots=True)

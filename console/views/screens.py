@@ -106,6 +106,7 @@ class ResidentPage:
     absence_id: int | None = None
     away_from: datetime | None = None
     away_until: datetime | None = None
+    away_by: str = ""  # a relative's name, or staff; empty: she herself
     has_code: bool = False
     worker: str | None = None  # who has the call for help
     duty_line: DutyLine | None = None

@@ -162,7 +162,7 @@ def kiosk(step: screens_views.KioskStep, **errors: str) -> Callable[[], object]:
 def away() -> screens_views.ResidentPage:
     return screens_views.ResidentPage(
         "3-1-1201", family_views.FamilyState.AWAY, EvidenceKind.OPENING, NOW - 40 * HOUR, None, True, None, 7,
-        NOW - 20 * HOUR, NOW + 90 * HOUR,
+        NOW - 20 * HOUR, NOW + 90 * HOUR, "王小明",
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ from console.app import create_app
 from console.audit import chain as audit
 from console.binding import Owner
 from console.inbound import check_wechat
+from console.words import load_catalogue
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from kaimen.settings import ConsoleSettings
@@ -117,9 +118,17 @@ def test_five_wrong_guesses_end_a_code(ways: Ways) -> None:
     address_id = ways.own()[0]["id"]
     for guess in range(5):
         wrong = f"{(int(code[0]) + 1 + guess) % 10**6:06d}"
-        assert ways.world.post(daughter, f"/my/channels/{address_id}/prove", proof=wrong).status_code == 422
+        refused = ways.world.post(daughter, f"/my/channels/{address_id}/prove", proof=wrong)
+        assert refused.status_code == 422 and load_catalogue("zh")["error.wrong_code"][0] in refused.text
     assert ways.world.post(daughter, f"/my/channels/{address_id}/prove", proof=code[0]).status_code == 422
     assert ways.own()[0]["confirmed_at"] is None
+    assert f"/my/channels/{address_id}/code" in daughter.get("/my/channels").text
+    assert ways.world.post(daughter, f"/my/channels/{address_id}/code").status_code == 303
+    ways.send()
+    (again,) = re.findall(r"\b\d{6}\b", ways.said())[-1:]
+    assert ways.world.post(daughter, f"/my/channels/{address_id}/prove", proof=again).status_code == 303
+    assert ways.own()[0]["confirmed_at"] is not None
+    assert ways.world.post(daughter, f"/my/channels/{address_id}/code").status_code == 404, "it is hers"
 
 
 @pytest.mark.parametrize(
@@ -164,11 +173,23 @@ def test_she_sets_her_hours_tests_and_takes_it_back(ways: Ways) -> None:
         True,
         2,
     )
+    assert 'value="America/Toronto" selected' in daughter.get("/my/channels").text, (
+        "though it is none of the usual"
+    )
     for wrong in ({"zone": "Mars"}, {"quiet_from": "22:00"}, {"position": "0"}, {"language": "xx"}):
-        assert ways.world.post(daughter, f"/my/channels/{address_id}/prefer", **wrong).status_code == 422
+        refused = ways.world.post(daughter, f"/my/channels/{address_id}/prefer", **wrong)
+        assert (
+            refused.status_code == 422 and 'id="error-' in refused.text and "<details open>" in refused.text
+        )
+    assert (
+        'value="22:00"'
+        in ways.world.post(daughter, f"/my/channels/{address_id}/prefer", quiet_from="22:00").text
+    )
     for _ in range(4):
         assert ways.world.post(daughter, f"/my/channels/{address_id}/test").status_code == 303
-    assert ways.world.post(daughter, f"/my/channels/{address_id}/test").status_code == 422, "five an hour"
+    refused = ways.world.post(daughter, f"/my/channels/{address_id}/test")
+    assert refused.status_code == 422, "five an hour"
+    assert load_catalogue("zh")["error.too_many_attempts"][0] in refused.text
     assert ways.world.post(daughter, f"/my/channels/{address_id}/end").status_code == 303
     ended = ways.own()[0]
     assert ended["ended_at"] is not None and bytes(ended["address"]) == b"\x00", "what is removed is gone"

@@ -140,6 +140,7 @@ FORMS = {
     "/resident/relatives/1/unblock": {},
     "/resident/export": {},
     "/resident/ask-deletion": {},
+    "/resident/ask-correction": {},
 }
 
 
@@ -198,8 +199,22 @@ def test_she_declares_and_ends_her_absence_and_nobody_elses(world: World) -> Non
     (absence,) = world.rows("SELECT id FROM absences WHERE household_id = 'h-wang'")
     path = f"/resident/away/{absence['id']}/end"
     assert world.post(world.browser("resident-b"), path).status_code == 404
+    assert "报备的人" not in client.get("/resident").text
     assert world.post(client, path).status_code == 303
     assert world.post(client, path).status_code == 404
+
+
+@pytest.mark.one_store
+@pytest.mark.parametrize(("who", "by"), [("family", "family display"), ("clerk", "物业或社区")])
+def test_she_reads_who_declared_her_away_and_ends_what_has_begun(world: World, who: str, by: str) -> None:
+    until = f"{world.now + timedelta(days=3, hours=8):%Y-%m-%dT%H:%M}"
+    path = "/family/h-wang/away" if who == "family" else "/households/h-wang/absences"
+    assert world.post(world.browser(who), path, reason="travel", to=until).status_code == 303
+    page = world.browser("resident").get("/resident").text
+    assert f"报备的人：{by}" in page and "clerk display" not in page
+    # What has begun is ended, though the detector has not heard of it yet.
+    assert "我回来了" in page and "我不去了" not in page
+    assert "妈妈回来了" in world.browser("family").get("/family").text
 
 
 def test_a_lost_card_counts_no_more_until_the_desk_has_it_back(world: World) -> None:

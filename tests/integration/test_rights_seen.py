@@ -267,7 +267,9 @@ def test_the_desk_deletes_with_its_certificate_and_the_resident_takes_her_copy(w
     own = world.post(resident, "/resident/export")
     assert own.headers["content-type"] == "application/zip"
     assert world.post(resident, "/resident/ask-deletion").status_code == 303
-    assert "想删除个人信息" in clerk.get("/desk-notes").text
+    assert world.post(resident, "/resident/ask-correction").status_code == 303
+    notes = clerk.get("/desk-notes").text
+    assert "想删除个人信息" in notes and "想更正个人信息" in notes
     # Who looked has the new acts, for the desk and for herself.
     assert "导出个人信息" in clerk.get("/looked?household=h-sun").text
     world.post(clerk, "/households/h-wang/rights/p-h-wang/export")

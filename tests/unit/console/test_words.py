@@ -25,6 +25,7 @@ from console.views import case as case_views
 from console.views import evidence as evidence_views
 from console.views import morning as morning_views
 from console.views import parts as view_parts
+from console.views.channels import ZONES
 from console.views.family import FamilyState
 from console.views.parts import Phrase
 from console.words import LANGUAGES, Words, load_catalogue, load_words
@@ -55,6 +56,8 @@ ERROR_PAGES = ["upgraded", "400", "401", "403", "404", "405", "409", "413", "414
 BUILT: dict[str, list[str]] = {
     "mark": [mark.value for mark in view_parts.Mark],
     "street.count": [mark.value for mark in view_parts.Mark],
+    "giver": ["staff"],
+    "zone": [zone.replace("/", "_") for zone in ZONES],
     "presumed": [value.value for value in view_parts.Presumed],
     "presumed.by": ["direction", "activity_after", "no_direction", "not_judged"],
     "cause_name": [cause.value for cause in CaseCause],
@@ -193,7 +196,7 @@ BUILT: dict[str, list[str]] = {
     "card": ["resident", "family", "visitor"],
     "pass_lasts": list(PASS_LASTS),
     "desk_notes": ["card_lost", "call_back"],
-    "desk_notes.said": ["well", "away"],
+    "desk_notes.said": ["well", "away", "delete", "correct"],
     "desk_notes.result": list(RESULTS),
     "kiosk": ["well", "away"],
     "kiosk_days": list(AWAY_DAYS),
