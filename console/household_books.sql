@@ -19,6 +19,15 @@ SELECT p.id, p.household_id, p.relation, p.category, p.birth_year, p.hard_of_hea
 FROM persons p LEFT JOIN person_identities i ON i.person_id = p.id
 WHERE p.household_id = %(household_id)s AND p.relation = 'resident' ORDER BY p.birth_year NULLS LAST, p.id
 
+-- name: changed_since
+-- whether somebody left a home since an instant, or a file changed it: who lives there may be somebody else
+SELECT 1 WHERE EXISTS (
+  SELECT 1 FROM audit_entries
+  WHERE object_kind = 'household' AND object_id = %(household_id)s AND action = 'resident_left' AND at >= %(since)s)
+OR EXISTS (
+  SELECT 1 FROM audit_entries
+  WHERE action = 'imported' AND detail->'households' ? %(household_id)s AND at >= %(since)s)
+
 -- name: contacts
 -- whom to ask about a home, in order
 SELECT k.household_id, k.person_id, k.role, k.position, k.relation_words, k.available_from, k.available_until, k.answer_within_s,

@@ -7,6 +7,7 @@ from console.loaders import Reader
 from console.loaders.case_rows import load_technical, next_step, row_of
 from console.loaders.cases import LoadedCase, load_beside
 from console.loaders.contacts import load_contacts
+from console.loaders.household_books import load_still_there
 from console.loaders.households import load_households
 from console.loaders.tasks import load_word, task_view
 from console.loaders.timeline import load_timeline
@@ -66,6 +67,7 @@ def load_case_view(
         hand_over_roles=tuple(role.value for role in HAND_OVER_ROLES),
         confirm_form=form_for(Act.CONFIRM_CLOSING) if proposes else None,
         reveal_purposes=_reveal_purposes(viewer, case),
+        still_there=load_still_there(connection, reader, case) if full else (),
     )
 
 

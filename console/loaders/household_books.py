@@ -8,13 +8,16 @@ from zoneinfo import ZoneInfo
 
 from console.books.forms import mark_of, new_id
 from console.books.rows import BOOKS
+from console.loaders import Reader
+from console.loaders.cases import LoadedCase
 from console.loaders.households import LoadedHousehold
 from console.residents import handle_of
-from console.scope import mask_name, mask_phone
+from console.scope import Section, mask_name, mask_phone, may_enter
 from console.seat import Seat
 from console.views.household_books import BookCard, BookDoor, BookLease, BookPerson, BooksPage
 from console.views.parts import Choice, Form
 from kaimen.database import Connection, queries
+from kaimen.vocabulary import CaseState, Outcome
 
 SQL = queries("console", "household_books.sql")
 
@@ -31,6 +34,26 @@ def find_labelled(connection: Connection, form: Form, *, site_id: str, label: st
         return ""
     row = connection.execute(SQL["labelled"], {"site_id": site_id, "label": label}).fetchone()
     return row["id"] if row else ""
+
+
+def load_still_there(connection: Connection, reader: Reader, case: LoadedCase) -> tuple[BookPerson, ...]:
+    """Return who still stands in the books of a home of which a case was closed because somebody died.
+
+    Nobody, where this reader does not keep them, and once somebody was taken out of them since.
+    """
+    closed_at, household_id = case.row["closed_at"], case.row["household_id"]
+    if not may_enter(reader.viewer, Section.HOUSEHOLDS) or not is_closed_by_death(case):
+        return ()
+    values = {"household_id": household_id, "since": closed_at}
+    if connection.execute(SQL["changed_since"], values).fetchone() is not None:
+        return ()
+    return tuple(_resident(row, Form()) for row in connection.execute(SQL["people"], values))
+
+
+def is_closed_by_death(case: LoadedCase) -> bool:
+    """Say whether a second person confirmed that somebody of the home died."""
+    is_closed = case.facts.state is CaseState.CLOSED and case.row["household_id"] is not None
+    return is_closed and case.row["outcome"] == Outcome.DECEASED.value
 
 
 def load_books(

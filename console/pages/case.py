@@ -100,6 +100,7 @@ def _perform(
     form_name: str = "note_form",
     values: dict[str, str] | None = None,
     purpose: str = "case",
+    stay: bool = False,
 ) -> Response:
     """Do an act in one transaction with its audit entry; a refusal shows the case as it is now, in words."""
     with seat.transaction() as connection:
@@ -123,7 +124,8 @@ def _perform(
             form = view_parts.Form(values or {}, {"": refusal_word(error)})
             return _answer(connection, seat, now_case, form_name=form_name, form=form, status=409)
     ACTS.labels(act=act.value, result="done").inc()
-    return seat.go(_back_to(seat.request, case_id), notice_of(decision))
+    path = f"/cases/{case_id}" if stay else _back_to(seat.request, case_id)
+    return seat.go(path, notice_of(decision))
 
 
 @router.post("/cases/{case_id}/claim", dependencies=[CheckedForm])
@@ -201,8 +203,10 @@ def hand_over(
 
 @router.post("/cases/{case_id}/confirm-closing", dependencies=[CheckedForm])
 def confirm_closing(
-    seat: Guard, case_id: CaseId, confirmed: Annotated[str, Form(max_length=10)] = "", note: Note = ""
-) -> Response:
+    seat: Guard, case_id: CaseId, confirmed: Annotated[str, Form(max_length=10)] = "", note: Note = "",
+    stay: Annotated[str, Form(max_length=10)] = "",
+) -> Response:  # fmt: skip
+    """Answer whether a case may be closed; ``stay`` shows its page afterwards, with what is offered there."""
     if confirmed not in ("yes", "no"):
         raise RefusedError(422, "not_valid")
     return _perform(
@@ -211,7 +215,7 @@ def confirm_closing(
             connection, case_id=case_id, user_id=seat.viewer.user_id, confirmed=confirmed == "yes",
             note=note.strip(), now=seat.now,
         ),
-        form_name="confirm_form", values={"note": note},
+        form_name="confirm_form", values={"note": note}, stay=stay == "yes",
     )  # fmt: skip
 
 

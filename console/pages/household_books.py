@@ -29,7 +29,15 @@ from console.books.forms import (
 from console.books.store import forget_contact
 from console.books.taking import take_in
 from console.books.template import make_template
-from console.loaders.household_books import SQL, find_labelled, load_books, load_sites
+from console.loaders.cases import load_case
+from console.loaders.household_books import (
+    SQL,
+    find_labelled,
+    is_closed_by_death,
+    load_books,
+    load_sites,
+    load_still_there,
+)
 from console.pages.household import Guard, HouseholdId, load_one
 from console.scope import Section
 from console.seat import CheckedForm, Seat, not_here
@@ -37,6 +45,7 @@ from console.views.household_books import NewHomePage
 from console.views.parts import Form as FormView
 from console.words import load_words
 from kaimen.database import Connection
+from kaimen.vocabulary import Outcome
 
 router = APIRouter()
 Text = Annotated[str, Form(max_length=400)]
@@ -355,14 +364,19 @@ def change_person(
 
 
 @router.post("/households/{household_id}/books/people/{resident_id}/leave", dependencies=[CheckedForm])
-def person_left(seat: Guard, household_id: HouseholdId, resident_id: PathId) -> Response:
+def person_left(
+    seat: Guard, household_id: HouseholdId, resident_id: PathId,
+    case_id: Annotated[int | None, Form(alias="case", ge=1, le=2**63 - 1)] = None,
+) -> Response:  # fmt: skip
     """Somebody lives there no more, and what her cards open says nothing of this home from now on.
 
-    While others live there, whether the home is watched is theirs to say. With the last of them it ends.
+    While others live there, whether the home is watched is theirs to say. With the last of them it ends. ``case`` is
+    the one that was closed because she died; the trace names it.
     """
 
     def make(connection: Connection) -> dict[str, Any]:
         resident_of(connection, household_id, resident_id)
+        of_case = {} if case_id is None else _death(connection, seat, household_id, resident_id, case_id)
         cells = {"id": resident_id, "household_id": "-", "relation": "resident"}
         hers = {"household_id": household_id, "person_id": resident_id, "now": seat.now}
         cards = [
@@ -379,6 +393,7 @@ def person_left(seat: Guard, household_id: HouseholdId, resident_id: PathId) -> 
             "people": frozenset({resident_id}),
             "person": resident_id,
             "cards": len(cards),
+            **of_case,
         }
 
     return change(
@@ -390,6 +405,20 @@ def person_left(seat: Guard, household_id: HouseholdId, resident_id: PathId) -> 
         action="resident_left",
         notice="notice.books_left",
     )
+
+
+def _death(
+    connection: Connection, seat: Seat, household_id: str, resident_id: str, case_id: int
+) -> dict[str, Any]:
+    """Return what the trace says of a case that was closed because somebody of this home died."""
+    reader = seat.reader(connection)
+    case = load_case(connection, reader, case_id)
+    if case is None or case.row["household_id"] != household_id or not is_closed_by_death(case):
+        raise not_here()
+    if all(person.id != resident_id for person in load_still_there(connection, reader, case)):
+        # Somebody was taken out on this case's word already: who lives there now is somebody else.
+        raise FormRefusedError({"": _CHANGED})
+    return {"case": case_id, "because": Outcome.DECEASED.value}
 
 
 # --- Whom to ask ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from console.views.evidence import EvidenceChart
 from console.views.grounds import Beside, CaseGrounds, Grounds, HouseholdLine, Incident, Technical
+from console.views.household_books import BookPerson
 from console.views.parts import Act, Contact, DayLine, Form, HouseholdName, Mark, Phrase
 from console.views.registry import TEMPLATES
 from console.views.technical import Cut
@@ -175,6 +176,7 @@ class CaseView:
     confirm_form: Form | None = None  # proposal at VISIT: yes or no
     reveal_purposes: tuple[str, ...] = ()  # this reader may see the full name, once, for one of these
     reveal_form: Form = field(default_factory=Form)
+    still_there: tuple[BookPerson, ...] = ()  # closed by a death: who still stands in the books of the home
 
 
 @dataclass(frozen=True, slots=True)

@@ -545,6 +545,50 @@ def test_a_death_is_confirmed_in_its_own_words_by_a_second_person(world: World) 
     assert "妈妈家的看护已经结束。" in page and "开过" not in page and "tel:13812341234" not in page
 
 
+def test_whoever_closed_a_case_by_a_death_is_offered_to_take_her_out_of_the_books_and_nothing_does_so_alone(
+    world: World,
+) -> None:
+    clerk, case = world.browser("clerk"), f"/cases/{world.case_ids['wang']}"
+    world.write("INSERT INTO persons (id, household_id, relation) VALUES ('p-he', 'h-wang', 'resident')")
+    world.write("INSERT INTO person_identities VALUES ('p-he', '王建国', NULL)")
+    world.post(clerk, f"/tasks/{world.task_ids['wang']}/begin")
+    world.post(clerk, f"/tasks/{world.task_ids['wang']}/outcome", outcome="deceased", note="家属在场")
+    offer = {who: f'action="/households/h-wang/books/people/{who}/leave"' for who in ("p-h-wang", "p-he")}
+    page = clerk.get(case).text
+    assert 'name="stay" value="yes"' in page and not any(form in page for form in offer.values()), (
+        "not closed"
+    )
+    early = world.post(clerk, "/households/h-wang/books/people/p-h-wang/leave", case=case.rsplit("/", 1)[1])
+    assert early.status_code == 404, "nobody has confirmed it"
+
+    world.write("UPDATE users SET community_id = 'wenchang' WHERE name = 'clerk-b'")
+    second = world.browser("clerk-b")
+    second.headers["referer"] = "https://console.test/alarms"
+    confirmed = world.post(second, f"{case}/confirm-closing", confirmed="yes", stay="yes")
+    assert confirmed.headers["location"].startswith(case), "where it is offered"
+    page = second.get(case).text
+    assert all(form in page for form in offer.values()) and "秀英" not in page, "whom, masked"
+    assert not any(form in world.browser("watcher").get(case).text for form in offer.values())
+    living = "SELECT id FROM persons WHERE household_id = 'h-wang' AND relation = 'resident' ORDER BY id"
+    assert [row["id"] for row in world.rows(living)] == ["p-h-wang", "p-he"], "nothing by itself"
+
+    leave = "/households/h-wang/books/people/{}/leave"
+    before = world.rows("SELECT * FROM case_entries WHERE case_id = %s ORDER BY id", world.case_ids["wang"])
+    other = world.case_ids["zhao"]
+    assert world.post(second, leave.format("p-h-wang"), case=str(other)).status_code == 404
+    assert world.post(second, leave.format("p-h-wang"), case=case.rsplit("/", 1)[1]).status_code == 303
+    assert [row["id"] for row in world.rows(living)] == ["p-he"]
+    (trace,) = world.rows("SELECT detail FROM audit_entries WHERE action = 'resident_left'")
+    assert (trace["detail"]["case"], trace["detail"]["because"]) == (world.case_ids["wang"], "deceased")
+    assert _state(world, "wang")["outcome"] == "deceased"
+    now = world.rows("SELECT * FROM case_entries WHERE case_id = %s ORDER BY id", world.case_ids["wang"])
+    assert now == before and before, "what was done stays as it was written"
+    # Who lives there from now on is not whom this case is about.
+    assert not any(form in second.get(case).text for form in offer.values())
+    again = world.post(second, leave.format("p-he"), case=case.rsplit("/", 1)[1])
+    assert again.status_code == 409 and [row["id"] for row in world.rows(living)] == ["p-he"]
+
+
 def test_the_end_of_the_chain_is_noted_outside_the_database_once_a_day(world: World, tmp_path: Path) -> None:
     services, file = world.app.state.services, tmp_path / "ends.jsonl"
     now = services.wall_now()
