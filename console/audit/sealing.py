@@ -30,6 +30,13 @@ table { border-collapse: collapse; width: 100%; }
 th, td { border: 1px solid #999; padding: 2px 5px; text-align: left; vertical-align: top; }
 thead { display: table-header-group; }
 tr { break-inside: avoid; }
+@media screen { body { font-size: 16px; margin: 16px; } }
+@media screen and (max-width: 640px) {
+.by-row thead { display: none; }
+.by-row tr { display: block; border: 1px solid #999; margin: 0 0 10px; }
+.by-row td { display: flex; gap: 12px; border: 0; padding: 4px 8px; overflow-wrap: anywhere; }
+.by-row td::before { content: attr(data-label); flex: 0 0 38%; color: #555; }
+}
 .watermark { position: fixed; top: 2mm; left: 0; right: 0; text-align: center; color: #777; }
 """
 HOW_TO_CHECK = (

@@ -15,6 +15,7 @@ from typing import Any
 from console.audit import sealing
 from console.audit.chain import Entry, append
 from console.rendering import environment
+from console.rights import reading
 from console.rights.attachments import gather_files
 from console.rights.deletion import Author
 from console.rights.holds import load_holds
@@ -72,11 +73,11 @@ def export_person(
     }  # fmt: skip
     words = load_words(language, zone, now)
     page = environment().get_template("person_package.html").render(
-        words=words, t=words.say, tn=words.count, person=person, sections=sections, taken_at=now,
+        words=words, t=words.say, tn=words.count, person=person, sections=sections, taken_at=now, reading=reading,
     )  # fmt: skip
     files = {
         "person.json": json.dumps(body, ensure_ascii=False, indent=1, sort_keys=True).encode(),
-        "person.html": page.encode(), "print.css": sealing.PRINT_STYLE, "README.txt": sealing.HOW_TO_CHECK,
+        "person.html": page.encode(), "print.css": sealing.PRINT_STYLE, "README.txt": words.say("rights.package_read").encode() + b"\n\n" + sealing.HOW_TO_CHECK,
         **attachments,
     }  # fmt: skip
     rows = sum(len(found) for found in sections.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -311,6 +312,10 @@ def test_a_package_holds_everything_of_her_and_is_checked_without_the_database(w
     assert {"consents", "cases", "entries", "words", "absences", "looks"} <= body["sections"].keys()
     assert PHONE in {row["old_phone"] for row in body["sections"]["telephone"]}
     assert f"{NAME}说她很好" in page
+    # Whoever it is about reads her own words and her own clock; what is stored stays in the JSON.
+    assert re.findall(r"<th>([a-z_]+)</th>", page) == []
+    assert re.findall(r"<td[^>]*>(\d{4}-\d\d-\d\dT[^<]*)</td>", page) == []
+    assert 'name="viewport"' in page and "留意我家的门" in page and ">watch</td>" not in page
     assert "王秀英" not in page
     entry = world.rows("SELECT detail FROM audit_entries WHERE action = 'person_exported'")[0]["detail"]
     assert entry["household"] == "h-sun"  # so her own page of who looked has it

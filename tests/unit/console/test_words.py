@@ -57,6 +57,7 @@ BUILT: dict[str, list[str]] = {
     "mark": [mark.value for mark in view_parts.Mark],
     "street.count": [mark.value for mark in view_parts.Mark],
     "giver": ["staff"],
+    "rights_how": ["spoke", "saw", "meal", "order", "button", "remote"],
     "zone": [zone.replace("/", "_") for zone in ZONES],
     "presumed": [value.value for value in view_parts.Presumed],
     "presumed.by": ["direction", "activity_after", "no_direction", "not_judged"],
