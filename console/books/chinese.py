@@ -149,6 +149,8 @@ _SAID: Mapping[str, str] = {
         "成了日期，可能是表格软件把 3-1 之类的编号改坏了",
     "is a number a spreadsheet rounded or pointed":
         "是被表格软件改过的数字",
+    "holds no letter of a name":
+        "不是姓名，一个字也没有",
     "holds a sign where a letter was lost":
         "有字丢失，只剩替代符号",
     "has more digits than a telephone number":

@@ -1,6 +1,8 @@
 """What a form of the books says: typed fields enter, the rows a file would bring or words for what is wrong leave; pure.
 
-A field left empty says nothing, as an empty cell; a single ``-`` empties an optional one.
+The rows are a file's: an empty cell says nothing, a single ``-`` empties an optional one. To whoever fills a form in, what a
+field shows is what is kept, and one that was emptied is emptied: pages write the ``-``. Only a name and a number,
+which no page shows whole, stay where their field is left empty.
 """
 
 from __future__ import annotations

@@ -86,6 +86,9 @@ def _typed(value: str) -> str:
 def _whole_name(value: str) -> str:
     if set(value) & _LOST_LETTERS:
         raise ValueError("holds a sign where a letter was lost")
+    if not any(letter.isalpha() for letter in value):
+        # A dash says "none" in the lists of offices.
+        raise ValueError("holds no letter of a name")
     return value
 
 

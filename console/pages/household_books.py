@@ -26,6 +26,7 @@ from console.books.forms import (
     parse_rows,
     words_between,
 )
+from console.books.rows import CLEAR
 from console.books.store import forget_contact
 from console.books.taking import take_in
 from console.books.template import make_template
@@ -288,7 +289,7 @@ def change_home(
         row = connection.execute(SQL["home"], {"household_id": household_id}).fetchone()
         if row is None:
             raise not_here()
-        cells = {"id": household_id, "site_id": row["site_id"], **typed, "grid": typed["grid"] or "-"}
+        cells = {"id": household_id, "site_id": row["site_id"], **typed, "grid": typed["grid"] or CLEAR}
         return {"rows": {"households": [cells]}, "was": ("households", (household_id,), mark)}
 
     return change(
@@ -351,7 +352,9 @@ def change_person(
 
     def make(connection: Connection) -> dict[str, Any]:
         resident_of(connection, household_id, resident_id)
-        cells = {"id": resident_id, "household_id": household_id, "relation": "resident", **person}
+        # What the form shows is as it stands there afterwards; name and number it does not show.
+        said = person | {"birth_year": person["birth_year"] or CLEAR}
+        cells = {"id": resident_id, "household_id": household_id, "relation": "resident", **said}
         return {
             "rows": {"persons": [cells]}, "people": frozenset({resident_id}), "person": resident_id,
             "was": ("persons", (resident_id,), mark),
@@ -377,7 +380,7 @@ def person_left(
     def make(connection: Connection) -> dict[str, Any]:
         resident_of(connection, household_id, resident_id)
         of_case = {} if case_id is None else _death(connection, seat, household_id, resident_id, case_id)
-        cells = {"id": resident_id, "household_id": "-", "relation": "resident"}
+        cells = {"id": resident_id, "household_id": CLEAR, "relation": "resident"}
         hers = {"household_id": household_id, "person_id": resident_id, "now": seat.now}
         cards = [
             {
@@ -492,7 +495,7 @@ def change_contact(
         _contact(connection, household_id, person_id, role)
         contact = {
             "household_id": household_id, "person_id": person_id, "role": role, "position": typed["position"],
-            "relation_words": typed["relation_words"] or "-",
+            "relation_words": typed["relation_words"] or CLEAR,
         }  # fmt: skip
         rows: dict[str, list[Mapping[str, Any]]] = {"contacts": [contact]}
         if typed["name"] or typed["phone"]:

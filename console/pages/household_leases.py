@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from console.books.cells import read_row
 from console.books.forms import FormRefusedError
+from console.books.rows import CLEAR
 from console.loaders.household_books import SQL
 from console.pages.household import Guard, HouseholdId
 from console.pages.household_books import change
@@ -73,7 +74,7 @@ def _cells(
     begins, ends = _instant(read["from_at"]), _instant(read["to_at"])
     if begins is not None and ends is not None and ends <= begins:
         raise FormRefusedError({"to_at": "lease_order"})
-    cells = {name: text or "-" for name, text in read.items()}
+    cells = {name: text or CLEAR for name, text in read.items()}
     return cells | {"id": lease_id, "household_id": household_id, "recorded_at": seat.now.isoformat()}
 
 

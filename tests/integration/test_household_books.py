@@ -141,6 +141,35 @@ def test_somebody_moves_in_is_corrected_and_moves_out(world: World) -> None:
     assert world.post(clerk, f"{WANG}/people/{id_}/leave").status_code == 404
 
 
+def test_what_a_field_shows_is_what_is_kept_and_only_what_is_not_shown_stays_where_left_empty(
+    world: World,
+) -> None:
+    clerk = world.browser("clerk")
+    assert zh("enter.change_words") in clerk.get(WANG).text
+    kept = (
+        "SELECT p.birth_year, i.name, i.phone, k.relation_words FROM persons p"
+        " JOIN person_identities i ON i.person_id = p.id LEFT JOIN household_contacts k ON k.person_id = p.id"
+        " WHERE p.id = %s"
+    )
+
+    def save(part: str, **fields: str) -> int:
+        mark = hidden(clerk, WANG, f"{WANG}/{part}", "mark")
+        return int(world.post(clerk, f"{WANG}/{part}", mark=mark, **fields).status_code)
+
+    assert save("people/p-h-wang", name="", phone="", birth_year="", hearing="no") == 303
+    assert save("contacts/p-son", role="family", position="1", relation_words="", name="", phone="") == 303
+    hers = {"birth_year": None, "name": "王秀英", "phone": "13812341234", "relation_words": None}
+    his = {"birth_year": None, "name": "王小明", "phone": "13900001111", "relation_words": ""}
+    assert [world.rows(kept, who) for who in ("p-h-wang", "p-son")] == [[hers], [his]]
+    assert save("people/p-h-wang", name="-", hearing="no") == 422, "nobody is called a dash"
+    assert save("people/p-h-wang", phone="-", hearing="no") == 303
+    assert world.rows(kept, "p-h-wang") == [hers | {"phone": None}]
+    # What must be there cannot be emptied.
+    assert (
+        save("home", label="3-1-1201", building="", unit="1", floor="12", room="1201", tenure="owner") == 422
+    )
+
+
 def test_a_changed_number_waits_for_a_second_person(world: World) -> None:
     clerk = world.browser("clerk")
     mark = hidden(clerk, WANG, f"{WANG}/people/p-h-wang", "mark")
