@@ -22,6 +22,10 @@ _DIFFERENCE_TOLD = 10
 _UNHEARD = frozenset({"remote", EvidenceSource.BUTTON, EvidenceSource.ORDER})
 
 
+#: After anything else her door may have been shut for longer than the days that are counted.
+_OPENINGS = frozenset({EvidenceKind.OWN_CREDENTIAL, EvidenceKind.OPENING, EvidenceKind.OPENING_BY_COUNTER})
+
+
 def ages_differ(line: DayLine) -> bool:
     return (line.elapsed_ms - line.inactive_ms) * _DIFFERENCE_TOLD > line.elapsed_ms
 
@@ -167,7 +171,10 @@ def family_headline(home: FamilyHome, words: Words) -> str:
     who = words.relation(home.relation)
     if home.state is FamilyState.GOOD:
         return _good_headline(home, who, words)
-    return _headline(words.say(f"family.{home.state.value}", who=who))
+    word = f"family.unheard.{home.state.value}"
+    if home.evidence_at is None or home.evidence_kind in _OPENINGS or not words.has(word):
+        word = f"family.{home.state.value}"
+    return _headline(words.say(word, who=who))
 
 
 def _good_headline(home: FamilyHome, who: str, words: Words) -> str:

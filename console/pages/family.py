@@ -153,7 +153,7 @@ def _home(
         worker=worker_of(told) if told else None,
         act=TaskKind(told.row["task_kind"]) if told and told.row["task_kind"] else None,
         result_by=told.row["task_due_at"] if told else None,
-        tried=_tried(told) if told else None,
+        tried=_tried(told, since=None if called else row["evidence_at"]) if told else None,
         begun_at=told.row["task_begun_at"] if told and told.row["assignee_name"] else None,
         unknown_cause=outage["cause"] if outage else "doubted" if grounds and grounds.doubted else None,
         unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
@@ -203,11 +203,13 @@ def worker_of(case: LoadedCase) -> str | None:
     return worker
 
 
-def _tried(case: LoadedCase) -> tuple[TaskKind, datetime] | None:
-    """The newest call or visit of a case that somebody made, where nobody was reached by it."""
+def _tried(case: LoadedCase, *, since: datetime | None) -> tuple[TaskKind, datetime] | None:
+    """The newest call or visit of a case, where nobody was reached by it nor heard ``since``."""
     made = [task for task in case.tasks if task["outcome"] is not None and task["kind"] in _TRIED]
     newest = max(made, key=lambda task: task["done_at"], default=None)
     if newest is None or newest["outcome"] != Outcome.NO_ANSWER:
+        return None
+    if since is not None and newest["done_at"] < since:
         return None
     return TaskKind(newest["kind"]), newest["done_at"]
 

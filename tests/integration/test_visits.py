@@ -276,6 +276,15 @@ def test_nobody_opened_the_family_reads_it_and_the_helper_may_go_back(
 ) -> None:
     assert world.post(helper, f"{_task(world)}/outcome", outcome="no_answer").status_code == 303
     assert "有人上门，没有人应" in world.browser("family").get("/family").text
+    world.write(
+        "UPDATE household_states SET evidence_at = %s WHERE household_id = 'h-wang'",
+        world.now + timedelta(seconds=1),
+    )
+    assert "没有人应" not in world.browser("family").get("/family").text, "something was heard of her since"
+    world.write(
+        "UPDATE household_states SET evidence_at = %s WHERE household_id = 'h-wang'",
+        world.now - timedelta(days=3),
+    )
     back = helper.get(_task(world))
     assert (back.status_code, back.headers["location"]) == (303, "/tasks")
     assert "notice.task_told" in back.headers["set-cookie"]

@@ -118,6 +118,17 @@ def test_what_was_last_heard_is_told_on_a_bad_day_as_what_it_was(
         assert "11 月 19 日 06:42" in family_ground(replace(home, exact_times=True), _words("zh"))
 
 
+@pytest.mark.parametrize(("kind", "shut"), [(EvidenceKind.OPENING, True), (EvidenceKind.VERIFIED, False)])
+def test_a_word_of_her_does_not_shorten_how_long_her_door_is_said_to_be_shut(
+    kind: EvidenceKind, shut: bool
+) -> None:
+    # Somebody spoke with her two days ago; when the door opened last is not what the days are counted from.
+    for state in (FamilyState.DAY1, FamilyState.DAY2, FamilyState.DAY3):
+        home = replace(HOME, state=state, evidence_at=NOW - timedelta(hours=50), evidence_kind=kind)
+        said = family_headline(home, _words("zh")).replace("\u200b", "")
+        assert said.startswith("妈妈家的门") is shut and ("的消息，门也没有开过" in said) is not shut
+
+
 def test_a_door_that_cannot_be_seen_is_not_said_to_have_stayed_shut() -> None:
     blind = replace(HOME, known=False, unknown_cause="gateway", unknown_since=NOW - timedelta(hours=5))
     for language, said, why in (
