@@ -25,7 +25,8 @@ _CJK = "\u3400-\u9fff\U00020000-\U0003ffff"
 _PADDED_NAME = re.compile(rf"(?<=[{_CJK}·])\s+(?=[{_CJK}·])")
 _DAY = re.compile(
     r"(?:(?P<y>\d{4})-(?P<m>\d{1,2})-(?P<d>\d{1,2})|(?P<y2>\d{4})/(?P<m2>\d{1,2})/(?P<d2>\d{1,2})"
-    r"|(?P<y3>\d{4})\.(?P<m3>\d{1,2})\.(?P<d3>\d{1,2})|(?P<y4>\d{4})年(?P<m4>\d{1,2})月(?P<d4>\d{1,2})[日号])"
+    r"|(?P<y3>\d{4})\.(?P<m3>\d{1,2})\.(?P<d3>\d{1,2})|(?P<y4>\d{4})年(?P<m4>\d{1,2})月(?P<d4>\d{1,2})[日号]"
+    r"|(?P<y5>\d{4})(?P<m5>\d{2})(?P<d5>\d{2}))"
     r"(?:\s*(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?)?",
     re.ASCII,
 )
@@ -83,7 +84,7 @@ def _read_day(book: str, column: str, text: str, zone: ZoneInfo | None) -> str:
     if found is None or zone is None:
         return text
     year, month, day = (
-        next(int(found[name + part]) for part in ("", "2", "3", "4") if found[name + part] is not None)
+        next(int(found[name + part]) for part in ("", "2", "3", "4", "5") if found[name + part] is not None)
         for name in "ymd"
     )
     hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))

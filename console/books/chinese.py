@@ -149,6 +149,18 @@ _SAID: Mapping[str, str] = {
         "成了日期，可能是表格软件把 3-1 之类的编号改坏了",
     "is a number a spreadsheet rounded or pointed":
         "是被表格软件改过的数字",
+    "names several people":
+        "一格里写了几个人",
+    "write a row for each person, with an id of its own":
+        "请每人一行，各有各的编号",
+    "write the name, or leave it empty":
+        "请填写姓名，没有就留空",
+    "holds several numbers":
+        "一格里写了几个号码",
+    "write the one that is answered":
+        "请只留打得通的那一个",
+    "write one thing into a cell, and a row for each person":
+        "请一格只写一项，每人一行",
     "holds no letter of a name":
         "不是姓名，一个字也没有",
     "holds a sign where a letter was lost":
@@ -359,8 +371,8 @@ _SAID: Mapping[str, str] = {
         "有表示丢字的符号",
     "holds question marks where letters were lost":
         "有字丢失，变成了问号",
-    "holds a control character, a line break or half a character":
-        "有控制字符、换行或半个字符",
+    "holds a control character or half a character":
+        "有控制字符或半个字符",
     "holds an invisible character":
         "有看不见的字符",
     "holds a character of one machine's own, which another shows as another or not at all":
@@ -377,8 +389,10 @@ _SAID: Mapping[str, str] = {
         "请另存为 Excel 工作簿（.xlsx）",
     "has more than {} parts":
         "超过 {} 个部件",
-    "is a workbook of Excel 97 to 2003":
-        "是 Excel 97—2003 的工作簿",
+    "is a workbook of Excel 97 to 2003, or of WPS":
+        "是旧版 Excel（.xls）或 WPS（.et）的工作簿",
+    "open it in Excel or WPS, choose File, Save as, the type Excel workbook (*.xlsx), and import what you saved":
+        "请用 Excel 或 WPS 打开，点“文件”“另存为”，文件类型选“Excel 工作簿（*.xlsx）”，再导入另存的文件",
     "counts its days from 1904":
         "按 1904 年起算日期",
     "is protected with a password":
@@ -414,7 +428,8 @@ def say_chinese(fault: Fault) -> str:
     if fault.column and fault.column != "?":
         cell = f" {fault.cell}" if fault.cell else ""
         place += f"{cell}（{title_of(fault.column, fault.origin.table)}）"
-    return f"{place}：{translate(fault.what)}；{translate(fault.mend)}"
+    what, mend = (translate(sentence, fault.origin.table) for sentence in (fault.what, fault.mend))
+    return f"{place}：{what}；{mend}"
 
 
 def place_of(origin: Origin) -> str:
@@ -425,15 +440,15 @@ def place_of(origin: Origin) -> str:
     return f"{place} 第 {origin.row} 行" if origin.row else place
 
 
-def translate(sentence: str) -> str:
-    """Return a sentence of a fault in Chinese, or as it is where nobody wrote it here."""
+def translate(sentence: str, book: str = "") -> str:
+    """Return a sentence of a fault about a book in Chinese, or as it is where nobody wrote it here."""
     if sentence in _SAID:
         return _SAID[sentence]
     for pattern, said in _patterns():
         found = pattern.fullmatch(sentence)
         if found is not None:
             words = [_OFFERED.sub(r"\1", group).replace(", ", "、") for group in found.groups()]
-            words = [_STORED.sub(lambda name: title_of(name[0]), group) for group in words]
+            words = [_STORED.sub(lambda name: title_of(name[0], book), group) for group in words]
             numbered = "{1}" in said
             return said.format("", *words) if numbered else said.format(*words)
     return sentence

@@ -29,10 +29,16 @@ BYTES_MAX = 64 * 1024 * 1024
 STDIN = "-"
 #: What Excel and WPS write today, and what else a book may lie there as: read, and refused by name.
 _WORKBOOKS = (".xlsx", ".xlsm")
-_OTHERS = (".xls", ".et", ".ods", ".numbers", ".txt", ".tsv")
+#: What old Excel and WPS write; under these names lies also what was saved as a workbook of today.
+_OLD_WORKBOOKS = (".xls", ".et")
+_OTHERS = (".ods", ".numbers", ".txt", ".tsv")
 
 _ASK_AGAIN = "export the file again from its source as UTF-8, do not mend the letters by hand"
 _LEAVE_OUT = "leave it out of the file, save it, and import again"
+_MENDS = {
+    letters.CITIZENS_NUMBER: _LEAVE_OUT,
+    letters.LINE_BREAK: "write one thing into a cell, and a row for each person",
+}
 _OTHER_MARKS = {
     b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16", b"PK\x03\x04": "a spreadsheet", b"\xd0\xcf\x11\xe0": "a spreadsheet",
 }  # fmt: skip
@@ -57,6 +63,8 @@ class Book:
     named: frozenset[str]
     #: Rows that are titles, totals or notes.
     passed_over: tuple[int, ...] = ()
+    #: The letters of columns that no book has, such as remarks.
+    unread: tuple[str, ...] = ()
     #: Where a sheet shows each column: by its name, the letter; a JSON document shows nothing.
     letters: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,7 +81,7 @@ def read_books(paths: Sequence[str], *, encoding: Encoding) -> tuple[list[Book],
         before = len(faults)
         found = _read_file(path, encoding, faults)
         books += found
-        if not found or (path.suffix.lower() in _WORKBOOKS and len(faults) > before):
+        if not found or (path.suffix.lower() in (*_WORKBOOKS, *_OLD_WORKBOOKS) and len(faults) > before):
             # A document nobody could read may have brought any book.
             unread |= {book_of(path.stem)} if path.suffix.lower() == ".csv" else set(BOOKS)
     faults += _twice(books)
@@ -85,7 +93,7 @@ def _read_file(path: Path, encoding: Encoding, faults: list[Fault]) -> list[Book
     if data is None:
         return []
     source = Source("stdin" if str(path) == STDIN else path.name, hashlib.sha256(data).hexdigest())
-    if path.suffix.lower() in _WORKBOOKS:
+    if path.suffix.lower() in (*_WORKBOOKS, *_OLD_WORKBOOKS):
         return _read_xlsx(path.stem, source, data, faults)
     text = _decode(data, source.name, encoding, faults)
     if text is None:
@@ -109,7 +117,10 @@ def _files_of(paths: Sequence[str], faults: list[Fault]) -> Iterator[Path]:
             item
             for item in path.iterdir()
             # A spreadsheet program that has it open keeps a file of its own beside it.
-            if (item.suffix.lower() in (".csv", *_WORKBOOKS) and not item.name.startswith("~$"))
+            if (
+                item.suffix.lower() in (".csv", *_WORKBOOKS, *_OLD_WORKBOOKS)
+                and not item.name.startswith("~$")
+            )
             or (book_of(item.stem) in BOOKS and item.suffix.lower() in _OTHERS)
         )
         if not found:
@@ -125,7 +136,7 @@ def _names() -> str:
 def _read_bytes(path: Path, faults: list[Fault]) -> bytes | None:
     if str(path) == STDIN:
         data = sys.stdin.buffer.read(BYTES_MAX + 1)
-    elif path.suffix.lower() not in (".csv", ".json", *_WORKBOOKS):
+    elif path.suffix.lower() not in (".csv", ".json", *_WORKBOOKS, *_OLD_WORKBOOKS):
         mend = "save it as an Excel workbook (.xlsx) or as CSV UTF-8"
         faults.append(_whole(path.name, "is neither .csv, .xlsx nor .json", mend))
         return None
@@ -183,6 +194,8 @@ def _damage(lines: list[bytes], file: str) -> list[Fault]:
             "if the whole file was saved as GB18030 (GBK, ANSI), say --encoding gb18030; otherwise "
             + _ASK_AGAIN
         )
+        # What is wrong is wrong with the file: said of each of its rows it would hide the rest.
+        bad = bad[:1]
     else:
         mend = _ASK_AGAIN
     what = "is not UTF-8, while other rows are: encodings are mixed, or bytes were lost"
@@ -212,12 +225,13 @@ def _damage_gb18030(lines: list[bytes], file: str) -> list[Fault]:
 def _check_cells(origin: Origin, cells: Iterable[tuple[str, Any]], faults: list[Fault]) -> bool:
     right = True
     for column, value in cells:
-        what = letters.find_lost(value) if isinstance(value, str) else None
+        # What stands before and behind the words goes anyway: systems put a tab before a number to keep its zeros.
+        what = letters.find_lost(value.strip()) if isinstance(value, str) else None
         if not isinstance(value, str | int | float | bool | None):
             what = "is a list or an object"
         if what is not None:
             right = False
-            mend = _LEAVE_OUT if what == letters.CITIZENS_NUMBER else _ASK_AGAIN
+            mend = _MENDS.get(what, _ASK_AGAIN)
             faults.append(Fault(origin, safe_column(column), what, mend))
     return right
 
@@ -254,6 +268,7 @@ def _read_csv(name: str, source: Source, text: str, faults: list[Fault]) -> list
             tuple(rows),
             frozenset(id_.strip() for id_ in ids),
             shape.passed_over,
+            _unread(shape),
             _letters(shape),
         )
     ]
@@ -309,7 +324,12 @@ def _read_table(source: Source, table: Table, faults: list[Fault]) -> Book:
         texts = {column: letters.as_standard(cell) for column, cell in cells.items()}
         _take_cells(Origin(source.name, table.book, row), texts, rows, faults)
     named = frozenset(cells.get("id", "").strip() for _, cells in table.rows)
-    return Book(table.book, source, tuple(rows), named, table.shape.passed_over, _letters(table.shape))
+    shape = table.shape
+    return Book(table.book, source, tuple(rows), named, shape.passed_over, _unread(shape), _letters(shape))
+
+
+def _unread(shape: Shape) -> tuple[str, ...]:
+    return tuple(map(letter_of, sorted(shape.unread)))
 
 
 def _letters(shape: Shape) -> dict[str, str]:

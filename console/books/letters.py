@@ -11,6 +11,7 @@ import unicodedata
 
 CELL_LENGTH_MAX = 1000
 CITIZENS_NUMBER = "holds what looks like a citizen's number, which is never kept"
+LINE_BREAK = "holds a line break"
 CJK = re.compile(r"[\u3400-\u9fff\U00020000-\U0003ffff]")
 #: What U+FFFD becomes when its bytes are read as GB18030; whatever the letters were, they are gone.
 _REPLACED = "锟斤拷"
@@ -40,9 +41,11 @@ def find_lost(text: str) -> str | None:
         return "holds question marks where letters were lost"
     if _CITIZEN.search(text):
         return CITIZENS_NUMBER
+    if "\n" in text or "\r" in text:
+        return LINE_BREAK
     kinds = {unicodedata.category(letter) for letter in text if letter not in _JOINERS}
     if kinds & {"Cc", "Cs"}:
-        return "holds a control character, a line break or half a character"
+        return "holds a control character or half a character"
     if "Cf" in kinds:
         return "holds an invisible character"
     if "Co" in kinds:

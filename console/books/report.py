@@ -59,6 +59,8 @@ class Report:
     left: tuple[str, ...]
     #: Titles, totals and notes around the rows.
     passed_over: tuple[Origin, ...]
+    #: Columns no book has, by their letters in each table (whose row is 0).
+    unread: tuple[tuple[Origin, tuple[str, ...]], ...]
     dry_run: bool
 
 
@@ -103,6 +105,7 @@ def make_report(
         waiting,
         left,
         tuple(book.origin(row) for book in books for row in book.passed_over),
+        tuple((book.origin(0), book.unread) for book in books if book.unread),
         dry_run,
     )
 
@@ -137,6 +140,10 @@ def as_dict(report: Report) -> dict[str, Any]:
         "passed_over": [
             {"file": origin.file, "table": origin.table, "row": origin.row} for origin in report.passed_over
         ],
+        "columns_not_read": [
+            {"file": origin.file, "table": origin.table, "columns": list(columns)}
+            for origin, columns in report.unread
+        ],
         "errors": [],
     }  # fmt: skip
 
@@ -144,10 +151,11 @@ def as_dict(report: Report) -> dict[str, Any]:
 def format_report(report: Report, words: Words) -> str:
     """Return the report as lines in the language of ``words``."""
     heads = [words.say(f"import.head.{name}") for name in ("new", "changed", "same", "missing", "ended")]
-    lines = [_columns("", heads)]
+    width = 2 + max(map(_width, heads))
+    lines = [_columns("", heads, width)]
     for name, counts in report.books.items():
         numbers = (counts.new, counts.changed, counts.same, len(counts.missing), counts.ended)
-        lines.append(_columns(_name(name, words), list(map(str, numbers))))
+        lines.append(_columns(_name(name, words), list(map(str, numbers)), width))
     if report.dry_run:
         lines += _format_changes(report, words)
     lines += _format_missing(report, words)
@@ -169,13 +177,18 @@ def format_report(report: Report, words: Words) -> str:
     if report.passed_over:
         rows = _some([_place(origin, words) for origin in report.passed_over], words)
         lines.append(words.say("import.passed_over", rows=rows))
+    for origin, columns in report.unread:
+        said = words.say("import.join").join(columns)
+        lines.append(words.say("import.unread", row=_place(origin, words), columns=said))
     lines.append(words.say("import.dry_run" if report.dry_run else "import.written"))
     return "\n".join(lines)
 
 
-def _columns(first: str, others: Sequence[str]) -> str:
+def _columns(first: str, others: Sequence[str], width: int) -> str:
     """Set words below one another; a terminal shows a Chinese letter as wide as two others."""
-    return first + " " * (16 - _width(first)) + "".join(" " * (11 - _width(word)) + word for word in others)
+    return (
+        first + " " * (16 - _width(first)) + "".join(" " * (width - _width(word)) + word for word in others)
+    )
 
 
 def _width(text: str) -> int:

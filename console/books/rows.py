@@ -72,6 +72,9 @@ _SHEET_DATE = re.compile(
 _SHEET_NUMBER = re.compile(r"\d+\.0|\d(\.\d+)?E\+\d+")
 #: What stands in a name in place of a letter that an old code page does not have.
 _LOST_LETTERS = frozenset("?？□▯〓")
+#: What stands between names, and a comma between Chinese letters: "Li, Anna" is one person.
+_SEVERAL = re.compile(r"[、，；;/／＋+&＆]|(?<=[\u3400-\u9fff])\s*,")
+_SEVERAL_NUMBERS = re.compile(r"\d{7,}[^\d]+\d{7,}")
 _DIGITS_MAX = 15
 
 
@@ -86,9 +89,17 @@ def _typed(value: str) -> str:
 def _whole_name(value: str) -> str:
     if set(value) & _LOST_LETTERS:
         raise ValueError("holds a sign where a letter was lost")
+    if _SEVERAL.search(value):
+        raise ValueError("names several people")
     if not any(letter.isalpha() for letter in value):
         # A dash says "none" in the lists of offices.
         raise ValueError("holds no letter of a name")
+    return value
+
+
+def _whole_number(value: object) -> object:
+    if isinstance(value, str) and _SEVERAL_NUMBERS.search(value):
+        raise ValueError("holds several numbers")
     return value
 
 
@@ -132,6 +143,7 @@ Phone = Annotated[
     Field(
         pattern=r"^\+?[0-9][0-9 -]{2,30}$", description="write digits, as text, not as a number of a sheet"
     ),
+    BeforeValidator(_whole_number),
     AfterValidator(_one_number),
 ]
 Zone = Annotated[
@@ -349,6 +361,14 @@ _WHAT = {
 }
 
 
+#: How to mend what the column's own words do not say.
+_MENDS = {
+    "names several people": "write a row for each person, with an id of its own",
+    "holds no letter of a name": "write the name, or leave it empty",
+    "holds several numbers": "write the one that is answered",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One right row and where it came from."""
@@ -399,7 +419,9 @@ def _fault(model: type[Row], origin: Origin, details: Any) -> Fault:
     kind = details["type"]
     words = details.get("ctx", {})
     what = str(words["error"]) if kind == "value_error" else _WHAT.get(kind, "does not fit")
-    if kind == "literal_error":
+    if what in _MENDS:
+        mend = _MENDS[what]
+    elif kind == "literal_error":
         offer = offered(book_name(model), column)
         mend = f"write one of {offer or words['expected']}"
     elif kind == "bool_parsing":

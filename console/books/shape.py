@@ -1,7 +1,7 @@
 """Finds the table in what an office calls one: all cells of a sheet or a file enter, where the rows of its book stand leaves.
 
-Titles above the header, a column of running numbers, totals and notes below are passed over and named; what could be
-somebody's row is never passed over. A column of citizens' numbers is refused by its title, its cells are not looked at.
+Titles above the header, columns of running numbers and of what no book keeps (sex, remarks), totals and notes below are
+passed over and named; what could be somebody's row is never passed over. A column of citizens' numbers is refused by its title, its cells are not looked at.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from console.books.faults import Fault, Origin
 from console.books.rows import BOOKS, safe_column
-from console.books.titles import column_of, is_citizens_number, is_running_number
+from console.books.titles import column_of, is_citizens_number, is_never_kept, is_running_number
 
 #: How far down the header may stand, and how many cells a line of a title may have: a word and what it is for.
 _HEADER_WITHIN = 10
@@ -29,8 +29,9 @@ class Shape:
 
     header_row: int
     columns: Mapping[int, str]
-    #: Columns that only number the lines.
+    #: Columns that only number the lines, and such as no book has.
     running: frozenset[int]
+    unread: frozenset[int]
     rows: tuple[int, ...]
     passed_over: tuple[int, ...]
 
@@ -60,7 +61,7 @@ def find_shape(file: str, book: str, lines: _Lines, faults: list[Fault]) -> Shap
     before = len(faults)
     faults += _above(file, book, lines, header_row)
     origin = Origin(file, book, header_row)
-    columns, running = _read_header(origin, lines[header_row], faults)
+    columns, running, unread = _read_header(origin, lines[header_row], faults)
     faults += _missing(origin, book, columns)
     below = [number for number in numbers if number > header_row]
     if below and _goes_on(book, columns, lines[below[0]]):
@@ -74,7 +75,7 @@ def find_shape(file: str, book: str, lines: _Lines, faults: list[Fault]) -> Shap
         file, book, lines, columns, [n for n in below if not _only_counts(lines[n], running)], faults
     )
     above = tuple(number for number in numbers if number < header_row)
-    return Shape(header_row, columns, running, rows, above + notes)
+    return Shape(header_row, columns, running, unread, rows, above + notes)
 
 
 def _titles(cells: Mapping[int, str], known: Mapping[str, str]) -> int:
@@ -92,11 +93,11 @@ def _above(file: str, book: str, lines: _Lines, header_row: int) -> Iterator[Fau
 
 def _read_header(
     origin: Origin, cells: Mapping[int, str], faults: list[Fault]
-) -> tuple[dict[int, str], frozenset[int]]:
+) -> tuple[dict[int, str], frozenset[int], frozenset[int]]:
     known = BOOKS[origin.table].columns()
     mend = f"the columns are {', '.join(known)}, between commas"
     columns: dict[int, str] = {}
-    running = set()
+    running, unread = set(), set()
     for index, cell in sorted(cells.items()):
         column = column_of(cell)
         where = f"column {index + 1} ({letter_of(index)})"
@@ -111,10 +112,12 @@ def _read_header(
             columns[index] = column
         elif is_running_number(cell):
             running.add(index)
+        elif is_never_kept(cell):
+            unread.add(index)
         else:
             # Not repeated: where the header is missing, this is somebody's row.
             faults.append(Fault(origin, safe_column(column), f"{where} is none of this book", mend))
-    return columns, frozenset(running)
+    return columns, frozenset(running), frozenset(unread)
 
 
 def _missing(origin: Origin, book: str, columns: Mapping[int, str]) -> Iterator[Fault]:

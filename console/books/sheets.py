@@ -25,6 +25,7 @@ _OLE = b"\xd0\xcf\x11\xe0"
 #: The stream that holds a workbook under a password, as the old container names it.
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _SAVE_AS = "save it as an Excel workbook (.xlsx)"
+_SAVE_OLD_AS = "open it in Excel or WPS, choose File, Save as, the type Excel workbook (*.xlsx), and import what you saved"
 _ESCAPED = re.compile(r"_x([0-9A-Fa-f]{4})_")
 #: Parts of a number format that only stand there: quoted words, escaped letters, colours and locales.
 _FORMAT_WORDS = re.compile(r'"[^"]*"|\\.|_.|\*.|\[(?!h+\]|m+\]|s+\])[^\]]*\]', re.IGNORECASE)
@@ -66,14 +67,23 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Merged:
+    """Cells made one, first and last included: rows from 1, columns by index."""
+
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
+
+
+@dataclass(frozen=True, slots=True)
 class Sheet:
     """One sheet: cells by column index (from 0) by row number (from 1), and what a reader would not see in them."""
 
     number: int
     title: str
     rows: Mapping[int, Mapping[int, Cell]]
-    #: The first and the last row of each group of cells made one.
-    merged_rows: tuple[tuple[int, int], ...]
+    merged: tuple[Merged, ...]
     hidden_rows: frozenset[int]
     hidden_columns: frozenset[int]
 
@@ -97,7 +107,7 @@ def read_workbook(data: bytes) -> list[Sheet]:
     if data.startswith(_OLE):
         if _ENCRYPTED in data:
             raise UnreadableError("is protected with a password", "save it without one")
-        raise UnreadableError("is a workbook of Excel 97 to 2003", _SAVE_AS)
+        raise UnreadableError("is a workbook of Excel 97 to 2003, or of WPS", _SAVE_OLD_AS)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _read_sheets(_Parts(archive))
@@ -220,7 +230,7 @@ def _shown_as(format_id: int, code: str | None) -> Kind:
 
 def _read_sheet(parts: _Parts, name: str, number: int, title: str, words: _Words) -> Sheet:
     rows: dict[int, dict[int, Cell]] = {}
-    merged: list[tuple[int, int]] = []
+    merged: list[Merged] = []
     hidden: set[int] = set()
     columns: set[int] = set()
     last = 0
@@ -234,7 +244,8 @@ def _read_sheet(parts: _Parts, name: str, number: int, title: str, words: _Words
                     hidden.add(last)
             case "mergeCell":
                 first, _, end = element.get("ref", "").partition(":")
-                merged.append((_place(first)[1], _place(end or first)[1]))
+                (left, top), (right, bottom) = _place(first), _place(end or first)
+                merged.append(Merged(top, bottom, left, right))
             case "col" if _is_on(element.get("hidden")):
                 # Columns run to the end of the sheet where all after the last are hidden.
                 columns |= set(range(int(element.get("min", 1)) - 1, min(int(element.get("max", 1)), 16_384)))

@@ -7,18 +7,19 @@ from collections.abc import Mapping
 
 #: By column; no two columns of one book share a title.
 TITLES: Mapping[str, tuple[str, ...]] = {
-    "id": ("编号",), "name": ("名称", "姓名"), "zone": ("时区",), "commissioning_s": ("启用期限(秒)",),
+    "id": ("编号",), "name": ("名称", "姓名", "住户姓名", "居民姓名", "老人姓名"), "zone": ("时区",), "commissioning_s": ("启用期限(秒)",),
     "community_id": ("社区编号",), "site_id": ("小区编号",), "household_id": ("住户编号",),
     "device_id": ("设备编号",), "person_id": ("人员编号",), "gateway_id": ("网关编号",),
     "x_m": ("横向位置(米)",), "y_m": ("纵向位置(米)",), "width_m": ("宽度(米)",), "depth_m": ("进深(米)",),
     "turn_deg": ("转角(度)",), "kind": ("设备类型",), "model": ("型号",), "place": ("安装位置",),
     "heartbeat_s": ("心跳间隔(秒)",), "supervision_s": ("失联期限(秒)",), "registered_at": ("登记时间",),
-    "retired_at": ("停用时间",), "label": ("门牌",), "building": ("楼栋",), "unit": ("单元",), "floor": ("楼层",),
-    "room": ("房号",), "grid": ("网格",), "tenure": ("房屋性质",), "policy_id": ("关爱规则",),
+    "retired_at": ("停用时间",), "label": ("门牌", "门牌号"),
+    "building": ("楼栋", "楼栋号", "楼号", "栋号", "幢号", "栋", "幢"), "unit": ("单元", "单元号"), "floor": ("楼层", "所在楼层", "层"),
+    "room": ("房号", "房间号", "室号", "房间", "室"), "grid": ("网格", "所属网格"), "tenure": ("房屋性质",), "policy_id": ("关爱规则",),
     "watched_from": ("关爱起始时间",), "role": ("用途", "角色"), "from_at": ("开始时间",), "to_at": ("结束时间",),
-    "relation": ("人员类型",), "category": ("关爱类别",), "birth_year": ("出生年份",),
-    "hard_of_hearing": ("听力障碍",), "language": ("语言",), "phone": ("电话", "手机", "手机号"),
-    "position": ("顺序",), "relation_words": ("关系",), "available_from": ("可接听起",),
+    "relation": ("人员类型",), "category": ("关爱类别",), "birth_year": ("出生年份", "出生年"),
+    "hard_of_hearing": ("听力障碍",), "language": ("语言",), "phone": ("电话", "手机", "手机号", "手机号码", "联系电话", "电话号码", "联系方式"),
+    "position": ("顺序",), "relation_words": ("关系", "与住户关系", "与老人关系"), "available_from": ("可接听起",),
     "available_until": ("可接听止",), "answer_within_s": ("应答时限(秒)",), "token": ("卡标识",),
     "class": ("卡类别",), "valid_from": ("生效时间",), "valid_to": ("失效时间",), "purpose": ("目的",),
     "given_by": ("同意人",), "given_at": ("同意时间",), "withdrawn_at": ("撤回时间",), "reason": ("原因",),
@@ -39,6 +40,11 @@ _NARROW = str.maketrans("（）＊", "()*")
 #: Sheets that explain and hold no book.
 NOTES = ("说明", "read me")
 _RUNNING = frozenset({"序号", "行号", "no", "no.", "#"})
+#: What lists of offices have beside, and no book keeps.
+_NEVER_KEPT = frozenset({
+    "性别", "年龄", "民族", "籍贯", "婚姻状况", "政治面貌", "文化程度", "学历", "职业", "备注", "说明", "签名", "签字", "填表人",
+    "sex", "gender", "age", "remarks", "remark", "notes", "note", "signature",
+})  # fmt: skip
 _CITIZENS = ("身份证", "公民身份", "证件号", "idcard", "idnumber", "citizen")
 
 
@@ -53,6 +59,11 @@ def column_of(cell: str) -> str:
 def is_running_number(cell: str) -> bool:
     """Say whether a header's cell names a column that only numbers the lines."""
     return _bare(cell) in _RUNNING
+
+
+def is_never_kept(cell: str) -> bool:
+    """Say whether a header's cell names what is of no use here and is left unread."""
+    return _bare(cell) in _NEVER_KEPT
 
 
 def is_citizens_number(cell: str) -> bool:

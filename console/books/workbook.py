@@ -7,6 +7,7 @@ named with its row and column, and never put right by guessing.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -15,7 +16,7 @@ from console.books.cells import leaf_of
 from console.books.faults import Fault, Origin
 from console.books.rows import BOOKS
 from console.books.shape import Shape, find_shape, letter_of
-from console.books.sheets import Cell, Kind, Sheet
+from console.books.sheets import Cell, Kind, Merged, Sheet
 from console.books.titles import NOTES, SHEETS, book_of
 
 _MOBILE = re.compile(r"1[3-9]\d{9}")
@@ -26,6 +27,10 @@ _FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001 - a sheet's day has no zone
 _SERIAL = re.compile(r"\d+(\.\d+)?", re.ASCII)
 _DAY_S = 86_400
 _DAYS_MIN, _DAYS_MAX = 61, 100_000
+#: Columns that say where something belongs: made one over several rows, what stands there is said of each.
+_OF_EACH = frozenset({
+    "community_id", "site_id", "household_id", "gateway_id", "building", "unit", "floor", "grid",
+})  # fmt: skip
 #: Columns whose digits are a name, not a count: a zero before them is part of it.
 _EXACT = frozenset({"label", "phone", "token"})
 
@@ -83,21 +88,42 @@ def _read_table(file: str, book: str, sheet: Sheet, faults: list[Fault]) -> Tabl
     if shape is None:
         return None
     faults += _unseen(file, book, sheet, shape)
+    said = _spread(sheet, shape)
     rows = []
     for row in shape.rows:
-        texts = _texts(Origin(file, book, row), shape, sheet.rows[row], faults)
+        texts = _texts(Origin(file, book, row), shape, {**sheet.rows[row], **said.get(row, {})}, faults)
         if texts is not None:
             rows.append((row, texts))
     # A sheet of a template that nobody needed says nothing.
     return Table(book, shape, tuple(rows)) if shape.rows or len(faults) > before else None
 
 
+def _is_of_each(area: Merged, shape: Shape) -> bool:
+    """Say whether cells made one stand in one column that is said of each of their rows."""
+    is_column = area.first_column == area.last_column and area.first_row in shape.rows
+    return is_column and shape.columns.get(area.first_column) in _OF_EACH
+
+
+def _spread(sheet: Sheet, shape: Shape) -> dict[int, dict[int, Cell]]:
+    """Return what cells made one say of the rows below their first, as the sheet shows it."""
+    said: dict[int, dict[int, Cell]] = {}
+    for area in sheet.merged:
+        cell = sheet.rows.get(area.first_row, {}).get(area.first_column)
+        if cell is not None and _is_of_each(area, shape):
+            # Cells made one may run to the end of the sheet: only rows that are there are gone through.
+            first, last = (bisect_right(shape.rows, row) for row in (area.first_row, area.last_row))
+            for row in shape.rows[first:last]:
+                said.setdefault(row, {})[area.first_column] = cell
+    return said
+
+
 def _unseen(file: str, book: str, sheet: Sheet, shape: Shape) -> Iterator[Fault]:
-    for first, last in sheet.merged_rows:
+    for area in sheet.merged:
         mend = "take the cells apart, and write into each what belongs there"
         # A title above the header and a note below the rows may be as wide as they like.
-        if last >= shape.header_row and first not in shape.passed_over:
-            yield Fault(Origin(file, book, first), "", "holds merged cells", mend)
+        is_beside = area.last_row < shape.header_row or area.first_row in shape.passed_over
+        if not is_beside and not _is_of_each(area, shape):
+            yield Fault(Origin(file, book, area.first_row), "", "holds merged cells", mend)
     for row in sheet.hidden_rows & sheet.rows.keys():
         yield Fault(
             Origin(file, book, row), "", "is hidden", "show all rows (clear the filter), or delete it"
@@ -116,7 +142,7 @@ def _texts(
     for at, cell in cells.items():
         column = shape.columns.get(at)
         if column is None:
-            if at not in shape.running:
+            if at not in shape.running | shape.unread:
                 what = f"column {at + 1} ({letter_of(at)}) has no title"
                 faults.append(Fault(origin, "", what, "write one, or empty its cells"))
             continue

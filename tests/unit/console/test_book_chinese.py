@@ -74,6 +74,9 @@ def test_a_fault_says_sheet_row_and_cell_as_the_office_sees_them(tmp_path: Path)
         == "在小区表和系统里都找不到"
     )
     assert translate("column 3 (C) is none of this book") == "第 3 列（C 列）不是这张表的列"
+    # A column is called after its book: a person has 姓名, a community 名称.
+    assert translate("the columns are id, name", "persons") == "可用的列：编号、姓名"
+    assert translate("the columns are id, name", "communities") == "可用的列：编号、名称"
     sheets = "call it persons (人员), contacts (联系人), or delete it"
     assert translate(sheets) == "请改名为 人员、联系人 之一，或删去"
     ended = "with the other files would end the watch over 3 of the 6 watched homes of garden"

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from console.books.cells import read_row
+from console.books.chinese import say_chinese
 from console.books.faults import Origin
 from console.books.files import read_books
 from console.books.rows import BOOKS, Entry, parse_row
@@ -19,7 +20,7 @@ from console.books.template import make_template
 from console.books.titles import SHEETS, column_of
 from console.books.vocabulary import WORDS, stored_word
 from console.words import LANGUAGES, load_words
-from tests.workbooks import row, write
+from tests.workbooks import number, row, write
 
 ZONE = ZoneInfo("Asia/Shanghai")
 HEADER = ("序号", "编号*", "人员类型", "姓名", "电话")
@@ -82,6 +83,7 @@ def test_a_column_of_citizens_numbers_is_refused_unread(tmp_path: Path, title: s
     [
         ("2026年3月1日", datetime(2026, 2, 28, 16, tzinfo=UTC)),
         ("2026.3.1", datetime(2026, 2, 28, 16, tzinfo=UTC)),
+        ("20260301", datetime(2026, 2, 28, 16, tzinfo=UTC)),
         ("２０２６／３／１", datetime(2026, 2, 28, 16, tzinfo=UTC)),
         ("2026-03-01 08:30", datetime(2026, 3, 1, 0, 30, tzinfo=UTC)),
         ("2026-03-01T00:00:00+00:00", datetime(2026, 3, 1, tzinfo=UTC)),
@@ -137,6 +139,99 @@ def test_people_are_read_as_offices_write_them() -> None:
     home = {"id": "h", "site_id": "s", "label": "３－１", "building": "3", "unit": "1", "room": "1"}
     said = read("households", **home, floor="地下1层")
     assert isinstance(said, dict) and (said["floor"], said["label"]) == (-1, "3-1")
+
+
+def test_a_list_with_titles_merged_places_remarks_and_full_width_digits_is_read(tmp_path: Path) -> None:
+    header = row(
+        3, "序号", "编号", "小区编号", "门牌号", "栋", "单元", "楼层", "房间号", "关爱起始时间", "备注"
+    )
+    homes = (
+        row(1, "花园小区住户登记表") + header
+        + row(4, "1", "h-1", "s1", "３-1-1201", "３", "1单元", "１２层", "1201", "2024.3.5", "张三、李四")
+        + row(5, "2", "h-2", "", "3-1-1202", "", "", "", "1202", "2024年3月5日")
+        + row(6, "3", "h-3", "s1", "3-1-1301", "", "", "13", "1301", number("20240305"))
+    )  # fmt: skip
+    # A place may be made one down to the end of the sheet, below the rows too.
+    merged = "".join(
+        f'<mergeCell ref="{ref}"/>' for ref in ("A1:J1", "C4:C5", "E4:E1048576", "F4:F6", "G4:G5")
+    )
+    path = write(tmp_path / "花园.xlsx", ("住户", f"{homes}|<mergeCells>{merged}</mergeCells>"))
+    (book,), _, faults = read_books([path], encoding="utf-8")
+    assert not faults and book.unread == ("J",) and book.passed_over == (1,)
+    said = [read("households", **cells) for _, cells in book.rows]
+    places = [("s1", "3", "1单元", 12), ("s1", "3", "1单元", 12), ("s1", "3", "1单元", 13)]
+    begins = datetime(2024, 3, 4, 16, tzinfo=UTC)
+    for home, place in zip(said, places, strict=True):
+        assert isinstance(home, dict) and home["watched_from"] == begins
+        assert tuple(home[name] for name in ("site_id", "building", "unit", "floor")) == place
+
+
+@pytest.mark.parametrize(
+    "area", ["D2:D3", "A2:A3", "C2:D2", "C2:D3"], ids=["a name", "an id", "beside", "both ways"]
+)
+def test_what_was_made_one_and_is_not_the_place_of_each_row_is_refused(tmp_path: Path, area: str) -> None:
+    rows = (
+        row(1, "编号", "人员类型", "住户编号", "姓名")
+        + row(2, "p1", "住户", "h-1", "张三")
+        + row(3, "p2", "住户")
+    )
+    (fault,) = sheet_faults(tmp_path, rows, f'|<mergeCells><mergeCell ref="{area}"/></mergeCells>')
+    assert ":2:*: holds merged cells" in fault
+
+
+def test_a_csv_of_the_old_code_page_goes_in_by_its_name_and_is_refused_in_one_line_without(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "人员.csv"
+    lines = [
+        "花园社区老人名单（2024年3月）,,,,,", "填表单位：花园物业,,,,,", "序号,编号,人员类型,住户姓名,联系电话,性别",
+        "１,ｐ１,住户,王　五,138 1234 1234,女", "2,p2,家属,王红,\t１３９００００１１１１,女", "合计,2,,,,",
+    ]  # fmt: skip
+    path.write_bytes("\r\n".join(lines).encode("gb18030"))
+    (fault,) = read_books([str(path)], encoding="utf-8")[2]
+    assert fault.origin.row == 1 and "--encoding gb18030" in fault.mend
+    (book,), _, faults = read_books([str(path)], encoding="gb18030")
+    assert not faults and book.passed_over == (1, 2, 6) and book.unread == ("F",)
+    assert [read("persons", **cells) for _, cells in book.rows] == [
+        {"id": "p1", "relation": "resident", "name": "王五", "phone": "138 1234 1234"},
+        {"id": "p2", "relation": "family", "name": "王红", "phone": "13900001111"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "written", "words"),
+    [
+        *(("name", name, "names several people; write a row for each person")
+          for name in ("张三、李四", "张三/李四", "张三；李四", "张三， 李四", "张三,李四")),
+        *(("name", name, "holds no letter of a name; write the name, or leave it empty") for name in ("-", "——", "1")),
+        *(("phone", phone, "holds several numbers; write the one that is answered")
+          for phone in ("13812341234/13900001111", "62345678 13900001111", "13812341234、13900001111")),
+    ],
+)  # fmt: skip
+def test_a_cell_of_several_people_is_nobodys(column: str, written: str, words: str) -> None:
+    (told,) = read("persons", id="p", relation="resident", **{"name": "张三", column: written})
+    assert str(told).startswith(words)
+
+
+@pytest.mark.parametrize("name", ["Li, Anna", "买买提·吐尔逊", "欧阳娜娜", "O'Neill-Smith"])
+def test_a_comma_or_a_dot_inside_of_one_name_is_taken(name: str) -> None:
+    said = read("persons", id="p", relation="family", name=name)
+    assert isinstance(said, dict) and said["name"] == name
+
+
+@pytest.mark.parametrize("name", ["人员.xls", "人员.et", "花园.XLS"])
+def test_a_workbook_of_old_is_refused_with_how_to_save_it_and_one_of_today_under_its_name_is_read(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "小区.csv").write_text("编号,社区编号,名称\ns1,c1,东区\n", encoding="utf-8")
+    path = tmp_path / name
+    path.write_bytes(b"\xd0\xcf\x11\xe0" + bytes(508))
+    _, unread, (fault,) = read_books([str(tmp_path)], encoding="utf-8")
+    assert unread == BOOKS.keys() and fault.what == "is a workbook of Excel 97 to 2003, or of WPS"
+    assert say_chinese(fault).endswith("文件类型选“Excel 工作簿（*.xlsx）”，再导入另存的文件")
+    write(path, ("人员", row(1, "编号", "人员类型") + row(2, "p1", "住户")))
+    books, _, faults = read_books([str(tmp_path)], encoding="utf-8")
+    assert not faults and {book.name for book in books} == {"persons", "sites"}
 
 
 def test_a_word_that_may_mean_two_things_is_refused_with_what_may_stand_there() -> None:

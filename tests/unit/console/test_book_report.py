@@ -27,14 +27,15 @@ def report(*, dry_run: bool) -> Report:
     )
     return Report(
         (), {"persons": persons, "consents": Counts(0, 0, 1, (), 0, (), ())},
-        ((CONSENTS, "withdrawn_at"),), ("h-1201",), ("h-1202", "h-1203"), ("h-1204",), (Origin("花园.xlsx", "persons", 1),), dry_run,
+        ((CONSENTS, "withdrawn_at"),), ("h-1201",), ("h-1202", "h-1203"), ("h-1204",), (Origin("花园.xlsx", "persons", 1),),
+        ((Origin("花园.xlsx", "persons", 0), ("E", "H")),), dry_run,
     )  # fmt: skip
 
 
 CHINESE = """\
-                       新增       更改       不变 文件里没有   其中终止
-人员                      1         12          0          1          0
-同意                      0          0          1          0          0
+                        新增        更改        不变  文件里没有    其中终止
+人员                       1          12           0           1           0
+同意                       0           0           1           0           0
 新增（人员）：p-1
 花园.xlsx “人员”表 第 7 行：更改 出生年份、姓名
 “人员”表另有 2 行更改
@@ -44,11 +45,12 @@ consents.csv 第 4 行（撤回时间）：系统里已经终止，仍按终止�
 1 户已同意看护，但没有看护：没有填关爱起始时间，或现在没有入户门：h-1201
 2 户的关爱时限先不变，要等另一人在“待第二人确认”页同意：h-1202、h-1203
 当作标题、合计或备注，没有读入：花园.xlsx “人员”表 第 1 行
+花园.xlsx “人员”表：E、H 列是系统不保存的内容，没有读
 这是试运行，什么也没有写入；核对无误后去掉 --dry-run 再运行一次"""
 ENGLISH = """\
-                        new    changed       same    missing      ended
-persons                   1         12          0          1          0
-consents                  0          0          1          0          0
+                      new  changed     same  missing    ended
+persons                 1       12        0        1        0
+consents                0        0        1        0        0
 new, persons: p-1
 花园.xlsx#persons:7: changes birth_year, name
 and 2 more rows of persons change
@@ -58,6 +60,7 @@ consents.csv:4:withdrawn_at: ended in the database, and stays so
 1 household consents to the watch and is not watched: no watched_from, or no dwelling door now: h-1201
 2 households keep their hours until a second person agrees on the page Waits for a second person: h-1202, h-1203
 passed over as titles, totals or notes: 花园.xlsx#persons:1
+花园.xlsx#persons:0: columns E, H hold what no book keeps, and were not read
 nothing was written: this was a dry run; run it without --dry-run to write"""
 
 
