@@ -9,7 +9,7 @@ FROM households h JOIN sites si ON si.id = h.site_id WHERE h.id = %(household_id
 
 -- name: absence_now
 -- the absence that holds or comes next
-SELECT id, from_at, to_at, declared_by FROM absences
+SELECT id, from_at, to_at, reason, declared_by FROM absences
 WHERE household_id = %(household_id)s AND revoked_at IS NULL AND to_at > %(now)s ORDER BY from_at LIMIT 1
 
 -- name: help_worker

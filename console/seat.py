@@ -436,7 +436,10 @@ def _notice(word: str, language: str) -> Phrase | None:
         return None
     catalogue = load_catalogue(language)
     own = word.startswith("notice.") and word in catalogue
-    return Phrase(word) if own or f"entry.{word}" in catalogue else None
+    if own or f"entry.{word}" not in catalogue:
+        return Phrase(word) if own else None
+    # A timeline's entry has values that a word of one cookie cannot carry.
+    return Phrase("notice.recorded" if "{" in catalogue[f"entry.{word}"][0] else word)
 
 
 def path_of(request: Request) -> str:

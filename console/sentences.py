@@ -171,6 +171,8 @@ def family_headline(home: FamilyHome, words: Words) -> str:
     who = words.relation(home.relation)
     if home.state is FamilyState.GOOD:
         return _good_headline(home, who, words)
+    if home.state is FamilyState.AWAY and home.in_hospital:
+        return _headline(words.say("family.hospital", who=who))
     word = f"family.unheard.{home.state.value}"
     if home.evidence_at is None or home.evidence_kind in _OPENINGS or not words.has(word):
         word = f"family.{home.state.value}"
@@ -196,7 +198,8 @@ def family_ground(home: FamilyHome, words: Words) -> str:
         case FamilyState.UNKNOWN:
             return words.say("join.space").join(_unknown_ground(home, words))
         case FamilyState.AWAY:
-            return words.say("family.ground.away", until=words.date(home.away_until or words.now))
+            word = "family.ground.hospital" if home.in_hospital else "family.ground.away"
+            return words.say(word, until=words.date(home.away_until or words.now))
         case FamilyState.UNWATCHED | FamilyState.UNTOLD | FamilyState.ENDED:
             return words.say(f"family.ground.{home.state.value}")
         case _:
@@ -284,6 +287,8 @@ def _on_it(home: FamilyHome, words: Words) -> str:
     by = words.date_time(home.result_by)
     if home.act is not TaskKind.CONFIRM_BACK:
         # Nobody is on the way before somebody has taken it, and no word is promised for an hour that is over.
+        if home.result_by < words.now and home.begun_at is not None:
+            return words.say("family.ground.late_at_door", worker=who, at=home.begun_at, by=by)
         if home.result_by < words.now:
             return words.say("family.ground.late", worker=who or words.say("family.ground.nobody"), by=by)
         if not home.worker:

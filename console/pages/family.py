@@ -137,6 +137,7 @@ def _home(
             queries("console")["outage_of_household"], {"household_id": row["id"]}
         ).fetchone()
     grounds = found.grounds
+    absence = None if blocked else _absence_now(connection, row["id"], reader.now)
     return FamilyHome(
         household=found.name,
         relation=relation,
@@ -159,7 +160,8 @@ def _home(
         unknown_since=(outage["began_at"] if outage else None) or row["not_known_since"],
         away_until=row["absent_until"],
         help_at=called.row["evidence_at"] or called.row["opened_at"] if called else None,
-        declared=None if blocked else _declared(connection, reader, row["id"]),
+        declared=(absence["from_at"], absence["to_at"]) if absence else None,
+        in_hospital=absence is not None and absence["reason"] == "hospital",
         phone=row["phone"],
         duty_line=line,
         spoke_form=forms.get("spoke", view_parts.Form()),
@@ -220,13 +222,8 @@ def _call_for_help(connection: Connection, reader: Reader, household_id: str) ->
     return None if row is None else load_case(connection, reader, row["id"])
 
 
-def _declared(connection: Connection, reader: Reader, household_id: str) -> tuple[datetime, datetime] | None:
-    """From when until when an absence is declared, that holds or comes next."""
-    row = _absence_now(connection, household_id, reader.now)
-    return None if row is None else (row["from_at"], row["to_at"])
-
-
 def _absence_now(connection: Connection, household_id: str, now: datetime) -> dict[str, Any] | None:
+    """The declared absence that holds or comes next, with its reason."""
     values = {"household_id": household_id, "now": now}
     return connection.execute(queries("console", "residents.sql")["absence_now"], values).fetchone()
 

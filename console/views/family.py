@@ -55,6 +55,7 @@ class FamilyHome:
     away_until: datetime | None = None
     help_at: datetime | None = None  # the newest call for help
     declared: tuple[datetime, datetime] | None = None  # the absence that holds or comes next; she may end it
+    in_hospital: bool = False  # that is what the absence was declared for
     phone: str | None = None
     duty_line: DutyLine | None = None
     spoke_form: Form | None = None

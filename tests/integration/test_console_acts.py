@@ -589,6 +589,27 @@ def test_whoever_closed_a_case_by_a_death_is_offered_to_take_her_out_of_the_book
     assert again.status_code == 409 and [row["id"] for row in world.rows(living)] == ["p-he"]
 
 
+@pytest.mark.one_store
+def test_her_family_is_told_that_she_was_taken_to_hospital(world: World) -> None:
+    clerk = world.browser("clerk")
+    task = f"/tasks/{world.task_ids['wang']}"
+    until = f"{world.now + timedelta(days=3):%Y-%m-%dT%H:%M}"
+    world.post(clerk, f"{task}/begin")
+    assert world.post(clerk, f"{task}/outcome", outcome="hospital", absence_until=until).status_code == 303
+    page = clerk.get("/tasks").text
+    assert "strip-notice" in page and "（）" not in page
+    world.write(
+        "UPDATE household_states SET absent_until = %s WHERE household_id = 'h-wang'",
+        world.now + timedelta(days=3),
+    )
+    text = world.browser("family").get("/family").text.replace("\u200b", "")
+    assert (
+        "妈妈登记为住院。" in text
+        and "已登记住院：" in text
+        and "报备" not in text.split("<h1")[1].split("</h1>")[0]
+    )
+
+
 def test_the_end_of_the_chain_is_noted_outside_the_database_once_a_day(world: World, tmp_path: Path) -> None:
     services, file = world.app.state.services, tmp_path / "ends.jsonl"
     now = services.wall_now()

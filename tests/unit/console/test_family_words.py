@@ -60,6 +60,24 @@ def test_somebody_is_at_the_door_only_once_she_said_so() -> None:
         assert there in family_ground(begun, words)
 
 
+def test_who_stands_at_the_door_is_told_of_also_where_it_is_late() -> None:
+    home = replace(
+        HOME, act=TaskKind.VISIT, worker="李敏", state=FamilyState.DAY3, result_by=NOW - timedelta(minutes=28),
+        begun_at=NOW - timedelta(minutes=2),
+    )  # fmt: skip
+    told = family_ground(home, _words("zh"))
+    assert "李敏已接手，08:40 到了门口" in told and "已经晚了" in told
+    assert "at the door since 08:40" in family_ground(home, _words("en"))
+
+
+def test_a_relative_is_told_that_she_was_taken_to_hospital() -> None:
+    home = replace(FAMILY_AWAY.homes[0], in_hospital=True)
+    assert "登记为住院" in family_headline(home, _words("zh")).replace("\u200b", "")
+    assert "登记到" in family_ground(home, _words("zh")) and "in hospital" in family_headline(
+        home, _words("en")
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "zh", "en"),
     [
