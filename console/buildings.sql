@@ -22,7 +22,7 @@ FROM households h JOIN sites si ON si.id = h.site_id LEFT JOIN household_states 
 LEFT JOIN cases c ON c.household_id = h.id AND c.cause = 'inactivity' AND c.state <> 'closed'
 WHERE si.community_id = %(community_id)s
   AND (%(buildings)s::text[] IS NULL OR h.building = ANY(%(buildings)s))
-ORDER BY h.building, h.unit, h.floor DESC, h.room
+ORDER BY length(h.building), h.building, length(h.unit), h.unit, h.floor DESC, length(h.room), h.room
 
 -- name: unit_gateways
 -- the gateway of each stairwell, and whether it is heard

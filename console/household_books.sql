@@ -127,4 +127,4 @@ WHERE d.device_id = ANY(%(devices)s::text[]) AND d.role = 'dwelling' AND d.to_at
 SELECT v.id, h.label AS place FROM household_doors d
 JOIN devices v ON v.id = d.device_id JOIN households h ON h.id = d.household_id
 WHERE h.site_id = %(site_id)s AND h.id <> %(household_id)s AND d.role = 'dwelling' AND d.to_at IS NULL
-ORDER BY h.building = %(building)s DESC, h.label, v.id LIMIT 500
+ORDER BY h.building = %(building)s DESC, length(h.building), h.building, length(h.unit), h.unit, h.floor, length(h.room), h.room, v.id LIMIT 500

@@ -409,7 +409,8 @@ WHERE (%(community_id)s::text IS NULL OR si.community_id = %(community_id)s)
         WHEN 'normal' THEN s.known AND s.stage = 0 AND s.absent_until IS NULL
         ELSE true
       END
-ORDER BY CASE WHEN s.absent_until IS NULL THEN s.stage END DESC NULLS LAST, h.building, h.unit, h.floor, h.room, h.id
+ORDER BY CASE WHEN s.absent_until IS NULL THEN s.stage END DESC NULLS LAST, length(h.building), h.building, length(h.unit), h.unit, h.floor,
+         length(h.room), h.room, h.id
 LIMIT %(limit)s OFFSET %(offset)s
 
 -- name: api_household_ids
@@ -553,11 +554,11 @@ SELECT * FROM read_log(%(community_id)s, %(now)s, %(from_at)s, %(to_at)s, %(door
 -- name: log_doors
 -- the doors of a community for the filter
 SELECT v.id, v.place FROM devices v JOIN sites si ON si.id = v.site_id
-WHERE si.community_id = %(community_id)s AND v.kind IN ('controller', 'contact') ORDER BY v.place, v.id LIMIT 2000
+WHERE si.community_id = %(community_id)s AND v.kind IN ('controller', 'contact') ORDER BY v.place, v.id LIMIT 10000
 
 -- name: buildings
-SELECT DISTINCT h.building, h.unit FROM households h JOIN sites si ON si.id = h.site_id
-WHERE si.community_id = %(community_id)s ORDER BY h.building, h.unit
+SELECT h.building, h.unit FROM households h JOIN sites si ON si.id = h.site_id
+WHERE si.community_id = %(community_id)s GROUP BY 1, 2 ORDER BY length(h.building), h.building, length(h.unit), h.unit
 
 -- name: device_rows
 -- devices with their last word, troubled first, a page of them; of a query those whose place, id or gateway holds it
@@ -788,7 +789,7 @@ FROM households h JOIN sites si ON si.id = h.site_id JOIN household_states s ON 
 LEFT JOIN cases c ON c.household_id = h.id AND c.cause = 'inactivity' AND c.state <> 'closed'
 WHERE si.community_id = %(community_id)s
   AND EXISTS (SELECT 1 FROM consents k WHERE k.household_id = h.id AND k.purpose = 'watch' AND k.withdrawn_at IS NULL)
-GROUP BY h.building ORDER BY h.building
+GROUP BY h.building ORDER BY length(h.building), h.building
 
 -- name: users
 SELECT u.id, u.name, u.display_name, u.role, u.community_id, u.created_at, u.disabled_at,

@@ -6,6 +6,7 @@ repeat nor hide a row.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +26,7 @@ METHODS = (
 )  # fmt: skip
 TYPES = tuple(item.value for item in EventType)
 _OTHERS = ("staff", "guard", "visitor")
+_NUMBERS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,11 @@ def _household(row: Mapping[str, Any], holder: str | None) -> HouseholdName | No
     )  # fmt: skip
 
 
+def _as_numbered(place: str) -> tuple[str | int, ...]:
+    """Order places as doors are numbered: 3-1-1001 comes behind 3-1-901."""
+    return tuple(int(part) if part.isdecimal() else part for part in _NUMBERS.split(place))
+
+
 def load_choices(
     connection: Connection, reader: Reader
 ) -> tuple[tuple[Choice, ...], tuple[Choice, ...], tuple[Choice, ...]]:
@@ -192,6 +199,7 @@ def load_choices(
     scope = {"community_id": reader.viewer.community_id}
     doors = connection.execute(queries("console")["log_doors"], scope).fetchall()
     places = connection.execute(queries("console")["buildings"], scope).fetchall()
+    doors.sort(key=lambda row: _as_numbered(row["place"] or row["id"]))
     return (
         tuple(Choice(row["id"], row["place"] or row["id"]) for row in doors),
         tuple(Choice(name, name) for name in dict.fromkeys(row["building"] for row in places)),

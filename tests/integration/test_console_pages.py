@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from psycopg.types.json import Jsonb
 
 from kaimen.clock import ManualClock
 from tests.integration.console_world import PROBE, ROLES, World, build_world
@@ -333,3 +334,37 @@ def test_every_part_of_a_live_page_can_be_asked_for_alone(world: World, name: st
             assert part.status_code == 200 and 'id="main"' not in part.text, (path, fragment)
             asked += 1
     assert asked or name == "admin"
+
+
+def test_places_stand_in_the_order_in_which_houses_are_numbered(world: World) -> None:
+    for building, floor, room in (("12", 1, "1"), ("10", 10, "1"), ("10", 9, "1"), ("2", 1, "1")):
+        home, label = f"h-{building}-{floor}", f"{building}-1-{floor}0{room}"
+        world.write(
+            "INSERT INTO devices (id, site_id, kind, place, registered_at) VALUES (%s, 'site-wenchang', 'contact', %s, %s)",
+            f"d-{home}", label, world.now,
+        )  # fmt: skip
+        world.write(
+            "INSERT INTO households (id, site_id, label, building, unit, floor, room, watched_from)"
+            " VALUES (%s, 'site-wenchang', %s, %s, '1', %s, %s, %s)",
+            home, label, building, floor, room, world.now,
+        )  # fmt: skip
+        world.write(
+            "INSERT INTO consents (household_id, purpose, given_by, given_at) VALUES (%s, 'watch', '本人', %s)",
+            home,
+            world.now,
+        )
+        world.write(
+            "INSERT INTO household_states SELECT (jsonb_populate_record(s, %s)).* FROM household_states s"
+            " WHERE household_id = 'h-li'",
+            Jsonb({"household_id": home, "stage": 0, "known": True, "absent_until": None}),
+        )
+    doors = re.findall(
+        r"<option value=\"d-h-\d+-\d+\"[^>]*>([^<]+)<", world.browser("police").get("/police/look-up").text
+    )
+    assert doors == ["2-1-101", "10-1-901", "10-1-1001", "12-1-101"]
+    counts = re.findall(r"<b>(\d+) 栋</b>", world.browser("police").get("/police").text)
+    assert counts == sorted(counts, key=int) and "10" in counts
+    homes = re.findall(
+        r"\b((?:2|10|12)-1-\d+01)\b", world.browser("clerk").get("/households?state=normal").text
+    )
+    assert list(dict.fromkeys(homes)) == doors
