@@ -82,7 +82,7 @@ def answer(
             _home(connection, reader, found[row["household_id"]], row["relation_words"] or _SOMEBODY, mine)
         )
     # She opens the page for whoever does not open her door; the others keep their order.
-    homes.sort(key=lambda home: _FIRST.index(home.state) if home.state in _FIRST else len(_FIRST))
+    homes.sort(key=_urgency)
     page = family_views.FamilyPage(tuple(homes))
     return seat.answer(
         connection,
@@ -93,6 +93,13 @@ def answer(
         status=status,
         path="/family",
     )
+
+
+def _urgency(home: FamilyHome) -> int:
+    if home.state in _FIRST:
+        return _FIRST.index(home.state)
+    # Then whatever waits for her answer.
+    return len(_FIRST) if home.back_url else len(_FIRST) + 1
 
 
 def _home(

@@ -392,7 +392,16 @@ def test_no_list_says_which_home_is_declared_empty(world: World) -> None:
 def test_the_family_answers_whether_she_is_back(world: World, answer: str, outcome: str) -> None:
     case = away(world)
     family = world.browser("family")
-    assert "/family/h-wang/back" in family.get("/family").text
+    world.write(
+        "UPDATE household_states SET stage = 0, known = true WHERE household_id IN ('h-li', 'h-wang')"
+    )
+    world.write(
+        "INSERT INTO consents (household_id, purpose, given_by, given_at) VALUES ('h-li', 'notify_family', '本人', %s)",
+        world.now,
+    )
+    world.write("INSERT INTO user_households VALUES (%s, 'h-li', '婆婆')", world.user_ids["family"])
+    page = family.get("/family").text
+    assert page.index("/family/h-wang/back") < page.index("/family/h-li/"), "what waits for her answer first"
     assert world.post(world.browser("family-b"), "/family/h-wang/back", back=answer).status_code == 404
     assert world.post(family, "/family/h-wang/back", back="maybe").status_code == 422
     assert world.post(family, "/family/h-wang/back", back=answer).status_code == 303
