@@ -302,7 +302,10 @@ def _on_it(home: FamilyHome, words: Words) -> str:
 def resident_headline(page: ResidentPage, words: Words) -> str:
     """The one sentence of a resident's page: what was last seen of her, said to herself."""
     if page.state is not FamilyState.GOOD:
-        return _headline(words.say(f"resident.say.{page.state.value}"))
+        word = f"resident.unheard.{page.state.value}"
+        if page.evidence_at is None or page.evidence_kind in _OPENINGS or not words.has(word):
+            word = f"resident.say.{page.state.value}"
+        return _headline(words.say(word))
     return _headline(words.say(f"resident.say.good.{_own_kind(page)}", part=_part(page, words)))
 
 

@@ -13,6 +13,7 @@ from alerts import acts
 from alerts.voice import people
 from console import residents
 from console.duty.line import load_duty_line
+from console.loaders.evidence import load_openings
 from console.loaders.households import LoadedHousehold, evidence_kind, load_households
 from console.pages import home_phone
 from console.pages.absences import write_absence
@@ -24,6 +25,7 @@ from console.rights.export import export_person
 from console.scope import Section, Viewer
 from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
 from console.views.admin import LookRow
+from console.views.evidence import Opening
 from console.views.family import FamilyState
 from console.views.parts import Form as FormView
 from console.views.screens import (
@@ -99,6 +101,7 @@ def answer(
         away_from=absence["from_at"] if absence else None,
         away_until=absence["to_at"] if absence else None,
         away_by=_declared_by(connection, seat, absence) if absence else "",
+        openings=_openings(connection, seat, found),
         duty_line=load_duty_line(connection, household_id=row["id"]),
         worker=has_it["name"] if has_it else None,
         has_code=connection.execute(_SQL["code_stands"], values).fetchone() is not None,
@@ -109,6 +112,14 @@ def answer(
         connection, "resident.html", page, section=Section.RESIDENT, fragment=fragment, status=status,
         path="/resident",
     )  # fmt: skip
+
+
+def _openings(connection: Connection, seat: Seat, found: LoadedHousehold) -> tuple[Opening, ...] | None:
+    """Return what was written down of her door lately; whose card it was, where nobody else lives there."""
+    if found.line is None:
+        return None
+    alone = found.row["resident_count"] == 1
+    return load_openings(connection, seat.reader(connection), found.row, named=alone)
 
 
 def _declared_by(connection: Connection, seat: Seat, absence: Mapping[str, Any]) -> str:

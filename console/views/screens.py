@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from console.views.admin import LookRow
+from console.views.evidence import Opening
 from console.views.family import FamilyState
 from console.views.parts import DayLine, DutyLine, Form
 from console.views.registry import TEMPLATES
@@ -108,6 +109,7 @@ class ResidentPage:
     away_until: datetime | None = None
     away_by: str = ""  # a relative's name, or staff; empty: she herself
     has_code: bool = False
+    openings: tuple[Opening, ...] | None = None  # None where nobody watches
     worker: str | None = None  # who has the call for help
     duty_line: DutyLine | None = None
     doubted: bool = False  # her door is heard, and not believed

@@ -14,6 +14,7 @@ from console.views import rights as rights_views
 from console.views import screens as screens_views
 from console.views import shell as shell_views
 from console.views import voices as voices_views
+from console.views.evidence import Opening, OpeningKind
 from kaimen.vocabulary import EvidenceKind, Role, Stage
 
 NOW = datetime(2026, 11, 21, 0, 42, 17, tzinfo=UTC)
@@ -74,7 +75,16 @@ COMMITTEE = screens_views.CommitteePage(
     NOW,
 )
 HOME = screens_views.ResidentPage(
-    "3-1-1201", family_views.FamilyState.GOOD, EvidenceKind.OWN_CREDENTIAL, NOW - 3 * HOUR, LINE, True
+    "3-1-1201",
+    family_views.FamilyState.GOOD,
+    EvidenceKind.OWN_CREDENTIAL,
+    NOW - 3 * HOUR,
+    LINE,
+    True,
+    openings=(
+        Opening(NOW - 3 * HOUR, OpeningKind.OWN_CREDENTIAL),
+        Opening(NOW - 9 * HOUR, OpeningKind.CONTACT),
+    ),
 )
 CARDS = screens_views.CardsPage(
     (

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from edge.credentials import token_of
 from kaimen.clock import ManualClock
-from tests.integration.console_world import ROLES, World, build_world
+from tests.integration.console_world import ROLES, World, add_events, build_world
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
 
@@ -189,6 +189,23 @@ def test_her_own_word_counts_and_not_often_in_succession(world: World) -> None:
     rows = words_of(world)
     assert [(row["household_id"], row["how"]) for row in rows] == [("h-wang", "button")] * 2
     assert world.rows("SELECT 1 FROM audit_entries WHERE action = 'resident_well' AND object_id = 'h-wang'")
+
+
+@pytest.mark.one_store
+def test_she_reads_what_was_written_down_of_her_own_door(world: World) -> None:
+    assert "没有记下开门" in world.browser("resident").get("/resident").text
+    add_events(world, "d-h-wang", 3, credential="c-h-wang")
+    page = world.browser("resident").get("/resident").text
+    assert "最后的 3 次" in page and page.count("<small>本人卡</small>") == 3
+    assert "没有记下开门" in world.browser("resident-b").get("/resident").text, "another home's"
+    # Whose card it was is not told to one of several who live there.
+    world.write(
+        "INSERT INTO persons (id, household_id, relation, category) VALUES ('p-second', 'h-wang', 'resident', '老年人')"
+    )
+    page = world.browser("resident").get("/resident").text
+    assert "本人卡" not in page and page.count("<small>门磁</small>") == 3
+    world.write("UPDATE consents SET withdrawn_at = %s WHERE purpose = 'watch'", world.now)
+    assert "系统记下的开门" not in world.browser("resident").get("/resident").text
 
 
 def test_she_declares_and_ends_her_absence_and_nobody_elses(world: World) -> None:

@@ -77,6 +77,7 @@ BUILT: dict[str, list[str]] = {
     "family.ground.act": [*(kind.value for kind in TaskKind), "none"],
     "family.ground.card": ["in", "out", "none"],
     "family.unheard": ["day1", "day2", "day3"],
+    "resident.unheard": ["day1", "day2", "day3"],
     "family.ground.last": [*(kind.value for kind in EvidenceKind), "unheard"],
     "family.ground.unknown": ["own", "broker", "site", "gateway", "device", "doubted"],
     "family.good": [*(kind.value for kind in EvidenceKind), "nothing"],
