@@ -161,12 +161,15 @@ def test_a_door_that_cannot_be_seen_is_not_said_to_have_stayed_shut() -> None:
 def test_two_homes_on_one_page_share_no_field_and_only_the_refused_form_stands_open() -> None:
     refused = Form({}, {"contacted": "how_is_missing"})
     first, second = HOME, replace(HOME, household=replace(HOME.household, id="h-2"), spoke_form=refused)
-    page = FamilyPage((replace(first, news=HomeNews(), notices_form=Form()), second))
+    page = FamilyPage(tuple(replace(home, news=HomeNews(), notices_form=Form()) for home in (first, second)))
     html = render("family.html", shell=shell("zh", role=Role.FAMILY), page=page)
     ids = re.findall(r' id="([^"]+)"', html)
     assert len(ids) == len(set(ids)), sorted(ids)
     assert set(re.findall(r'(?:for|aria-describedby)="([^"]+)"', html)) <= set(ids)
     assert html.count("<details open") == 1
+    # What is unfolded stays so by its name, in its own home.
+    named = re.findall(r'<summary data-name="([^"]+)"', html)
+    assert len(named) == len(set(named)) == 4
 
 
 def _words(language: str) -> Words:
