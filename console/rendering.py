@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import jinja2
@@ -31,16 +33,36 @@ from console.views.shell import Shell
 from console.words import Words, load_words
 
 
+class TemplatesOfNow(jinja2.BaseLoader):
+    """The templates of a folder as they are now, read at once.
+
+    A page and what fills it are of one version: files exchanged under a running console do not mix, also not on a page
+    that nobody had asked for before.
+    """
+
+    def __init__(self, folder: Traversable) -> None:
+        self._found = {
+            entry.name: (entry.read_text(encoding="utf-8"), str(entry)) for entry in folder.iterdir()
+        }
+
+    def get_source(self, environment: jinja2.Environment, template: str) -> tuple[str, str, None]:
+        if template not in self._found:
+            raise jinja2.TemplateNotFound(template)
+        return (*self._found[template], None)
+
+    def list_templates(self) -> list[str]:
+        return sorted(self._found)
+
+
 @cache
 def environment() -> jinja2.Environment:
     """The one template environment: escaping on, undefined names are errors."""
     made = jinja2.Environment(
-        loader=jinja2.PackageLoader("console", "templates"),
+        loader=TemplatesOfNow(files("console").joinpath("templates")),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # A page and what fills it are of one version: files exchanged under a running console do not mix.
         auto_reload=False,
     )
     made.globals.update(Mark=Mark, OpeningKind=OpeningKind, Form=Form)

@@ -10,10 +10,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pytest
 
 import console
-from console.rendering import UnknownFragmentError, environment, render
+from console.rendering import TemplatesOfNow, UnknownFragmentError, environment, render
 from console.views import case as case_views
 from console.views import family as family_views
 from console.views import grounds as grounds_views
@@ -344,3 +345,11 @@ def test_forms_remember_what_was_typed() -> None:
     html = render("sign_in.html", shell=samples.shell(), page=sign_in_views.SignInPage(form))
     assert 'value="limin"' in html
     assert "用户名或密码不对" in html
+
+
+def test_a_template_exchanged_under_a_running_console_is_not_read(tmp_path: Path) -> None:
+    template = tmp_path / "page.html"
+    template.write_text("as it was", encoding="utf-8")
+    made = jinja2.Environment(loader=TemplatesOfNow(tmp_path))
+    template.write_text("of the next version", encoding="utf-8")
+    assert made.get_template("page.html").render() == "as it was"
