@@ -112,20 +112,23 @@ def _home(
     row = found.row
     consents = standing_consents(connection, row["id"])
     line = load_duty_line(connection, household_id=row["id"])
+    blocked = row["id"] in reader.viewer.blocked_ids
+    # Whoever she shut out does not learn of her death here either.
+    ended = not blocked and _has_ended(connection, row["id"])
     if "notify_family" not in consents:
-        return _untold(connection, found, relation, line)
+        state = FamilyState.ENDED if ended else FamilyState.UNTOLD
+        return FamilyHome(found.name, relation, state, phone=None if ended else row["phone"], duty_line=line)
     exact = "exact_times" in consents
     news = load_home_news(connection, reader, row["id"], exact=exact)
-    blocked = row["id"] in reader.viewer.blocked_ids
     if blocked:
         # She wants him to see nothing, and not to be told so: a quiet day, whatever the day is.
         found, news = quiet_day(found, reader), quiet_news(news)
         row = found.row
     notices_form = forms.get("notices", view_parts.Form())
     called = None if blocked else _call_for_help(connection, reader, row["id"])
+    if ended and called is None:
+        return FamilyHome(found.name, relation, FamilyState.ENDED, duty_line=line)
     if found.line is None and called is None:
-        if _has_ended(connection, row["id"]):
-            return FamilyHome(found.name, relation, FamilyState.ENDED, duty_line=line)
         return FamilyHome(
             found.name,
             relation,
@@ -182,16 +185,8 @@ def _home(
     )
 
 
-def _untold(
-    connection: Connection, found: LoadedHousehold, relation: str, line: view_parts.DutyLine | None
-) -> FamilyHome:
-    """Say of a home that tells its family nothing no more than that; after her death nobody is asked to ring her."""
-    if _has_ended(connection, found.row["id"]):
-        return FamilyHome(found.name, relation, FamilyState.ENDED, duty_line=line)
-    return FamilyHome(found.name, relation, FamilyState.UNTOLD, phone=found.row["phone"], duty_line=line)
-
-
 def _has_ended(connection: Connection, household_id: str) -> bool:
+    """Say whether the watch ended with her death: nobody is asked to ring her then."""
     row = connection.execute(queries("console")["family_ended"], {"household_id": household_id}).fetchone()
     return row is not None and bool(row["ended"])
 

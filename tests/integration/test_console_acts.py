@@ -543,6 +543,10 @@ def test_a_death_is_confirmed_in_its_own_words_by_a_second_person(world: World) 
     assert _state(world, "wang")["outcome"] == "deceased"
     page = family.get("/family").text.replace("\u200b", "")
     assert "妈妈家的看护已经结束。" in page and "开过" not in page and "tel:13812341234" not in page
+    world.write("UPDATE user_households SET blocked_at = %s", world.now)
+    assert (
+        "已经结束。" not in family.get("/family").text.replace("\u200b", "").split("<h1")[1].split("</h1>")[0]
+    )
 
 
 def test_whoever_closed_a_case_by_a_death_is_offered_to_take_her_out_of_the_books_and_nothing_does_so_alone(
