@@ -20,16 +20,16 @@ import psycopg
 from console.agreements_homes import Move
 from console.audit.chain import Entry as AuditEntry
 from console.books import store
-from console.books.cells import read_row
 from console.books.checks import Ledger
 from console.books.faults import Fault, ImportRefusedError
 from console.books.files import STDIN, Book, Encoding, read_books, with_cells
 from console.books.guards import find_ended, find_strangers
 from console.books.place import Place, SaidError, entering, find_place, note, place_options
 from console.books.report import Report, as_dict, count_changes, format_report, make_report, say_faults
-from console.books.rows import BOOKS, Entry, parse_row
+from console.books.rows import BOOKS
 from console.books.taking import take_in
 from console.books.template import make_template
+from console.books.trial import parse_books
 from console.words import LANGUAGES, Words, load_words
 from kaimen.clock import SystemClock, as_datetime
 from kaimen.database import Connection, queries
@@ -168,7 +168,7 @@ def import_books(
     try:
         with entering(place, service="import") as connection:
             _refuse_demo(connection)
-            entries, wrong = _parse(books, _zone_of(connection, books))
+            entries, wrong = parse_books(books, _zone_of(connection, books))
             faults += wrong
             watched = store.load_watched(connection, store.spoken_of(connection, entries), now)
             taken = take_in(
@@ -221,20 +221,6 @@ def _zone_of(connection: Connection, books: list[Book]) -> ZoneInfo | None:
         return ZoneInfo(zones.pop()) if len(zones) == 1 else None
     except (KeyError, OSError, ValueError):  # the row's own check says it
         return None
-
-
-def _parse(books: list[Book], zone: ZoneInfo | None) -> tuple[dict[str, list[Entry]], list[Fault]]:
-    entries: dict[str, list[Entry]] = {}
-    faults: list[Fault] = []
-    for book in books:
-        found = entries.setdefault(book.name, [])
-        for row, cells in book.rows:
-            result = parse_row(book.name, book.origin(row), read_row(book.name, cells, zone))
-            if isinstance(result, list):
-                faults += result
-            else:
-                found.append(result)
-    return entries, faults
 
 
 def _refuse_demo(connection: Connection) -> None:

@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 BODY_BYTES_MAX = 64 * 1024
 #: A recording of half a minute as a telephone makes it, or a photo, for the forms that take one.
 SOUND_BYTES_MAX = 6 * 1024 * 1024 + BODY_BYTES_MAX
-SOUND_PATHS = re.compile(r"^/(households|family)/[^/]+/voice$|^/tasks/[0-9]+/photos$|^/field/photos$")
+SOUND_PATHS = re.compile(
+    r"^/(households|family)/[^/]+/voice$|^/tasks/[0-9]+/photos$|^/field/photos$|^/households/new/check$"
+)
 QUERY_BYTES_MAX = 8 * 1024
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -103,7 +105,7 @@ class SecurityLayer:
 
 
 def body_bytes_max(path: str) -> int:
-    """Return how much may be sent to a path: what forms need, and a recording or a photo where one is taken."""
+    """Return how much may be sent to a path: what forms need, and a recording, a photo or a list where one is taken."""
     return SOUND_BYTES_MAX if SOUND_PATHS.match(path) else BODY_BYTES_MAX
 
 

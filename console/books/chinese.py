@@ -424,12 +424,18 @@ _STORED = re.compile(r"[a-z][a-z_]*(?:\.csv)?")
 
 def say_chinese(fault: Fault) -> str:
     """Return where, what and how to mend it, with the titles a Chinese sheet has."""
+    where, what, mend = parts_of(fault)
+    return f"{where}：{what}；{mend}"
+
+
+def parts_of(fault: Fault) -> tuple[str, str, str]:
+    """Return where it is, what is wrong and how to mend it, each by itself."""
     place = place_of(fault.origin)
     if fault.column and fault.column != "?":
         cell = f" {fault.cell}" if fault.cell else ""
         place += f"{cell}（{title_of(fault.column, fault.origin.table)}）"
     what, mend = (translate(sentence, fault.origin.table) for sentence in (fault.what, fault.mend))
-    return f"{place}：{what}；{mend}"
+    return place, what, mend
 
 
 def place_of(origin: Origin) -> str:

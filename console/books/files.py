@@ -34,6 +34,12 @@ _OLD_WORKBOOKS = (".xls", ".et")
 _OTHERS = (".ods", ".numbers", ".txt", ".tsv")
 
 _ASK_AGAIN = "export the file again from its source as UTF-8, do not mend the letters by hand"
+#: How to mend a file whose encoding was not the one that was named: with the command's option, or another page's words.
+SAY_GB18030 = (
+    f"if the whole file was saved as GB18030 (GBK, ANSI), say --encoding gb18030; otherwise {_ASK_AGAIN}"
+)
+SAY_UTF8 = "leave --encoding away"
+SAY_UTF8_OR_ASK = f"{SAY_UTF8}; {_ASK_AGAIN}"
 _LEAVE_OUT = "leave it out of the file, save it, and import again"
 _MENDS = {
     letters.CITIZENS_NUMBER: _LEAVE_OUT,
@@ -75,11 +81,27 @@ class Book:
 def read_books(paths: Sequence[str], *, encoding: Encoding) -> tuple[list[Book], frozenset[str], list[Fault]]:
     """Read every file and folder named; return the books, the names of those nobody could read, and every fault."""
     faults: list[Fault] = []
+    return _gather(((path, _read_bytes(path, faults)) for path in _files_of(paths, faults)), encoding, faults)
+
+
+def read_sent(
+    files: Iterable[tuple[str, bytes]], *, encoding: Encoding
+) -> tuple[list[Book], frozenset[str], list[Fault]]:
+    """Read files that were sent, by name and content, as ``read_books`` does; nothing of them is kept."""
+    faults: list[Fault] = []
+    named = ((Path(Path(name).name), data) for name, data in files)
+    known = ((path, data if _is_known(path, faults) else None) for path, data in named)
+    return _gather(known, encoding, faults)
+
+
+def _gather(
+    files: Iterable[tuple[Path, bytes | None]], encoding: Encoding, faults: list[Fault]
+) -> tuple[list[Book], frozenset[str], list[Fault]]:
     books: list[Book] = []
     unread: set[str] = set()
-    for path in _files_of(paths, faults):
+    for path, data in files:
         before = len(faults)
-        found = _read_file(path, encoding, faults)
+        found = [] if data is None else _read_file(path, data, encoding, faults)
         books += found
         if not found or (path.suffix.lower() in (*_WORKBOOKS, *_OLD_WORKBOOKS) and len(faults) > before):
             # A document nobody could read may have brought any book.
@@ -88,10 +110,7 @@ def read_books(paths: Sequence[str], *, encoding: Encoding) -> tuple[list[Book],
     return books, frozenset(unread), faults
 
 
-def _read_file(path: Path, encoding: Encoding, faults: list[Fault]) -> list[Book]:
-    data = _read_bytes(path, faults)
-    if data is None:
-        return []
+def _read_file(path: Path, data: bytes, encoding: Encoding, faults: list[Fault]) -> list[Book]:
     source = Source("stdin" if str(path) == STDIN else path.name, hashlib.sha256(data).hexdigest())
     if path.suffix.lower() in (*_WORKBOOKS, *_OLD_WORKBOOKS):
         return _read_xlsx(path.stem, source, data, faults)
@@ -133,12 +152,18 @@ def _names() -> str:
     return ", ".join(f"{name}.csv" for name in BOOKS)
 
 
+def _is_known(path: Path, faults: list[Fault]) -> bool:
+    if path.suffix.lower() in (".csv", ".json", *_WORKBOOKS, *_OLD_WORKBOOKS):
+        return True
+    mend = "save it as an Excel workbook (.xlsx) or as CSV UTF-8"
+    faults.append(_whole(path.name, "is neither .csv, .xlsx nor .json", mend))
+    return False
+
+
 def _read_bytes(path: Path, faults: list[Fault]) -> bytes | None:
     if str(path) == STDIN:
         data = sys.stdin.buffer.read(BYTES_MAX + 1)
-    elif path.suffix.lower() not in (".csv", ".json", *_WORKBOOKS, *_OLD_WORKBOOKS):
-        mend = "save it as an Excel workbook (.xlsx) or as CSV UTF-8"
-        faults.append(_whole(path.name, "is neither .csv, .xlsx nor .json", mend))
+    elif not _is_known(path, faults):
         return None
     else:
         try:
@@ -166,7 +191,7 @@ def _decode(data: bytes, file: str, encoding: Encoding, faults: list[Fault]) -> 
             return None
     body = data.removeprefix(b"\xef\xbb\xbf")
     if body is not data and len(body) < len(data) and encoding != "utf-8":
-        faults.append(_whole(file, "says of itself that it is UTF-8", "leave --encoding away"))
+        faults.append(_whole(file, "says of itself that it is UTF-8", SAY_UTF8))
         return None
     # Neither encoding has a line feed inside a character.
     lines = body.split(b"\n")
@@ -190,10 +215,7 @@ def _damage(lines: list[bytes], file: str) -> list[Fault]:
         return []
     others_are_utf8 = any(not line.isascii() and _reads_as(line, "utf-8") is not None for line in lines)
     if not others_are_utf8 and all(_reads_as(line, "gb18030") is not None for _, line in bad):
-        mend = (
-            "if the whole file was saved as GB18030 (GBK, ANSI), say --encoding gb18030; otherwise "
-            + _ASK_AGAIN
-        )
+        mend = SAY_GB18030
         # What is wrong is wrong with the file: said of each of its rows it would hide the rest.
         bad = bad[:1]
     else:
@@ -213,9 +235,7 @@ def _damage_gb18030(lines: list[bytes], file: str) -> list[Fault]:
                 _whole(file, "is not GB18030: bytes were lost, or encodings are mixed", _ASK_AGAIN, row=row)
             )
         elif as_utf8 is not None and letters.CJK.search(as_utf8):
-            found.append(
-                _whole(file, "is UTF-8, not GB18030", "leave --encoding away; " + _ASK_AGAIN, row=row)
-            )
+            found.append(_whole(file, "is UTF-8, not GB18030", SAY_UTF8_OR_ASK, row=row))
     return found
 
 

@@ -30,6 +30,7 @@ from console.views import tasks as tasks_views
 from console.views import tickets as tickets_views
 from console.views.doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
 from console.views.household_books import BookCard, BookDoor, BookLease, BookPerson, BooksPage, NewHomePage
+from console.views.household_list import ListFault, ListPage
 from console.views.phones import HomePhonePage, PhonePerson
 from console.views.places import PlaceRow, PlacesPage
 from console.views.technical import AwaitedDevice, CauseCard, Cut, TechnicalPage, UnseenLine
@@ -1383,6 +1384,23 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "household-new": (
         "household_new.html",
         lambda: NewHomePage("h-new", (), view_parts.Form({"floor": "five"}, {"floor": "floor_form"})),
+        {"current": "households"},
+    ),
+    "household-list": (
+        "household_list.html",
+        lambda: ListPage(
+            view_parts.Form({"old": "yes"}),
+            True,
+            (("人员", 12), ("住户", 8)),
+            (
+                ListFault(
+                    "花园.xlsx “人员”表 第 7 行 C7（姓名）", "一格里写了几个人", "请每人一行，各有各的编号"
+                ),
+            ),
+            3,
+            "花园.xlsx “人员”表 第 1 行",
+            (("花园.xlsx “人员”表", "F、G"),),
+        ),
         {"current": "households"},
     ),
     "household-books": ("household_books.html", books_page, {"current": "households"}),

@@ -18,6 +18,7 @@ from console.words import load_catalogue
 from edge.credentials import token_of
 from kaimen.clock import ManualClock, SystemClock, as_datetime
 from tests.integration.console_world import World, add_events, build_world
+from tests.workbooks import row, write
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.one_store]
 WANG = "/households/h-wang/books"
@@ -102,6 +103,51 @@ def test_a_label_that_another_home_has_leads_to_that_home(world: World) -> None:
     )
     assert taken.status_code == 422 and 'href="/households/h-other/books"' in taken.text, "its own home"
     assert leads not in taken.text
+
+
+def test_a_list_is_checked_row_by_row_in_the_readers_language_and_nothing_of_it_is_kept(
+    world: World, tmp_path: Path
+) -> None:
+    clerk, there = world.browser("clerk"), "/households/new/check"
+    assert f'href="{there}"' in clerk.get("/households/new").text and clerk.get(there).status_code == 200
+    rows = (
+        row(1, "花园社区老人名单") + row(2, "编号", "人员类型", "住户姓名", "联系电话", "备注")
+        + row(3, "p1", "住户", "张三、李四", "138 1234 1234") + row(4, "p2", "住户", "王五", "", "独居")
+        + row(5, "p2", "住户", "赵六")
+    )  # fmt: skip
+    wrong = Path(write(tmp_path / "人员.xlsx", ("Sheet1", rows)))
+    old = "编号,名称\r\ngarden,花园社区\r\n".encode("gb18030")
+
+    def check(who: httpx.Client, *files: tuple[str, bytes], **fields: str) -> httpx.Response:
+        sent = [("files", file) for file in files]
+        return who.post(there, data={"csrf": world.csrf(who), **fields}, files=sent or None)
+
+    before = world.rows("SELECT count(*) AS count FROM audit_entries")
+    page = check(clerk, (wrong.name, wrong.read_bytes()), ("社区.csv", old), old="yes").text
+    for said in (
+        "有 2 处要改", "人员.xlsx “人员”表 第 3 行 C3（姓名）", "一格里写了几个人", "请每人一行，各有各的编号",
+        "与第 4 行重复", "社区 1 行、人员 2 行", "E 列是系统不保存的内容，没有读",
+    ):  # fmt: skip
+        assert said in page
+    assert not any(name in page for name in ("张三", "王五", "独居", "garden")), "no cell is repeated"
+    # What the command has an option for, the page has a box for.
+    unread, modern = check(clerk, ("社区.csv", old)).text, "编号,名称\ngarden,花园社区\n".encode()
+    assert zh("list_check.mend_old") in unread and "--encoding" not in unread
+    ticked = check(clerk, ("社区.csv", modern), old="yes").text
+    assert zh("list_check.mend_new") in ticked and "--encoding" not in ticked
+    assert zh("list_check.right") in check(clerk, ("社区.csv", old), old="yes").text
+    assert check(clerk).status_code == 422
+    english = world.browser("clerk-b")
+    world.write("UPDATE users SET language = 'en' WHERE name = 'clerk-b'")
+    page = check(english, (wrong.name, wrong.read_bytes())).text
+    assert (
+        "人员.xlsx#persons:3 C3 name" in page
+        and "names several people" in page
+        and "2 things to mend" in page
+    )
+    assert check(world.browser("watcher"), ("社区.csv", old)).status_code == 403
+    assert world.rows("SELECT count(*) AS count FROM audit_entries") == before
+    assert world.rows("SELECT 1 FROM persons WHERE id IN ('p1', 'p2')") == []
 
 
 def test_somebody_moves_in_is_corrected_and_moves_out(world: World) -> None:
