@@ -233,7 +233,9 @@ def _help_ground(home: FamilyHome, words: Words) -> list[str]:
 
 
 def _unknown_ground(home: FamilyHome, words: Words) -> list[str]:
-    return [*_unseen(home, words), *_last(home, words), _on_it(home, words)]
+    # Without a case of this home it is on nobody's list yet.
+    on_it = _on_it(home, words) if home.act or home.look_form else words.say("family.ground.act.later")
+    return [*_unseen(home, words), *_last(home, words), on_it]
 
 
 def _unseen(home: FamilyHome, words: Words) -> list[str]:

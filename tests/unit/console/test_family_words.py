@@ -186,6 +186,12 @@ def test_what_silences_a_home_silences_its_help_button_too(cause: str | None, mu
     assert not Technical(cause or "device", "x", "x", NOW, 0).mutes_help, "no home behind it"
 
 
+def test_a_home_that_is_on_nobody_s_list_yet_is_not_said_to_be() -> None:
+    seen_by_nobody = replace(FAMILY_UNKNOWN.homes[0], act=None, result_by=None, look_form=None)
+    assert "已列入" not in family_ground(seen_by_nobody, _words("zh"))
+    assert "已列入" in family_ground(replace(seen_by_nobody, look_form=Form()), _words("zh"))
+
+
 def test_a_silent_gateway_is_not_said_to_be_without_power() -> None:
     home = replace(FAMILY_UNKNOWN.homes[0], unknown_cause="gateway")
     assert "断电" not in family_ground(home, _words("zh"))

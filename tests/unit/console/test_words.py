@@ -74,7 +74,7 @@ BUILT: dict[str, list[str]] = {
     "sign.kind": [kind.value for kind in view_parts.SignKind],
     "family.ground.sign": [kind.value for kind in view_parts.SignKind],
     "family.ground.presumed": ["in", "out"],
-    "family.ground.act": [*(kind.value for kind in TaskKind), "none"],
+    "family.ground.act": [*(kind.value for kind in TaskKind), "none", "later"],
     "family.ground.card": ["in", "out", "none"],
     "family.unheard": ["day1", "day2", "day3"],
     "resident.unheard": ["day1", "day2", "day3"],
