@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import signal
 import threading
+from collections.abc import Sequence
 from types import FrameType
 
 from ingest import replay
@@ -12,7 +13,7 @@ from ingest.early.loop import EarlyLoop
 from ingest.groups.leases import GroupsChangedError, name_worker
 from ingest.groups.sharing import Sharing
 from ingest.look_back.starter import LookBackStarter
-from ingest.pulse import GroupLoop
+from ingest.pulse import GroupLoop, Health
 from ingest.rehearsal import rehearse
 from ingest.subscriber import Subscriber
 from kaimen.clock import open_clock
@@ -59,6 +60,23 @@ def make_loop(
     )
 
 
+def summarise(healths: Sequence[Health]) -> tuple[bool, str]:
+    """Return whether all is well, and what the groups say: once where they say the same, else with their numbers.
+
+    What is not well stands first.
+    """
+    saying: dict[Health, list[str]] = {}
+    for group_no, health in enumerate(healths):
+        saying.setdefault(health, []).append(str(group_no))
+    if len(saying) == 1:
+        return healths[0].good, healths[0].words
+    parts = [
+        f"{health.words} (group{'s' if len(numbers) > 1 else ''} {', '.join(numbers)})"
+        for health, numbers in sorted(saying.items(), key=lambda item: item[0].good)
+    ]
+    return all(health.good for health in healths), "; ".join(parts)
+
+
 class Worker:
     """All groups of one process, a thread each; the first that fails for good stops them all."""
 
@@ -87,8 +105,7 @@ class Worker:
 
     def health(self) -> tuple[bool, str]:
         """Say for ``/healthz`` whether every group is served or stands by."""
-        worst = next((loop.health for loop in self.loops if not loop.health.good), None)
-        return (False, worst.words) if worst is not None else (True, self.loops[0].health.words)
+        return summarise([loop.health for loop in self.loops])
 
     def run(self) -> int:
         """Serve until ``stop``; return the process' exit code."""

@@ -130,7 +130,7 @@ class RebuiltState(Protocol):
 Rebuild = Callable[..., RebuiltState]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Health:
     """What the loop says of itself to ``/healthz``."""
 
