@@ -85,7 +85,8 @@ def notices(
             raise RefusedError(422, "not_valid")
         expected = parse_hour(by_time) if not_home else None
         if not_home and expected is None:
-            form = FormView({"by_time": by_time}, {"by_time": "not_a_time"})
+            typed = {"came_home": came_home, "not_home": not_home, "by_time": by_time}
+            form = FormView(typed, {"by_time": "not_a_time" if by_time.strip() else "hour_is_missing"})
             return family_page.answer(
                 connection, seat, open_form="notices", form=form, household_id=household_id, status=422
             )

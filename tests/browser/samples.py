@@ -1542,7 +1542,9 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
                 replace(
                     FAMILY_GOOD.homes[0],
                     news=HomeNews(ago(hours=2), False, ago(hours=15), False, True, True, "17:30"),
-                    notices_form=view_parts.Form({"by_time": "x"}, {"by_time": "not_a_time"}),
+                    notices_form=view_parts.Form(
+                        {"by_time": "x", "not_home": "yes"}, {"by_time": "not_a_time"}
+                    ),
                 ),
             ),
         ),

@@ -293,7 +293,14 @@ def test_who_was_missed_is_said_as_surely_as_it_was_known_and_so_is_the_end_of_i
 
 def test_an_expected_hour_is_kept_and_taken_away_with_the_choice(world: World) -> None:
     family = world.browser("family")
-    assert world.post(family, "/family/h-wang/notices", not_home="yes", by_time="late").status_code == 422
+    refused = world.post(family, "/family/h-wang/notices", not_home="yes", by_time="late")
+    assert refused.status_code == 422
+    # What she ticked is still ticked: the hour alone is wrong.
+    assert re.search(r'name="not_home" value="yes" checked', refused.text)
+    assert (
+        load_catalogue("zh")["error.hour_is_missing"][0]
+        in world.post(family, "/family/h-wang/notices", not_home="yes").text
+    )
     assert not world.rows("SELECT 1 FROM home_notices")
     assert world.post(family, "/family/h-wang/notices", not_home="yes", by_time="17:30").status_code == 303
     (row,) = world.rows("SELECT * FROM home_expectations")
