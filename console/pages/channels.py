@@ -229,7 +229,7 @@ def _address_row(
     return channels_views.AddressRow(
         row["id"], row["channel"], masked, row["confirmed_at"] is not None, row["added_by"] == "import",
         view_parts.Form({**values, **refused.values}, refused.errors) if refused else view_parts.Form(values),
-        row["digest"],
+        refused.values["digest"] == "yes" if refused and "digest" in refused.values else row["digest"],
     )  # fmt: skip
 
 
@@ -345,7 +345,7 @@ def _end(connection: Connection, desk: Desk, row: Mapping[str, Any], _form: Mapp
     desk.note(connection, "address_ended", row["id"], row["channel"])
 
 
-_WISHES = ("position", "language", "quiet_from", "quiet_until", "zone")
+_WISHES = ("position", "language", "quiet_from", "quiet_until", "zone", "digest")
 _ACTS = {"prove": _prove, "code": _code, "prefer": _prefer, "test": _test, "end": _end}
 
 

@@ -181,10 +181,9 @@ def test_she_sets_her_hours_tests_and_takes_it_back(ways: Ways) -> None:
         assert (
             refused.status_code == 422 and 'id="error-' in refused.text and "<details open>" in refused.text
         )
-    assert (
-        'value="22:00"'
-        in ways.world.post(daughter, f"/my/channels/{address_id}/prefer", quiet_from="22:00").text
-    )
+    kept = ways.world.post(daughter, f"/my/channels/{address_id}/prefer", quiet_from="22:00").text
+    assert 'value="22:00"' in kept and 'name="digest" value="yes" checked' not in kept, "as she typed it"
+    assert 'name="digest" value="yes" checked' in daughter.get("/my/channels").text
     for _ in range(4):
         assert ways.world.post(daughter, f"/my/channels/{address_id}/test").status_code == 303
     refused = ways.world.post(daughter, f"/my/channels/{address_id}/test")
