@@ -301,8 +301,10 @@ _SAID: Mapping[str, str] = {
         "请去掉 --encoding，或从原来的系统按 UTF-8 重新导出，不要手工补字",
     "holds sheet {}, which is none of the books":
         "第 {} 个工作表不是任何一张表",
-    "call it {}, or delete it":
-        "请改名为 {} 之一，或删去",
+    "call it {}, or delete it; a list of homes and people in one goes into the sheets of the template, homes and people each in theirs":
+        "请改名为 {} 之一，或删去；房屋和人写在同一张表里的，请照登记表分开填：房屋填“住户”，人填“人员”，家属再填“联系人”",
+    "a list of homes and people in one goes into the sheets of the template, homes and people each in theirs":
+        "房屋和人写在同一张表里的，请照登记表分开填：房屋填“住户”，人填“人员”，家属再填“联系人”",
     "format the column as text, then type it again":
         "请先把该列设成文本格式，再重新输入",
     "write a date such as 2025-11-21, or as text a time with its zone, such as 2025-11-21T08:00:00+08:00":

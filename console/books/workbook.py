@@ -20,6 +20,10 @@ from console.books.sheets import Cell, Kind, Merged, Sheet
 from console.books.titles import NOTES, SHEETS, book_of
 
 _MOBILE = re.compile(r"1[3-9]\d{9}")
+#: Offices keep homes and people on one sheet: whose telephone stands where cannot be told from its titles.
+_TAKE_APART = (
+    "a list of homes and people in one goes into the sheets of the template, homes and people each in theirs"
+)
 _AS_TEXT = "format the column as text, then type it again"
 _TIME = "write a date such as 2025-11-21, or as text a time with its zone, such as 2025-11-21T08:00:00+08:00"
 #: A sheet counts days; before March 1900 it counts one too many.
@@ -76,7 +80,8 @@ def _books(file: str, stem: str, sheets: list[Sheet], faults: list[Fault]) -> It
             # Its title is not repeated: people name sheets after people.
             what = f"holds sheet {sheet.number}, which is none of the books"
             words = ", ".join(f"{name} ({title})" for name, title in SHEETS.items())
-            faults.append(Fault(Origin(file, "", 0), "", what, f"call it {words}, or delete it"))
+            mend = f"call it {words}, or delete it; {_TAKE_APART}"
+            faults.append(Fault(Origin(file, "", 0), "", what, mend))
 
 
 def _read_table(file: str, book: str, sheet: Sheet, faults: list[Fault]) -> Table | None:

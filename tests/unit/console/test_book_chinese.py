@@ -77,7 +77,10 @@ def test_a_fault_says_sheet_row_and_cell_as_the_office_sees_them(tmp_path: Path)
     # A column is called after its book: a person has 姓名, a community 名称.
     assert translate("the columns are id, name", "persons") == "可用的列：编号、姓名"
     assert translate("the columns are id, name", "communities") == "可用的列：编号、名称"
-    sheets = "call it persons (人员), contacts (联系人), or delete it"
-    assert translate(sheets) == "请改名为 人员、联系人 之一，或删去"
+    sheets = (
+        "call it persons (人员), contacts (联系人), or delete it; a list of homes and people in one goes into the sheets of"
+        " the template, homes and people each in theirs"
+    )
+    assert translate(sheets).startswith("请改名为 人员、联系人 之一，或删去；房屋和人写在同一张表里的")
     ended = "with the other files would end the watch over 3 of the 6 watched homes of garden"
     assert translate(ended) == "会结束 3 户的看护（社区 garden 共看护 6 户）"
