@@ -237,7 +237,7 @@ def _device_side(frame: Frame) -> list[_Said] | None:
     if "thing" in parts and parts[:1] in (("sys",), ("$sys",), ("tylink",)) and len(parts) >= 4:
         place = parts.index("thing")
         device, path = parts[place - 1], parts[place + 1 :]
-        if path[-1] not in ("post", "report", "trigger", "batch_report"):
+        if path[-1:] not in (("post",), ("report",), ("trigger",), ("batch_report",)):
             return []
         found = _upward(device, path, frame.obj)
         return [replace(said, is_tuya=True) for said in found] if parts[0] == "tylink" else found

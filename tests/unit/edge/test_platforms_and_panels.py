@@ -24,7 +24,7 @@ _SHARED = Path(os.environ.get("KAIMEN_SHARED", Path(__file__).resolve().parents[
 _PAYLOADS = sorted((_SHARED / "payloads").glob("*.jsonl"))
 _NEW = (
     "panel", "esprfid", "akuvox", "openhab", "homekit", "ewelink", "matter", "zha", "knx", "rflink", "rfxcom", "wmbus",
-    "iobroker",
+    "iobroker", "thing", "smartthings", "ring",
 )  # fmt: skip
 
 
@@ -274,6 +274,8 @@ _NAMES = (
     "params", "switch", "lock", "extra", "uiid", "event", "data", "device_ieee", "command", "args", "zone_status", "destination",
     "telegramtype", "dpt", "dpt_main", "dpt_sub", "_msgid", "NAME", "ID", "CMD", "deviceStatus", "subtype", "meter", "id", "media",
     "status", "isKnown", "access", "time", "src", "desc", "mac", "relay1status", "input1status", "account", "code", "zone",
+    "properties", "services", "devices", "notify_data", "body", "header", "items", "productKey", "deviceName", "messageType",
+    "identifier", "subDevices", "identity", "events", "eventCode", "outputParams", "attribute", "capability", "LwReceived",
 )  # fmt: skip
 _VALUES = (
     None, True, 0, 2, 10**30, -1, 1.5, "", "on", "OPEN", "{}", "[", '{"type":"OpenClosed","value":"OPEN"}', "BA", "1130", "1/2/3", "1.019",
@@ -283,6 +285,13 @@ _VALUES = (
 _TEXTS = (
     '"ADM-CID"0001L0#1234[#1234|1131 01 003]_10:00:00,01-02-2026', '"SIA-DCS"0001L0#1234[#1234|Nri1/BA003]', "1234181131010159",
     "20;2D;EV1527;ID=0a1b2c;SWITCH=0e;CMD=ON;", "mac=0C:relay1status=1",
+)  # fmt: skip
+
+
+_TOPICS = (
+    "x", "rflink/a", "alarm/x", "a/door/open", None, "/sys/a/b/thing", "/sys/a/b/thing/event/property/pack/post",
+    "/sys/a/b/thing/event/property/history/post", "$sys/a/b/thing/event/post", "$oc/devices/d/sys/properties/report",
+    "$thing/up/event/a/b", "tylink/d/thing/property/report", "/a/b/properties/report", "ring/a/b/c/contact/state",
 )  # fmt: skip
 
 
@@ -304,7 +313,7 @@ def test_no_mixture_of_their_names_and_values_makes_one_of_them_fail() -> None:
     chance = random.Random(seed)
     named: list[Callable[[Frame], Any]] = [DIALECTS[name] for name in _NEW]
     for _ in range(2000):
-        topic, payload = chance.choice(("x", "rflink/a", "alarm/x", "a/door/open", None)), _junk(chance)
+        topic, payload = chance.choice(_TOPICS), _junk(chance)
         try:
             found = [*decode(topic, payload)]
             for dialect in named:
