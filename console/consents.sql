@@ -4,7 +4,8 @@ SELECT purpose, given_by, given_at, withdrawn_at FROM consents WHERE household_i
 ORDER BY purpose, (withdrawn_at IS NULL) DESC, given_at DESC, id DESC
 
 -- name: give
--- A consent that stands from now on; watching begins now, not in the time before somebody agreed to it.
+-- A consent that stands from now on; watching begins now, not in the time before somebody agreed to it. Its begin is
+-- evidence and so the end of an absence that lasts, which is written down: no page says "away" where the rule counts.
 WITH given AS (
   INSERT INTO consents (household_id, purpose, given_by, given_at)
   VALUES (%(household_id)s, %(purpose)s, %(given_by)s, %(now)s)
@@ -12,8 +13,13 @@ WITH given AS (
 ), begun AS (
   UPDATE households SET watched_from = %(now)s
   WHERE id = %(household_id)s AND EXISTS (SELECT 1 FROM given WHERE purpose = 'watch')
+), back AS (
+  UPDATE absences SET to_at = %(now)s
+  WHERE household_id = %(household_id)s AND revoked_at IS NULL AND from_at < %(now)s AND to_at > %(now)s
+    AND EXISTS (SELECT 1 FROM given WHERE purpose = 'watch')
+  RETURNING id
 )
-SELECT purpose FROM given
+SELECT purpose, EXISTS (SELECT 1 FROM back) AS ended_absence FROM given
 
 -- name: withdraw
 UPDATE consents SET withdrawn_at = greatest(%(now)s, given_at)

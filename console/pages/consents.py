@@ -7,9 +7,10 @@ pages read the same rows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Path
 from starlette.responses import Response
@@ -112,13 +113,20 @@ def give(
             form = FormView({"given_by": given_by}, {"given_by": error})
             return _answer(connection, seat, name, purpose=purpose, form=form, status=422)
         values = {"household_id": household_id, "purpose": purpose, "given_by": words, "now": seat.now}
-        given = connection.execute(queries("console", "consents.sql")["give"], values).rowcount
-        if given:
+        given = connection.execute(queries("console", "consents.sql")["give"], values).fetchone()
+        if given is not None:
             seat.audit(
                 connection, "consent_given", purpose="consent", object_kind="household", object_id=household_id,
                 consent=purpose,
             )  # fmt: skip
-    return seat.go(f"/households/{household_id}/consents", "notice.consent_given" if given else None)
+    return seat.go(f"/households/{household_id}/consents", notice_of_given(given))
+
+
+def notice_of_given(given: Mapping[str, Any] | None) -> str | None:
+    """Say that a consent stands, and whether an absence ended with it; nothing where it stood before."""
+    if given is None:
+        return None
+    return "notice.watched_absence_over" if given["ended_absence"] else "notice.consent_given"
 
 
 @router.post("/households/{household_id}/consents/{purpose}/withdraw", dependencies=[CheckedForm])

@@ -18,7 +18,7 @@ from console.loaders.households import LoadedHousehold, evidence_kind, load_hous
 from console.pages import home_phone
 from console.pages.absences import write_absence
 from console.pages.case import refusal_word
-from console.pages.consents import PURPOSES, settle_withdrawn
+from console.pages.consents import PURPOSES, notice_of_given, settle_withdrawn
 from console.pages.family import state_of
 from console.pages.rights import author_of, package
 from console.rights.export import export_person
@@ -241,12 +241,15 @@ def _change_consent(seat: Seat, purpose: str, statement: str, action: str) -> Re
         values = {
             "household_id": home_of(seat.viewer), "purpose": purpose, "given_by": "resident", "now": seat.now,
         }  # fmt: skip
-        changed = connection.execute(queries("console", "consents.sql")[statement], values).rowcount
-        if changed:
+        made = connection.execute(queries("console", "consents.sql")[statement], values)
+        notice = f"notice.{action}" if made.rowcount else None
+        if made.rowcount:
             if statement == "withdraw":
                 settle_withdrawn(connection, home_of(seat.viewer), purpose, seat.now)
+            else:
+                notice = notice_of_given(made.fetchone())
             _note(connection, seat, action, "consent", consent=purpose)
-    return seat.go("/resident/consents", f"notice.{action}" if changed else None)
+    return seat.go("/resident/consents", notice)
 
 
 @router.post("/resident/phone/{person_id}/withdraw", dependencies=[CheckedForm])

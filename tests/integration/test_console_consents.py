@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -38,6 +39,25 @@ def test_a_consent_is_recorded_once_with_who_gave_it_and_leaves_a_trace(world: W
     assert len(traces) == 1
     page = clerk.get(PATH)
     assert page.status_code == 200 and "本人，书面" in page.text
+
+
+def test_the_begin_of_a_watch_ends_an_absence_that_lasts_and_says_so(world: World) -> None:
+    """``watched_from`` is evidence, and evidence ends an absence: the pages must not say "away" where the rule counts."""
+    for first, last in ((-2, 5), (3, 4), (-9, -8)):
+        world.write(
+            "INSERT INTO absences (household_id, from_at, to_at, reason, declared_by, declared_at)"
+            " VALUES ('h-wang', %s, %s, 'travel', '本人', %s)",
+            world.now + timedelta(days=first), world.now + timedelta(days=last), world.now,
+        )  # fmt: skip
+    before = world.rows("SELECT to_at FROM absences WHERE household_id = 'h-wang' ORDER BY from_at")
+    clerk = world.browser("clerk")
+    world.post(clerk, f"{PATH}/watch/withdraw")
+    assert world.rows("SELECT to_at FROM absences WHERE household_id = 'h-wang' ORDER BY from_at") == before
+    told = world.post(clerk, f"{PATH}/watch/give", given_by="本人")
+    assert told.cookies["kaimen_notice"] == "notice.watched_absence_over"
+    over = world.rows("SELECT to_at FROM absences WHERE household_id = 'h-wang' ORDER BY from_at")
+    begun = world.rows("SELECT watched_from FROM households WHERE id = 'h-wang'")[0]["watched_from"]
+    assert [row["to_at"] for row in over] == [before[0]["to_at"], begun, before[2]["to_at"]]
 
 
 def test_withdrawing_takes_effect_at_once_and_the_history_stays(world: World) -> None:
