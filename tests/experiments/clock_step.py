@@ -130,7 +130,8 @@ def clock_set(seconds: float, folder: Path) -> Outcome:
 def _beat_until(quiet: Quiet, url: str) -> bool:
     quiet.beat()
     time.sleep(1)
-    return rows_of(url, "SELECT count(*) FROM tasks")[0][0] > 0
+    # Not any task: where her opening is admitted late, a visit was asked for first, for a home that nobody had seen.
+    return rows_of(url, "SELECT count(*) FROM tasks WHERE kind = 'call' AND state = 'open'")[0][0] > 0
 
 
 def _step(url: str, wall: Wall, step: str, seconds: float, began: float, service: Ingest) -> None:
