@@ -81,11 +81,14 @@ def _of_value(said: _Said, name: str, given: Any, battery: float | None) -> list
         {name: value}, source, contact_true_is_closed=None, nature=nature, aliases=aliases, occurred_ms=when,
     )  # fmt: skip
     if all(reading.kind is Kind.TELEMETRY for reading in found) and _is_door(name, value):
-        found = [_of_door(found[0], name, value)]
+        kind, why = _of_door(name, value)
+        found = [read(source, kind, why, nature=nature, aliases=aliases, occurred_ms=when)]
     return [
-        replace(reading, raw=_raw(value), battery_percent=battery)
-        if reading.kind is Kind.DOOR_STATE_UNKNOWN
-        else replace(reading, battery_percent=battery)
+        replace(
+            reading,
+            raw=_raw(value) if reading.kind is Kind.DOOR_STATE_UNKNOWN else reading.raw,
+            battery_percent=battery,
+        )
         for reading in found
     ]
 
@@ -95,28 +98,16 @@ def _is_door(name: str, value: Any) -> bool:
     return says and is_named_after(words_of(name), _DOORS, otherwise=NOT_THE_DOOR)
 
 
-def _of_door(reading: Reading, name: str, value: Any) -> Reading:
+def _of_door(name: str, value: Any) -> tuple[Kind, str]:
     opened = as_open(value)
     if opened is None:
-        why = f"{name[:40]}: list its values for open and closed"
-        return read(
-            reading.source, Kind.DOOR_STATE_UNKNOWN, why, nature=_past(reading), aliases=reading.aliases,
-            occurred_ms=reading.occurred_ms,
-        )  # fmt: skip
-    kind = Kind.DOOR_OPEN if opened else Kind.DOOR_CLOSED
-    return read(
-        reading.source, kind, f"{name[:40]} says {value}", nature=_past(reading), aliases=reading.aliases,
-        occurred_ms=reading.occurred_ms,
-    )  # fmt: skip
-
-
-def _past(reading: Reading) -> Nature | None:
-    return Nature.HISTORY if reading.nature is Nature.HISTORY else None
+        return Kind.DOOR_STATE_UNKNOWN, f"{name[:40]}: list its values for open and closed"
+    return (Kind.DOOR_OPEN if opened else Kind.DOOR_CLOSED), f"{name[:40]} says {value}"
 
 
 def _raw(value: Any) -> str | None:
-    flag = value if isinstance(value, bool) else None
-    return (str(flag) if flag is not None else as_text(value) or "").upper()[:40] or None
+    said = str(value) if isinstance(value, bool) else as_text(value) or ""
+    return said.upper()[:40] or None
 
 
 def _readings(said: _Said) -> list[Reading]:
