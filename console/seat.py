@@ -435,11 +435,13 @@ def _notice(word: str, language: str) -> Phrase | None:
     if not _NOTICE.match(word):
         return None
     catalogue = load_catalogue(language)
-    own = word.startswith("notice.") and word in catalogue
-    if own or f"entry.{word}" not in catalogue:
-        return Phrase(word) if own else None
+    if word.startswith("notice.") and word in catalogue:
+        return Phrase(word)
+    entry = catalogue.get(f"entry.{word}")
+    if entry is None:
+        return None
     # A timeline's entry has values that a word of one cookie cannot carry.
-    return Phrase("notice.recorded" if "{" in catalogue[f"entry.{word}"][0] else word)
+    return Phrase("notice.recorded" if "{" in entry[0] else word)
 
 
 def path_of(request: Request) -> str:

@@ -173,10 +173,15 @@ def family_headline(home: FamilyHome, words: Words) -> str:
         return _good_headline(home, who, words)
     if home.state is FamilyState.AWAY and home.in_hospital:
         return _headline(words.say("family.hospital", who=who))
-    word = f"family.unheard.{home.state.value}"
-    if home.evidence_at is None or home.evidence_kind in _OPENINGS or not words.has(word):
-        word = f"family.{home.state.value}"
+    word = _unheard_or(words, "family.unheard", "family", home)
     return _headline(words.say(word, who=who))
+
+
+def _unheard_or(words: Words, unheard: str, plain: str, page: FamilyHome | ResidentPage) -> str:
+    """Return the headline's word: after anything but an opening nobody says how long her door was shut."""
+    word = f"{unheard}.{page.state.value}"
+    rests_on_word = page.evidence_at is not None and page.evidence_kind not in _OPENINGS
+    return word if rests_on_word and words.has(word) else f"{plain}.{page.state.value}"
 
 
 def _good_headline(home: FamilyHome, who: str, words: Words) -> str:
@@ -304,10 +309,7 @@ def _on_it(home: FamilyHome, words: Words) -> str:
 def resident_headline(page: ResidentPage, words: Words) -> str:
     """The one sentence of a resident's page: what was last seen of her, said to herself."""
     if page.state is not FamilyState.GOOD:
-        word = f"resident.unheard.{page.state.value}"
-        if page.evidence_at is None or page.evidence_kind in _OPENINGS or not words.has(word):
-            word = f"resident.say.{page.state.value}"
-        return _headline(words.say(word))
+        return _headline(words.say(_unheard_or(words, "resident.unheard", "resident.say", page)))
     return _headline(words.say(f"resident.say.good.{_own_kind(page)}", part=_part(page, words)))
 
 

@@ -17,6 +17,7 @@ from console.scope import Section
 from console.seat import CheckedForm, Seat
 from console.views.household_list import ListFault, ListPage
 from console.views.parts import Form as FormView
+from console.words import Words, load_words
 
 router = APIRouter()
 FAULTS_SHOWN_MAX = 200
@@ -50,7 +51,7 @@ def check_list(
     with seat.transaction() as connection:
         zone = ZoneInfo(seat.reader(connection).zone)
     trial = try_list(sent, encoding="gb18030" if old == "yes" else "utf-8", zone=zone, now=seat.now)
-    return _show(seat, _page(trial, FormView(typed), seat.language))
+    return _show(seat, _page(trial, FormView(typed), load_words(seat.language, zone.key, seat.now)))
 
 
 def _show(seat: Seat, page: ListPage, *, status: int = 200) -> Response:
@@ -61,8 +62,9 @@ def _show(seat: Seat, page: ListPage, *, status: int = 200) -> Response:
         )  # fmt: skip
 
 
-def _page(trial: Trial, form: FormView, language: str) -> ListPage:
-    is_chinese = language == "zh"
+def _page(trial: Trial, form: FormView, words: Words) -> ListPage:
+    is_chinese = words.language == "zh"
+    join = words.say("import.join").join
 
     def place(origin: Origin) -> str:
         return place_of(origin) if is_chinese else f"{origin.file} {origin.table}".strip()
@@ -73,10 +75,10 @@ def _page(trial: Trial, form: FormView, language: str) -> ListPage:
     return ListPage(
         form, checked=True,
         rows=tuple((title_of(name) if is_chinese else name, count) for name, count in trial.rows.items()),
-        faults=tuple(_fault(fault, language) for fault in trial.faults[:FAULTS_SHOWN_MAX]),
+        faults=tuple(_fault(fault, words.language) for fault in trial.faults[:FAULTS_SHOWN_MAX]),
         fault_count=len(trial.faults),
-        passed_over=("、" if is_chinese else ", ").join(places[:_PLACES_SHOWN_MAX]),
-        unread=tuple((place(origin), ("、" if is_chinese else ", ").join(letters)) for origin, letters in trial.unread),
+        passed_over=join(places[:_PLACES_SHOWN_MAX]),
+        unread=tuple((place(origin), join(letters)) for origin, letters in trial.unread),
     )  # fmt: skip
 
 
