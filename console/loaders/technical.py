@@ -46,11 +46,11 @@ def load_page(connection: Connection, reader: Reader) -> TechnicalPage:
     counts = connection.execute(sql["technical_counts"], values).fetchone()
     awaited = connection.execute(sql["technical_awaited"], values).fetchall()
     assert counts is not None
-    in_cuts = {card.url for cut in cuts for card in cut.cards}
+    in_cuts = {card.case_id for cut in cuts for card in cut.cards}
     steps = [min(row["step"], 3) for row in unseen.values()]
     return TechnicalPage(
         cuts=cuts,
-        causes=tuple(card for card in cards if card.url not in in_cuts),
+        causes=tuple(card for card in cards if card.case_id not in in_cuts),
         causes_total=total,
         people=_load_people(connection, reader, unseen),
         people_total=len(unseen),
@@ -75,19 +75,19 @@ def _load_cards(
     """Return how many causes are open, the widest of them, and those of them that are probably one cut."""
     found = connection.execute(queries("console")["technical_case_ids"], values).fetchall()
     cards = _load_causes(connection, reader, [row["id"] for row in found])
-    sites = {f"/cases/{row['id']}": (row["site_id"], row["site"]) for row in found if row["site_id"]}
+    sites = {row["id"]: (row["site_id"], row["site"]) for row in found if row["site_id"]}
     cuts = tuple(_load_cut(connection, site, together) for site, together in find_cuts(cards, sites))
     return (found[0]["total"] if found else 0), cards, cuts
 
 
 def find_cuts(
-    cards: Sequence[CauseCard], sites: Mapping[str, tuple[str, str]]
+    cards: Sequence[CauseCard], sites: Mapping[int, tuple[str, str]]
 ) -> Iterator[tuple[str, tuple[CauseCard, ...]]]:
-    """Yield which cards of gateways fell silent together, with the name of their site; ``sites`` by a card's url."""
+    """Yield which cards of gateways fell silent together, with the name of their site; ``sites`` by a card's case."""
     of_site: dict[tuple[str, str], list[CauseCard]] = defaultdict(list)
     for card in cards:
-        if card.url in sites and not card.technical.never_heard:
-            of_site[sites[card.url]].append(card)
+        if card.case_id in sites and not card.technical.never_heard:
+            of_site[sites[card.case_id]].append(card)
     for (_, name), found in of_site.items():
         rest = sorted(found, key=lambda card: card.technical.since)
         while rest:
@@ -111,7 +111,7 @@ def _load_causes(connection: Connection, reader: Reader, ids: list[int]) -> tupl
     return tuple(
         CauseCard(
             number=case.row["number"],
-            url=f"/cases/{case.id}",
+            case_id=case.id,
             technical=technical[case.id],
             due_at=case.row["task_due_at"],
             holder=case.row["holder_name"] or case.row["assignee_name"],

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from console.views.grounds import Technical
-from console.views.parts import HouseholdName, Mark
+from console.views.parts import HouseholdName
 from console.views.registry import TEMPLATES
 from kaimen.vocabulary import Role, TaskKind
 
@@ -16,15 +16,15 @@ class CauseCard:
     """One open cause; ``overdue``: nobody has recorded what was done in the time there was."""
 
     number: str
-    url: str
+    case_id: int
     technical: Technical
     due_at: datetime | None = None
     holder: str | None = None
     overdue: bool = False
 
     @property
-    def case_id(self) -> int:
-        return int(self.url.rpartition("/")[2])
+    def url(self) -> str:
+        return f"/cases/{self.case_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,6 @@ class Cut:
     @property
     def overdue(self) -> bool:
         return any(card.overdue for card in self.cards)
-
-    @property
-    def mark(self) -> Mark:
-        return Mark.UNKNOWN
 
     @property
     def mutes_help(self) -> bool:

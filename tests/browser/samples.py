@@ -436,7 +436,7 @@ ALARMS = case_views.AlarmsPage(
 )
 CUT = Cut(
     "文昌苑", ago(hours=1), 34,
-    tuple(CauseCard(f"2026-1121-1{n}", f"/cases/{300 + n}", TECHNICAL, ago(hours=1)) for n in range(12)),
+    tuple(CauseCard(f"2026-1121-1{n}", 300 + n, TECHNICAL, ago(hours=1)) for n in range(12)),
 )  # fmt: skip
 ODD_ALARMS = case_views.AlarmsPage(
     case_views.Tab.ALL,
@@ -794,10 +794,10 @@ LOG = log_views.AccessLogPage(
 )
 TECHNICAL_PAGE = TechnicalPage(
     causes=(
-        CauseCard("2026-1121-004", "/cases/4", TECHNICAL, ago(hours=-1), "李敏"),
+        CauseCard("2026-1121-004", 4, TECHNICAL, ago(hours=-1), "李敏"),
         CauseCard(
             "2026-1121-009",
-            "/cases/9",
+            9,
             grounds_views.Technical(
                 "device", "door-12", "9 栋 1 单元 302", ago(hours=1), 1, never_heard=True
             ),
@@ -806,7 +806,7 @@ TECHNICAL_PAGE = TechnicalPage(
         ),
         CauseCard(
             "2026-1121-010",
-            "/cases/10",
+            10,
             grounds_views.Technical("quarantine", "wenchang", "文昌里", ago(hours=2), 0),
         ),
     ),
