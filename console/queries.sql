@@ -207,20 +207,24 @@ FROM (
 
 -- name: alarm_ids
 -- the cases of one tab: priority, in it who calls for help first and people before cards and doors, then oldest, of those closed the latest
--- first; after a case, where one is given. A person's silence is on test in no tab
-WITH mine AS (
-  SELECT c.id, CASE WHEN c.state = 'closed' THEN -extract(epoch FROM c.closed_at) ELSE extract(epoch FROM c.stage_at) END AS at,
-         CASE WHEN c.state = 'closed' THEN 0 ELSE c.priority END AS rank,
-         CASE WHEN c.state = 'closed' THEN 0 WHEN c.cause IN ('sos', 'duress') THEN -1 WHEN c.cause = 'technical' THEN 2
+-- first; of some cases only, without some, or after one, where they are given. The one before a page keeps its place there when
+-- it leaves the tab: who reads the page still has it. A person's silence is on test in no tab
+WITH ordered AS (
+  SELECT c.*, CASE WHEN %(tab)s = 'closed' THEN -extract(epoch FROM c.closed_at) ELSE extract(epoch FROM c.stage_at) END AS at,
+         CASE WHEN %(tab)s = 'closed' THEN 0 ELSE c.priority END AS rank,
+         CASE WHEN %(tab)s = 'closed' THEN 0 WHEN c.cause IN ('sos', 'duress') THEN -1 WHEN c.cause = 'technical' THEN 2
               WHEN c.cause IN ('stranger', 'credential', 'dwelling', 'door_held', 'device_fault', 'battery') THEN 1 ELSE 0 END AS behind
   FROM cases c
+  WHERE c.community_id = %(community_id)s
+    AND (c.state <> 'closed' OR c.closed_at >= %(day_begin)s OR c.id = %(after)s)
+), mine AS (
+  SELECT c.* FROM ordered c
   CROSS JOIN LATERAL (
     SELECT c.cause IN ('technical', 'device_fault', 'battery', 'door_forced', 'door_held') AND EXISTS (
       SELECT 1 FROM agreements g WHERE g.kind = 'device_test' AND g.state = 'agreed' AND g.until_at > %(now)s
       AND g.device_id IN (c.cause_key, split_part(c.cause_key, ':', 2))) AS on_test
   ) x
-  WHERE c.community_id = %(community_id)s
-    AND CASE %(tab)s
+  WHERE CASE %(tab)s
           WHEN 'all' THEN c.state <> 'closed' AND NOT x.on_test
           WHEN 'unclaimed' THEN c.state <> 'closed' AND NOT x.on_test AND c.holder_id IS NULL
                                 AND (c.held_until IS NULL OR c.held_until <= %(now)s)
@@ -232,9 +236,10 @@ WITH mine AS (
         END
 )
 SELECT mine.id FROM mine
-WHERE %(after)s::bigint IS NULL
-   OR (-mine.rank, mine.behind, mine.at, mine.id) >
-      (SELECT -last.rank, last.behind, last.at, last.id FROM mine last WHERE last.id = %(after)s)
+WHERE (%(among)s::bigint[] IS NULL OR mine.id = ANY(%(among)s)) AND mine.id <> ALL(%(without)s::bigint[])
+  AND (%(after)s::bigint IS NULL
+       OR (-mine.rank, mine.behind, mine.at, mine.id) >
+          (SELECT -last.rank, last.behind, last.at, last.id FROM ordered last WHERE last.id = %(after)s))
 ORDER BY mine.rank DESC, mine.behind, mine.at, mine.id
 LIMIT %(limit)s
 
@@ -708,6 +713,20 @@ LEFT JOIN LATERAL (
   WHERE f.cause_key LIKE 'gateway:%%' AND d.id = substr(f.cause_key, 9) LIMIT 1
 ) v ON true
 ORDER BY f.place
+
+-- name: silent_gateways
+-- gateways heard before whose silence is an open case, oldest first: site, since when, by when somebody is to look
+SELECT c.id, c.stage_at AS since, v.site_id, v.site,
+       (SELECT min(t.due_at) FROM tasks t WHERE t.case_id = c.id AND t.state IN ('open', 'claimed')) AS due_at
+FROM cases c
+CROSS JOIN LATERAL (
+  SELECT si.id AS site_id, si.name AS site FROM devices d JOIN sites si ON si.id = d.site_id
+  WHERE d.id = substr(c.cause_key, 9) LIMIT 1
+) v
+WHERE c.cause = 'technical' AND c.state <> 'closed' AND c.cause_key LIKE 'gateway:%%'
+  AND (%(community_id)s::text IS NULL OR c.community_id = %(community_id)s)
+  AND NOT EXISTS (SELECT 1 FROM case_entries e WHERE e.case_id = c.id AND e.words = 'never_heard')
+ORDER BY c.stage_at, c.id LIMIT %(limit)s
 
 -- name: technical_homes
 -- how many homes some technical cases stand for together: one behind two gateways is one

@@ -126,20 +126,39 @@ def load_tabs(connection: Connection, reader: Reader) -> tuple[case_views.TabIte
     return tuple(case_views.TabItem(tab, f"/alarms?tab={tab.value}", counts[tab.value]) for tab in Tab)
 
 
-def load_alarm_ids(connection: Connection, reader: Reader, tab: Tab, after: int | None) -> list[int]:
-    """Return one page of case ids and, where there are more, one id beyond it."""
-    rows = connection.execute(
-        queries("console")["alarm_ids"],
-        {
-            "community_id": reader.viewer.community_id,
-            "tab": tab.value,
-            "now": reader.now,
-            "day_begin": reader.day_begin,
-            "after": after,
-            "limit": CASES_PAGE + 1,
-        },
-    ).fetchall()
-    return [row["id"] for row in rows]
+def load_alarm_ids(
+    connection: Connection, reader: Reader, tab: Tab, after: int | None, *, without: Sequence[int] = ()
+) -> list[int]:
+    """Return one page of case ids, none of ``without``, and, where there are more, one id beyond it."""
+    return _load_ids(connection, reader, tab, after=after, without=without, limit=CASES_PAGE + 1)
+
+
+def load_order(connection: Connection, reader: Reader, tab: Tab, among: Sequence[int]) -> list[int]:
+    """Return those of ``among`` that a tab lists, on whichever page, in its order."""
+    return _load_ids(connection, reader, tab, among=among, limit=len(among))
+
+
+def _load_ids(
+    connection: Connection,
+    reader: Reader,
+    tab: Tab,
+    *,
+    limit: int,
+    after: int | None = None,
+    among: Sequence[int] | None = None,
+    without: Sequence[int] = (),
+) -> list[int]:
+    values = {
+        "community_id": reader.viewer.community_id,
+        "tab": tab.value,
+        "now": reader.now,
+        "day_begin": reader.day_begin,
+        "after": after,
+        "among": None if among is None else list(among),
+        "without": list(without),
+        "limit": limit,
+    }
+    return [row["id"] for row in connection.execute(queries("console")["alarm_ids"], values).fetchall()]
 
 
 def load_task_case(connection: Connection, reader: Reader, task_id: int) -> tuple[Row, LoadedCase] | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 from alerts.rules.checks import Resident, Unseen, frailty_of, in_order
 from console.loaders import Reader
@@ -13,16 +13,19 @@ from console.loaders import cases as case_loader
 from console.loaders.case_rows import load_technical
 from console.loaders.households import LoadedHousehold, load_households
 from console.scope import Section, may_enter
-from console.views.technical import AwaitedDevice, CauseCard, Cut, TechnicalPage, UnseenLine
+from console.views.technical import AwaitedDevice, CauseCard, Cut, CutRow, TechnicalPage, UnseenLine
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role, TaskKind
 
 Row = Mapping[str, Any]
+Found = TypeVar("Found")
 
 CAUSES_SHOWN_MAX = 100
 #: So many gateways of one site that fell silent within this span are shown as one cut.
 CUT_GATEWAYS_MIN = 3
 CUT_WITHIN = timedelta(minutes=15)
+#: So many silent gateways of a community are looked through for cuts; beyond, the latest stand by themselves.
+SILENT_READ_MAX = 1_000
 PEOPLE_SHOWN_MAX = 100
 AWAITED_SHOWN_MAX = 100
 
@@ -63,10 +66,25 @@ def load_page(connection: Connection, reader: Reader) -> TechnicalPage:
     )
 
 
-def load_cuts(connection: Connection, reader: Reader) -> tuple[Cut, ...]:
-    """Return which gateways of the reader's community fell silent together, each group as one cut."""
-    values = {"community_id": reader.viewer.community_id, "causes": CAUSES_SHOWN_MAX}
-    return _load_cards(connection, reader, values)[2]
+def load_cut_rows(connection: Connection, reader: Reader) -> tuple[CutRow, ...]:
+    """Return which gateways of the reader's community fell silent together, each group as one line of a list."""
+    values = {"community_id": reader.viewer.community_id, "limit": SILENT_READ_MAX}
+    found = connection.execute(queries("console")["silent_gateways"], values).fetchall()
+    cuts = find_cuts(((row["site_id"], row["site"]), row["since"], row) for row in found)
+    return tuple(_load_cut_row(connection, reader, site, together) for site, together in cuts)
+
+
+def _load_cut_row(connection: Connection, reader: Reader, site: str, together: Sequence[Row]) -> CutRow:
+    ids = tuple(row["id"] for row in together)
+    due_at = min((row["due_at"] for row in together if row["due_at"] is not None), default=None)
+    return CutRow(
+        site=site,
+        since=together[0]["since"],
+        household_count=_count_homes(connection, ids),
+        case_ids=ids,
+        due_at=due_at,
+        overdue=due_at is not None and due_at <= reader.now,
+    )
 
 
 def _load_cards(
@@ -76,33 +94,44 @@ def _load_cards(
     found = connection.execute(queries("console")["technical_case_ids"], values).fetchall()
     cards = _load_causes(connection, reader, [row["id"] for row in found])
     sites = {row["id"]: (row["site_id"], row["site"]) for row in found if row["site_id"]}
-    cuts = tuple(_load_cut(connection, site, together) for site, together in find_cuts(cards, sites))
+    silent = (
+        (sites[card.case_id], card.technical.since, card)
+        for card in cards
+        if card.case_id in sites and not card.technical.never_heard
+    )
+    cuts = tuple(_load_cut(connection, site, together) for site, together in find_cuts(silent))
     return (found[0]["total"] if found else 0), cards, cuts
 
 
 def find_cuts(
-    cards: Sequence[CauseCard], sites: Mapping[int, tuple[str, str]]
-) -> Iterator[tuple[str, tuple[CauseCard, ...]]]:
-    """Yield which cards of gateways fell silent together, with the name of their site; ``sites`` by a card's case."""
-    of_site: dict[tuple[str, str], list[CauseCard]] = defaultdict(list)
-    for card in cards:
-        if card.case_id in sites and not card.technical.never_heard:
-            of_site[sites[card.case_id]].append(card)
+    silent: Iterable[tuple[tuple[str, str], datetime, Found]],
+) -> Iterator[tuple[str, tuple[Found, ...]]]:
+    """Yield which gateways fell silent together, with the name of their site.
+
+    Each enters with its site's id and name, and since when it is silent.
+    """
+    of_site: dict[tuple[str, str], list[tuple[datetime, Found]]] = defaultdict(list)
+    for site, since, gateway in silent:
+        of_site[site].append((since, gateway))
     for (_, name), found in of_site.items():
-        rest = sorted(found, key=lambda card: card.technical.since)
+        rest = sorted(found, key=lambda one: one[0])
         while rest:
-            end = rest[0].technical.since + CUT_WITHIN
-            together = tuple(card for card in rest if card.technical.since <= end)
+            end = rest[0][0] + CUT_WITHIN
+            together = tuple(gateway for since, gateway in rest if since <= end)
             rest = rest[len(together) :]
             if len(together) >= CUT_GATEWAYS_MIN:
                 yield name, together
 
 
 def _load_cut(connection: Connection, site: str, cards: tuple[CauseCard, ...]) -> Cut:
-    ids = [card.case_id for card in cards]
-    counted = connection.execute(queries("console")["technical_homes"], {"ids": ids}).fetchone()
+    homes = _count_homes(connection, [card.case_id for card in cards])
+    return Cut(site, cards[0].technical.since, homes, cards)
+
+
+def _count_homes(connection: Connection, case_ids: Sequence[int]) -> int:
+    counted = connection.execute(queries("console")["technical_homes"], {"ids": list(case_ids)}).fetchone()
     assert counted is not None
-    return Cut(site, cards[0].technical.since, counted["homes"], cards)
+    return int(counted["homes"])
 
 
 def _load_causes(connection: Connection, reader: Reader, ids: list[int]) -> tuple[CauseCard, ...]:

@@ -12,13 +12,13 @@ from console.loaders import Reader
 from console.loaders import cases as loader
 from console.loaders.case_pages import load_case_view
 from console.loaders.case_rows import load_technical, row_of
-from console.loaders.technical import CUT_GATEWAYS_MIN, load_cuts
+from console.loaders.technical import load_cut_rows
 from console.scope import Section
 from console.seat import Seat, entering, load_progress, not_here
 from console.views import case as case_views
 from console.views.case import CaseRow, Tab
 from console.views.grounds import Technical
-from console.views.technical import Cut
+from console.views.technical import CutRow
 from kaimen.database import Connection, queries
 
 router = APIRouter()
@@ -32,7 +32,9 @@ def alarms(
 ) -> Response:
     with seat.transaction() as connection:
         reader = seat.reader(connection)
-        ids = loader.load_alarm_ids(connection, reader, tab, after)
+        heads = _load_heads(connection, reader, tab)
+        beyond = [case_id for cut in heads.values() for case_id in cut.case_ids if case_id not in heads]
+        ids = loader.load_alarm_ids(connection, reader, tab, after, without=beyond)
         more = len(ids) > loader.CASES_PAGE
         shown = loader.load_cases(connection, reader, ids[: loader.CASES_PAGE])
         technical = load_technical(connection, reader, shown)
@@ -49,7 +51,7 @@ def alarms(
         page = case_views.AlarmsPage(
             tab=tab,
             tabs=loader.load_tabs(connection, reader),
-            rows=tuple(_rows(connection, reader, tab, shown, technical)),
+            rows=tuple(_rows(reader, tab, shown, technical, heads)),
             selected=None if selected is None else load_case_view(connection, reader, selected, tab=tab),
             chosen=case is not None,
             more_url=f"/alarms?tab={tab.value}&after={shown[-1].id}" if more and shown else None,
@@ -59,27 +61,28 @@ def alarms(
         return seat.answer(connection, "alarms.html", page, section=Section.ALARMS, fragment=fragment)
 
 
+def _load_heads(connection: Connection, reader: Reader, tab: Tab) -> dict[int, CutRow]:
+    """Return each cut by the first of its cases in the tab's order: there it stands, for all of them, on one page.
+
+    Where somebody works on cases, waits or looks back, each stands by itself.
+    """
+    if tab not in (Tab.ALL, Tab.UNCLAIMED):
+        return {}
+    cut_of = {case_id: cut for cut in load_cut_rows(connection, reader) for case_id in cut.case_ids}
+    heads: dict[tuple[int, ...], int] = {}
+    for case_id in loader.load_order(connection, reader, tab, list(cut_of)) if cut_of else ():
+        heads.setdefault(cut_of[case_id].case_ids, case_id)
+    return {case_id: cut_of[case_id] for case_id in heads.values()}
+
+
 def _rows(
-    connection: Connection,
     reader: Reader,
     tab: Tab,
     cases: Sequence[loader.LoadedCase],
     technical: Mapping[int, Technical],
-) -> Iterator[CaseRow | Cut]:
-    """Yield a row for each case, and one for all of a cut: a hundred gateways must not bury who calls for help.
-
-    Where somebody works on cases, waits or looks back, each stands by itself.
-    """
-    cuts: tuple[Cut, ...] = ()
-    silent = sum(found.cause == "gateway" for found in technical.values())
-    if tab in (Tab.ALL, Tab.UNCLAIMED) and silent >= CUT_GATEWAYS_MIN:
-        cuts = load_cuts(connection, reader)
-    cut_of = {card.case_id: cut for cut in cuts for card in cut.cards}
-    told: set[int] = set()
+    heads: Mapping[int, CutRow],
+) -> Iterator[CaseRow | CutRow]:
+    """Yield a row for each case, and one for all of a cut: a hundred gateways must not bury who calls for help."""
     for case in cases:
-        cut = cut_of.get(case.id)
-        if cut is None:
-            yield row_of(case, reader, technical=technical.get(case.id), tab=tab)
-        elif id(cut) not in told:
-            told.add(id(cut))
-            yield cut
+        cut = heads.get(case.id)
+        yield row_of(case, reader, technical=technical.get(case.id), tab=tab) if cut is None else cut

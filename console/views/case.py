@@ -11,7 +11,7 @@ from console.views.grounds import Beside, CaseGrounds, Grounds, HouseholdLine, I
 from console.views.household_books import BookPerson
 from console.views.parts import Act, Contact, DayLine, Form, HouseholdName, Mark, Phrase
 from console.views.registry import TEMPLATES
-from console.views.technical import Cut
+from console.views.technical import CutRow
 from kaimen.vocabulary import (
     CaseState,
     Contacted,
@@ -185,7 +185,7 @@ class AlarmsPage:
 
     tab: Tab
     tabs: tuple[TabItem, ...]
-    rows: tuple[CaseRow | Cut, ...]  # a cut stands where the first of its cases does, for all of them
+    rows: tuple[CaseRow | CutRow, ...]  # a cut stands where the first of its cases does, for all of them
     selected: CaseView | None = None
     chosen: bool = False
     more_url: str | None = None

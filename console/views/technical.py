@@ -51,6 +51,23 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class CutRow:
+    """A cut as one line among cases: what it stands for is counted, each of its causes is on the page of causes."""
+
+    site: str
+    since: datetime
+    household_count: int
+    case_ids: tuple[int, ...]
+    due_at: datetime | None = None  # by when the first of them is to be looked at
+    overdue: bool = False
+
+    @property
+    def mutes_help(self) -> bool:
+        """Say whether help buttons are not heard either: they speak through the gateways that are silent."""
+        return self.household_count > 0
+
+
+@dataclass(frozen=True, slots=True)
 class UnseenLine:
     """Somebody to be asked after; who may only count them gets none of these."""
 

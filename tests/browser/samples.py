@@ -33,7 +33,7 @@ from console.views.household_books import BookCard, BookDoor, BookLease, BookPer
 from console.views.household_list import ListFault, ListPage
 from console.views.phones import HomePhonePage, PhonePerson
 from console.views.places import PlaceRow, PlacesPage
-from console.views.technical import AwaitedDevice, CauseCard, Cut, TechnicalPage, UnseenLine
+from console.views.technical import AwaitedDevice, CauseCard, CutRow, TechnicalPage, UnseenLine
 from kaimen.vocabulary import (
     CaseState,
     Contacted,
@@ -434,10 +434,7 @@ ALARMS = case_views.AlarmsPage(
     selected=wang_case(),
     watched_count=242,
 )
-CUT = Cut(
-    "文昌苑", ago(hours=1), 34,
-    tuple(CauseCard(f"2026-1121-1{n}", 300 + n, TECHNICAL, ago(hours=1)) for n in range(12)),
-)  # fmt: skip
+CUT = CutRow("文昌苑", ago(hours=1), 34, tuple(range(300, 312)), ago(hours=1))
 ODD_ALARMS = case_views.AlarmsPage(
     case_views.Tab.ALL,
     TABS,

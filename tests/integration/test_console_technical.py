@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -87,6 +88,54 @@ def test_gateways_that_fell_silent_together_are_one_cut_with_its_cases_and_its_h
     )
     worked = world.browser("clerk").get("/alarms?tab=working").text
     assert 'data-row="cut-' not in worked, "who works on some sees each"
+
+
+def silent_gateway(world: World, n: int) -> None:
+    """A gateway of Wenchang fell silent this minute, of which there is an unclaimed case."""
+    world.write(
+        "INSERT INTO devices (id, site_id, kind, place, registered_at) VALUES (%s, 'site-wenchang', 'gateway', %s, %s)",
+        f"gw-{n}", f"{n} 栋", world.now,
+    )  # fmt: skip
+    world.write(
+        "INSERT INTO cases (number, community_id, cause, cause_key, stage, state, opened_at, stage_at, next_action,"
+        " next_action_at, policy) VALUES (%s, 'wenchang', 'technical', %s, 0, 'notified', %s, %s, 'device_check_due', %s, '{}')",
+        f"2025-1121-g{n}", f"gateway:gw-{n}", world.now, world.now + timedelta(seconds=n), world.now,
+    )  # fmt: skip
+
+
+def test_a_cut_of_more_gateways_than_a_page_is_one_line_of_the_whole_list_and_buries_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(12):
+        silent_gateway(world, n)
+    monkeypatch.setattr("console.loaders.cases.CASES_PAGE", 2)
+    browser, path, rows, ends = world.browser("clerk"), "/alarms", [], []
+    for _ in range(20):
+        text = browser.get(path).text
+        assert '<div class="empty' not in text.split("data-rows", 1)[1].split("</section>", 1)[0]
+        rows += re.findall(r'data-row="(\w+-\d+)"', text)
+        more = re.search(r'href="(/alarms[^"]*after=(\d+))"', text)
+        if more is None:
+            break
+        path = html.unescape(more[1])
+        ends.append((path, int(more[2])))
+    total = world.rows(
+        "SELECT count(*) AS n FROM cases WHERE community_id = 'wenchang' AND state <> 'closed'"
+    )
+    assert sum(row.startswith("cut-") for row in rows) == 1
+    assert len(rows) == len(set(rows)) == total[0]["n"] - 12 + 1, (
+        "each page is full, each case is on one of them"
+    )
+
+    path, last = ends[0]
+    before = re.findall(r'data-row="(\w+-\d+)"', browser.get(path).text)
+    world.write(
+        "UPDATE cases SET state = 'closed', closed_at = %s, outcome = 'well', next_action = '', next_action_at = NULL WHERE id = %s",
+        world.now,
+        last,
+    )
+    after = re.findall(r'data-row="(\w+-\d+)"', browser.get(path).text)
+    assert after == before != [], "a page is not empty because the case before it was closed"
 
 
 def test_people_stand_longest_unseen_first_masked_with_owner_and_due_time(world: World) -> None:
