@@ -473,12 +473,13 @@ WHERE groups = %(groups)s AND group_no = %(group_no)s ORDER BY block_no;
 -- name: load_epoch
 SELECT epoch FROM detector_recalls;
 
--- name: write_snapshot
+-- name: write_snapshots
 -- Nothing while somebody takes stored events away, and nothing after that until the writer has read anew.
 WITH known AS (SELECT epoch FROM detector_recalls WHERE epoch = %(epoch)s FOR SHARE SKIP LOCKED)
 INSERT INTO detector_snapshots (groups, group_no, block_no, batch, written_at, floor_at, layout, checksum, state)
-SELECT %(groups)s, %(group_no)s, %(block_no)s, %(batch)s, %(written_at)s, %(floor_at)s, %(layout)s, %(checksum)s, %(state)s
-FROM known
+SELECT %(groups)s, %(group_no)s, b.block_no, %(batch)s, %(written_at)s, b.floor_at, %(layout)s, b.checksum, b.state
+FROM known, unnest(%(blocks)s::int[], %(floors)s::timestamptz[], %(checksums)s::bytea[], %(states)s::bytea[])
+  AS b (block_no, floor_at, checksum, state)
 ON CONFLICT (groups, group_no, block_no) DO UPDATE
 SET batch = excluded.batch, written_at = excluded.written_at, floor_at = excluded.floor_at, layout = excluded.layout,
     checksum = excluded.checksum, state = excluded.state;

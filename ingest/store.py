@@ -26,7 +26,7 @@ from ingest.detector import (
 from ingest.faults import pass_point
 from ingest.groups.leases import Lease, LeaseLostError
 from ingest.groups.losses import Loss
-from ingest.restart.rows import Snapshot, write_snapshot
+from ingest.restart.rows import Snapshot, write_snapshots
 from ingest.rows.appending import Appending, Kept
 from ingest.rows.book import Book
 from ingest.rows.event_rows import CLAMP_PAST_MS, StoredEvent, boot_number, storable
@@ -84,9 +84,9 @@ class Turn:
     #: Whether how far the service is, is written too: one row for all groups, which they would take turns at.
     tells_progress: bool = True
     #: What goes along of the detector's own state, which blocks of it hold no longer, and whether it was written.
-    snapshot: Snapshot | None = None
+    snapshots: list[Snapshot] = field(default_factory=list)
     snapshots_dropped: list[int] = field(default_factory=list)
-    snapshot_written: bool = False
+    snapshots_written: bool = False
     epoch: int = 0
 
     @property
@@ -332,8 +332,8 @@ class Writing:
         _mark_replayed(connection, turn)
         if turn.pulse_ms is not None and turn.tells_progress:
             connection.execute(_SQL["write_progress"], {"groups": lease.groups})
-        turn.snapshot_written = write_snapshot(
-            connection, lease, self._batch, snapshot=turn.snapshot, dropped=turn.snapshots_dropped,
+        turn.snapshots_written = write_snapshots(
+            connection, lease, self._batch, snapshots=turn.snapshots, dropped=turn.snapshots_dropped,
             epoch=turn.epoch, now_ms=turn.now_ms,
         )  # fmt: skip
         pass_point("snapshot_written", load)

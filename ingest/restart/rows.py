@@ -21,7 +21,7 @@ from kaimen.policy import HOUR_MS
 _SQL = queries("ingest")
 #: Raised with every change of what ``Hot`` holds or means: rows of another layout are not read.
 LAYOUT = 3
-#: Numbers of devices to a block: what one turn writes of state, some tens of kilobytes.
+#: Numbers of devices to a block, some tens of kilobytes of state.
 BLOCK_DEVICES = 32
 #: What a block may take; devices that do not fit are read from their rows at a start.
 STATE_BYTES_MAX = 1 << 20
@@ -100,43 +100,46 @@ def _checksum(groups: int, group_no: int, block_no: int, batch: int, state: byte
     return hashlib.sha256(head + state).digest()
 
 
-def write_snapshot(
+def write_snapshots(
     connection: Connection,
     lease: Lease,
     batch: int,
     *,
-    snapshot: Snapshot | None,
+    snapshots: Sequence[Snapshot],
     dropped: Sequence[int],
     epoch: int,
     now_ms: int,
 ) -> bool:
-    """Write a block's row and drop others, in the transaction of the turn they are true for; say whether it was written.
+    """Write blocks' rows and drop others, in the transaction of the turn they are true for; say whether they were written.
 
-    It is not while somebody takes stored events away, nor after that until this worker has read them anew.
+    None is while somebody takes stored events away, nor after that until this worker has read them anew.
     """
     if dropped:
         connection.execute(
             _SQL["drop_snapshots"],
             {"groups": lease.groups, "group_no": lease.group_no, "blocks": list(dropped)},
         )
-    if snapshot is None:
+    if not snapshots:
         return False
     written = connection.execute(
-        _SQL["write_snapshot"],
+        _SQL["write_snapshots"],
         {
             "groups": lease.groups,
             "group_no": lease.group_no,
-            "block_no": snapshot.block_no,
+            "blocks": [snapshot.block_no for snapshot in snapshots],
             "batch": batch,
             "written_at": as_datetime(now_ms),
-            "floor_at": as_datetime(snapshot.floor_ms or now_ms),
+            "floors": [as_datetime(snapshot.floor_ms or now_ms) for snapshot in snapshots],
             "layout": LAYOUT,
-            "checksum": _checksum(lease.groups, lease.group_no, snapshot.block_no, batch, snapshot.state),
-            "state": snapshot.state,
+            "checksums": [
+                _checksum(lease.groups, lease.group_no, snapshot.block_no, batch, snapshot.state)
+                for snapshot in snapshots
+            ],
+            "states": [snapshot.state for snapshot in snapshots],
             "epoch": epoch,
         },
     )
-    return written.rowcount == 1
+    return written.rowcount == len(snapshots)
 
 
 def load_epoch(connection: Connection) -> int:

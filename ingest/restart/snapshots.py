@@ -1,7 +1,7 @@
-"""A group's turns enter; now and then what is at hand of a block of devices goes along with one, and is said to be there.
+"""A group's turns enter; now and then what is at hand of a few blocks of devices goes along with one, and is said to be there.
 
-Block after block: each is written every so often, one in a turn at most and not in every turn, so that nobody who opens
-a door waits for it. What a turn learns too late for the tail a start reads (``TAIL_MS``) drops its device's block.
+Block after block: each is written every so often, a few in a turn at most and not in every turn, so that nobody who opens
+a door waits for them. What a turn learns too late for the tail a start reads (``TAIL_MS``) drops its device's block.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ingest import metrics
 from ingest.detector.cold import Hot
-from ingest.restart.rows import TAIL_MS, Restart, block_of, load_epoch, pack
+from ingest.restart.rows import TAIL_MS, Restart, Snapshot, block_of, load_epoch, pack
 from kaimen.database import Connection
 from kaimen.logs import get_logger
 from kaimen.policy import DAY_MS, HOUR_MS
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 HOT_SPAN_MS = 7 * DAY_MS
 #: Events received so lately stay in memory: copies of them may come yet.
 KEPT_MS = HOUR_MS
-#: At least so long between two blocks: of a community of any size a turn writes no more.
+#: At least so long for each block: of a community of any size no more is written in a second.
 BLOCK_EVERY_S = 0.1
+#: At most so many in a turn: at night, when hardly a door opens and turns are seldom, all of a large group's are written too.
+BLOCKS_PER_TURN_MAX = 16
 
 log = get_logger()
 
@@ -80,20 +82,24 @@ class Snapshots:
         if self._every_s and now >= self._next_at:
             self._take_along(state, turn, now)
         dropped = self._dropped | self._late_blocks(state.book.device_no, turn)
-        if turn.snapshot is not None:
-            dropped.discard(turn.snapshot.block_no)
+        dropped -= {snapshot.block_no for snapshot in turn.snapshots}
         turn.snapshots_dropped = sorted(dropped)
 
     def _take_along(self, state: GroupState, turn: Turn, now: float) -> None:
         blocks = self._blocks_of(state.book.device_no)
         if not blocks:
             return
-        self._next_at = now + max(BLOCK_EVERY_S, self._every_s / len(blocks))
         if not self._round:
             # What is not there yet comes first, then what is oldest.
             self._round = sorted(blocks, key=lambda block_no: -self._written_ms.get(block_no, 0))
-        block_no = self._round.pop()
-        devices = blocks.get(block_no, [])
+        step_s = max(BLOCK_EVERY_S, self._every_s / len(blocks))
+        due_at = self._next_at or now
+        count = min(1 + int((now - due_at) / step_s), BLOCKS_PER_TURN_MAX, len(self._round))
+        self._next_at = max(due_at + count * step_s, now)
+        for block_no in [self._round.pop() for _ in range(count)]:
+            turn.snapshots.append(self._pack(state, turn, block_no, blocks.get(block_no, [])))
+
+    def _pack(self, state: GroupState, turn: Turn, block_no: int, devices: list[str]) -> Snapshot:
         oldest_ms = turn.now_ms - HOT_SPAN_MS
         hots: list[Hot] = []
         state.collect(devices)
@@ -102,7 +108,7 @@ class Snapshots:
             hot = state.hot_of(device_id)
             if hot is not None and hot.floor_ms >= oldest_ms:
                 hots.append(hot)
-        turn.snapshot = pack(block_no, hots)
+        return pack(block_no, hots)
 
     def forget_devices(self) -> None:
         """Note that there are other devices than there were."""
@@ -136,12 +142,14 @@ class Snapshots:
             self._written_ms.pop(block_no, None)
             self._size.pop(block_no, None)
         self._dropped.clear()
-        for hot in turn.snapshot.hots if turn.snapshot is not None else ():
-            state.cool(hot, turn.now_ms - KEPT_MS)
-        if turn.snapshot is not None and turn.snapshot_written:
-            self._written_ms[turn.snapshot.block_no] = turn.now_ms
-            self._size[turn.snapshot.block_no] = len(turn.snapshot.state)
-            self._newest_ms = max(self._newest_ms, turn.now_ms)
+        for snapshot in turn.snapshots:
+            for hot in snapshot.hots:
+                state.cool(hot, turn.now_ms - KEPT_MS)
+            if turn.snapshots_written:
+                self._written_ms[snapshot.block_no] = turn.now_ms
+                self._size[snapshot.block_no] = len(snapshot.state)
+                self._newest_ms = max(self._newest_ms, turn.now_ms)
+        if turn.snapshots_written:
             metrics.SNAPSHOT_BYTES.labels(self._group).set(sum(self._size.values()))
         oldest_ms = min(self._written_ms.values(), default=turn.now_ms)
         metrics.SNAPSHOT_AGE_SECONDS.labels(self._group).set(max(0, turn.now_ms - oldest_ms) / 1000)

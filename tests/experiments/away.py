@@ -32,7 +32,7 @@ def watch(service: Ingest, seconds: float, began: float) -> None:
 def recover(url: str, doors: Doors, service: Ingest, began: float, *, more: int = 0) -> Outcome:
     """Wait until ingest listens again without anybody's hand, and compare."""
     back = time.monotonic()
-    wait_until(lambda: service.health() == "listening", "ingest listens again", within_s=300, poll_s=0.1)
+    wait_until(service.listens, "ingest listens again", within_s=300, poll_s=0.1)
     say(f"ingest listens again, {time.monotonic() - back:.1f} s after it could", began)
     time.sleep(AFTER_S)
     found = outcome(url, doors, more=more)

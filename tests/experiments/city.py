@@ -1,8 +1,9 @@
-"""``python -m tests.experiments.city [HOMES [SITES [GROUPS]]] [--together]``: a city enters; what its workers need leaves.
+"""``python -m tests.experiments.city [HOMES [SITES [GROUPS]]] [--together | --spoken]``: a city enters; what its workers need leaves.
 
 The homes of a whole city stand in the registry, over many sites of many communities; one worker of as many as there are
 shard groups starts, takes its one group, and judges it. The real PostgreSQL, NATS and ingest. Printed are the time until
 it listens, until each home of its group was judged, its memory and processor; then the same after it was killed.
+With ``--spoken`` its doors speak before it is killed; then once with what it wrote down of them, and once without.
 With ``--together`` every group has its worker, all at once on this machine: how long until the whole city was judged, and how
 soon openings of homes anywhere are seen while doors of the whole city speak.
 """
@@ -23,7 +24,9 @@ from typing import LiteralString
 import psycopg
 
 from console.benches.processes import cpu_seconds, memory_peak_mb
+from ingest.restart.rows import BLOCK_DEVICES
 from ingest.rows.book import is_of_group
+from kaimen import wire
 from kaimen.clock import as_datetime
 from tests.experiments.million import Watch, make_database
 from tests.experiments.stage import WALL, Ingest, ingest, launch
@@ -53,6 +56,14 @@ _OTHERS = (
     "INSERT INTO ingest_leases (group_no, groups, token, worker, expires_at)"
     " SELECT n, %(groups)s, 1, 'another-' || n, %(until)s FROM generate_series(1, %(groups)s - 1) AS n",
 )
+#: So many of a door's openings, five minutes apart, stand behind it when its worker is killed.
+_OPENINGS = 10
+#: A device number is in its block, and each block of ours was written since.
+_WRITTEN_DOWN = """
+SELECT count(*) FILTER (WHERE s.written_at >= %s) >= count(*) FROM
+  (SELECT DISTINCT no / %s AS block_no FROM devices WHERE id = ANY (%s)) AS b
+  LEFT JOIN detector_snapshots s USING (block_no)
+"""
 _JUDGED = "SELECT count(*) >= %s FROM household_states WHERE as_of >= %s"
 
 
@@ -69,8 +80,8 @@ def lay_out(url: str, homes: int, sites: int, now_ms: int) -> None:
     print(f"{homes:,} homes at {sites:,} sites: laid out in {time.monotonic() - began:.0f} s", flush=True)
 
 
-def measure(homes: int, sites: int, groups: int, folder: Path) -> None:
-    """Lay a city out, and let one worker of ``groups`` serve its share, twice."""
+def measure(homes: int, sites: int, groups: int, folder: Path, *, spoken: bool = False) -> None:
+    """Lay a city out, and let one worker of ``groups`` serve its share, twice; or thrice, once its doors have ``spoken``."""
     now_ms = WALL.now_ms()
     with postgres_server(durable=False) as postgres, nats_server() as broker:
         url = make_database(postgres)
@@ -78,16 +89,64 @@ def measure(homes: int, sites: int, groups: int, folder: Path) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
             for statement in _OTHERS:
                 connection.execute(statement, {"until": as_datetime(now_ms + DAY), "groups": groups})
-        own = sum(is_of_group(f"s-{n * sites // homes}", 0, groups) for n in range(homes))
-        print(f"{own:,} of them are the group's", flush=True)
-        for words in ("first start", "restart"):
-            serve(own, groups, url, broker.url, folder, words)
+        own = [n for n in range(homes) if is_of_group(f"s-{n * sites // homes}", 0, groups)]
+        print(f"{len(own):,} of them are the group's", flush=True)
+        if not spoken:
+            for words in ("first start", "restart"):
+                serve(len(own), groups, url, broker.url, folder, words)
+            return
+
+        def speak_and_write_down(connection: psycopg.Connection) -> None:
+            doors = [Door(f"d-{n}", f"s-{n * sites // homes}", f"{n + 1:016x}", now_ms - HOUR) for n in own]
+            tell_past(connection, broker.url, doors, now_ms)
+
+        serve(len(own), groups, url, broker.url, folder, "first start", speak_and_write_down)
+        serve(len(own), groups, url, broker.url, folder, "restart from what was written down")
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DELETE FROM detector_snapshots")
+        serve(len(own), groups, url, broker.url, folder, "restart with nothing written down")
 
 
-def serve(own: int, groups: int, url: str, broker_url: str, folder: Path, words: str) -> None:
-    """Start the worker, wait until each home of its group was judged, and kill it."""
+def tell_past(connection: psycopg.Connection, broker_url: str, doors: Sequence[Door], now_ms: int) -> None:
+    """Let each door tell the openings of its last hour, and wait until they are stored and each block is written down."""
+    began, step_ms = time.monotonic(), 5 * 60_000
+    publisher = Publisher(broker_url)
+    for first in range(0, len(doors), 1_000):
+        messages = []
+        for door in doors[first : first + 1_000]:
+            openings = [door.event(now_ms - HOUR + (n + 1) * step_ms) for n in range(_OPENINGS)]
+            messages.append((door.topic("evb"), wire.format_batch(openings)))
+        publisher.send_all(messages)
+    publisher.close()
+    told = len(doors) * _OPENINGS
+    while not _is_true(connection, "SELECT count(*) >= %s FROM door_events", (told,)):
+        if time.monotonic() - began > 1_800:
+            raise TimeoutError("not every opening was stored")
+        time.sleep(1)
+    print(f"{told:,} openings told and stored in {time.monotonic() - began:.0f} s", flush=True)
+    began, stored = time.monotonic(), as_datetime(WALL.now_ms())
+    given = (stored, BLOCK_DEVICES, [door.device for door in doors])
+    while not _is_true(connection, _WRITTEN_DOWN, given):
+        if time.monotonic() - began > 1_800:
+            raise TimeoutError("not every block was written down")
+        time.sleep(1)
+    row = connection.execute("SELECT count(*), sum(length(state)) FROM detector_snapshots").fetchone()
+    assert row is not None
+    print(
+        f"written down within {time.monotonic() - began:.0f} s: {row[0]:,} blocks, {row[1] / 1e6:.0f} MB",
+        flush=True,
+    )
+
+
+def serve(
+    own: int, groups: int, url: str, broker_url: str, folder: Path, words: str,
+    act: Callable[[psycopg.Connection], None] = lambda _: None,
+) -> None:  # fmt: skip
+    """Start the worker, wait until each home of its group was judged, ``act``, and kill it."""
     begun, began = as_datetime(WALL.now_ms()), time.monotonic()
-    settings = {"KAIMEN_INGEST_LEASE_S": "15", "KAIMEN_INGEST_GROUPS": str(groups)}
+    settings = {
+        "KAIMEN_INGEST_LEASE_S": "15", "KAIMEN_INGEST_GROUPS": str(groups), "KAIMEN_INGEST_SNAPSHOT_S": "60",
+    }  # fmt: skip
     with ingest(url, broker_url, folder, settings, within_s=3_600) as service:
         print(f"{words}: listens after {time.monotonic() - began:.0f} s", flush=True)
         log = service.program.log_path.read_text()
@@ -98,6 +157,8 @@ def serve(own: int, groups: int, url: str, broker_url: str, folder: Path, words:
             return row is not None and bool(row[0])
 
         Watch(service, url).until(f"{words}: everybody of the group judged", is_judged, poll_s=2)
+        with psycopg.connect(url, autocommit=True) as connection:
+            act(connection)
         service.program.kill()
 
 
@@ -195,11 +256,14 @@ def speak(
 
 def main() -> int:
     is_together = "--together" in sys.argv
-    given = [int(one) for one in sys.argv[1:] if one != "--together"]
+    given = [int(one) for one in sys.argv[1:] if not one.startswith("--")]
     homes, sites, groups = (*given, *(1_000_000, 400, 16)[len(given) :])
     with tempfile.TemporaryDirectory(prefix="kaimen-experiment-") as folder:
         Path(folder).chmod(0o755)
-        (together if is_together else measure)(homes, sites, groups, Path(folder))
+        if is_together:
+            together(homes, sites, groups, Path(folder))
+        else:
+            measure(homes, sites, groups, Path(folder), spoken="--spoken" in sys.argv)
     return 0
 
 

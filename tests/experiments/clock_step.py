@@ -144,7 +144,7 @@ def _step(url: str, wall: Wall, step: str, seconds: float, began: float, service
     assert after == before, "somebody was told something at a wrong time"
     wall.set("+0")
     say("the clock was put right", began)
-    wait_until(lambda: service.health() == "listening", "ingest listens again", within_s=300, poll_s=0.2)
+    wait_until(service.listens, "ingest listens again", within_s=300, poll_s=0.2)
     say("ingest listens", began)
 
 

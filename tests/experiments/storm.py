@@ -224,7 +224,7 @@ def gateways_come_back(seconds: float, folder: Path) -> Outcome:
                 f" back after p50 {back[len(back) // 2]:.1f} s, 90 % {back[len(back) * 9 // 10]:.1f} s, all {back[-1]:.1f} s",
                 began,
             )
-            wait_until(lambda: service.health() == "listening", "ingest listens again", within_s=300)
+            wait_until(service.listens, "ingest listens again", within_s=300)
         finally:
             fleets.stop()
         found = outcome(url, doors, more=GATEWAYS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from ingest.arrays.reader import Columns
 from ingest.groups import group_state, leases
 from ingest.groups.group_state import GroupState
 from ingest.replay import Rebuilt
-from ingest.restart import snapshots
+from ingest.restart import rows, snapshots
 from ingest.restart.rows import TAIL_MS
 from ingest.restart.snapshots import Snapshots
 from ingest.rows.book import Book, load_book
@@ -168,10 +169,11 @@ def street(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stree
         yield Street(connection, beside, owner)
 
 
-def test_a_start_at_any_point_is_one_from_the_rows(street: Street) -> None:
+def test_a_start_at_any_point_is_one_from_the_rows(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     chance = random.Random(SEED)
     used = 0
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
+        monkeypatch.setattr(rows, "BLOCK_DEVICES", (1, 32)[number % 2])  # a turn takes several blocks, or one
         street.writes_down = True
         street.start()
         street.live(chance, 20)
@@ -202,6 +204,29 @@ def test_only_what_came_since_is_read(street: Street) -> None:
     [block] = street.written()
     assert block["floor_at"] >= as_datetime(street.now_ms - 4 * HOUR)
     assert len(block["state"]) < HOMES * 1_000, "state, not events"
+
+
+def test_a_turn_takes_along_all_blocks_that_came_due_since_the_one_before(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "BLOCK_DEVICES", 1)
+    monkeypatch.setattr(snapshots, "BLOCK_EVERY_S", 60.0)
+    seconds = [1_000.0]
+    monkeypatch.setattr(snapshots, "time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    street.start()
+
+    def turn_after(wait_s: float) -> int:
+        seconds[0] += wait_s
+        street.turn([], street.now_ms + int(wait_s * SECOND))
+        return sum(row["written_at"] == as_datetime(street.now_ms) for row in street.written())
+
+    street.turn([door.opening(street.now_ms) for door in street.doors], street.now_ms + SECOND)
+    assert len(street.written()) == 1
+    assert turn_after(30) == 0
+    assert turn_after(90) == 2
+    assert turn_after(3_600) == 1, "a round ends where all were taken once"
+    assert turn_after(3_600) == HOMES
+    street.assert_a_start_is_the_same(devices=HOMES)
 
 
 def test_what_comes_too_late_for_the_tail_drops_the_block(street: Street) -> None:
