@@ -7,16 +7,18 @@ moved and a sensor that was heard saying nothing ever since.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from ingest.detector.packed import Ints, PackedEvents
+from ingest.detector.state import AWAKE_MAX
+from ingest.signs import ACTIVE_MINUTES_MAX, SIGNS_MAX, HomeSigns, KeptSigns, Move, Sign
 from kaimen import wire
 from kaimen.policy import ATTRIBUTION_AFTER_GRANT_MS, ATTRIBUTION_FORCED_MS, DAY_MS, MINUTE_MS
 from kaimen.vocabulary import (
@@ -29,10 +31,6 @@ from kaimen.vocabulary import (
     PresenceState,
 )
 
-#: Signs of the door kept per home, newest ones.
-SIGNS_MAX = 24
-#: Minutes with activity inside kept per home, newest ones.
-ACTIVE_MINUTES_MAX = 128
 #: What is older than this says nothing about where somebody is now.
 MEMORY_MS = 7 * DAY_MS
 #: A door that moved with activity so shortly before, and none for so long after, was somebody leaving.
@@ -62,18 +60,6 @@ TYPES = tuple(
 )  # fmt: skip
 
 
-class Move(StrEnum):
-    """What one event of a door says about who moved which way."""
-
-    INWARD = "inward"  # with her own credential
-    OUTWARD = "outward"  # with her own credential, or by the button inside
-    OPENED = "opened"  # the door moved, nobody says who
-    OPENED_IN = "opened_in"  # from outside, with a key
-    OPENED_OUT = "opened_out"  # from inside
-    OTHER = "other"  # staff, guard, visitor, family, the office, force
-    NOT_TAKEN = "not_taken"  # what was granted was not used
-
-
 class Reason(StrEnum):
     """On what a presence rests."""
 
@@ -88,20 +74,6 @@ class Reason(StrEnum):
     OPENED_SINCE = "opened_since"
     OTHERS_MAY_BE_IN = "others_may_be_in"
     GUEST_MAY_HAVE_LEFT = "guest_may_have_left"
-
-
-class Sign(NamedTuple):
-    """One event of a door; the order of the fields is the order of signs."""
-
-    at_ms: int
-    device_id: str
-    boot: str
-    seq: int
-    move: Move
-    granted: bool = False  # only granted: nobody passed unless the door moved
-
-    def ground(self) -> dict[str, Any]:
-        return {"device": self.device_id, "boot": self.boot, "seq": self.seq, "at_ms": self.at_ms}
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,48 +156,6 @@ def _access_move(
 def is_inside_activity(event: wire.Event) -> bool:
     """Say whether a sensor's report shows somebody at home; "vacant" and "off" are the sensor's own doing."""
     return event.type in _INSIDE and (event.state or "").lower() not in ("vacant", "off", "clear", "none")
-
-
-@dataclass(slots=True)
-class HomeSigns:
-    """What is kept of one home: its newest signs, the newest minutes with activity, when sensors were heard."""
-
-    signs: list[Sign] = field(default_factory=list)
-    minutes: list[int] = field(default_factory=list)
-    sensors_heard_ms: int = 0
-
-    def add_sign(self, sign: Sign) -> bool:
-        """Keep a sign if it is new and among the newest; say whether it was kept."""
-        return _keep(self.signs, sign, SIGNS_MAX)
-
-    def add_signs(self, signs: Sequence[Sign]) -> bool:
-        """Keep some signs, ascending; say whether any was kept."""
-        if not signs:
-            return False
-        if not self.signs or self.signs[-1] < signs[0]:
-            self.signs = [*self.signs, *signs][-SIGNS_MAX:]
-            return True
-        return sum(map(self.add_sign, signs)) > 0
-
-    def add_activity(self, at_ms: int) -> bool:
-        self.sensors_heard_ms = max(self.sensors_heard_ms, at_ms)
-        return _keep(self.minutes, at_ms // MINUTE_MS, ACTIVE_MINUTES_MAX)
-
-    def hear_sensor(self, heard_ms: int) -> bool:
-        newer = heard_ms > self.sensors_heard_ms
-        self.sensors_heard_ms = max(self.sensors_heard_ms, heard_ms)
-        return newer
-
-
-def _keep(kept: list[Any], item: Any, count_max: int) -> bool:
-    """Insert into a sorted list without copies, bounded to the newest: the same whatever the order of arrival."""
-    index = bisect_left(kept, item)
-    if (index < len(kept) and kept[index] == item) or (index == 0 and len(kept) == count_max):
-        return False
-    insort(kept, item)
-    if len(kept) > count_max:
-        del kept[0]
-    return True
 
 
 # -- the decision -----------------------------------------------------------------------------------------------
@@ -465,8 +395,10 @@ class _Walk:
 class Homes:
     """The homes of one shard group: events enter, households to be decided anew leave; rebuilt at every start."""
 
-    def __init__(self, homes: Mapping[str, Home], credentials: Mapping[str, Credential]) -> None:
-        self.kept: dict[str, HomeSigns] = {}
+    def __init__(
+        self, homes: Mapping[str, Home], credentials: Mapping[str, Credential], *, awake_max: int = AWAKE_MAX
+    ) -> None:
+        self.kept = KeptSigns(awake_max)
         #: Credentials of the next events that are listed for homes of other groups: whose, need not be known.
         self.listed: frozenset[str] = frozenset()
         self.changed: set[str] = set()
@@ -476,7 +408,8 @@ class Homes:
         """Take over a changed registry; who is no longer in it is forgotten."""
         self.homes = dict(homes)
         self.credentials = credentials
-        self.kept = {key: self.kept[key] for key in self.homes if key in self.kept}
+        for key in [key for key in self.kept if key not in self.homes]:
+            self.kept.drop(key)
         self.changed |= set(self.homes)
         self._doors: dict[str, list[tuple[str, DoorBinding]]] = {}
         self._shared: dict[tuple[str, str], list[DoorBinding]] = {}
@@ -491,7 +424,7 @@ class Homes:
             if before is not None:
                 self._displace(before)
             if home is None:
-                self.kept.pop(key, None)
+                self.kept.drop(key)
                 self.changed.discard(key)
             else:
                 self.homes[key] = home
@@ -541,7 +474,7 @@ class Homes:
             return  # a door that closed says nothing of anybody
         inside = self._sensors.get(device_id)
         if inside is not None:
-            if is_inside_activity(event) and self._of(inside).add_activity(at_ms):
+            if is_inside_activity(event) and self.kept.of(inside).add_activity(at_ms):
                 self.changed.add(inside)
             return
         credential = self._shown(event.cred)
@@ -577,7 +510,7 @@ class Homes:
 
     def _take_activity(self, household_id: str, at_ms: Ints) -> None:
         """Note activity inside at ascending instants: of each minute once, of the newest as many as are kept."""
-        signs = self._of(household_id)
+        signs = self.kept.of(household_id)
         signs.sensors_heard_ms = max(signs.sensors_heard_ms, int(at_ms[-1]))
         minutes = np.unique(at_ms // MINUTE_MS)[-ACTIVE_MINUTES_MAX:]
         kept = sum(signs.add_activity(minute * MINUTE_MS) for minute in minutes.tolist())
@@ -599,7 +532,7 @@ class Homes:
         if door.from_ms is not None or door.to_ms is not None:
             rows = rows[[door.holds_at(at_ms) for at_ms in events.ts[rows].tolist()]]
         rows = rows[-SIGNS_MAX:]
-        signs, granted = self._of(household_id), type_ == EventType.ACCESS_GRANTED
+        signs, granted = self.kept.of(household_id), type_ == EventType.ACCESS_GRANTED
         told = zip(events.ts[rows].tolist(), events.seq[rows].tolist(), strict=True)
         if signs.add_signs([Sign(ts, door.device_id, boot, seq, move, granted) for ts, seq in told]):
             self.changed.add(household_id)
@@ -616,21 +549,17 @@ class Homes:
         if move is None:
             return
         granted = event.type == EventType.ACCESS_GRANTED
-        if self._of(household_id).add_sign(Sign(at_ms, door.device_id, event.boot, event.seq, move, granted)):
+        if self.kept.of(household_id).add_sign(
+            Sign(at_ms, door.device_id, event.boot, event.seq, move, granted)
+        ):
             self.changed.add(household_id)
 
     def hear(self, device_id: str, heard_ms: int) -> None:
         """Note that a sensor inside was heard, whatever it said."""
         inside = self._sensors.get(device_id)
-        if inside is not None and self._of(inside).hear_sensor(heard_ms):
+        if inside is not None and self.kept.of(inside).hear_sensor(heard_ms):
             self.changed.add(inside)
-
-    def _of(self, household_id: str) -> HomeSigns:
-        found = self.kept.get(household_id)
-        if found is None:
-            found = self.kept[household_id] = HomeSigns()
-        return found
 
     def signs_of(self, household_id: str) -> HomeSigns:
         """Return what is kept of a home; nothing where nothing was heard."""
-        return self.kept.get(household_id) or HomeSigns()
+        return self.kept[household_id] if household_id in self.kept else HomeSigns()

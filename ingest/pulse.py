@@ -165,7 +165,7 @@ class GroupLoop:
         )  # fmt: skip
         self._rebuild = rebuild
         self._stop = stop
-        self._store = Store()
+        self._store = Store(awake_max=settings.ingest_awake_devices)
         self._reader = Columns.reader() if settings.ingest_arrays == "columns" else None
         self._pace = Pace(settings.ingest_batch_events_max, most=settings.ingest_queue_max)
         self._coverage = Coverage(settings.ingest_coverage_flush_s * 1000)

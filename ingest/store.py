@@ -23,6 +23,7 @@ from ingest.detector import (
     CoveragePoint,
     HouseholdView,
 )
+from ingest.detector.state import AWAKE_MAX
 from ingest.faults import pass_point
 from ingest.groups.leases import Lease, LeaseLostError
 from ingest.groups.losses import Loss
@@ -124,9 +125,9 @@ def _owning_errors() -> Iterator[None]:
 class Store:
     """Writes the turns of one shard group; keeps only what saves asking the database twice."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, awake_max: int = AWAKE_MAX) -> None:
         self.kept = Kept()
-        self.doors = DoorFacts()
+        self.doors = DoorFacts(awake_max=awake_max)
         self._quarantined: int | None = None
 
     def prepare(

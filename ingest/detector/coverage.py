@@ -187,6 +187,13 @@ class DeviceTrack:
         #: What lies elsewhere of it; None where everything is here.
         self.cold: colds.Cold | None = None
 
+    def let_go(self) -> None:
+        """Let memory go at once with the last who holds this: its boots and it hold one another, and a collection that
+        would find that comes after some fifty million objects.
+        """
+        for boot in self.boots.values():
+            boot.fetch = None
+
     # -- what was said, by instant --------------------------------------------------------------------------
 
     @property

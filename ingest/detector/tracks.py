@@ -96,6 +96,9 @@ class Tracks(Mapping[str, DeviceTrack]):
 
     def put_asleep(self, device_id: str, asleep: bytearray) -> None:
         """Keep a track as its bytes."""
+        track = self.awake_of(device_id)
+        if track is not None:
+            track.let_go()
         self._entries[device_id] = asleep
         del self.awake[device_id]
 

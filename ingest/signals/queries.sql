@@ -73,12 +73,15 @@ SELECT household_id, known FROM household_states
 WHERE (%(sites)s::text[] IS NULL OR household_id = ANY (ARRAY(SELECT id FROM households WHERE site_id = ANY (%(sites)s::text[]))));
 
 -- name: load_signs
--- Plausible events of some devices since an instant. By position: device, instant, then the event as the wire has it, and
+-- Plausible events of some devices since an instant, but those that a door closed; a device's together, for whoever reads them
+-- keeps few homes at hand. By position: device, instant, then the event as the wire has it, and
 -- where a group has its own sites (NULL: all are) whether the credential is listed at any.
 SELECT device_no, (extract(epoch FROM occurred_at) * 1000)::bigint, boot, seq, type, state, direction, method, credential,
        %(sites)s::text[] IS NOT NULL AND EXISTS (SELECT 1 FROM credentials c WHERE c.token = credential)
 FROM door_events
-WHERE plausible AND occurred_at >= %(since)s AND device_no = ANY(%(devices)s::int[]) AND type = ANY(%(types)s::text[]);
+WHERE plausible AND occurred_at >= %(since)s AND device_no = ANY(%(devices)s::int[]) AND type = ANY(%(types)s::text[])
+  AND (type <> 'DoorPhysicalState' OR state = 'Open')
+ORDER BY device_no;
 
 -- name: load_heard
 SELECT device_no, max(newest_received_ms) AS heard_ms FROM boots

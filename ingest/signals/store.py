@@ -19,6 +19,7 @@ from psycopg.types.json import Jsonb
 
 from ingest import metrics
 from ingest.detector.packed import PackedEvents
+from ingest.detector.state import AWAKE_MAX
 from ingest.presence import (
     MEMORY_MS,
     ONE_HOMECOMING_MS,
@@ -35,6 +36,7 @@ from ingest.presence import (
 from ingest.rows.registry_reader import changes_mark, load_changes
 from ingest.signals import sweep
 from ingest.signals.batteries import Batteries
+from ingest.signals.dues import Dues
 from ingest.signals.episodes import (
     BEGINNING_TYPES,
     Begin,
@@ -133,7 +135,8 @@ def boot_text(number: int) -> str:
 class DoorFacts:
     """Presence and signals of one shard group."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, awake_max: int = AWAKE_MAX) -> None:
+        self._awake_max = awake_max
         self._token: int | None = None
         self._retry_ms: int | None = None
         self.forget()
@@ -153,8 +156,7 @@ class DoorFacts:
         self._written: dict[str, Presence] = {}
         self._homecomings: set[str] = set()
         self._standing: dict[str, int] = {}
-        self._dues: list[tuple[int, str]] = []
-        self._due_of: dict[str, int] = {}
+        self._dues = Dues()
         self._batteries = Batteries()
         self._swept_hour = -1
         self._looks: list[tuple[int, str]] = []
@@ -223,6 +225,7 @@ class DoorFacts:
         for device_id, (from_ms, to_ms) in sorted(triggers.items()):
             written += self._judge(connection, register, device_id, from_ms, to_ms, turn.now_ms)
         self._write_presences(connection, turn.now_ms)
+        self._homes.kept.rest()
         hour = turn.now_ms // HOUR_MS
         if hour != self._swept_hour:
             self._swept_hour = hour
@@ -277,7 +280,7 @@ class DoorFacts:
         self._registry_id, _, _ = _look_up(connection, DoorTurn(now_ms), register)
         self._register = register
         homes = load_homes(connection, register, now_ms=now_ms, alive=alive)
-        self._homes = Homes(homes, register.credentials)
+        self._homes = Homes(homes, register.credentials, awake_max=self._awake_max)
         self._known = {
             row["household_id"]: row["known"]
             for row in _stream(connection, "load_known", {"sites": register.sites}, alive)
@@ -317,7 +320,7 @@ class DoorFacts:
             if key not in before or (before[key].doors, before[key].sensors) != (home.doors, home.sensors)
         }
         for key in other:
-            self._homes.kept.pop(key, None)
+            self._homes.kept.drop(key)
         self._homes.replace(homes, register.credentials)
         if other:
             self._load_signs(connection, register, other, now_ms)
@@ -336,7 +339,7 @@ class DoorFacts:
             and (key not in before or (before[key].doors, before[key].sensors) != (home.doors, home.sensors))
         }
         for key in other:
-            self._homes.kept.pop(key, None)
+            self._homes.kept.drop(key)
         self._homes.change(changed)
         if other:
             self._load_signs(connection, register, other, now_ms)
@@ -362,13 +365,17 @@ class DoorFacts:
         with connection.cursor(name="load_signs", binary=True, row_factory=tuple_row) as cursor:
             cursor.itersize = 20_000
             cursor.execute(_SQL["load_signs"], args)
-            for no, at_ms, boot, seq, kind, state, direction, method, credential, is_listed in cursor:
+            boot, text = None, ""  # one text for all signs of a device's start
+            for no, at_ms, number, seq, kind, state, direction, method, credential, is_listed in cursor:
+                if number != boot:
+                    boot, text = number, boot_text(number)
                 event = wire.Event(
-                    v=1, boot=boot_text(boot), seq=seq, ts=at_ms, up=0, clk="ntp", type=kind, state=state,
+                    v=1, boot=text, seq=seq, ts=at_ms, up=0, clk="ntp", type=kind, state=state,
                     dir=direction, method=method, cred=credential,
                 )  # fmt: skip
                 self._homes.listed = frozenset({credential} if is_listed else ())
                 self._homes.take(by_no[no], event, at_ms)
+                self._homes.kept.rest()
         inside = [register.device_no[item] for item in sensors if item in register.device_no]
         for row in connection.execute(_SQL["load_heard"], {"devices": inside}).fetchall():
             self._homes.hear(by_no[row["device_no"]], min(row["heard_ms"], now_ms))
@@ -488,9 +495,7 @@ class DoorFacts:
 
     def _write_presences(self, connection: Connection, now_ms: int) -> None:
         assert self._homes is not None
-        while self._dues and self._dues[0][0] <= now_ms:
-            _, household_id = heapq.heappop(self._dues)
-            self._homes.changed.add(household_id)
+        self._homes.changed.update(self._dues.take(now_ms))
         if len(self._homes.changed) > PROMPT_HOMES_MAX and 0 <= now_ms - self._judged_ms < TOGETHER_MS:
             return
         self._judged_ms = now_ms
@@ -511,7 +516,7 @@ class DoorFacts:
                 news.append((household_id, presence))
             if home.tells:
                 self._write_homecomings(connection, homecomings, now_ms)
-            self._note_due(household_id, next_look_ms(home, kept, now_ms))
+            self._dues.note(household_id, next_look_ms(home, kept, now_ms))
         if news:
             rows = [
                 {
@@ -526,11 +531,6 @@ class DoorFacts:
                 _SQL["write_presence"], {"rows": _encoder.encode(rows).decode(), "as_of": as_datetime(now_ms)}
             )
             self._written.update(news)
-
-    def _note_due(self, household_id: str, due_ms: int | None) -> None:
-        if due_ms is not None and self._due_of.get(household_id) != due_ms:
-            self._due_of[household_id] = due_ms
-            heapq.heappush(self._dues, (due_ms, household_id))
 
     def _write_homecomings(
         self, connection: Connection, homecomings: Sequence[Homecoming], now_ms: int

@@ -7,17 +7,14 @@ import random
 import pytest
 
 from ingest.presence import (
-    SIGNS_MAX,
     Home,
-    HomeSigns,
-    Move,
     Reason,
-    Sign,
     _last_of_two_openings,
     decide_presence,
     judge_home,
     next_look_ms,
 )
+from ingest.signs import SIGNS_MAX, HomeSigns, Move, Sign, pack, unpack
 from kaimen.policy import DAY_MS
 from kaimen.vocabulary import Absence, PresenceState
 from tests.unit.ingest.presence_story import Story, at
@@ -236,7 +233,7 @@ def test_order_and_repetition_change_nothing(seed: int) -> None:
     chance.shuffle(shuffled)
     now_ms = at(day=4) + chance.randrange(DAY_MS)
     expected, found = story.homes().signs_of("h-wang"), story.homes(shuffled).signs_of("h-wang")
-    assert found == expected
+    assert found == expected == unpack(pack(expected))
     assert story.presence(now_ms) == Story(
         story.residents, story.sensors, story.absences, shuffled, story.sensor_heard_ms
     ).presence(now_ms)
