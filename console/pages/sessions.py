@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from console.api.scopes import offered_to
 from console.identity import sessions as identity
 from console.identity.second_factor import load_factor
 from console.pages.sign_in import forget_cookie
@@ -60,6 +61,7 @@ def sessions(seat: SignedIn) -> Response:
             failures_before=standing["failures_before"] if standing else 0,
             factor=factor.confirmed_at is not None, codes_left=factor.codes_left,
             tokens=len(connection.execute(_SQL["tokens"], of_her).fetchall()),
+            tokens_offered=bool(offered_to(seat.viewer.role)),
         )  # fmt: skip
         return seat.answer(connection, "sessions.html", page)
 

@@ -51,6 +51,7 @@ class SessionsPage:
     factor: bool = False
     codes_left: int = 0
     tokens: int = 0
+    tokens_offered: bool = True
 
 
 TEMPLATES["sign_in.html"] = (SignInPage, "/sign-in")

@@ -198,6 +198,10 @@ def test_people_see_and_end_their_own_sessions_and_nobody_elses(world: World) ->
     ends = re.findall(r"/sessions/([0-9a-f]{16})/end", page)
     assert len(ends) == 2
     assert other.get("/sessions").text.count("/end") == 1
+    assert "/account/tokens" in page
+    assert "/account/tokens" not in world.browser("auditor").get("/sessions").text, (
+        "that role may give a program nothing"
+    )
     own = identity.hash_token(there.cookies["__Host-kaimen_session"]).hex()[:16]
     assert own in ends
     assert world.post(other, f"/sessions/{own}/end").status_code == 404
