@@ -40,15 +40,25 @@ function fragmentUrl(name) {
 
 class AwayError extends Error {}
 
+// How often each place was asked for. Answers may overtake each other: what was asked for before the last time is old,
+// and beside a chosen row it would be somebody else's case, with the forms to act on it.
+const turns = new WeakMap();
+
 async function refresh(place) {
+  const turn = (turns.get(place) ?? 0) + 1;
+  turns.set(place, turn);
+  const asked = pagePath;
   const answer = await fetch(fragmentUrl(place.dataset.fragment), { headers: { accept: "text/html" } });
+  const text = await answer.text();
+  if (turns.get(place) !== turn) return;
+  if (asked !== pagePath) { refreshAll(); return; }
   // What is no longer there, or no longer this reader's, is said by the whole page; not while a form is on its way,
   // whose own answer says what came of it: signing out ends what this asks for as well.
   const isSending = document.querySelector("form[data-sent]") !== null;
   if ([401, 403, 404].includes(answer.status) && !isSending) location.assign(pagePath);
   if (!answer.ok) throw new AwayError(String(answer.status));
   const fresh = document.createElement("div");
-  fresh.innerHTML = new DOMParser().parseFromString(await answer.text(), "text/html").body.innerHTML;
+  fresh.innerHTML = new DOMParser().parseFromString(text, "text/html").body.innerHTML;
   if (fresh.querySelector("#main")) throw new AwayError("a whole page instead of a part");
   const oldRows = place.querySelector("[data-rows]");
   const newRows = fresh.querySelector("[data-rows]");
@@ -67,6 +77,8 @@ async function refresh(place) {
   const held = place.contains(document.activeElement) ? controlOf(document.activeElement) : null;
   const open = unfolded(place);
   fill(place, fresh);
+  delete place.dataset.awaits;
+  place.inert = false;
   unfold(place, open);
   if (known.size) {
     for (const row of place.querySelectorAll("[data-row]")) if (!known.has(row.dataset.row)) row.classList.add("is-new");
@@ -273,16 +285,27 @@ if (words.stream) {
 
 // --- Rows and the case beside them -----------------------------------------------------------------------------
 
+// The case beside the list is the chosen one as soon as it has been fetched. Until then it is still the case before, and
+// nothing in it is pressed: neither by hand nor by a key.
+let shown = Promise.resolve();
+
 async function select(row) {
   const aside = document.querySelector(".aside[data-fragment]");
-  if (!aside || getComputedStyle(aside).position !== "sticky") return false;
+  if (!aside || getComputedStyle(aside).position !== "sticky") return;
+  const unsent = aside.querySelector("form[data-touched]");
+  if (unsent) {
+    if (!confirm(words.wordLeave)) { unsent.querySelector(CONTROLS)?.focus(); return; }
+    delete unsent.dataset.touched;
+  }
   for (const other of row.parentElement.querySelectorAll("[aria-current]")) other.removeAttribute("aria-current");
   row.setAttribute("aria-current", "true");
   history.replaceState(null, "", row.href);
   pagePath = location.pathname + location.search;
-  await refresh(aside).catch(refreshAll);
+  aside.dataset.awaits = pagePath;
+  aside.inert = true;
+  shown = refresh(aside).catch(refreshAll);
+  await shown;
   aside.scrollTop = 0;
-  return true;
 }
 
 document.addEventListener("click", (event) => {
@@ -320,9 +343,12 @@ function move(step) {
 
 // The results of a call by their numbers, and on with Enter: the list then stands on its first open row.
 // On the board the number is the result of the home that has the focus, at once.
-function choose(place) {
+async function choose(place) {
   const home = document.activeElement?.closest("[data-board] [data-row]");
   if (home) { home.querySelector(`[data-result="${place}"]`)?.click(); return; }
+  const meant = pagePath;
+  await shown;
+  if (meant !== pagePath || document.querySelector("[data-awaits]")) return;
   const choice = document.querySelectorAll("form.outcome [name=outcome]")[place - 1];
   if (!choice) return;
   choice.click();
@@ -348,7 +374,13 @@ function standAfterAct() {
 }
 standAfterAct();
 
-const press = (key) => document.querySelector(`main [data-key="${key}"], .aside [data-key="${key}"]`)?.click();
+// A key is meant for the case chosen when it was pressed; one that came to stand there since is another one.
+async function press(key) {
+  const meant = pagePath;
+  await shown;
+  if (meant !== pagePath || document.querySelector("[data-awaits]")) return;
+  document.querySelector(`main [data-key="${key}"], .aside [data-key="${key}"]`)?.click();
+}
 
 document.addEventListener("keydown", (event) => {
   // The panel is all there is while it is open: its one button keeps the focus.

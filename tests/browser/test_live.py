@@ -22,7 +22,7 @@ from console.views import parts as view_parts
 from tests.browser import samples
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Dialog, Page
 
 STATIC = Path(console.__file__).parent / "static"
 CSP = (
@@ -40,7 +40,9 @@ class Street:
         self.turn = 0
         self.broken = False
         self.refuses = False  # no new stream; the open ones stay, and say nothing
+        self.confirms = False  # the cases wait for a closing to be confirmed, with a note
         self.fails = False  # the list cannot be made
+        self.slow: dict[str, threading.Event] = {}  # queries answered only once the event is set
         self.signed_in: int | None = 1  # who is, by now
         self.resumed_from: list[str | None] = []
         self.url = ""
@@ -59,7 +61,13 @@ class Street:
     def page(self, query: dict[str, list[str]]) -> str:
         chosen = int(query.get("case", ["7"])[0])
         row = next((row for row in self.rows if row.id == chosen), self.rows[0])
-        case = replace(samples.wang_case(), row=row)
+        claim = view_parts.Act("claim", f"/cases/{row.id}/claim", post=True, key="a")
+        case = replace(
+            samples.wang_case(),
+            row=row,
+            next_step=replace(samples.NEXT, primary=claim),
+            confirm_form=view_parts.Form() if self.confirms else None,
+        )
         page = case_views.AlarmsPage(
             case_views.Tab.ALL, samples.TABS, self.rows, selected=case, chosen="case" in query
         )
@@ -90,7 +98,11 @@ class Handler(BaseHTTPRequestHandler):
                 json.dumps({"user": self.street.signed_in, "csrf": "new"}).encode(), "application/json"
             )
         else:
-            self.answer(self.street.page(parse_qs(where.query)).encode(), "text/html; charset=utf-8")
+            page = self.street.page(parse_qs(where.query))
+            for query, may_go in self.street.slow.items():
+                if query in where.query:
+                    may_go.wait(10)
+            self.answer(page.encode(), "text/html; charset=utf-8")
 
     def answer(self, body: bytes, kind: str) -> None:
         self.send_response(200)
@@ -227,6 +239,87 @@ def test_keys_move_open_and_help(desk: Page) -> None:
     assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
     desk.keyboard.press("Enter")
     desk.wait_for_url("**/cases/6")
+
+
+def test_an_answer_that_was_overtaken_never_puts_another_case_beside_the_chosen_row(
+    desk: Page, street: Street
+) -> None:
+    may_go = street.slow["case=6&fragment=case"] = threading.Event()
+    desk.keyboard.press("j")
+    desk.keyboard.press("j")
+    desk.wait_for_function("() => document.querySelector('.aside').textContent.includes('孙*兰')")
+    desk.evaluate(
+        """() => {
+            const aside = document.querySelector('.aside');
+            const look = () => { window.another ||= !aside.textContent.includes('孙*兰'); };
+            new MutationObserver(look).observe(aside, { childList: true, subtree: true });
+        }"""
+    )
+    with desk.expect_event("requestfinished", lambda request: "case=6&fragment=case" in request.url):
+        may_go.set()
+    with desk.expect_response("**case=5&fragment=case"):  # whatever came before has been shown by then
+        street.show(*samples.ALARMS.rows)
+    assert desk.evaluate("!window.another && document.querySelector('.aside').textContent.includes('孙*兰')")
+
+
+def test_nothing_beside_the_list_is_pressed_until_the_chosen_case_stands_there(
+    desk: Page, street: Street
+) -> None:
+    may_go = street.slow["case=6&fragment=case"] = threading.Event()
+    desk.evaluate(
+        """() => document.addEventListener('submit', (event) => {
+            event.preventDefault();
+            window.sent = [...(window.sent ?? []), event.target.action];
+        }, true)"""
+    )
+    desk.keyboard.press("j")
+    desk.keyboard.press("a")
+    assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
+    assert desk.evaluate("document.querySelector('.aside').inert && !window.sent")
+    may_go.set()  # the key was meant for the case chosen when it was pressed
+    desk.wait_for_function("() => window.sent?.length === 1 && window.sent[0].endsWith('/cases/6/claim')")
+
+
+def test_what_was_written_beside_the_list_is_not_dropped_unasked(desk: Page, street: Street) -> None:
+    asked: list[str] = []
+    answers = [False, True]
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        (dialog.accept if answers[len(asked) - 1] else dialog.dismiss)()
+
+    desk.on("dialog", answer)
+    street.confirms = True
+    desk.reload()
+    desk.wait_for_selector("[data-ready]")
+    form = desk.locator(".aside form:has(textarea)").first
+    form.locator("textarea").fill("她女儿说在住院")
+    desk.click('[data-row="case-5"]')
+    assert len(asked) == 1
+    assert form.locator("textarea").input_value() == "她女儿说在住院"
+    assert desk.evaluate("document.querySelector('[data-rows] [aria-current]').dataset.row") == "case-7"
+    desk.click('[data-row="case-5"]')
+    desk.wait_for_function("() => document.querySelector('.aside').textContent.includes('孙*兰')")
+    assert len(asked) == 2
+
+
+def test_a_list_asked_for_before_another_row_was_chosen_does_not_mark_the_old_one(
+    desk: Page, street: Street
+) -> None:
+    desk.mouse.move(5, 5)
+    may_go = street.slow["fragment=list"] = threading.Event()
+    with desk.expect_request("**fragment=list"):
+        street.show(*samples.ALARMS.rows)
+    desk.click('[data-row="case-5"]')
+    desk.wait_for_function("() => document.querySelector('.aside').textContent.includes('孙*兰')")
+    desk.evaluate("document.activeElement.blur()")
+    desk.mouse.move(5, 5)
+    with desk.expect_event("requestfinished", lambda request: "fragment=list" in request.url):
+        may_go.set()
+    desk.evaluate(
+        "fetch('/static/kaimen.svg').then((answer) => answer.text())"
+    )  # what was answered before is handled
+    assert desk.evaluate("document.querySelector('[data-rows] [aria-current]').dataset.row") == "case-5"
 
 
 def test_a_lost_line_greys_the_list_and_coming_back_asks_for_what_was_missed(
