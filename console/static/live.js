@@ -64,7 +64,7 @@ async function refresh(place) {
   const newRows = fresh.querySelector("[data-rows]");
   if (oldRows && newRows && isBusy(oldRows)) {
     const differs = updateInPlace(oldRows, newRows);
-    replaceTabs(place, fresh);
+    for (const part of [".tabs", ".pager"]) replacePart(place, fresh, part);
     heldRows = differs ? newRows : null;
     offerNews(oldRows, differs);
     announce(newRows);
@@ -136,17 +136,20 @@ function updateInPlace(oldRows, newRows) {
       row.className = newer.className;
       row.href = newer.href;
       row.dataset.calls = newer.dataset.calls ?? "";
-      row.innerHTML = newer.innerHTML;
+      if (row.innerHTML !== newer.innerHTML) row.innerHTML = newer.innerHTML;
       newer.toggleAttribute("aria-current", row.hasAttribute("aria-current"));
     } else row.classList.add("is-gone");
   }
   return before.join() !== [...fresh.keys()].join();
 }
 
-function replaceTabs(place, fresh) {
-  const tabs = place.querySelector(".tabs");
-  const newTabs = fresh.querySelector(".tabs");
-  if (tabs && newTabs && !tabs.contains(document.activeElement)) tabs.replaceWith(newTabs);
+function replacePart(place, fresh, part) {
+  const old = place.querySelector(part);
+  const newer = fresh.querySelector(part);
+  if (old?.contains(document.activeElement)) return;
+  if (old && newer) old.replaceWith(newer);
+  else if (old) old.remove();
+  else if (newer) place.append(newer);
 }
 
 function offerNews(rows, there) {
@@ -161,13 +164,19 @@ function offerNews(rows, there) {
 }
 
 function putInOrder() {
-  document.querySelector(".held-news")?.remove();
   const rows = list();
   if (!heldRows || !rows) return;
-  const focused = document.activeElement?.dataset?.row;
+  const focused = document.activeElement;
+  const asked = Boolean(focused?.closest(".held-news"));
+  const place = [...rows.querySelectorAll("[data-row]")].indexOf(focused);
+  document.querySelector(".held-news")?.remove();
   fill(rows, heldRows);
   heldRows = null;
-  if (focused) rows.querySelector(`[data-row="${CSS.escape(focused)}"]`)?.focus();
+  // Whose row is gone stands on the one that took its place, and who asked for the order on the first.
+  const now = [...rows.querySelectorAll("[data-row]")];
+  const same = now.find((row) => row.dataset.row === focused?.dataset?.row);
+  if (place >= 0) (same ?? now[Math.min(place, now.length - 1)])?.focus();
+  else if (asked) now[0]?.focus();
   announce();
 }
 
@@ -329,12 +338,20 @@ function toggleKeys(show) {
 }
 keysPanel.querySelector("[data-keys-close]").addEventListener("click", () => toggleKeys(false));
 
-function move(step) {
+// Past the last row the list goes on with its next page, which begins on its first row; a key that is held does not leaf.
+const FIRST_ROW = "#rows";
+
+function move(step, held) {
   const rows = [...document.querySelectorAll("[data-rows] [data-row], [data-board] [data-row]")];
   if (!rows.length) return;
   const current = rows.indexOf(document.activeElement?.closest("[data-row]"));
   const chosen = rows.findIndex((row) => row.hasAttribute("aria-current"));
   const from = current >= 0 ? current : chosen;
+  const more = document.querySelector("[data-more]");
+  if (more && step > 0 && from === rows.length - 1) {
+    if (!held) location.assign(more.href + FIRST_ROW);
+    return;
+  }
   const next = rows[Math.min(rows.length - 1, Math.max(0, from < 0 ? 0 : from + step))];
   next.focus();
   next.scrollIntoView({ block: "nearest" });
@@ -373,6 +390,7 @@ function standAfterAct() {
   main.focus({ preventScroll: true });
 }
 standAfterAct();
+if (location.hash === FIRST_ROW) list()?.querySelector("[data-row]")?.focus();
 
 // A key is meant for the case chosen when it was pressed; one that came to stand there since is another one.
 async function press(key) {
@@ -394,7 +412,7 @@ document.addEventListener("keydown", (event) => {
     location.href = event.target.dataset.open;
     return;
   }
-  const acts = { j: () => move(1), k: () => move(-1), a: () => press("a"), c: () => press("c"), r: putInOrder,
+  const acts = { j: () => move(1, event.repeat), k: () => move(-1, event.repeat), a: () => press("a"), c: () => press("c"), r: putInOrder,
     s: () => sound?.then((desk) => (event.shiftKey ? desk.switchOff() : desk.toggle())) };
   if (/^[1-9]$/.test(event.key)) choose(Number(event.key));
   acts[event.key.toLowerCase()]?.();
@@ -469,6 +487,7 @@ for (const button of document.querySelectorAll("[data-print]")) {
 // --- In the field: acts are kept while there is no signal ------------------------------------------------------
 
 if (document.querySelector("[data-voice]")) import(`./voice.js${new URL(import.meta.url).search}`);
+if (document.querySelector("input[type=date], input[type=datetime-local]")) import(`./dates.js${new URL(import.meta.url).search}`);
 if (document.querySelector("[data-field]")) import(`./field.js${new URL(import.meta.url).search}`);
 // Whoever signs in next on this phone finds no page of whoever was here before.
 if (location.pathname === "/sign-in") {

@@ -119,6 +119,10 @@ def test_a_clerk_reads_a_name_once_and_an_absence_has_an_end(
     page.goto(f"{console_url}/households/h-sun")
     page.click("summary:has-text('报备外出')")
     page.fill("[name=to]", _local(world, days=31))
+    ends = world.now + timedelta(days=31, hours=8)
+    said = page.inner_text("[name=to] + .said-back")  # the browser's own order of day and month is nobody's
+    assert said.startswith(f"{ends.year}年{ends.month}月{ends.day}日星期")
+    assert said.endswith(f"{ends:%H:%M} · 31天后")
     page.click("form[action$='/absences'] .primary")
     assert page.locator("#error-to").is_visible()
     # The other language shows the same page again, not the form's address.

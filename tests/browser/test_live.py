@@ -40,6 +40,7 @@ class Street:
         self.turn = 0
         self.broken = False
         self.refuses = False  # no new stream; the open ones stay, and say nothing
+        self.more_url: str | None = None
         self.confirms = False  # the cases wait for a closing to be confirmed, with a note
         self.fails = False  # the list cannot be made
         self.slow: dict[str, threading.Event] = {}  # queries answered only once the event is set
@@ -69,7 +70,12 @@ class Street:
             confirm_form=view_parts.Form() if self.confirms else None,
         )
         page = case_views.AlarmsPage(
-            case_views.Tab.ALL, samples.TABS, self.rows, selected=case, chosen="case" in query
+            case_views.Tab.ALL,
+            samples.TABS,
+            self.rows,
+            selected=case,
+            chosen="case" in query,
+            more_url=self.more_url,
         )
         shell = samples.shell(current="alarms", stream_url="/stream")
         return render("alarms.html", shell=shell, page=page, fragment=query.get("fragment", [None])[0])  # type: ignore[list-item]
@@ -239,6 +245,36 @@ def test_keys_move_open_and_help(desk: Page) -> None:
     assert desk.evaluate("document.activeElement.dataset.row") == "case-6"
     desk.keyboard.press("Enter")
     desk.wait_for_url("**/cases/6")
+
+
+def test_the_list_goes_on_past_its_last_row_and_a_held_key_does_not_leaf(desk: Page, street: Street) -> None:
+    street.more_url = "/alarms?tab=all&after=3"
+    desk.focus("#case-6")
+    street.show(*samples.ALARMS.rows)  # the way on shows while somebody stands in the list
+    desk.wait_for_selector("[data-more]")
+    desk.evaluate(
+        """() => {
+            for (let n = 0; n < 9; n++) document.activeElement.dispatchEvent(
+                new KeyboardEvent('keydown', { key: 'j', repeat: true, bubbles: true }));
+        }"""
+    )
+    assert desk.evaluate("document.activeElement === [...document.querySelectorAll('[data-row]')].at(-1)")
+    with desk.expect_navigation(url="**after=3#rows"):
+        desk.keyboard.press("j")
+    desk.wait_for_selector("[data-ready]")
+    assert desk.evaluate("document.activeElement === document.querySelector('[data-row]')")
+
+
+def test_who_asks_for_the_order_keeps_a_place_in_the_list(desk: Page, street: Street) -> None:
+    desk.focus("#case-6")
+    street.show(NEW_ROW, *(row for row in samples.ALARMS.rows if row.id != 6))
+    desk.wait_for_selector(".held-news button")
+    desk.keyboard.press("r")  # her row is gone
+    assert desk.evaluate("document.activeElement.dataset.row") == order(desk)[1]
+    street.show(*samples.ALARMS.rows)
+    desk.focus(".held-news button")
+    desk.keyboard.press("Enter")
+    assert desk.evaluate("document.activeElement.dataset.row") == order(desk)[0]
 
 
 def test_an_answer_that_was_overtaken_never_puts_another_case_beside_the_chosen_row(
