@@ -59,7 +59,7 @@ class OutcomeBody(Body):
     absence_until: datetime | None = None
     instead_of: int | None = Field(
         default=None,
-        description="Of a call for help or a duress code that somebody else has: her id, as known",
+        description="Of a call for help or a duress code that somebody else has: that person's id, as known",
     )
 
 

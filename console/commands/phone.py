@@ -117,7 +117,7 @@ def prompt(place: Place, audience: str, target: Path, language: str, community: 
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--community", required=True)
 @click.option("--language", type=click.Choice(LANGUAGES), default="zh", show_default=True)
-@click.option("--spoken-by", required=True, help="Whose voice it is, as the elders know her.")
+@click.option("--spoken-by", required=True, help="Whose voice it is, as the elders know it.")
 @click.option("--by", required=True, help="Who signs in and answers for it.")
 @_placed
 def record(
@@ -145,8 +145,8 @@ def _user(connection: Connection, name: str) -> int:
 
 @command.command()
 @click.argument("person")
-@click.option("--agreed-by", required=True, help="Before whom, or on which paper, she agreed.")
-@click.option("--shown-number", default="", help="From which number she was told that we ring.")
+@click.option("--agreed-by", required=True, help="Before whom, or on which paper, it was agreed.")
+@click.option("--shown-number", default="", help="The number the person was told we ring from.")
 @_placed
 def agree(place: Place, person: str, agreed_by: str, shown_number: str) -> None:
     """Write that PERSON (as in persons.csv) agreed to be rung by a machine."""

@@ -38,11 +38,11 @@ def command() -> None:
 
 @command.command("dry-run")
 @place_options
-@click.option("--household", help="Its id: her own policy, helpers, hours and family.")
+@click.option("--household", help="Its id: its own policy, helpers, hours and family.")
 @click.option("--policy", help="A stored policy to ask of; the household's, or the mandated one, without it.")
 @click.option("--community", help="Its id, where no household is named.")
 @click.option("--from", "silent_from", type=_AT, required=True, metavar="'2026-11-20 18:00'",
-              help="Since when nothing is heard of her, in the community's time.")  # fmt: skip
+              help="Since when nothing is heard, in the community's time.")  # fmt: skip
 @click.option("--hours", type=click.IntRange(0, HOURS_AFTER_VISIT_MAX), default=HOURS_AFTER_VISIT_DEFAULT,
               show_default=True, help="How far to go on after the last stage.")  # fmt: skip
 @click.option("--names", is_flag=True, help="Show names of staff; that you did is written into the audit.")

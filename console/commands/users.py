@@ -100,7 +100,7 @@ def _note(
 @click.option("--community", help="The community the person works in; an admin without one has all of them.")
 @click.option(
     "--household", "households", multiple=True, metavar="ID[=WORDS]",
-    help="A household the person is tied to, and what its resident is to her (h-1=母亲); may be repeated.",
+    help="A household the person is tied to, and what its resident is to them (h-1=母亲); may be repeated.",
 )  # fmt: skip
 @click.option("--language", type=click.Choice(["zh", "en"]), default="zh", show_default=True)
 @click.option("--token", "with_token", is_flag=True, help="Also print a token for the JSON API, this once.")
@@ -160,7 +160,7 @@ def _check_place(
     if role is Role.FAMILY and not tied:
         raise click.ClickException("a relative sees the households named: give at least one --household")
     if role is Role.RESIDENT and len(tied) != 1:
-        raise click.ClickException("a resident sees her own home: give exactly one --household")
+        raise click.ClickException("a resident sees their own home: give exactly one --household")
     if role not in HELPER_ROLES and role not in (Role.FAMILY, Role.RESIDENT) and tied:
         raise click.ClickException(f"{role.value} is tied to no household: leave --household away")
     if community is None and role in (Role.FAMILY, Role.RESIDENT) and len(set(places.values())) == 1:
@@ -205,7 +205,7 @@ def show(place: Place, as_json: bool) -> None:
 @command.command()
 @click.argument("name")
 @click.argument("community")
-@click.option("--remove", is_flag=True, help="She works for it no more.")
+@click.option("--remove", is_flag=True, help="They work for it no more.")
 @_placed
 def place(place: Place, name: str, community: str, remove: bool) -> None:
     """Let NAME work for COMMUNITY too: a director, or property staff who keep the desk of several at night."""
