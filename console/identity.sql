@@ -55,6 +55,49 @@ DELETE FROM sign_in_steps WHERE token_hash = %(token_hash)s
 -- name: steps_of_user_end
 SELECT end_steps_of(%(user_id)s)
 
+-- name: sent_readers
+-- Whom what was typed may mean, with the address a code goes to; two are enough to know that it is not plain.
+SELECT * FROM sent_code_readers(%(name)s, %(hashes)s, %(channels)s) LIMIT 2
+
+-- name: sent_reader
+SELECT * FROM sent_code_reader(%(user_id)s, %(address_id)s)
+
+-- name: sent_lock
+-- Those who ask for one person, or from one place, wait for one another.
+SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(what)s))
+
+-- name: sent_counts
+-- How many asked at this place, how many were sent at all, and how many to this person and when the last.
+SELECT (SELECT count(*) FROM sign_in_codes WHERE place = %(place)s AND made_at > %(hour)s) AS of_place,
+       (SELECT count(*) FROM sign_in_codes WHERE user_id IS NOT NULL AND made_at > %(hour)s) AS of_all,
+       (SELECT count(*) FROM sign_in_codes WHERE user_id = %(user_id)s AND made_at > %(hour)s) AS of_hour,
+       (SELECT count(*) FROM sign_in_codes WHERE user_id = %(user_id)s AND made_at > %(day)s) AS of_day
+
+-- name: sent_standing
+-- What this browser asked for a moment ago.
+SELECT user_id FROM sign_in_codes WHERE token_hash = %(token_hash)s AND made_at > %(since)s AND tries < %(tries_max)s
+
+-- name: sent_make
+INSERT INTO sign_in_codes (token_hash, user_id, address_id, code_hash, place, made_at, expires_at)
+VALUES (%(token_hash)s, %(user_id)s, %(address_id)s, %(code_hash)s, %(place)s, %(now)s, %(expires_at)s)
+
+-- name: sent_find
+SELECT user_id FROM sign_in_codes WHERE token_hash = %(token_hash)s AND expires_at > %(now)s AND tries < %(tries_max)s
+
+-- name: sent_try
+-- Counted before it is looked at, so that a hundred at the same instant are a hundred.
+UPDATE sign_in_codes SET tries = tries + 1
+WHERE token_hash = %(token_hash)s AND expires_at > %(now)s AND tries < %(tries_max)s
+RETURNING user_id, address_id, code_hash, tries
+
+-- name: sent_used
+-- It stays, used up, until it counts no more towards how many were sent.
+UPDATE sign_in_codes SET tries = %(tries_max)s, expires_at = %(now)s WHERE token_hash = %(token_hash)s
+
+-- name: sent_proves
+-- Whoever brought the code reads what is sent there.
+UPDATE contact_channels SET confirmed_at = %(now)s WHERE id = %(address_id)s AND confirmed_at IS NULL AND ended_at IS NULL
+
 -- name: device_known
 SELECT 1 FROM known_devices d JOIN users u ON u.id = d.user_id
 WHERE d.token_hash = %(token_hash)s AND u.name = %(name)s AND d.seen_at > %(since)s

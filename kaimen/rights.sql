@@ -18,6 +18,7 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
 ('sign_in_failures', 'people', 'SELECT, INSERT, DELETE',
  '(SELECT scope_word(''kind'')) = ''console'' OR name = (SELECT scope_word(''name''))', NULL),
 ('sign_in_steps', 'people', 'SELECT, INSERT, DELETE', '(SELECT scope_word(''kind'')) = ''console''', NULL),
+('sign_in_codes', 'people', 'SELECT, INSERT, UPDATE, DELETE', '(SELECT scope_word(''kind'')) = ''console''', NULL),
 ('known_devices', 'people', 'SELECT, INSERT, UPDATE, DELETE', '(SELECT scope_word(''kind'')) = ''console''', NULL),
 ('second_factors', 'people', 'SELECT, INSERT, UPDATE, DELETE',
  'user_id::text = (SELECT scope_word(''user'')) OR (SELECT scope_word(''kind'')) = ''console''
@@ -374,7 +375,7 @@ INSERT INTO wanted_functions (role, name) VALUES
 ('kaimen_rights', 'forget_event_days'), ('kaimen_rights', 'forget_event_holders'), ('kaimen_rights', 'events_of'), ('kaimen_rights', 'forget_events_of'), ('kaimen_rights', 'find_words'),
 ('kaimen_console', 'scope_list'), ('kaimen_console', 'scope_word'), ('kaimen_console', 'open_scope'),
 ('kaimen_console', 'open_console'), ('kaimen_console', 'is_only_community'), ('kaimen_console', 'scope'),
-('kaimen_console', 'sign_in_user'), ('kaimen_console', 'own_standing'), ('kaimen_console', 'is_name_taken'),
+('kaimen_console', 'sign_in_user'), ('kaimen_console', 'sent_code_readers'), ('kaimen_console', 'sent_code_reader'), ('kaimen_console', 'own_standing'), ('kaimen_console', 'is_name_taken'),
 ('kaimen_console', 'start_session'), ('kaimen_console', 'find_session'), ('kaimen_console', 'find_seat'), ('kaimen_console', 'touch_session'),
 ('kaimen_console', 'place_session'), ('kaimen_console', 'position_session'),
 ('kaimen_console', 'note_factor_outside'), ('kaimen_console', 'end_session'), ('kaimen_console', 'own_sessions'),

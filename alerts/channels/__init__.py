@@ -68,6 +68,10 @@ class Traits:
     in_place: bool = False
 
 
+#: The template of a message whose number is a code that somebody types again.
+PROOF = "proof"
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """What a channel gets: ``key`` is the same for every copy, ``texts`` are by language, ``sent_s`` is wall time.

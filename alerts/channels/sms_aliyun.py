@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from alerts.channels import (
+    PROOF,
     AfterDoubt,
     Channel,
     ChannelSettingsError,
@@ -56,6 +57,9 @@ class Settings(ChannelSettings):
     access_key_secret: SecretStr | None = None
     sign_name: str | None = None
     template_code: str | None = None
+    #: Of the kind for verification codes, with one variable; without it a code travels in the other one, as its number.
+    code_template: str | None = None
+    code_variable: str = "code"
     #: Names of the template's variables for the case number and the link's code.
     number_variable: str = "number"
     link_variable: str = "code"
@@ -63,7 +67,7 @@ class Settings(ChannelSettings):
 
 
 class SmsAliyunChannel:
-    """Sends one template; what it says was approved beforehand, so only the variables are ours."""
+    """Sends one template, and one of its own for codes; what they say was approved beforehand, so only variables are ours."""
 
     name = "sms_aliyun"
     traits = Traits(
@@ -80,11 +84,14 @@ class SmsAliyunChannel:
 
     def deliver(self, message: Message) -> Receipt:
         own = self._own
+        template = own.template_code
         variables = {own.number_variable: message.number, own.link_variable: link_code(message.link)}
+        if message.template == PROOF and own.code_template:
+            template, variables = own.code_template, {own.code_variable: message.number}
         values = {
             "PhoneNumbers": number_of(message),
             "SignName": own.sign_name or "",
-            "TemplateCode": own.template_code or "",
+            "TemplateCode": template or "",
             "TemplateParam": json.dumps(variables, ensure_ascii=False),
             "OutId": message.key,
         }

@@ -30,6 +30,7 @@ LEFT_OUT = (
     "sessions",
     "sign_in_failures",
     "sign_in_steps",
+    "sign_in_codes",
     "known_devices",
     "binding_codes",
     "kiosk_presses",

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from console.audit.chain import Entry, append
+from console.identity import sent_codes
 from console.identity import sessions as identity
 from console.identity.sessions import (
     NAME_LENGTH_MAX,
@@ -52,6 +53,7 @@ router = APIRouter()
 
 VISITOR_COOKIE = "kaimen_visitor"
 STEP_COOKIE = "kaimen_step"
+SENT_COOKIE = "kaimen_sent"
 DEVICE_COOKIE = "kaimen_device"
 DEMO_SIGN_INS_FILE = "demo-sign-ins.json"
 
@@ -98,9 +100,9 @@ def answer(
 ) -> Response:  # fmt: skip
     """The page for signing in, with what was wrong and how long to wait before the next attempt."""
     services = services_of(request)
-    visitor = request.cookies.get(VISITOR_COOKIE, "")
-    if not 20 <= len(visitor) <= 100:
-        visitor = secrets.token_urlsafe(32)
+    visitor = visitor_of(request)
+    with services.transaction() as connection:
+        sends_codes = bool(sent_codes.load_channels(connection))
     page = sign_in_views.SignInPage(
         form,
         local_path(after),
@@ -109,15 +111,26 @@ def answer(
         outer_name(services),
         subject,
         lost,
+        sends_codes,
     )
     shell = outer_shell(request, csrf=identity.csrf_of(visitor))
     response = HTMLResponse(render("sign_in.html", shell=shell, page=page), status)
-    response.set_cookie(
-        VISITOR_COOKIE, visitor, path="/", httponly=True, samesite="lax", secure=secure_cookies(services)
-    )
+    keep_visitor(response, visitor, services)
     if wait:
         response.headers["Retry-After"] = str(wait_ms(wait) // 1000)
     return response
+
+
+def visitor_of(request: Request) -> str:
+    """Return the token of a browser nobody is signed in with, a new one where it has none."""
+    visitor = request.cookies.get(VISITOR_COOKIE, "")
+    return visitor if 20 <= len(visitor) <= 100 else secrets.token_urlsafe(32)
+
+
+def keep_visitor(response: Response, visitor: str, services: Services) -> None:
+    response.set_cookie(
+        VISITOR_COOKIE, visitor, path="/", httponly=True, samesite="lax", secure=secure_cookies(services)
+    )
 
 
 def outer_name(services: Services) -> str:
@@ -180,8 +193,11 @@ def sign_in(
     return let_in(request, result, next)
 
 
-def let_in(request: Request, result: Opened | CodeAwaited, next: str) -> Response:
-    """Lead somebody whose password was right to where she works, or to the page for her code."""
+def let_in(request: Request, result: Opened | CodeAwaited, next: str, *, way: str = "") -> Response:
+    """Lead somebody whose password was right to where she works, or to the page for her code.
+
+    ``way`` is how she came in where it was not by her password.
+    """
     services = services_of(request)
     secure = secure_cookies(services)
     after = local_path(next)
@@ -202,7 +218,7 @@ def let_in(request: Request, result: Opened | CodeAwaited, next: str) -> Respons
         identity.know_device(connection, viewer.user_id, device, now=services.wall_now())
         entry = Entry(
             services.now(), f"user:{viewer.user_id}", viewer.role.value, "signed_in", "work", "user",
-            str(viewer.user_id),
+            str(viewer.user_id), {"way": way} if way else {},
         )  # fmt: skip
         append(connection, entry, key=services.audit_key)
     response = RedirectResponse(arrival_of(viewer) if after == "/" else after, 303)
@@ -220,7 +236,8 @@ def let_in(request: Request, result: Opened | CodeAwaited, next: str) -> Respons
             secure=secure,
         )  # fmt: skip
     response.delete_cookie(VISITOR_COOKIE, path="/")
-    response.delete_cookie(STEP_COOKIE, path="/sign-in")
+    for name in (STEP_COOKIE, SENT_COOKIE):
+        response.delete_cookie(name, path="/sign-in")
     return response
 
 

@@ -53,7 +53,7 @@ _CLASSES = {
     "messages": ("home_messages", "home_deliveries", "home_receipts", "home_call_reports", "person_messages"),
     "accounts": (
         "home_sessions", "home_tokens", "home_ties", "home_second_factors", "home_recovery_codes",
-        "home_sign_in_steps", "home_known_devices", "home_outer_identities",
+        "home_sign_in_steps", "home_sign_in_codes", "home_known_devices", "home_outer_identities",
     ),
     "contacts": ("home_contacts", "person_contacts"),
     "leases": ("home_leases",),

@@ -162,6 +162,10 @@ DELETE FROM recovery_codes WHERE user_id IN (SELECT uh.user_id FROM user_househo
 DELETE FROM sign_in_steps WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
   WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
 
+-- name: home_sign_in_codes
+DELETE FROM sign_in_codes WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
+  WHERE uh.household_id = %(household_id)s AND u.role = 'resident')
+
 -- name: home_known_devices
 DELETE FROM known_devices WHERE user_id IN (SELECT uh.user_id FROM user_households uh JOIN users u ON u.id = uh.user_id
   WHERE uh.household_id = %(household_id)s AND u.role = 'resident')

@@ -28,6 +28,24 @@ class SignInPage:
     outer_name: str = ""  # of an identity provider people may sign in with
     outer_subject: str = ""  # who somebody is there whom nobody tied here yet
     lost: bool = False  # she pressed something after her session had ended: it was not taken
+    sends_codes: bool = False  # relatives and residents may come in with a code sent to them
+
+
+@dataclass(frozen=True, slots=True)
+class SentAskPage:
+    """Where a code is asked for."""
+
+    form: Form
+    next: str = "/"
+    wait_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SentCodePage:
+    """Where a code that may have been sent is typed; it never says whether one was."""
+
+    form: Form
+    next: str = "/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,4 +73,6 @@ class SessionsPage:
 
 
 TEMPLATES["sign_in.html"] = (SignInPage, "/sign-in")
+TEMPLATES["sign_in_sent.html"] = (SentAskPage, "/sign-in/sent")
+TEMPLATES["sign_in_sent_code.html"] = (SentCodePage, "/sign-in/sent/code")
 TEMPLATES["sessions.html"] = (SessionsPage, "/sessions")

@@ -1666,7 +1666,10 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "sign-in": (
         "sign_in.html",
         lambda: sign_in_views.SignInPage(
-            view_parts.Form({"name": "limin"}, {"password": "wrong_password"}), "/", DEMO_USERS
+            view_parts.Form({"name": "limin"}, {"password": "wrong_password"}),
+            "/",
+            DEMO_USERS,
+            sends_codes=True,
         ),
         {"user": None, "role": None},
     ),
@@ -1680,6 +1683,18 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     "sign-in-code": (
         "sign_in_code.html",
         lambda: identity_views.CodePage(view_parts.Form({}, {"code": "wrong_totp"}), wait_ms=15_000),
+        {"user": None, "role": None},
+    ),
+    "sign-in-sent": (
+        "sign_in_sent.html",
+        lambda: sign_in_views.SentAskPage(
+            view_parts.Form({"who": "13800000000"}, {"": "wait_a_little"}), wait_ms=60_000
+        ),
+        {"user": None, "role": None},
+    ),
+    "sign-in-sent-code": (
+        "sign_in_sent_code.html",
+        lambda: sign_in_views.SentCodePage(view_parts.Form({}, {"code": "wrong_code"})),
         {"user": None, "role": None},
     ),
     "account-factor": (

@@ -5,6 +5,7 @@ A channel that is new has to be added to ``SUBJECTS``; the last test says which 
 
 from __future__ import annotations
 
+import json
 import pkgutil
 import socket
 import time
@@ -452,3 +453,41 @@ def test_apprise_informs_and_never_counts_as_reach() -> None:
         assert channel.deliver(MESSAGE) == Receipt("accepted", detail="informational")
         provider.mode = "500"
         assert failure(channel, MESSAGE).permanent is False
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        (
+            "sms_aliyun",
+            lambda url: aliyun_channel.Settings(
+                url=url, access_key_id="key-id", access_key_secret=SecretStr(SECRET), sign_name="开门",
+                template_code="SMS_1", code_template="SMS_2",
+            ),
+            lambda asked: (asked.query["TemplateCode"], json.loads(asked.query["TemplateParam"])),
+        ),
+        (
+            "sms_tencent",
+            lambda url: tencent_channel.Settings(
+                url=url, secret_id="key-id", secret_key=SecretStr(SECRET), app_id="1400", sign_name="开门",
+                template_id="7", code_template="8",
+            ),
+            lambda asked: (asked.json["TemplateId"], asked.json["TemplateParamSet"]),
+        ),
+    ],
+)  # fmt: skip
+def test_a_code_goes_out_in_the_template_for_codes_and_a_case_never_does(
+    name: str, settings: Callable[[str], Any], said: Callable[[Asked], Any]
+) -> None:
+    (subject,) = (subject for subject in SUBJECTS if subject.name == name)
+    assert subject.answer is not None
+    channels = {"sms_aliyun": aliyun_channel, "sms_tencent": tencent_channel}
+    with run_http(with_modes(subject.answer)) as provider:
+        channel = channels[name].open_channel(settings_for(), settings(provider.url))
+        assert channel is not None
+        message = replace(MESSAGE, address=subject.address)
+        channel.deliver(replace(message, template="proof", number="123456"))
+        channel.deliver(message)
+        (code, case) = (said(asked) for asked in provider.asked)
+    assert code == {"sms_aliyun": ("SMS_2", {"code": "123456"}), "sms_tencent": ("8", ["123456"])}[name]
+    assert case[0] == {"sms_aliyun": "SMS_1", "sms_tencent": "7"}[name]
