@@ -26,6 +26,8 @@ from console.books.files import STDIN, Book, Encoding, read_books, with_cells
 from console.books.guards import find_ended, find_strangers
 from console.books.place import Place, SaidError, entering, find_place, note, place_options
 from console.books.report import Report, as_dict, count_changes, format_report, make_report, say_faults
+from console.books.roll import take_apart
+from console.books.roll_row import is_roll
 from console.books.rows import BOOKS
 from console.books.taking import take_in
 from console.books.template import make_template
@@ -44,6 +46,8 @@ class Meant:
     community: str | None = None
     across_communities: bool = False
     end_homes: bool = False
+    #: Where the homes of a list are that does not say it.
+    site: str | None = None
 
 
 @click.command()
@@ -51,6 +55,7 @@ class Meant:
 @place_options
 @click.option("--dry-run", is_flag=True, help="Check and count everything, and write nothing.")
 @click.option("--community", help="Refuse every row that touches another community than this one.")
+@click.option("--site", help="Where the homes of a list are that has no column for it: a site's id or name.")
 @click.option("--across-communities", is_flag=True, help="Let rows move from one community to another.")
 @click.option("--end-homes", is_flag=True, help="Let the watch end over half of a community's homes or more.")
 @click.option(
@@ -82,6 +87,7 @@ def command(
     audit_key_file: Path | None,
     dry_run: bool,
     community: str | None,
+    site: str | None,
     across_communities: bool,
     end_homes: bool,
     encoding: Encoding,
@@ -108,7 +114,7 @@ def command(
             now=as_datetime(SystemClock().now_ms()),
             encoding=encoding,
             dry_run=dry_run,
-            meant=Meant(community, across_communities, end_homes),
+            meant=Meant(community, across_communities, end_homes, site),
         )
     except ImportRefusedError as refusal:
         say_faults(refusal.faults, words, as_json=as_json)
@@ -164,10 +170,13 @@ def import_books(
     click.ClickException
         If the installation takes no import, or the database refuses.
     """
-    books, unread, faults = read_books(paths, encoding=encoding)
+    read, unread, faults = read_books(paths, encoding=encoding)
+    books: list[Book] = read
     try:
         with entering(place, service="import") as connection:
             _refuse_demo(connection)
+            books, wrong = _without_rolls(connection, read, meant)
+            faults += wrong
             entries, wrong = parse_books(books, _zone_of(connection, books))
             faults += wrong
             watched = store.load_watched(connection, store.spoken_of(connection, entries), now)
@@ -195,6 +204,13 @@ def import_books(
             "import.database_refused", table=diagnosis.table_name, constraint=diagnosis.constraint_name
         ) from error
     return report
+
+
+def _without_rolls(connection: Connection, books: list[Book], meant: Meant) -> tuple[list[Book], list[Fault]]:
+    """Take lists of homes and people apart into the books; what is stored is read only where there is one."""
+    if not any(is_roll(book.name) for book in books):
+        return books, []
+    return take_apart(books, store.load_known(connection, meant.community), site=meant.site)
 
 
 def _strangers(connection: Connection, ledger: Ledger, meant: Meant) -> list[Fault]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
-from console.books.rows import BOOKS
+from console.books.roll_row import form_of
 from console.books.vocabulary import KIN, stored_word
 
 #: Full-width letters and digits are the same ones written wider; full-width punctuation is the reader's own.
@@ -99,7 +99,7 @@ def _read_day(book: str, column: str, text: str, zone: ZoneInfo | None) -> str:
 
 def leaf_of(book: str, column: str) -> type | None:
     """Return what a column holds in the end: ``str``, ``int``, ``bool``, ``datetime`` or ``time``."""
-    fields = BOOKS[book].model_fields.items()
+    fields = form_of(book).model_fields.items()
     found: Any = next((field.annotation for name, field in fields if column in (name, field.alias)), None)
     while get_args(found):
         found = get_args(found)[0]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from console.books.faults import Fault, Origin
+from console.books.roll_row import is_roll
 from console.books.titles import SHEETS, TITLES
 
 _SAID: Mapping[str, str] = {
@@ -117,6 +118,36 @@ _SAID: Mapping[str, str] = {
         "请按平时的叫法写，1 到 100 个字；输入前先把该列设成文本格式",
     "write whole metres on the site plan, -20000 to 20000":
         "请写平面图上的整米数，-20000 到 20000",
+    "is missing, and the room's number does not say it":
+        "没有填，从房号也看不出来",
+    "write it into each line of the home":
+        "请在这一户的每一行都填",
+    "does not say at which site the home is":
+        "没有写是哪个小区的",
+    "add a column site (小区) with its id or its name, or import it with --site":
+        "请加一列“小区”，填小区编号或名称，或导入时加 --site",
+    "says something else of this home than row {}":
+        "与第 {} 行对同一户的说法不一致",
+    "says something else of this relative than row {}":
+        "与第 {} 行对同一位家属的说法不一致",
+    "write the same into each line of a home":
+        "请在这一户的每一行填一样的内容",
+    "may be one of several homes":
+        "可能是已登记的几户中的任何一户",
+    "write its label as it is registered":
+        "请按登记的门牌填“门牌”",
+    "is a home of another sheet too":
+        "这一户在另一张表里也有",
+    "put all lines of a home into one sheet":
+        "请把同一户的各行放在同一张表里",
+    "is the name of two people of this home":
+        "是这一户两个人的姓名",
+    "enter the second on the home's page, or tell them apart by a second name":
+        "请在这一户的页面上登记第二位，或写法上加以区分",
+    "is nobody who is registered with this home, and somebody registered there is not in the list":
+        "不是这一户登记的人，而登记的人又不在名单里",
+    "write the name as it is registered, or correct on the home's page who lives there and whom to ask":
+        "请按登记的姓名填写，或先在这一户的页面上更正住户和联系人",
     "is missing":
         "没有填",
     "is none of the words that may stand here":
@@ -301,10 +332,10 @@ _SAID: Mapping[str, str] = {
         "请去掉 --encoding，或从原来的系统按 UTF-8 重新导出，不要手工补字",
     "holds sheet {}, which is none of the books":
         "第 {} 个工作表不是任何一张表",
-    "call it {}, or delete it; a list of homes and people in one goes into the sheets of the template, homes and people each in theirs":
-        "请改名为 {} 之一，或删去；房屋和人写在同一张表里的，请照登记表分开填：房屋填“住户”，人填“人员”，家属再填“联系人”",
-    "a list of homes and people in one goes into the sheets of the template, homes and people each in theirs":
-        "房屋和人写在同一张表里的，请照登记表分开填：房屋填“住户”，人填“人员”，家属再填“联系人”",
+    "call it {}, or delete it; a list of homes and people in one sheet has the columns name and room":
+        "请改名为 {} 之一，或删去；房屋和人写在同一张表里的，要有“姓名”和“房号”两列",
+    "a list of homes and people in one sheet has the columns name and room":
+        "房屋和人写在同一张表里的，要有“姓名”和“房号”两列",
     "format the column as text, then type it again":
         "请先把该列设成文本格式，再重新输入",
     "write a date such as 2025-11-21, or as text a time with its zone, such as 2025-11-21T08:00:00+08:00":
@@ -444,8 +475,15 @@ def place_of(origin: Origin) -> str:
     """Return the file, the sheet and the row as an office sees them."""
     place = origin.file
     if origin.table and not origin.file.lower().endswith(".csv"):
-        place += f" “{SHEETS.get(origin.table, origin.table)}”表"
+        place += f" {_sheet(origin.table)}"
     return f"{place} 第 {origin.row} 行" if origin.row else place
+
+
+def _sheet(table: str) -> str:
+    """Return what an office calls a table: a book's sheet by its title, a list of homes and people by its number."""
+    roll = table.partition(", ")[0]
+    number = roll.removeprefix("roll ")
+    return f"第 {number} 张表" if number != roll else f"“{SHEETS.get(table, table)}”表"
 
 
 def translate(sentence: str, book: str = "") -> str:
@@ -467,7 +505,8 @@ def title_of(name: str, book: str = "") -> str:
     titles = TITLES.get(name)
     if titles is None:
         return SHEETS.get(name, name)
-    return titles[1] if (book, name) in {("persons", "name"), ("contacts", "role")} else titles[0]
+    is_person = book == "persons" or is_roll(book)
+    return titles[1] if (is_person and name == "name") or (book, name) == ("contacts", "role") else titles[0]
 
 
 @cache

@@ -18,8 +18,9 @@ from typing import Any, Literal
 
 from console.books import letters
 from console.books.faults import Fault, Origin
+from console.books.roll_row import ROLL, is_roll
 from console.books.rows import BOOKS, safe_column
-from console.books.shape import Shape, find_shape, letter_of
+from console.books.shape import Shape, find_shape, letter_of, looks_like_roll
 from console.books.sheets import UnreadableError, read_workbook
 from console.books.titles import book_of
 from console.books.workbook import Table, read_tables
@@ -73,9 +74,11 @@ class Book:
     unread: tuple[str, ...] = ()
     #: Where a sheet shows each column: by its name, the letter; a JSON document shows nothing.
     letters: Mapping[str, str] = field(default_factory=dict)
+    #: Where its rows stand, if that is not a table of its own.
+    table: str = ""
 
     def origin(self, row: int) -> Origin:
-        return Origin(self.source.name, self.name, row)
+        return Origin(self.source.name, self.table or self.name, row)
 
 
 def read_books(paths: Sequence[str], *, encoding: Encoding) -> tuple[list[Book], frozenset[str], list[Fault]]:
@@ -257,9 +260,6 @@ def _check_cells(origin: Origin, cells: Iterable[tuple[str, Any]], faults: list[
 
 
 def _read_csv(name: str, source: Source, text: str, faults: list[Fault]) -> list[Book]:
-    if name not in BOOKS:
-        faults.append(_whole(source.name, "is none of the books", f"name it one of {_names()}"))
-        return []
     lines = _split_csv(name, source, text, faults)
     if lines is None:
         return []
@@ -269,6 +269,11 @@ def _read_csv(name: str, source: Source, text: str, faults: list[Fault]) -> list
     filled = {
         row: {at: cell for at, cell in enumerate(cells) if cell.strip()} for row, cells in lines.items()
     }
+    if looks_like_roll(filled):
+        name = ROLL
+    elif name not in BOOKS:
+        faults.append(_whole(source.name, "is none of the books", f"name it one of {_names()}"))
+        return []
     shape = find_shape(source.name, name, filled, faults)
     if shape is None:
         return []
@@ -358,7 +363,7 @@ def _letters(shape: Shape) -> dict[str, str]:
 
 def with_cells(books: Sequence[Book], faults: Iterable[Fault]) -> list[Fault]:
     """Return the faults, each with the cell that a sheet shows it in."""
-    letters_of = {(book.source.name, book.name): book.letters for book in books}
+    letters_of = {(book.source.name, book.table or book.name): book.letters for book in books}
     return [
         replace(fault, cell=f"{letter}{fault.origin.row}")
         if (letter := letters_of.get((fault.origin.file, fault.origin.table), {}).get(fault.column))
@@ -432,5 +437,5 @@ def _twice(books: list[Book]) -> list[Fault]:
     return [
         _whole(book.source.name, f"brings {book.name} a second time", "put all its rows into one file")
         for book in books
-        if first.setdefault(book.name, book) is not book
+        if not is_roll(book.name) and first.setdefault(book.name, book) is not book
     ]

@@ -191,3 +191,24 @@ SELECT id, role FROM users WHERE name = %(name)s AND disabled_at IS NULL
 -- somebody is asked about a home no more
 DELETE FROM household_contacts
 WHERE household_id = %(household_id)s AND person_id = %(person_id)s AND role = %(role)s
+
+-- name: roll_sites
+-- The sites a list of homes and people may be of; of one community where that was said.
+SELECT id, name FROM sites WHERE %(community)s::text IS NULL OR community_id = %(community)s ORDER BY id
+
+-- name: roll_homes
+SELECT id, site_id, label, building, unit, floor, room FROM households WHERE site_id = ANY(%(sites)s) ORDER BY id
+
+-- name: roll_residents
+SELECT p.household_id, p.id, i.name FROM persons p LEFT JOIN person_identities i ON i.person_id = p.id
+JOIN households h ON h.id = p.household_id
+WHERE p.relation = 'resident' AND h.site_id = ANY(%(sites)s) ORDER BY p.id
+
+-- name: roll_relatives
+SELECT c.household_id, c.person_id AS id, i.name, c.position FROM household_contacts c
+JOIN households h ON h.id = c.household_id LEFT JOIN person_identities i ON i.person_id = c.person_id
+WHERE c.role = 'family' AND h.site_id = ANY(%(sites)s) ORDER BY c.position, c.person_id
+
+-- name: roll_ids
+-- Ids that such a list gave, of whoever has moved away too.
+SELECT id FROM persons WHERE id ~ '\.[rf][0-9]+$'

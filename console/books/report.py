@@ -20,6 +20,7 @@ from console.books.checks import Key, Ledger, Line
 from console.books.chinese import place_of, say_chinese, title_of
 from console.books.faults import Fault, Origin
 from console.books.files import Book, Source
+from console.books.roll_row import is_roll
 from console.books.rows import BOOKS
 from console.words import Words
 
@@ -61,6 +62,8 @@ class Report:
     passed_over: tuple[Origin, ...]
     #: Columns no book has, by their letters in each table (whose row is 0).
     unread: tuple[tuple[Origin, tuple[str, ...]], ...]
+    #: Homes that a list of homes and people has: standing in it nobody agreed to anything.
+    listed: int
     dry_run: bool
 
 
@@ -106,6 +109,7 @@ def make_report(
         left,
         tuple(book.origin(row) for book in books for row in book.passed_over),
         tuple((book.origin(0), book.unread) for book in books if book.unread),
+        sum(len(book.rows) for book in books if book.name == "households" and is_roll(book.table)),
         dry_run,
     )
 
@@ -144,6 +148,7 @@ def as_dict(report: Report) -> dict[str, Any]:
             {"file": origin.file, "table": origin.table, "columns": list(columns)}
             for origin, columns in report.unread
         ],
+        "homes_of_lists": report.listed,
         "errors": [],
     }  # fmt: skip
 
@@ -180,6 +185,8 @@ def format_report(report: Report, words: Words) -> str:
     for origin, columns in report.unread:
         said = words.say("import.join").join(columns)
         lines.append(words.say("import.unread", row=_place(origin, words), columns=said))
+    if report.listed:
+        lines.append(words.count("import.listed", report.listed))
     lines.append(words.say("import.dry_run" if report.dry_run else "import.written"))
     return "\n".join(lines)
 

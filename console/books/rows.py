@@ -86,7 +86,7 @@ def _typed(value: str) -> str:
     return value
 
 
-def _whole_name(value: str) -> str:
+def whole_name(value: str) -> str:
     if set(value) & _LOST_LETTERS:
         raise ValueError("holds a sign where a letter was lost")
     if _SEVERAL.search(value):
@@ -258,7 +258,7 @@ class PersonRow(Row):
     birth_year: int | None = Field(None, ge=1890, le=2100, description="write the year, such as 1944")
     hard_of_hearing: bool = Field(False, description="write true or false")
     language: Literal["zh", "en"] = "zh"
-    name: Annotated[Name, AfterValidator(_whole_name)] | None = Field(
+    name: Annotated[Name, AfterValidator(whole_name)] | None = Field(
         None, description="write 1 to 100 characters, every letter of it"
     )
     phone: Phone | None = Field(None, description="write digits, as text, not as a number of a sheet")

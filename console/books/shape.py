@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from console.books.faults import Fault, Origin
-from console.books.rows import BOOKS, safe_column
-from console.books.titles import column_of, is_citizens_number, is_never_kept, is_running_number
+from console.books.roll_row import form_of, is_roll
+from console.books.rows import safe_column
+from console.books.titles import column_of, is_citizens_number, is_never_kept, is_running_number, may_matter
 
 #: How far down the header may stand, and how many cells a line of a title may have: a word and what it is for.
 _HEADER_WITHIN = 10
@@ -46,12 +47,22 @@ def letter_of(index: int) -> str:
     return letters
 
 
+def looks_like_roll(lines: _Lines) -> bool:
+    """Say whether a table lists homes with their people and has no ids: then it is no book, whatever it is called."""
+    numbers = sorted(number for number, cells in lines.items() if cells)[:_HEADER_WITHIN]
+    headers = ({column_of(cell) for cell in lines[number].values()} for number in numbers)
+    return any(
+        "name" in titles and titles & {"room", "label"} and not titles & {"id", "household_id"}
+        for titles in headers
+    )
+
+
 def find_shape(file: str, book: str, lines: _Lines, faults: list[Fault]) -> Shape | None:
     """Return where the book's rows stand; None, with the reasons in ``faults``, where that is not plain.
 
     ``lines`` are the cells by index and row number; empty ones are left out.
     """
-    known = BOOKS[book].columns()
+    known = form_of(book).columns()
     numbers = sorted(number for number, cells in lines.items() if cells)
     if not numbers:
         faults.append(Fault(Origin(file, book, 1), "", "has no header", "write the titles of the columns"))
@@ -94,7 +105,7 @@ def _above(file: str, book: str, lines: _Lines, header_row: int) -> Iterator[Fau
 def _read_header(
     origin: Origin, cells: Mapping[int, str], faults: list[Fault]
 ) -> tuple[dict[int, str], frozenset[int], frozenset[int]]:
-    known = BOOKS[origin.table].columns()
+    known = form_of(origin.table).columns()
     mend = f"the columns are {', '.join(known)}, between commas"
     columns: dict[int, str] = {}
     running, unread = set(), set()
@@ -112,7 +123,8 @@ def _read_header(
             columns[index] = column
         elif is_running_number(cell):
             running.add(index)
-        elif is_never_kept(cell):
+        elif is_never_kept(cell) or (is_roll(origin.table) and not may_matter(cell)):
+            # A list that an office keeps for itself has columns of its own: health, benefits, who called when.
             unread.add(index)
         else:
             # Not repeated: where the header is missing, this is somebody's row.
@@ -121,18 +133,18 @@ def _read_header(
 
 
 def _missing(origin: Origin, book: str, columns: Mapping[int, str]) -> Iterator[Fault]:
-    mend = f"the columns are {', '.join(BOOKS[book].columns())}, between commas"
-    for column in BOOKS[book].columns():
-        if column in BOOKS[book].required() and column not in columns.values():
+    mend = f"the columns are {', '.join(form_of(book).columns())}, between commas"
+    for column in form_of(book).columns():
+        if column in form_of(book).required() and column not in columns.values():
             yield Fault(origin, column, "is missing in the header", mend)
 
 
 def _is_whole(book: str, columns: Mapping[int, str], cells: Mapping[int, str]) -> bool:
-    return BOOKS[book].required() <= {columns[index] for index in cells if index in columns}
+    return form_of(book).required() <= {columns[index] for index in cells if index in columns}
 
 
 def _goes_on(book: str, columns: Mapping[int, str], cells: Mapping[int, str]) -> bool:
-    return _titles(cells, BOOKS[book].columns()) > 0 and not _is_whole(book, columns, cells)
+    return _titles(cells, form_of(book).columns()) > 0 and not _is_whole(book, columns, cells)
 
 
 def _only_counts(cells: Mapping[int, str], running: frozenset[int]) -> bool:

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from console.books.checks import Key, Ledger, Line
 from console.books.guards import Belonging
+from console.books.roll import Known, Person
 from console.books.rows import BOOKS, Entry, key_of
 from kaimen.database import Connection, queries
 
@@ -122,6 +123,24 @@ def spoken_of(connection: Connection, entries: Mapping[str, list[Entry]]) -> lis
     asked = _asked(entries)
     rows = connection.execute(_SQL["communities_spoken_of"], asked).fetchall()
     return _sorted({*asked["communities"], *(row["community_id"] for row in rows)})
+
+
+def load_known(connection: Connection, community_id: str | None) -> Known:
+    """Return what a list of homes and people is laid over: the sites it may be of, with who lives there and whom to ask."""
+    sites = {
+        row["id"]: row["name"] for row in connection.execute(_SQL["roll_sites"], {"community": community_id})
+    }
+    where = {"sites": list(sites)}
+    people: list[dict[str, list[Person]]] = []
+    for name in ("roll_residents", "roll_relatives"):
+        of_home: dict[str, list[Person]] = {}
+        for row in connection.execute(_SQL[name], where):
+            person = Person(row["id"], row["name"], row.get("position", 0))
+            of_home.setdefault(row["household_id"], []).append(person)
+        people.append(of_home)
+    homes = connection.execute(_SQL["roll_homes"], where).fetchall()
+    ids = frozenset(row["id"] for row in connection.execute(_SQL["roll_ids"]))
+    return Known(sites, homes, people[0], people[1], ids)
 
 
 # Writing ------------------------------------------------------------------------------------------------------------

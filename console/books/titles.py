@@ -17,13 +17,25 @@ TITLES: Mapping[str, tuple[str, ...]] = {
     "building": ("楼栋", "楼栋号", "楼号", "栋号", "幢号", "栋", "幢"), "unit": ("单元", "单元号"), "floor": ("楼层", "所在楼层", "层"),
     "room": ("房号", "房间号", "室号", "房间", "室"), "grid": ("网格", "所属网格"), "tenure": ("房屋性质",), "policy_id": ("关爱规则",),
     "watched_from": ("关爱起始时间",), "role": ("用途", "角色"), "from_at": ("开始时间",), "to_at": ("结束时间",),
-    "relation": ("人员类型",), "category": ("关爱类别",), "birth_year": ("出生年份", "出生年"),
+    "relation": ("人员类型",), "category": ("关爱类别", "人员类别", "老人类别"), "birth_year": ("出生年份", "出生年"),
     "hard_of_hearing": ("听力障碍",), "language": ("语言",), "phone": ("电话", "手机", "手机号", "手机号码", "联系电话", "电话号码", "联系方式"),
-    "position": ("顺序",), "relation_words": ("关系", "与住户关系", "与老人关系"), "available_from": ("可接听起",),
+    "position": ("顺序",), "relation_words": ("关系", "与住户关系", "与老人关系", "与本人关系", "家属关系", "家属1关系", "关系1"), "available_from": ("可接听起",),
     "available_until": ("可接听止",), "answer_within_s": ("应答时限(秒)",), "token": ("卡标识",),
     "class": ("卡类别",), "valid_from": ("生效时间",), "valid_to": ("失效时间",), "purpose": ("目的",),
     "given_by": ("同意人",), "given_at": ("同意时间",), "withdrawn_at": ("撤回时间",), "reason": ("原因",),
     "declared_by": ("报备人",), "declared_at": ("报备时间",), "revoked_at": ("取消时间",),
+    "site": ("小区", "小区名称", "所属小区"), "lives_alone": ("是否独居", "独居"),
+    "relative_name": (
+        "家属姓名", "家属", "亲属姓名", "子女姓名", "紧急联系人", "紧急联系人姓名", "联系人", "联系人姓名", "家属1姓名", "家属姓名1", "监护人",
+        "监护人姓名",
+    ),
+    "relative_phone": (
+        "家属电话", "家属手机", "家属手机号", "家属联系电话", "家属联系方式", "亲属电话", "子女电话", "子女联系电话", "紧急联系电话",
+        "紧急联系人电话", "紧急联系方式", "联系人电话", "家属1电话", "家属电话1", "监护人电话",
+    ),
+    "other_relative_name": ("家属2姓名", "家属姓名2", "家属2", "第二联系人", "第二联系人姓名", "紧急联系人2"),
+    "other_relative_phone": ("家属2电话", "家属电话2", "第二联系人电话", "紧急联系人2电话", "紧急联系电话2"),
+    "other_relation_words": ("家属2关系", "关系2", "第二联系人关系"),
     "occupants": ("登记人数",), "registration": ("登记情况",), "recorded_at": ("记录时间",),
 }  # fmt: skip
 
@@ -45,6 +57,11 @@ _NEVER_KEPT = frozenset({
     "性别", "年龄", "民族", "籍贯", "婚姻状况", "政治面貌", "文化程度", "学历", "职业", "备注", "说明", "签名", "签字", "填表人",
     "sex", "gender", "age", "remarks", "remark", "notes", "note", "signature",
 })  # fmt: skip
+#: What a column of a list may not be passed over for: somebody's telephone, or where somebody lives.
+_MATTERS = re.compile(
+    r"电话|手机|号码|联系|姓名|家属|亲属|子女|监护|楼|栋|幢|单元|房|室|门牌|地址|住址|phone|tel|mobile|name|address|room",
+    re.IGNORECASE,
+)
 _CITIZENS = ("身份证", "公民身份", "证件号", "idcard", "idnumber", "citizen")
 
 
@@ -64,6 +81,11 @@ def is_running_number(cell: str) -> bool:
 def is_never_kept(cell: str) -> bool:
     """Say whether a header's cell names what is of no use here and is left unread."""
     return _bare(cell) in _NEVER_KEPT
+
+
+def may_matter(cell: str) -> bool:
+    """Say whether a header's cell that names no column may still be about who somebody is, where, and how she is reached."""
+    return _MATTERS.search(_bare(cell)) is not None
 
 
 def is_citizens_number(cell: str) -> bool:

@@ -14,6 +14,7 @@ from console.books.cells import read_row
 from console.books.checks import build_ledger
 from console.books.faults import Fault, Origin
 from console.books.files import Book, Encoding, read_sent, with_cells
+from console.books.roll import take_apart
 from console.books.rows import BOOKS, Entry, parse_row
 
 
@@ -47,12 +48,13 @@ def try_list(
 ) -> Trial:
     """Check files, by name and content, as far as they can be without what is stored."""
     books, unread, faults = read_sent(files, encoding=encoding)
+    books, apart = take_apart(books, None)
     entries, wrong = parse_books(books, zone)
     nothing: dict[str, dict[tuple[object, ...], Mapping[str, object]]] = {name: {} for name in BOOKS}
     _, twice = build_ledger(entries, nothing, named={}, policies=frozenset(), unread=unread, now=now)
     return Trial(
         {name: len(entries[name]) for name in BOOKS if entries.get(name)},
-        tuple(sorted(set(with_cells(books, [*faults, *wrong, *twice])))),
+        tuple(sorted(set(with_cells(books, [*faults, *apart, *wrong, *twice])))),
         tuple(book.origin(row) for book in books for row in book.passed_over),
         tuple((book.origin(0), book.unread) for book in books if book.unread),
     )

@@ -14,16 +14,14 @@ from datetime import datetime, time, timedelta
 
 from console.books.cells import leaf_of
 from console.books.faults import Fault, Origin
+from console.books.roll_row import ROLL, is_roll
 from console.books.rows import BOOKS
-from console.books.shape import Shape, find_shape, letter_of
+from console.books.shape import Shape, find_shape, letter_of, looks_like_roll
 from console.books.sheets import Cell, Kind, Merged, Sheet
 from console.books.titles import NOTES, SHEETS, book_of
 
 _MOBILE = re.compile(r"1[3-9]\d{9}")
-#: Offices keep homes and people on one sheet: whose telephone stands where cannot be told from its titles.
-_TAKE_APART = (
-    "a list of homes and people in one goes into the sheets of the template, homes and people each in theirs"
-)
+_ROLL_NEEDS = "a list of homes and people in one sheet has the columns name and room"
 _AS_TEXT = "format the column as text, then type it again"
 _TIME = "write a date such as 2025-11-21, or as text a time with its zone, such as 2025-11-21T08:00:00+08:00"
 #: A sheet counts days; before March 1900 it counts one too many.
@@ -35,8 +33,11 @@ _DAYS_MIN, _DAYS_MAX = 61, 100_000
 _OF_EACH = frozenset({
     "community_id", "site_id", "household_id", "gateway_id", "building", "unit", "floor", "grid",
 })  # fmt: skip
+#: In a list with a line for each person, what stands there is said of the home.
+_OF_EACH_LINE = frozenset({"site", "label", "room", "tenure"})
 #: Columns whose digits are a name, not a count: a zero before them is part of it.
-_EXACT = frozenset({"label", "phone", "token"})
+_PHONES = frozenset({"phone", "relative_phone", "other_relative_phone"})
+_EXACT = frozenset({"label", "token", *_PHONES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ def _books(file: str, stem: str, sheets: list[Sheet], faults: list[Fault]) -> It
         book = book_of(sheet.title)
         if sheet.title.strip().lower() in NOTES:
             continue
-        if book in BOOKS:
+        if looks_like_roll(_lines(sheet)):
+            yield sheet, f"{ROLL} {sheet.number}"
+        elif book in BOOKS:
             yield sheet, book
         elif own in BOOKS and len(sheets) == 1 and not named:
             yield sheet, own
@@ -80,20 +83,17 @@ def _books(file: str, stem: str, sheets: list[Sheet], faults: list[Fault]) -> It
             # Its title is not repeated: people name sheets after people.
             what = f"holds sheet {sheet.number}, which is none of the books"
             words = ", ".join(f"{name} ({title})" for name, title in SHEETS.items())
-            mend = f"call it {words}, or delete it; {_TAKE_APART}"
+            mend = f"call it {words}, or delete it; {_ROLL_NEEDS}"
             faults.append(Fault(Origin(file, "", 0), "", what, mend))
 
 
 def _read_table(file: str, book: str, sheet: Sheet, faults: list[Fault]) -> Table | None:
-    lines = {
-        row: {at: cell.text or "?" for at, cell in cells.items()} for row, cells in sorted(sheet.rows.items())
-    }
     before = len(faults)
-    shape = find_shape(file, book, lines, faults)
+    shape = find_shape(file, book, _lines(sheet), faults)
     if shape is None:
         return None
     faults += _unseen(file, book, sheet, shape)
-    said = _spread(sheet, shape)
+    said = _spread(book, sheet, shape)
     rows = []
     for row in shape.rows:
         texts = _texts(Origin(file, book, row), shape, {**sheet.rows[row], **said.get(row, {})}, faults)
@@ -103,18 +103,25 @@ def _read_table(file: str, book: str, sheet: Sheet, faults: list[Fault]) -> Tabl
     return Table(book, shape, tuple(rows)) if shape.rows or len(faults) > before else None
 
 
-def _is_of_each(area: Merged, shape: Shape) -> bool:
+def _lines(sheet: Sheet) -> dict[int, dict[int, str]]:
+    return {
+        row: {at: cell.text or "?" for at, cell in cells.items()} for row, cells in sorted(sheet.rows.items())
+    }
+
+
+def _is_of_each(book: str, area: Merged, shape: Shape) -> bool:
     """Say whether cells made one stand in one column that is said of each of their rows."""
     is_column = area.first_column == area.last_column and area.first_row in shape.rows
-    return is_column and shape.columns.get(area.first_column) in _OF_EACH
+    of_each = _OF_EACH | _OF_EACH_LINE if is_roll(book) else _OF_EACH
+    return is_column and shape.columns.get(area.first_column) in of_each
 
 
-def _spread(sheet: Sheet, shape: Shape) -> dict[int, dict[int, Cell]]:
+def _spread(book: str, sheet: Sheet, shape: Shape) -> dict[int, dict[int, Cell]]:
     """Return what cells made one say of the rows below their first, as the sheet shows it."""
     said: dict[int, dict[int, Cell]] = {}
     for area in sheet.merged:
         cell = sheet.rows.get(area.first_row, {}).get(area.first_column)
-        if cell is not None and _is_of_each(area, shape):
+        if cell is not None and _is_of_each(book, area, shape):
             # Cells made one may run to the end of the sheet: only rows that are there are gone through.
             first, last = (bisect_right(shape.rows, row) for row in (area.first_row, area.last_row))
             for row in shape.rows[first:last]:
@@ -127,7 +134,7 @@ def _unseen(file: str, book: str, sheet: Sheet, shape: Shape) -> Iterator[Fault]
         mend = "take the cells apart, and write into each what belongs there"
         # A title above the header and a note below the rows may be as wide as they like.
         is_beside = area.last_row < shape.header_row or area.first_row in shape.passed_over
-        if not is_beside and not _is_of_each(area, shape):
+        if not is_beside and not _is_of_each(book, area, shape):
             yield Fault(Origin(file, book, area.first_row), "", "holds merged cells", mend)
     for row in sheet.hidden_rows & sheet.rows.keys():
         yield Fault(
@@ -197,7 +204,7 @@ def find_changed(book: str, column: str, cell: Cell) -> tuple[str, str] | None:
 
 
 def _find_lost_digits(column: str, cell: Cell) -> tuple[str, str] | None:
-    if cell.kind is Kind.NUMBER and column == "phone" and _MOBILE.fullmatch(cell.text):
+    if cell.kind is Kind.NUMBER and column in _PHONES and _MOBILE.fullmatch(cell.text):
         return None
     if not cell.text.lstrip("-").isdigit():
         return "is a number a spreadsheet rounded or pointed", _AS_TEXT

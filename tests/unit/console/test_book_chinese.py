@@ -16,7 +16,7 @@ from console.books.faults import Fault, Origin
 from console.books.files import read_books, with_cells
 from console.books.letters import CJK
 
-_MODULES = ("checks", "rows", "files", "workbook", "shape", "letters", "sheets", "guards")
+_MODULES = ("checks", "rows", "files", "workbook", "shape", "letters", "sheets", "guards", "roll")
 _SAYS = re.compile(
     r"(is|holds|has|names|stands|belongs|overlaps|lies|looks|cannot|does|goes|and the|brings|unpacks|says|counts|with|puts"
     r"|was|write|save|give|leave|end|correct|enter|renew|withdraw|name|choose|see|call|format|take|show|open|turn|delete"
@@ -78,8 +78,8 @@ def test_a_fault_says_sheet_row_and_cell_as_the_office_sees_them(tmp_path: Path)
     assert translate("the columns are id, name", "persons") == "可用的列：编号、姓名"
     assert translate("the columns are id, name", "communities") == "可用的列：编号、名称"
     sheets = (
-        "call it persons (人员), contacts (联系人), or delete it; a list of homes and people in one goes into the sheets of"
-        " the template, homes and people each in theirs"
+        "call it persons (人员), contacts (联系人), or delete it; a list of homes and people in one sheet has the"
+        " columns name and room"
     )
     assert translate(sheets).startswith("请改名为 人员、联系人 之一，或删去；房屋和人写在同一张表里的")
     ended = "with the other files would end the watch over 3 of the 6 watched homes of garden"

@@ -28,7 +28,7 @@ def report(*, dry_run: bool) -> Report:
     return Report(
         (), {"persons": persons, "consents": Counts(0, 0, 1, (), 0, (), ())},
         ((CONSENTS, "withdrawn_at"),), ("h-1201",), ("h-1202", "h-1203"), ("h-1204",), (Origin("花园.xlsx", "persons", 1),),
-        ((Origin("花园.xlsx", "persons", 0), ("E", "H")),), dry_run,
+        ((Origin("花园.xlsx", "persons", 0), ("E", "H")),), 0, dry_run,
     )  # fmt: skip
 
 
