@@ -18,13 +18,15 @@ import click
 from console.books import checks, store
 from console.books.checks import Key, Ledger, Line
 from console.books.chinese import place_of, say_chinese, title_of
-from console.books.faults import Fault, Origin
+from console.books.faults import Alike, Fault, Origin, put_together
 from console.books.files import Book, Source
 from console.books.roll_row import is_roll
 from console.books.rows import BOOKS
 from console.words import Words
 
 FAULTS_SHOWN_MAX = 10_000
+#: What a person reads of it: whoever mends so many asks again.
+LINES_SHOWN_MAX = 200
 KEYS_SHOWN_MAX = 10
 #: Columns that end something from a moment on.
 _ENDS = ("to_at", "withdrawn_at", "retired_at", "revoked_at", "valid_to")
@@ -245,9 +247,9 @@ def _some(said: Sequence[str], words: Words) -> str:
 
 
 def say_faults(faults: list[Fault], words: Words, *, as_json: bool) -> None:
-    """Say what is wrong: lines on standard error, or a JSON document on standard output."""
-    shown = faults[:FAULTS_SHOWN_MAX]
+    """Say what is wrong: lines on standard error with how much at last, or a JSON document on standard output."""
     if as_json:
+        shown = faults[:FAULTS_SHOWN_MAX]
         errors = [
             {
                 "file": fault.origin.file, "table": fault.origin.table, "row": fault.origin.row,
@@ -259,9 +261,17 @@ def say_faults(faults: list[Fault], words: Words, *, as_json: bool) -> None:
         document = {"written": False, "error_count": len(faults), "errors": errors}
         click.echo(json.dumps(document, ensure_ascii=False, indent=2))
         return
-    for fault in shown:
-        click.echo(_say(fault, words), err=True)
+    told = put_together(faults)
+    for one in told[:LINES_SHOWN_MAX]:
+        click.echo(_say(one.fault, words) + said_of_others(one, words), err=True)
+    if (more := len(told) - LINES_SHOWN_MAX) > 0:
+        click.echo(words.count("import.more", more).strip(), err=True)
     click.echo(words.count("import.faults", len(faults)), err=True)
+
+
+def said_of_others(one: Alike, words: Words) -> str:
+    """Say in which other rows a fault is; nothing where it is in none."""
+    return words.count("import.alike", len(one.others), rows=one.rows) if one.others else ""
 
 
 def _say(fault: Fault, words: Words) -> str:

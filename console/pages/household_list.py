@@ -9,8 +9,9 @@ from fastapi import APIRouter, File, Form, UploadFile
 from starlette.responses import Response
 
 from console.books.chinese import parts_of, place_of, title_of
-from console.books.faults import Fault, Origin
+from console.books.faults import Alike, Origin, put_together
 from console.books.files import SAY_GB18030, SAY_UTF8, SAY_UTF8_OR_ASK
+from console.books.report import said_of_others
 from console.books.trial import Trial, try_list
 from console.pages.household import Guard
 from console.scope import Section
@@ -72,20 +73,23 @@ def _page(trial: Trial, form: FormView, words: Words) -> ListPage:
     places = [
         f"{place(origin)}:{origin.row}" if not is_chinese else place(origin) for origin in trial.passed_over
     ]
+    told = put_together(trial.faults)
     return ListPage(
         form, checked=True,
         rows=tuple((title_of(name) if is_chinese else name, count) for name, count in trial.rows.items()),
-        faults=tuple(_fault(fault, words.language) for fault in trial.faults[:FAULTS_SHOWN_MAX]),
-        fault_count=len(trial.faults),
+        faults=tuple(_fault(one, words) for one in told[:FAULTS_SHOWN_MAX]),
+        fault_count=len(trial.faults), more_count=max(0, len(told) - FAULTS_SHOWN_MAX),
         passed_over=join(places[:_PLACES_SHOWN_MAX]),
         unread=tuple((place(origin), join(letters)) for origin, letters in trial.unread),
     )  # fmt: skip
 
 
-def _fault(fault: Fault, language: str) -> ListFault:
+def _fault(one: Alike, words: Words) -> ListFault:
+    fault, others = one.fault, said_of_others(one, words)
     word = _MENDS.get(fault.mend, "")
-    if language == "zh":
-        return ListFault(*parts_of(fault), word)
+    if words.language == "zh":
+        where, what, mend = parts_of(fault)
+        return ListFault(where + others, what, mend, word)
     column = fault.column if fault.column != "?" else ""
     where = " ".join(filter(None, (str(fault.origin), fault.cell, column)))
-    return ListFault(where, fault.what, fault.mend, word)
+    return ListFault(where + others, fault.what, fault.mend, word)

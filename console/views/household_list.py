@@ -23,7 +23,7 @@ class ListFault:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """``rows`` are right rows by what their sheet is called; ``fault_count`` may be more than the ``faults`` shown."""
+    """``rows`` are right rows by what their sheet is called; ``fault_count`` counts every row, of the ``faults`` one may be of many."""
 
     form: Form
     checked: bool = False
@@ -32,6 +32,7 @@ class ListPage:
     fault_count: int = 0
     passed_over: str = ""  # titles, totals and notes that were not read
     unread: tuple[tuple[str, str], ...] = ()  # columns no book has: in which table, their letters
+    more_count: int = 0  # of what is not shown
 
 
 TEMPLATES["household_list.html"] = (ListPage, "/households/new/check")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -101,6 +102,36 @@ def test_each_fault_says_where_what_and_how_to_mend_it(
     (error,) = json.loads(capsys.readouterr().out)["errors"]
     # Programs go by the words of one language, whatever the reader's is.
     assert (error["said"], error["what"]) == (told, "is out of range")
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (
+            "zh",
+            "（出生年份）：超出范围；请写年份，如 1944（另有 2,996 行也是：第 9-3002, 3010, 3012 行）",
+        ),
+        ("en", "is out of range; write the year, such as 1944 (and in 2,996 more rows: 9-3002, 3010, 3012)"),
+    ],
+)
+def test_what_is_wrong_in_every_row_is_told_once_and_hides_nothing(
+    capsys: pytest.CaptureFixture[str], language: str, told: str
+) -> None:
+    everywhere = [
+        replace(FAULT, origin=replace(FAULT.origin, row=row), cell=f"D{row}")
+        for row in (*range(8, 3003), 3010, 3012)
+    ]
+    few = [
+        replace(FAULT, origin=replace(FAULT.origin, row=row), column="phone", cell=f"E{row}")
+        for row in (9, 11)
+    ]
+    say_faults([*everywhere, *few], words(language), as_json=False)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 4 and "2,999" in lines[3]
+    assert "D8" in lines[0] and lines[0].endswith(told)
+    assert "E9" in lines[1] and "E11" in lines[2]
+    say_faults([*everywhere, *few], words(language), as_json=True)
+    assert len(json.loads(capsys.readouterr().out)["errors"]) == 2999
 
 
 @pytest.mark.parametrize(
