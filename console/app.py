@@ -41,6 +41,7 @@ from console.pages import (
     case,
     channels,
     committee,
+    communities,
     consents,
     desk_notes,
     device_tests,
@@ -126,7 +127,7 @@ _PAGES = (
     alarms, case, morning, tasks, household_books, household_cards, household_leases, household_list, household_exchange, household, home_phone, family, police, buildings, technical, sign_in, sign_in_code, sign_in_sent, sign_in_outer,
     account, account_tokens, people, people_phones, morning_early, absences, why, consents, access_log, doors, devices, device_tests, policies, agreements, agreement_numbers, second_person, quarantine, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
     seen, visit, visit_photos, watchdog, figures, duty, duty_deputies, duty_rosters, dry_run, look_back,
-    place, portfolio, committee, resident, resident_cards, desk_notes, kiosk, kiosks, held,
+    place, portfolio, committee, communities, resident, resident_cards, desk_notes, kiosk, kiosks, held,
     rights, retention, voices,
 )  # fmt: skip
 

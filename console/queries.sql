@@ -940,3 +940,10 @@ RETURNING site_id
 UPDATE quarantine SET answered_at = %(now)s, answered_by = 'up', replay_asked = false
 WHERE device_id = %(id)s AND channel IN ('hb', 'state') AND split_part(topic, '/', 5) <> %(site)s
   AND replayed_at IS NULL AND answered_at IS NULL
+
+-- name: first_steps
+-- What an installation has of what it takes to watch somebody and to reach whoever has to know.
+SELECT EXISTS (SELECT 1 FROM sites) AS has_site,
+       EXISTS (SELECT 1 FROM users WHERE role = 'property_clerk' AND disabled_at IS NULL) AS has_clerk,
+       EXISTS (SELECT 1 FROM households) AS has_home,
+       EXISTS (SELECT 1 FROM channel_states WHERE opened_at IS NOT NULL AND channel <> 'console') AS has_channel

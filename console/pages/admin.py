@@ -18,6 +18,7 @@ from console.scope import Section
 from console.seat import CheckedForm, Seat, entering, not_here
 from console.views import admin as admin_views
 from console.views import parts as view_parts
+from console.views.communities import Step
 from kaimen import __version__
 from kaimen.database import Connection, queries
 from kaimen.vocabulary import Role
@@ -62,7 +63,32 @@ def _load(connection: Connection, seat: Seat) -> admin_views.AdminPage:
         audit_ok=verify(connection, key=seat.services.audit_key).sound if checked else None,
         audit_count=summary["count"],
         audit_checked_at=seat.now if checked else None,
+        steps=_load_steps(connection, seat, gaps),
+        adds_communities=seat.viewer.community_id is None,
     )  # fmt: skip
+
+
+def _load_steps(connection: Connection, seat: Seat, gaps: list[Gap] | None) -> tuple[Step, ...]:
+    """Return what an installation needs before somebody is watched and reached, in this order; none once all is there."""
+    if seat.viewer.community_id is not None:
+        return ()
+    found = connection.execute(queries("console")["first_steps"]).fetchone()
+    assert found is not None
+    sites = connection.execute(queries("console", "duty.sql")["communities"]).fetchall()
+    planned = (
+        gaps
+        if gaps is not None
+        else [gap for row in sites for gap in load_gaps(connection, row["id"], now=seat.now)]
+    )
+    steps = (
+        Step("community", found["has_site"], "/admin/communities/new"),
+        Step("desk", found["has_clerk"], "/admin/people/new"),
+        Step("homes", found["has_home"]),
+        Step("watched", gaps is not None),
+        Step("channels", found["has_channel"], "/admin/channels"),
+        Step("duty", bool(sites) and not planned, "/duty" if sites else ""),
+    )
+    return () if all(step.done for step in steps) else steps
 
 
 def _load_gaps(connection: Connection, seat: Seat) -> list[Gap] | None:

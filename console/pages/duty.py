@@ -29,7 +29,7 @@ from console.duty.forms import parse_span
 from console.duty.line import load_duty_line
 from console.duty.shown import make_page
 from console.scope import Section
-from console.seat import CheckedForm, Seat, entering, not_here
+from console.seat import CheckedForm, RefusedError, Seat, entering, not_here
 from console.services import services_of
 from console.views.parts import Choice
 from console.views.parts import Form as FormView
@@ -56,9 +56,11 @@ def choose_community(connection: Connection, seat: Seat, asked: str | None) -> s
             raise not_here()
         return own
     known = [row["id"] for row in connection.execute(_SQL["communities"])]
+    if not known:
+        raise RefusedError(404, "no_community")
     if asked and asked in known:
         return str(asked)
-    if asked or not known:
+    if asked:
         raise not_here()
     return str(known[0])
 

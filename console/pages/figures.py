@@ -14,7 +14,7 @@ from alerts.figures import Figures, Span, list_communities, load_figures, spans_
 from console.audit.sealing import write_csv
 from console.effort import load_effort
 from console.scope import Section
-from console.seat import Seat, entering, not_here
+from console.seat import RefusedError, Seat, entering, not_here
 from console.views import guard as guard_views
 from kaimen.database import Connection
 
@@ -59,7 +59,9 @@ def _text(value: object) -> str:
 def _load(connection: Connection, seat: Seat, span: Span, community: str) -> guard_views.FiguresPage:
     known = [item for item in list_communities(connection) if seat.viewer.community_id in (None, item[0])]
     chosen = next((item for item in known if item[0] == community), None)
-    if (community and chosen is None) or not known:
+    if not known:
+        raise RefusedError(404, "no_community")
+    if community and chosen is None:
         raise not_here()
     community_id, name, zone = chosen or known[0]
     spans = spans_until(seat.now, span, SPANS[span], zone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from console.views.communities import Step
 from console.views.parts import Act, HouseholdName
 from console.views.registry import TEMPLATES
 from kaimen.vocabulary import (
@@ -47,6 +48,8 @@ class AdminPage:
     audit_ok: bool | None = None
     audit_count: int = 0
     audit_checked_at: datetime | None = None
+    steps: tuple[Step, ...] = ()  # what is still to be done before anybody is watched; empty once all is
+    adds_communities: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from console.views import shell as shell_views
 from console.views import sign_in as sign_in_views
 from console.views import tasks as tasks_views
 from console.views import tickets as tickets_views
+from console.views.communities import CommunityPage, Step
 from console.views.doors import DenialRow, HomeNews, PresenceView, RentalRow, SignalRow
 from console.views.household_books import BookCard, BookDoor, BookLease, BookPerson, BooksPage, NewHomePage
 from console.views.household_list import ListFault, ListPage
@@ -1108,6 +1109,15 @@ SESSIONS = sign_in_views.SessionsPage(
     ),
     NOW,
 )
+STEPS = tuple(
+    Step(name, at < 2, url)
+    for at, (name, url) in enumerate(
+        {
+            "community": "/admin/communities/new", "desk": "/admin/people/new", "homes": "", "watched": "",
+            "channels": "/admin/channels", "duty": "/duty",
+        }.items()
+    )
+)  # fmt: skip
 ADMIN = admin_views.AdminPage(
     (
         admin_views.UserRow(
@@ -1638,6 +1648,20 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     ),
     "looked": ("looked.html", lambda: LOOKED, {"current": "looked"}),
     "admin": ("admin.html", lambda: ADMIN, {"current": "admin", "role": Role.ADMIN}),
+    "admin-first-day": (
+        "admin.html",
+        lambda: replace(ADMIN, steps=STEPS, adds_communities=True),
+        {"current": "admin", "role": Role.ADMIN},
+    ),
+    "admin-community": (
+        "admin_community.html",
+        lambda: CommunityPage(
+            view_parts.Form(
+                {"id": "site", "zone": "Asia/Shanghai"}, {"name": "required", "id": "community_taken"}
+            )
+        ),
+        {"current": "admin", "role": Role.ADMIN},
+    ),
     "channels": ("channels.html", lambda: CHANNELS, {"current": "admin", "role": Role.ADMIN}),
     "channels-none": (
         "channels.html",

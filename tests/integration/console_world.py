@@ -142,8 +142,8 @@ def as_login(url: str, role: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{role}@{parts.netloc.rpartition('@')[2]}"))
 
 
-def build_world(url: str, clock: ManualClock) -> World:
-    """Fill the database and build the app; close the world afterwards."""
+def empty_world(url: str, clock: ManualClock) -> World:
+    """Build the app over a database nobody entered anything into; close the world afterwards."""
     pool = open_pool(url, service="test", size_max=6)
     wall = ManualClock(clock.now_ms() + 1_000_000)
     app_url = as_console(url)
@@ -154,6 +154,13 @@ def build_world(url: str, clock: ManualClock) -> World:
     world = World(url, clock, wall, pool, app_pool, create_app(settings, clock, app_pool, wall=wall))
     with transaction(pool) as connection:
         introduce_console(connection, console_key(b""))
+    return world
+
+
+def build_world(url: str, clock: ManualClock) -> World:
+    """Fill the database and build the app; close the world afterwards."""
+    world = empty_world(url, clock)
+    with transaction(world.pool) as connection:
         _add_places(connection, world.now)
         _add_users(connection, world)
         _add_states(connection, world.now)
