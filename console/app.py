@@ -75,6 +75,7 @@ from console.pages import (
     policies,
     portfolio,
     quarantine,
+    relatives,
     resident,
     resident_cards,
     retention,
@@ -125,7 +126,7 @@ log = get_logger()
 _PAGES = (
     # A new home goes before a home's own page: "new" is nobody's id.
     alarms, case, morning, tasks, household_books, household_cards, household_leases, household_list, household_exchange, household, home_phone, family, police, buildings, technical, sign_in, sign_in_code, sign_in_sent, sign_in_outer,
-    account, account_tokens, people, people_phones, morning_early, absences, why, consents, access_log, doors, devices, device_tests, policies, agreements, agreement_numbers, second_person, quarantine, look_up, tickets, audits, transparency, looked, admin, sessions, channels,
+    account, account_tokens, people, people_phones, morning_early, absences, why, consents, access_log, doors, devices, device_tests, policies, agreements, agreement_numbers, second_person, quarantine, look_up, tickets, audits, transparency, looked, admin, sessions, channels, relatives,
     seen, visit, visit_photos, watchdog, figures, duty, duty_deputies, duty_rosters, dry_run, look_back,
     place, portfolio, committee, communities, resident, resident_cards, desk_notes, kiosk, kiosks, held,
     rights, retention, voices,

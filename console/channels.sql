@@ -65,10 +65,23 @@ SELECT count(*) AS count FROM outbox WHERE address_id = %(id)s AND step IN ('tes
 -- name: contacts_of_household
 -- The family contacts of a household and how many addresses each has.
 SELECT hc.person_id, hc.relation_words, hc.position, i.name,
-  (SELECT count(*) FROM contact_channels cc WHERE cc.person_id = hc.person_id AND cc.ended_at IS NULL) AS addresses
+  (SELECT count(*) FROM contact_channels cc WHERE cc.person_id = hc.person_id AND cc.ended_at IS NULL) AS addresses,
+  i.phone IS NOT NULL AS has_phone, u.name AS account, t.blocked_at IS NOT NULL AS is_blocked
 FROM household_contacts hc LEFT JOIN person_identities i ON i.person_id = hc.person_id
+LEFT JOIN users u ON u.contact_id = hc.person_id AND u.disabled_at IS NULL
+  AND EXISTS (SELECT 1 FROM user_households x WHERE x.user_id = u.id AND x.household_id = hc.household_id)
+LEFT JOIN user_households t ON t.user_id = u.id AND t.household_id = hc.household_id
 WHERE hc.household_id = %(household_id)s AND hc.role = 'family'
 ORDER BY hc.position, hc.person_id
+
+-- name: tells_family
+SELECT 1 FROM consents WHERE household_id = %(household_id)s AND purpose = 'notify_family' AND withdrawn_at IS NULL
+
+-- name: open_relative
+SELECT * FROM open_relative(%(household_id)s, %(person_id)s, %(name)s, %(password_hash)s, %(now)s)
+
+-- name: close_relative
+SELECT close_relative(%(household_id)s, %(person_id)s, %(now)s) AS is_closed
 
 -- name: person_community
 -- Which communities a contact belongs to, by the homes she is a contact of.

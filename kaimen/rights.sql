@@ -173,7 +173,7 @@ INSERT INTO wanted_tables (name, class, console, seen, written) VALUES
  '(SELECT scope_word(''kind'')) = ''console'' OR (SELECT scope_word(''role'')) = ''admin''', NULL),
 ('voice_recordings', 'people', 'SELECT', 'community_id = ANY ((SELECT scope_list(''places''))::text[])', NULL),
 -- People who sign in, and their duty.
-('users', 'people', 'SELECT (id, name, display_name, role, community_id, language, created_at, disabled_at, trained_until, factor_due_at, password_due, signed_in_at, failures_before),
+('users', 'people', 'SELECT (id, name, display_name, role, community_id, language, created_at, disabled_at, trained_until, factor_due_at, password_due, signed_in_at, failures_before, contact_id),
   INSERT (name, display_name, password_hash, role, community_id, language, created_at),
   UPDATE (language, disabled_at, password_hash, password_due, factor_due_at, signed_in_at, failures_before)',
  'id::text = (SELECT scope_word(''user'')) OR (SELECT scope_word(''all'')) = ''true''
@@ -375,7 +375,7 @@ INSERT INTO wanted_functions (role, name) VALUES
 ('kaimen_rights', 'forget_event_days'), ('kaimen_rights', 'forget_event_holders'), ('kaimen_rights', 'events_of'), ('kaimen_rights', 'forget_events_of'), ('kaimen_rights', 'find_words'),
 ('kaimen_console', 'scope_list'), ('kaimen_console', 'scope_word'), ('kaimen_console', 'open_scope'),
 ('kaimen_console', 'open_console'), ('kaimen_console', 'is_only_community'), ('kaimen_console', 'scope'),
-('kaimen_console', 'sign_in_user'), ('kaimen_console', 'sent_code_readers'), ('kaimen_console', 'sent_code_reader'), ('kaimen_console', 'own_standing'), ('kaimen_console', 'is_name_taken'),
+('kaimen_console', 'sign_in_user'), ('kaimen_console', 'sent_code_readers'), ('kaimen_console', 'open_relative'), ('kaimen_console', 'close_relative'), ('kaimen_console', 'sent_code_reader'), ('kaimen_console', 'own_standing'), ('kaimen_console', 'is_name_taken'),
 ('kaimen_console', 'start_session'), ('kaimen_console', 'find_session'), ('kaimen_console', 'find_seat'), ('kaimen_console', 'touch_session'),
 ('kaimen_console', 'place_session'), ('kaimen_console', 'position_session'),
 ('kaimen_console', 'note_factor_outside'), ('kaimen_console', 'end_session'), ('kaimen_console', 'own_sessions'),

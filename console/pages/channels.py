@@ -21,6 +21,7 @@ from alerts.sending.addresses import AddressBook, AddressKeyError, mask_address,
 from console import binding, inbound_paths, refusal_words
 from console.audit import chain as audit
 from console.binding import BindingError, Owner
+from console.identity import sent_codes
 from console.loaders.households import load_households
 from console.rendering import render
 from console.scope import Section
@@ -398,25 +399,35 @@ def bind_change(desk: LinkedDesk, address_id: AddressId, act: str, form: TypedFo
 @router.get("/households/{household_id}/contacts")
 def contacts(seat: DeskGuard, household_id: Annotated[str, Path(max_length=100)]) -> Response:
     with seat.transaction() as connection:
-        return _contacts(connection, seat, household_id)
+        return show_contacts(connection, seat, household_id)
 
 
-def _contacts(
-    connection: Connection, seat: Seat, household_id: str, *, link: str = "", link_for: str = ""
-) -> Response:
+def show_contacts(
+    connection: Connection, seat: Seat, household_id: str, *, link: str = "", link_for: str = "",
+    opened: channels_views.Opened | None = None, refused: str = "",
+) -> Response:  # fmt: skip
     found = load_households(connection, seat.reader(connection), [household_id]).get(household_id)
     if found is None:
         raise not_here()
-    rows = connection.execute(_SQL["contacts_of_household"], {"household_id": household_id}).fetchall()
-    shown = tuple(
-        channels_views.ContactRow(
-            row["person_id"], _masked_name(row["name"]), row["relation_words"], row["addresses"],
-            f"/households/{household_id}/contacts/{row['person_id']}/invite",
-        )
-        for row in rows
+    of_home = {"household_id": household_id}
+    rows = connection.execute(_SQL["contacts_of_household"], of_home).fetchall()
+    may_open = bool(sent_codes.load_channels(connection))
+    shown = tuple(_contact_row(row, f"/households/{household_id}/contacts", may_open) for row in rows)
+    told = connection.execute(_SQL["tells_family"], of_home).fetchone() is not None
+    page = channels_views.ContactsPage(found.name, shown, link, link_for, opened, refused, told)
+    return seat.answer(
+        connection, "contacts.html", page, section=Section.HOUSEHOLDS, status=422 if refused else 200,
+        path=f"/households/{household_id}/contacts",
     )  # fmt: skip
-    page = channels_views.ContactsPage(found.name, shown, link, link_for)
-    return seat.answer(connection, "contacts.html", page, section=Section.HOUSEHOLDS)
+
+
+def _contact_row(row: Mapping[str, Any], base: str, may_open: bool) -> channels_views.ContactRow:
+    sign_in = f"{base}/{row['person_id']}/sign-in"
+    return channels_views.ContactRow(
+        row["person_id"], _masked_name(row["name"]), row["relation_words"], row["addresses"],
+        f"{base}/{row['person_id']}/invite", sign_in if may_open and (row["has_phone"] or row["account"]) else "",
+        row["account"] or "", row["is_blocked"],
+    )  # fmt: skip
 
 
 def _masked_name(name: str | None) -> str:
@@ -444,4 +455,4 @@ def invite(
             household=household_id,
         )  # fmt: skip
         link = f"{seat.services.settings.public_url.rstrip('/')}/bind/{code}"
-        return _contacts(connection, seat, household_id, link=link, link_for=person_id)
+        return show_contacts(connection, seat, household_id, link=link, link_for=person_id)

@@ -99,6 +99,19 @@ class ContactRow:
     relation: str
     addresses: int
     invite_url: str
+    sign_in_url: str = ""  # empty: nothing can be opened or ended
+    account: str = ""  # the name she signs in with, where she does
+    blocked: bool = False  # the resident shut her out
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A relative's new sign-in: where she opens it, and the ends of the number her code goes to."""
+
+    name: str
+    url: str
+    number: str
+    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,9 @@ class ContactsPage:
     rows: tuple[ContactRow, ...]
     link: str = ""
     link_for: str = ""
+    opened: Opened | None = None
+    refused: str = ""  # a word below ``error.``: why a sign-in was not opened
+    told: bool = True  # the resident agreed that the family is told
 
 
 @dataclass(frozen=True, slots=True)

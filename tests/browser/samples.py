@@ -1670,6 +1670,24 @@ PAGES: dict[str, tuple[str, Callable[[], object], dict[str, Any]]] = {
     ),
     "my-channels": ("my_channels.html", lambda: MY_CHANNELS, {"demo": False, "role": Role.FAMILY}),
     "contacts": ("contacts.html", lambda: CONTACTS_PAGE, {"current": "households"}),
+    "contacts-sign-in": (
+        "contacts.html",
+        lambda: replace(
+            CONTACTS_PAGE,
+            rows=(
+                channels_views.ContactRow(
+                    "p-1", "王*", "女儿", 1, "/x/invite", "/x/sign-in", "jia-k3f9qa", blocked=True
+                ),
+                channels_views.ContactRow("p-2", "李*", "儿子", 0, "/y/invite", "/y/sign-in"),
+            ),
+            link="",
+            opened=channels_views.Opened(
+                "李*", "https://kaimen.example/sign-in/sent", "139****0001", "jia-m7x2de"
+            ),
+            refused="relative_not_now",
+        ),
+        {"current": "households"},
+    ),
     "seen": (
         "seen.html",
         lambda: channels_views.SeenPage("2025-1117-001", "ask", "abcdefghijklmnop"),

@@ -249,3 +249,84 @@ def test_without_a_channel_that_takes_a_text_it_is_not_offered(street: Street) -
     client = street.world.browser()
     assert "/sign-in/sent" not in client.get("/sign-in").text
     assert client.get("/sign-in/sent").status_code == 404
+
+
+# --- The desk opens it -------------------------------------------------------------------------------------------
+
+
+SON = "/households/h-wang/contacts/p-son"
+
+
+@pytest.fixture
+def known_son(street: Street) -> Street:
+    street.world.write("DELETE FROM person_identities WHERE person_id = 'p-son'")
+    street.world.write("INSERT INTO person_identities VALUES ('p-son', '王小明', %s)", PHONE)
+    street.world.write("DELETE FROM phone_changes WHERE person_id = 'p-son'")  # he has had it all along
+    return street
+
+
+def test_the_desk_opens_a_relatives_sign_in_and_he_comes_in_with_his_number_alone(known_son: Street) -> None:
+    clerk = known_son.world.browser("clerk")
+    assert f"{SON}/sign-in" in clerk.get("/households/h-wang/contacts").text
+    opened = known_son.world.post(clerk, f"{SON}/sign-in")
+    assert opened.status_code == 200 and f"{HOST}/sign-in/sent" in opened.text
+    assert "139****0001" in opened.text and "王小明" not in opened.text
+    (user,) = known_son.world.rows("SELECT * FROM users WHERE contact_id = 'p-son'")
+    assert (user["role"], user["community_id"], user["display_name"]) == ("family", "wenchang", "王小明")
+    son = known_son.world.browser()
+    known_son.ask(son, PHONE)
+    assert known_son.give(son, known_son.sent()[0]).headers["location"] == "/family"
+    assert "3-1-1201" in son.get("/family").text or "王" in son.get("/family").text
+    assert son.get("/households/h-zhao").status_code in (403, 404)
+    again = known_son.world.post(clerk, f"{SON}/sign-in")
+    assert (
+        again.status_code == 200
+        and len(known_son.world.rows("SELECT 1 FROM users WHERE role = 'family'")) == 3
+    )
+    actions = [row["action"] for row in known_son.world.rows("SELECT action FROM audit_entries ORDER BY id")]
+    assert actions.count("relative_sign_in_opened") == 2
+
+
+def test_what_the_desk_ends_is_over_at_once_and_what_the_resident_blocked_stays_blocked(
+    known_son: Street,
+) -> None:
+    clerk, son = known_son.world.browser("clerk"), known_son.world.browser()
+    known_son.world.post(clerk, f"{SON}/sign-in")
+    known_son.ask(son, PHONE)
+    known_son.give(son, known_son.sent()[0])
+    assert son.get("/family").status_code == 200
+    assert known_son.world.post(clerk, f"{SON}/sign-in/end").status_code == 303
+    assert son.get("/family").status_code == 303, "signed out"
+    pass_time(known_son.world, timedelta(minutes=5))
+    known_son.ask(son, PHONE)
+    assert len(known_son.sent()) == 1, "and sent no code any more"
+    known_son.world.post(clerk, f"{SON}/sign-in")
+    known_son.world.write(
+        "UPDATE user_households SET blocked_at = now() WHERE user_id = (SELECT id FROM users WHERE contact_id = 'p-son')"
+    )
+    known_son.world.post(clerk, f"{SON}/sign-in/end")
+    known_son.world.post(clerk, f"{SON}/sign-in")
+    (tie,) = known_son.world.rows(
+        "SELECT blocked_at FROM user_households t JOIN users u ON u.id = t.user_id WHERE u.contact_id = 'p-son'"
+    )
+    assert tie["blocked_at"] is not None
+
+
+def test_without_the_residents_word_or_on_a_changed_number_nothing_is_opened(known_son: Street) -> None:
+    clerk = known_son.world.browser("clerk")
+    known_son.world.write("UPDATE consents SET withdrawn_at = now() WHERE purpose = 'notify_family'")
+    assert f"{SON}/sign-in" not in clerk.get("/households/h-wang/contacts").text
+    assert known_son.world.post(clerk, f"{SON}/sign-in").status_code == 422
+    known_son.world.write("UPDATE consents SET withdrawn_at = NULL WHERE purpose = 'notify_family'")
+    known_son.world.write("UPDATE person_identities SET phone = '139 0000 0002' WHERE person_id = 'p-son'")
+    assert known_son.world.rows("SELECT 1 FROM phone_changes WHERE person_id = 'p-son' AND NOT settled")
+    assert known_son.world.post(clerk, f"{SON}/sign-in").status_code == 422
+    assert known_son.world.rows("SELECT 1 FROM users WHERE contact_id IS NOT NULL") == []
+
+
+@pytest.mark.parametrize("name", ["clerk-b", "admin", "police", "family", "director"])
+def test_nobody_but_the_homes_own_desk_opens_it(known_son: Street, name: str) -> None:
+    person = known_son.world.browser(name)
+    for act in ("sign-in", "sign-in/end"):
+        assert known_son.world.post(person, f"{SON}/{act}").status_code in (403, 404)
+    assert known_son.world.rows("SELECT 1 FROM users WHERE contact_id IS NOT NULL") == []
