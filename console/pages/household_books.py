@@ -45,7 +45,7 @@ from console.seat import CheckedForm, Seat, not_here
 from console.views.household_books import NewHomePage
 from console.views.parts import Form as FormView
 from console.words import load_words
-from kaimen.database import Connection
+from kaimen.database import Connection, queries
 from kaimen.vocabulary import Outcome
 
 router = APIRouter()
@@ -521,6 +521,10 @@ def contact_left(seat: Guard, household_id: HouseholdId, person_id: PathId, role
         load_one(connection, seat.reader(connection), household_id)
         _contact(connection, household_id, person_id, role)
     with seat.rights_transaction() as connection:
+        if role == "family":
+            # Whom nobody asks any more about this home sees it no more either, where the desk had opened it for her.
+            values = {"household_id": household_id, "person_id": person_id, "now": seat.now}
+            connection.execute(queries("console", "channels.sql")["close_relative"], values)
         if forget_contact(connection, household_id, person_id, role):
             seat.audit(
                 connection, "contact_removed", purpose="administration", object_kind="household",

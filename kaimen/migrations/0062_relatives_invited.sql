@@ -64,3 +64,19 @@ BEGIN
   WHERE a.user_id = account AND a.ended_at IS NULL;
   RETURN true;
 END $$;
+-- A number that is no longer hers opens nothing: once two people have said that the new one counts, or at once where hers was
+-- taken out, the one the desk had written for her sign-in ends. The desk opens it again with the new one.
+CREATE FUNCTION end_relative_numbers(p_person_id text) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  UPDATE contact_channels a SET ended_at = statement_timestamp(), ended_by = 'number', address = '\x00', address_hash = '\x'
+  WHERE a.user_id = (SELECT u.id FROM users u WHERE u.contact_id = p_person_id) AND a.ended_at IS NULL AND a.added_by LIKE 'user:%'
+$$;
+CREATE FUNCTION note_number_counts() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM end_relative_numbers(NEW.person_id);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER number_counts AFTER UPDATE OF confirmed_at ON phone_changes
+  FOR EACH ROW WHEN (OLD.confirmed_at IS NULL AND NEW.confirmed_at IS NOT NULL) EXECUTE FUNCTION note_number_counts();
+CREATE TRIGGER number_gone AFTER UPDATE OF phone ON person_identities
+  FOR EACH ROW WHEN (OLD.phone IS NOT NULL AND NEW.phone IS NULL) EXECUTE FUNCTION note_number_counts();

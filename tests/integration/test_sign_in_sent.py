@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from alerts.__main__ import note_channels
 from alerts.channels import Channel
@@ -24,7 +25,7 @@ from console.words import load_catalogue
 from kaimen.clock import ManualClock
 from kaimen.database import transaction
 from kaimen.settings import ConsoleSettings
-from tests.integration.console_world import HOST, PASSWORD, World, build_world
+from tests.integration.console_world import HOST, PASSWORD, World, as_login, build_world
 from tests.integration.providers import Provider, run_http
 from tests.integration.test_channels_conformance import SUBJECTS, with_modes
 from tests.integration.test_second_factor import enrol, form_token, pass_time, sign_in
@@ -80,7 +81,10 @@ def street(database_url: str, manual_clock: ManualClock, tmp_path: Path) -> Iter
     world = build_world(database_url, manual_clock)
     key_file = tmp_path / "address-key"
     key_file.write_text(base64.b64encode(KEY).decode())
-    settings = ConsoleSettings(database_url=database_url, public_url=HOST, address_key_file=key_file)
+    rights = SecretStr(as_login(database_url, "kaimen_rights"))
+    settings = ConsoleSettings(
+        database_url=database_url, public_url=HOST, address_key_file=key_file, rights_database_url=rights
+    )
     world.app = create_app(settings, world.clock, world.app_pool, wall=world.wall)
     (subject,) = (subject for subject in SUBJECTS if subject.name == "sms_aliyun")
     assert subject.answer is not None
@@ -310,6 +314,38 @@ def test_what_the_desk_ends_is_over_at_once_and_what_the_resident_blocked_stays_
         "SELECT blocked_at FROM user_households t JOIN users u ON u.id = t.user_id WHERE u.contact_id = 'p-son'"
     )
     assert tie["blocked_at"] is not None
+
+
+def test_a_number_that_is_no_longer_his_opens_nothing(known_son: Street) -> None:
+    clerk, now = known_son.world.browser("clerk"), known_son.world.now
+    known_son.world.post(clerk, f"{SON}/sign-in")
+    known_son.world.write("UPDATE person_identities SET phone = '139 0000 0002' WHERE person_id = 'p-son'")
+    known_son.ask(known_son.world.browser(), PHONE)
+    assert len(known_son.sent()) == 1, "until two people have said that the new one counts, the old one does"
+    known_son.world.write(
+        "UPDATE phone_changes SET told_at = %s, told_by = %s, confirmed_at = %s, confirmed_by = %s,"
+        " trusted_from = %s WHERE person_id = 'p-son' AND NOT settled",
+        now, known_son.world.user_ids["clerk"], now, known_son.world.user_ids["admin"], now,
+    )  # fmt: skip
+    pass_time(known_son.world, BETWEEN_TEXTS)
+    known_son.ask(known_son.world.browser(), PHONE)
+    assert len(known_son.sent()) == 1
+    known_son.world.post(clerk, f"{SON}/sign-in")
+    known_son.ask(known_son.world.browser(), "139 0000 0002")
+    assert len(known_son.sent()) == 2
+    known_son.world.write("UPDATE person_identities SET phone = NULL WHERE person_id = 'p-son'")
+    pass_time(known_son.world, BETWEEN_TEXTS)
+    known_son.ask(known_son.world.browser(), "139 0000 0002")
+    assert len(known_son.sent()) == 2
+
+
+def test_whom_nobody_asks_any_more_about_a_home_sees_it_no_more(known_son: Street) -> None:
+    clerk, son = known_son.world.browser("clerk"), known_son.world.browser()
+    known_son.world.post(clerk, f"{SON}/sign-in")
+    known_son.ask(son, PHONE)
+    known_son.give(son, known_son.sent()[0])
+    left = known_son.world.post(clerk, "/households/h-wang/books/contacts/p-son/leave", role="family")
+    assert left.status_code == 303 and son.get("/family").status_code == 303
 
 
 def test_without_the_residents_word_or_on_a_changed_number_nothing_is_opened(known_son: Street) -> None:
