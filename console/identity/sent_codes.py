@@ -41,9 +41,10 @@ CODE_LIVES = timedelta(minutes=10)
 TRIES_MAX = 5
 #: Whoever asks again so soon in the same browser has the code on its way already.
 ASKED_AGAIN = timedelta(minutes=1)
-#: To one person: a stranger who knows a number neither guesses nor molests.
-PERSON_HOUR_MAX = 3
-PERSON_DAY_MAX = 6
+#: To one person: a stranger who knows a number neither guesses nor molests, nor uses up what a provider takes for it (five
+#: in an hour, ten in a day), which is there for alarms.
+PERSON_HOUR_MAX = 2
+PERSON_DAY_MAX = 4
 #: From one place; the telephones of a whole network may share one.
 PLACE_HOUR_MAX = 60
 #: To all together: what a provider takes in an hour is there for alarms first.
