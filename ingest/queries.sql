@@ -203,11 +203,16 @@ INSERT INTO happenings (kind, fact_id, household_id, at)
 SELECT 'withdrawal', crossing_id, %(household_id)s, %(withdrawn_at)s FROM fact;
 
 -- name: write_check_due
+-- Once while it stands; one that had ended comes due again where the evidence that ended it is none any more.
 WITH fact AS (
   INSERT INTO checks_due (household_id, step, at, noticed_at, evidence_at, evidence, inactive_ms)
-  VALUES (
-    %(household_id)s, %(step)s, %(at)s, %(noticed_at)s, %(evidence_at)s, %(evidence)s, %(inactive_ms)s
-  ) ON CONFLICT (household_id, step, evidence_at) DO NOTHING
+  SELECT %(household_id)s, %(step)s, %(at)s, %(noticed_at)s, %(evidence_at)s, %(evidence)s, %(inactive_ms)s
+  WHERE NOT EXISTS (
+    SELECT 1 FROM checks_due c
+    WHERE c.household_id = %(household_id)s AND c.step = %(step)s AND c.evidence_at = %(evidence_at)s
+      AND NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = c.id)
+  )
+  ON CONFLICT (household_id, step, evidence_at, noticed_at) DO NOTHING
   RETURNING id
 )
 INSERT INTO happenings (kind, fact_id, household_id, at)
@@ -215,8 +220,9 @@ SELECT 'check_due', id, %(household_id)s, %(noticed_at)s FROM fact;
 
 -- name: write_check_ended
 WITH due AS (
-  SELECT id FROM checks_due
-  WHERE household_id = %(household_id)s AND step = %(step)s AND evidence_at = %(check_evidence_at)s
+  SELECT c.id FROM checks_due c
+  WHERE c.household_id = %(household_id)s AND c.step = %(step)s AND c.evidence_at = %(check_evidence_at)s
+    AND NOT EXISTS (SELECT 1 FROM check_ends e WHERE e.check_id = c.id)
 ), fact AS (
   INSERT INTO check_ends (check_id, ended_at, evidence_at, evidence)
   SELECT id, %(ended_at)s, %(evidence_at)s, %(evidence)s FROM due

@@ -45,7 +45,7 @@ class Life:
     chance: random.Random
     clerk: int
 
-    def play(self, faults: str) -> None:
+    def play(self, faults: str, *, hours: int = DAYS * 24) -> None:
         messages = history(
             self.town, START_MS, START_MS + DAYS * 24 * HOUR, rates=LEVELS[faults], drift=DriftLevel.GENTLE
         )
@@ -57,6 +57,8 @@ class Life:
         for hour, arrived in itertools.groupby(
             messages, key=lambda item: (item[0] - START_MS) // STEP_MS + 1
         ):
+            if hour > hours:
+                return
             now_ms = START_MS + hour * STEP_MS
             for received, topic, payload in arrived:
                 dead = received < dead_until.get(topic.split("/")[5], 0)
@@ -212,6 +214,28 @@ def test_nobody_falls_through_whatever_the_seed(database_url: str, faults: str) 
     finally:
         life.services.stop_ingest()
         life.services.worker.pool.close()
+
+
+def test_a_check_ended_by_a_counter_comes_due_again_when_what_was_counted_arrives_and_was_nobodys(
+    database_url: str,
+) -> None:
+    """A seed that failed: the second check was taken for the first one, which had ended, and nobody was asked."""
+    life = begin(database_url, 48124757)
+    try:
+        life.play("harsh", hours=50)
+        checks = life.rows(
+            "SELECT c.step, c.evidence_at, e.evidence->>'kind' AS ended_by FROM checks_due c"
+            " LEFT JOIN check_ends e ON e.check_id = c.id WHERE c.household_id = 'baihe-h0002' ORDER BY c.id"
+        )
+        cases = life.rows(
+            "SELECT check_step, state FROM cases WHERE household_id = 'baihe-h0002' AND cause = 'inactivity' ORDER BY id"
+        )
+    finally:
+        life.services.stop_ingest()
+        life.services.worker.pool.close()
+    assert [check["ended_by"] for check in checks] == ["opening_by_counter", None]
+    assert checks[0]["evidence_at"] == checks[1]["evidence_at"]
+    assert [(case["check_step"], case["state"] == "closed") for case in cases] == [(1, True), (1, False)]
 
 
 @pytest.mark.parametrize(
