@@ -67,19 +67,23 @@ SELECT * FROM sent_code_reader(%(user_id)s, %(address_id)s)
 SELECT pg_advisory_xact_lock(%(lock)s, hashtext(%(what)s))
 
 -- name: sent_counts
--- How many asked at this place, how many were sent at all, and how many to this person and when the last.
+-- How many asked at this place, how many were sent at all, and how many to this person or to the number she shares.
 SELECT (SELECT count(*) FROM sign_in_codes WHERE place = %(place)s AND made_at > %(hour)s) AS of_place,
        (SELECT count(*) FROM sign_in_codes WHERE user_id IS NOT NULL AND made_at > %(hour)s) AS of_all,
-       (SELECT count(*) FROM sign_in_codes WHERE user_id = %(user_id)s AND made_at > %(hour)s) AS of_hour,
-       (SELECT count(*) FROM sign_in_codes WHERE user_id = %(user_id)s AND made_at > %(day)s) AS of_day
+       count(*) FILTER (WHERE c.made_at > %(hour)s) AS of_hour, count(*) AS of_day
+FROM sign_in_codes c
+WHERE c.made_at > %(day)s AND (c.user_id = %(user_id)s OR c.address_id IN (
+  SELECT same.id FROM contact_channels same JOIN contact_channels own ON own.address_hash = same.address_hash
+  WHERE own.id = %(address_id)s))
 
 -- name: sent_standing
 -- What this browser asked for a moment ago.
-SELECT user_id FROM sign_in_codes WHERE token_hash = %(token_hash)s AND made_at > %(since)s AND tries < %(tries_max)s
+SELECT 1 FROM sign_in_codes
+WHERE token_hash = %(token_hash)s AND asked_hash = %(asked_hash)s AND made_at > %(since)s AND tries < %(tries_max)s
 
 -- name: sent_make
-INSERT INTO sign_in_codes (token_hash, user_id, address_id, code_hash, place, made_at, expires_at)
-VALUES (%(token_hash)s, %(user_id)s, %(address_id)s, %(code_hash)s, %(place)s, %(now)s, %(expires_at)s)
+INSERT INTO sign_in_codes (token_hash, user_id, address_id, asked_hash, code_hash, place, made_at, expires_at)
+VALUES (%(token_hash)s, %(user_id)s, %(address_id)s, %(asked_hash)s, %(code_hash)s, %(place)s, %(now)s, %(expires_at)s)
 
 -- name: sent_find
 SELECT user_id FROM sign_in_codes WHERE token_hash = %(token_hash)s AND expires_at > %(now)s AND tries < %(tries_max)s
@@ -93,6 +97,11 @@ RETURNING user_id, address_id, code_hash, tries
 -- name: sent_used
 -- It stays, used up, until it counts no more towards how many were sent.
 UPDATE sign_in_codes SET tries = %(tries_max)s, expires_at = %(now)s WHERE token_hash = %(token_hash)s
+
+-- name: sent_read
+-- The code is used up: what was sent keeps it no longer.
+UPDATE outbox SET args = args - 'number'
+WHERE address_id = %(address_id)s AND step = 'proof' AND args->>'number' = %(code)s AND state NOT IN ('planned', 'leased')
 
 -- name: sent_proves
 -- Whoever brought the code reads what is sent there.

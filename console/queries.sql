@@ -946,4 +946,5 @@ WHERE device_id = %(id)s AND channel IN ('hb', 'state') AND split_part(topic, '/
 SELECT EXISTS (SELECT 1 FROM sites) AS has_site,
        EXISTS (SELECT 1 FROM users WHERE role = 'property_clerk' AND disabled_at IS NULL) AS has_clerk,
        EXISTS (SELECT 1 FROM households) AS has_home,
+       EXISTS (SELECT 1 FROM communities c WHERE count_watched(c.id) > 0) AS is_watched,
        EXISTS (SELECT 1 FROM channel_states WHERE opened_at IS NOT NULL AND channel <> 'console') AS has_channel

@@ -42,7 +42,7 @@ class Fault:
 
 #: So many rows of one fault are told each by itself: one that is everywhere would hide the others.
 TOLD_EACH_MAX = 3
-_RANGES_MAX = 10
+_RANGES_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)

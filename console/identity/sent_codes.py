@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from alerts.sending.addresses import AddressBook
+from alerts.sending.addresses import AddressBook, normal_address
 from alerts.sending.outbox import make_token, write_single
 from alerts.sending.recipients import Address
 from console.binding import BindingError, check_address
@@ -103,12 +103,12 @@ def ask(
     readers = connection.execute(_SQL["sent_readers"], values).fetchall()
     # Two people with one telephone: whose page it would be is not guessed.
     reader = readers[0] if len(readers) == 1 else None
-    user_id = reader["id"] if reader else None
-    for what in (f"place:{place}", f"user:{user_id}"):
+    for what in (f"place:{place}", *([f"user:{reader['id']}"] if reader else [])):
         connection.execute(_SQL["sent_lock"], {"lock": _LOCK, "what": what})
-    if token and _stands(connection, token, user_id, now):
+    asked_hash = _keyed(f"asked:{normal_address(typed)}", key)
+    if token and _stands(connection, token, asked_hash, now):
         return Asked(token)
-    counts = _counts(connection, place, user_id, now)
+    counts = _counts(connection, place, reader, now)
     if counts["of_place"] >= PLACE_HOUR_MAX or counts["of_all"] >= ALL_HOUR_MAX:
         return Refused(SignInRefusal.WAIT, PLACE_WAIT)
     token, code = secrets.token_urlsafe(32), f"{secrets.randbelow(10**6):06d}"
@@ -116,7 +116,8 @@ def ask(
         reader = None
     row = {
         "token_hash": hash_token(token), "user_id": reader["id"] if reader else None,
-        "address_id": reader["address_id"] if reader else None, "code_hash": _code_hash(token, code, key),
+        "address_id": reader["address_id"] if reader else None, "asked_hash": asked_hash,
+        "code_hash": _keyed(f"sent code:{token}:{code}", key),
         "place": place, "now": now, "expires_at": now + CODE_LIVES,
     }  # fmt: skip
     connection.execute(_SQL["sent_make"], row)
@@ -125,15 +126,20 @@ def ask(
     return Asked(token)
 
 
-def _stands(connection: Connection, token: str, user_id: int | None, now: datetime) -> bool:
-    values = {"token_hash": hash_token(token), "since": now - ASKED_AGAIN, "tries_max": TRIES_MAX}
-    row = connection.execute(_SQL["sent_standing"], values).fetchone()
-    return row is not None and row["user_id"] == user_id
-
-
-def _counts(connection: Connection, place: str, user_id: int | None, now: datetime) -> dict[str, Any]:
+def _stands(connection: Connection, token: str, asked_hash: bytes, now: datetime) -> bool:
+    """Say whether the same was asked for in this browser a moment ago; never by whom it means, which would tell it."""
     values = {
-        "place": place, "user_id": user_id, "hour": now - timedelta(hours=1), "day": now - timedelta(days=1),
+        "token_hash": hash_token(token), "asked_hash": asked_hash, "since": now - ASKED_AGAIN, "tries_max": TRIES_MAX,
+    }  # fmt: skip
+    return connection.execute(_SQL["sent_standing"], values).fetchone() is not None
+
+
+def _counts(
+    connection: Connection, place: str, reader: dict[str, Any] | None, now: datetime
+) -> dict[str, Any]:
+    values = {
+        "place": place, "user_id": reader["id"] if reader else None, "address_id": reader["address_id"] if reader else None,
+        "hour": now - timedelta(hours=1), "day": now - timedelta(days=1),
     }  # fmt: skip
     row = connection.execute(_SQL["sent_counts"], values).fetchone()
     assert row is not None
@@ -150,8 +156,8 @@ def _send(connection: Connection, reader: dict[str, Any], code: str, now: dateti
     )  # fmt: skip
 
 
-def _code_hash(token: str, code: str, key: bytes) -> bytes:
-    return hmac.digest(key or b"kaimen", f"sent code:{token}:{code}".encode(), "sha256")
+def _keyed(words: str, key: bytes) -> bytes:
+    return hmac.digest(key or b"kaimen", words.encode(), "sha256")
 
 
 def is_awaited(connection: Connection, token: str, *, now: datetime) -> bool:
@@ -175,7 +181,7 @@ def check(
         if row is None:
             return None
         found = connection.execute(_SQL["sent_reader"], row).fetchone()
-        fits = hmac.compare_digest(bytes(row["code_hash"]), _code_hash(token, typed, key))
+        fits = hmac.compare_digest(bytes(row["code_hash"]), _keyed(f"sent code:{token}:{typed}", key))
         if not fits or found is None:
             if found is not None:
                 # Never a reason to wait, which would tell that somebody is known: she is told of it when she comes in.
@@ -185,6 +191,7 @@ def check(
                 )
             return Refused(SignInRefusal.WRONG)
         connection.execute(_SQL["sent_used"], values)
+        connection.execute(_SQL["sent_read"], {"address_id": row["address_id"], "code": typed})
     unused = hash_password(secrets.token_urlsafe(32)) if found["password_due"] else None
     with transact() as connection:
         if unused:

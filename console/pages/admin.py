@@ -84,7 +84,7 @@ def _load_steps(connection: Connection, seat: Seat, gaps: list[Gap] | None) -> t
         Step("community", found["has_site"], "/admin/communities/new"),
         Step("desk", found["has_clerk"], "/admin/people/new"),
         Step("homes", found["has_home"]),
-        Step("watched", gaps is not None),
+        Step("watched", found["is_watched"]),
         Step("channels", found["has_channel"], "/admin/channels"),
         Step("duty", bool(sites) and not planned, "/duty" if sites else ""),
     )

@@ -4,6 +4,7 @@ CREATE TABLE sign_in_codes (
   token_hash bytea PRIMARY KEY,         -- of the cookie of the browser that asked: no other one can use the code
   user_id bigint REFERENCES users,      -- NULL: nothing was sent
   address_id bigint REFERENCES contact_channels,
+  asked_hash bytea NOT NULL,            -- keyed, of what was typed: known or not, it is compared by that alone
   code_hash bytea NOT NULL,             -- keyed, with the installation's own
   place text NOT NULL,                  -- where it was asked for: an address of the network, or a group of them
   made_at timestamptz NOT NULL,         -- wall time, as the end

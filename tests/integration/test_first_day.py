@@ -66,6 +66,13 @@ def test_an_empty_installation_says_what_comes_next_on_every_page_and_registers_
     assert entry["object_id"] == "lake" and entry["detail"]["community"] == "lake"
 
 
+def test_somebody_is_watched_when_somebody_is(world: World) -> None:
+    admin = world.browser("admin")
+    assert done_steps(admin.get("/admin").text)[3]
+    world.write("UPDATE consents SET withdrawn_at = now() WHERE purpose = 'watch'")
+    assert not done_steps(admin.get("/admin").text)[3], "homes and rosters alone are no watch"
+
+
 def test_what_is_wrong_with_a_new_community_stands_beside_its_field_and_nothing_is_written(
     world: World,
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_daughter_comes_in_with_the_code_sent_to_the_number_the_office_wrote_d
     assert address["confirmed_at"] is not None, "who brought the code reads what is sent there"
     (entry,) = street.world.rows("SELECT detail FROM audit_entries WHERE action = 'signed_in'")
     assert entry["detail"] == {"way": "sent_code"}
+    assert street.world.rows("SELECT 1 FROM outbox WHERE args::text LIKE %s", f"%{code}%") == []
     client.cookies.delete("__Host-kaimen_session")
     assert street.give(client, code).status_code == 303, "once"
     assert client.get("/family").headers["location"].startswith("/sign-in")
@@ -148,6 +149,25 @@ def test_what_is_answered_never_tells_whether_somebody_is_known(street: Street) 
         )
     assert pages[1:] == pages[:1] * 3
     assert len(street.sent()) == 1
+
+
+def test_nor_does_the_cookie_of_a_browser_that_asks_for_several(street: Street) -> None:
+    street.know("family", is_proven=True)
+    changes = []
+    for who in ("family", "nobody-here"):
+        client, seen = street.world.browser(), []
+        for typed in ("a stranger", who, who, "a stranger", *[who] * 3):
+            before = client.cookies.get("kaimen_sent")
+            street.ask(client, typed)
+            seen.append(client.cookies.get("kaimen_sent") != before)
+        for _ in range(2 * sent_codes.PERSON_HOUR_MAX):  # past her limit too
+            pass_time(street.world, BETWEEN_TEXTS)
+            street.ask(client, who)
+            before = client.cookies.get("kaimen_sent")
+            street.ask(client, who)
+            seen.append(client.cookies.get("kaimen_sent") != before)
+        changes.append(seen)
+    assert changes[0] == changes[1]
 
 
 @pytest.mark.parametrize("name", ["clerk", "police", "admin"])
@@ -217,6 +237,16 @@ def test_nobody_is_sent_more_than_a_few(street: Street) -> None:
         street.ask(street.world.browser(), "family")
         street.sent()
     assert len(street.sent()) == sent_codes.PERSON_DAY_MAX
+
+
+def test_those_who_share_a_number_share_what_is_sent_to_it(street: Street) -> None:
+    street.know("family")
+    street.know("resident")
+    for name in ("family", "resident", "family", "resident"):
+        pass_time(street.world, BETWEEN_TEXTS)
+        street.ask(street.world.browser(), name)
+        street.sent()
+    assert len(street.sent()) == sent_codes.PERSON_HOUR_MAX
 
 
 def test_one_place_waits_and_others_do_not(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
